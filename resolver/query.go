@@ -1,0 +1,59 @@
+package resolver
+
+import (
+	"github.com/miekg/dns"
+
+	"pldns/zones"
+)
+
+// Query is one question as a client asked it.
+type Query struct {
+	Question
+	Spelling         string // the name in the asker's own letter case (RFC 4343)
+	Class            uint16
+	Client           zones.Client
+	RecursionDesired bool
+	WantsAD          bool // the AD bit of the query: it understands the AD bit (RFC 6840 section 5.7)
+}
+
+// NewQuery reads the query that request holds. The caller has made sure that
+// request is a standard query with exactly one question (RFC 9619) and at most
+// one OPT record (RFC 6891 section 6.1.1).
+func NewQuery(request *dns.Msg, client zones.Client) Query {
+	asked := request.Question[0]
+	query := Query{
+		Question: Question{
+			Name:             zones.NameOf(asked.Name),
+			Type:             asked.Qtype,
+			CheckingDisabled: request.CheckingDisabled,
+		},
+		Spelling:         asked.Name,
+		Class:            asked.Qclass,
+		Client:           client,
+		RecursionDesired: request.RecursionDesired,
+		WantsAD:          request.AuthenticatedData,
+	}
+	if opt := request.IsEdns0(); opt != nil {
+		query.DNSSEC = opt.Do()
+	}
+	return query
+}
+
+// Answer is what a client is told, and why. It is a value: nothing in it may be
+// changed by whoever receives it.
+type Answer struct {
+	Rcode         int
+	Records       []dns.RR // the answer section: the chain in order, then what it ends in
+	Authority     []dns.RR // the SOA of a negative answer, and its proof
+	Authoritative bool     // all of it is local data
+	Authenticated bool     // the upstream vouched for all of it
+	Errors        []Error
+
+	// Why, for people: none of it is sent.
+	Network string     // the network that was found; empty when there is none
+	Zone    zones.Name // the zone that decided a local answer; zero when none did
+	Source  Source     // where the part that decided came from
+	Group   string     // the upstream group that was asked last; empty when none was
+	Server  string
+	Hops    int // CNAMEs followed
+}

@@ -1,0 +1,81 @@
+package zones
+
+import (
+	"net/netip"
+
+	"github.com/miekg/dns"
+)
+
+// Missing is what a network does with a name in one of its zones that has no
+// endpoint and no record (DESIGN part 3, rule 5).
+type Missing uint8
+
+// The zero Missing stands for "as the network says", and in a network for
+// [Forward].
+const (
+	Inherit  Missing = iota
+	Forward          // ask upstream, so that another tenant's resource still works
+	NXDomain         // say that it does not exist, as Azure's private zones do
+	Refuse           // do not answer
+)
+
+// String is the word used in the configuration file.
+func (m Missing) String() string {
+	switch m {
+	case NXDomain:
+		return "nxdomain"
+	case Refuse:
+		return "refuse"
+	default:
+		return "forward"
+	}
+}
+
+// DefaultTTL is the TTL in seconds of an endpoint that names none: what Azure
+// writes into a private zone.
+const DefaultTTL = 10
+
+// NegativeTTL is the SOA minimum in seconds of every zone served here (RFC 2308
+// section 5), the value of Azure's private zones.
+const NegativeTTL = 10
+
+// NetworkSpec is one consumer network as [Build] takes it. All of it has been
+// checked by whoever made it; Build refuses what cannot be one table.
+type NetworkSpec struct {
+	Name string
+	// Clients are the prefixes its clients ask from. A network with a door and
+	// no prefix takes every client of that door.
+	Clients []netip.Prefix
+	// Listeners are the local addresses it is reached by; an unspecified address
+	// (0.0.0.0 or ::) stands for every local address with that port.
+	Listeners []netip.AddrPort
+	Missing   Missing
+	Endpoints []Endpoint
+	Zones     []ZoneSpec
+	// Routes are the suffixes, other than the root, that the operator sends to an
+	// upstream by name. The zones that are answered locally only because nobody
+	// should ask the public about them (RFC 6303, RFC 6761) give way to these.
+	Routes []Name
+}
+
+// Endpoint is one mapping: a real name and the private addresses it has in a
+// network.
+type Endpoint struct {
+	// Name is the name that clients ask for; its leftmost label may be "*".
+	Name Name
+	// Private is the privatelink name that Name is an alias of. The zero Name
+	// says that there is none and the addresses stand at Name itself.
+	Private Name
+	// Zone is the privatelink zone of Private; zero where Private is.
+	Zone      Name
+	Addresses []netip.Addr
+	TTL       uint32 // seconds
+}
+
+// ZoneSpec is a zone that the operator wrote down: a policy, records, or both.
+type ZoneSpec struct {
+	Name    Name
+	Missing Missing
+	// Records are of class IN, at or below Name. They are kept, not copied.
+	Records []dns.RR
+}
