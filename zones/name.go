@@ -99,7 +99,20 @@ func (n Name) Under(label string) Name {
 
 // Within tells whether n is zone or a name below it.
 func (n Name) Within(zone Name) bool {
-	return dns.IsSubDomain(zone.text, n.text)
+	if zone.text == "." {
+		return n.text != ""
+	}
+	head, found := strings.CutSuffix(n.text, zone.text)
+	if !found || zone.text == "" {
+		return false
+	}
+	if head == "" {
+		return true
+	}
+	// The suffix must begin at a label: a dot before it, and not an escaped one.
+	label, dotted := strings.CutSuffix(head, ".")
+	escapes := len(label) - len(strings.TrimRight(label, "\\"))
+	return dotted && escapes%2 == 0
 }
 
 // Labels are the labels of the name from left to right; the root has none.

@@ -1,0 +1,171 @@
+package zones
+
+import (
+	"github.com/miekg/dns"
+)
+
+// Kind is what a network has for a name and type.
+type Kind uint8
+
+// The outcomes of a look-up.
+const (
+	NotOurs Kind = iota // nothing here holds the name: it is for the outside
+	Records             // the records asked for
+	Alias               // one CNAME; the answer goes on at its target
+	NoData              // the name is owned, and has nothing of this type
+	NoName              // in a zone of the network, which has no such name: Zone.Missing says what to do
+)
+
+// String is the word used in explanations.
+func (k Kind) String() string {
+	return [...]string{"not ours", "records", "alias", "no data", "no name"}[k]
+}
+
+// Result is the outcome of a look-up.
+type Result struct {
+	Kind    Kind
+	Records []dns.RR // of Records and Alias; they may be shared and must not be changed
+	Target  Name     // of Alias
+	SOA     *dns.SOA // of NoData and NoName
+	Zone    Zone     // the zone that the name is in, if it is in one
+	Owner   Name     // the name that matched: the asked one, or the wildcard
+	// Endpoint is the mapping that decided; nil when it was a record or a zone.
+	Endpoint *Endpoint
+}
+
+// Owned tells whether the look-up decides the answer whatever the outside says.
+// A missing name that is to be asked upstream does not.
+func (r Result) Owned() bool {
+	return r.Kind != NotOurs && !(r.Kind == NoName && r.Zone.Missing == Forward)
+}
+
+// Lookup finds what the network has for a name and a type (DESIGN part 3, rules
+// 2 to 6 and 12): the exact name, else the closest wildcard (RFC 4592), else what
+// its zone says of a missing name. A name that is owned is owned for every type.
+func (n *Network) Lookup(name Name, qtype uint16) Result {
+	if found, exists := n.owners[name]; exists {
+		return n.answer(found, name, name, qtype)
+	}
+	if name.IsWildcard() {
+		parent, _ := name.Parent()
+		if found, exists := n.wild[parent]; exists {
+			return n.answer(found, name, name, qtype)
+		}
+	}
+	if special, decided := n.lookupSpecial(name, qtype); decided {
+		return special
+	}
+	zone, inZone := n.zoneAt(name)
+	if wildcard, source := n.wildcardFor(name); wildcard != nil {
+		return n.answer(wildcard, name, source, qtype)
+	}
+	switch {
+	case !inZone:
+		return Result{Kind: NotOurs}
+	case name == zone.Name:
+		return n.apex(zone, qtype)
+	default:
+		return Result{Kind: NoName, SOA: soa(zone.Name), Zone: zone}
+	}
+}
+
+// wildcardFor finds the wildcard that covers a name which does not exist: the
+// one right below its closest encloser, the nearest ancestor that exists (RFC
+// 4592 section 3.3.1). The second result is the wildcard's own name.
+func (n *Network) wildcardFor(name Name) (owner, Name) {
+	if len(n.wild) == 0 {
+		return nil, Name{}
+	}
+	for at, more := name.Parent(); more; at, more = at.Parent() {
+		if found, exists := n.wild[at]; exists {
+			return found, at.Under("*")
+		}
+		if _, exists := n.owners[at]; exists {
+			return nil, Name{}
+		}
+		if _, apex := n.zones[at]; apex {
+			return nil, Name{}
+		}
+	}
+	return nil, Name{}
+}
+
+// answer says what an owner has for a type. The source is the name that matched.
+func (n *Network) answer(found owner, name, source Name, qtype uint16) Result {
+	result := Result{Owner: source, Endpoint: endpointOf(found)}
+	result.Zone, _ = n.zoneAt(name)
+	if qtype == dns.TypeSOA && name == result.Zone.Name {
+		return n.apex(result.Zone, qtype)
+	}
+	if qtype == dns.TypeDS && name == result.Zone.Name {
+		return n.delegation(result.Zone)
+	}
+	if qtype == dns.TypeANY { // one RRset is enough (RFC 8482 section 4.1)
+		for _, first := range found.types() {
+			qtype = first
+			break
+		}
+	}
+	if records := found.rrset(name, qtype); len(records) > 0 {
+		result.Kind, result.Records = Records, records
+		return result
+	}
+	if target := found.alias(name); !target.IsZero() {
+		result.Kind, result.Records, result.Target = Alias, found.rrset(name, dns.TypeCNAME), target
+		return result
+	}
+	result.Kind, result.SOA = NoData, soa(n.authorityOf(result, source))
+	return result
+}
+
+// authorityOf is the zone whose SOA goes with a NODATA. A mapped name outside
+// every zone is a zone of its own, so that nothing is claimed about its siblings;
+// of a wildcard it is the name that the "*" stands before.
+func (n *Network) authorityOf(result Result, source Name) Name {
+	if !result.Zone.Name.IsZero() {
+		return result.Zone.Name
+	}
+	if source.IsWildcard() {
+		parent, _ := source.Parent()
+		return parent
+	}
+	return source
+}
+
+// apex answers for the name of a zone at which nothing else stands.
+func (n *Network) apex(zone Zone, qtype uint16) Result {
+	result := Result{Kind: NoData, SOA: soa(zone.Name), Zone: zone, Owner: zone.Name}
+	switch qtype {
+	case dns.TypeSOA, dns.TypeANY:
+		result.Kind, result.Records, result.SOA = Records, []dns.RR{result.SOA}, nil
+	case dns.TypeDS:
+		return n.delegation(zone)
+	}
+	return result
+}
+
+// delegation answers a DS question at the apex of a zone. DS records belong to
+// the parent (RFC 4035 section 3.1.4.1), which is the outside unless a zone of
+// the network holds it.
+func (n *Network) delegation(zone Zone) Result {
+	parent, _ := zone.Name.Parent()
+	above, local := n.zoneAt(parent)
+	if !local && !zone.Special {
+		return Result{Kind: NotOurs}
+	}
+	if !local {
+		above = zone
+	}
+	return Result{Kind: NoData, SOA: soa(above.Name), Zone: above, Owner: zone.Name}
+}
+
+// endpointOf is the endpoint behind an owner; nil when there is none.
+func endpointOf(o owner) *Endpoint {
+	switch o := o.(type) {
+	case *aliasOwner:
+		return (*Endpoint)(o)
+	case *addressOwner:
+		return (*Endpoint)(o)
+	}
+	return nil
+}
