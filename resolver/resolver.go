@@ -1,0 +1,68 @@
+package resolver
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+// Observer is told of every answer. Its method is called by many goroutines at
+// once, after the decision and before the answer is sent, and should be quick.
+type Observer interface {
+	Answered(q Query, a Answer, took time.Duration)
+}
+
+// Resolver answers queries from the snapshot that it holds. It may be used by
+// any number of goroutines.
+type Resolver struct {
+	current  atomic.Pointer[Snapshot]
+	observer Observer
+}
+
+// New makes a resolver that answers from the snapshot. The observer may be nil.
+func New(snapshot *Snapshot, observer Observer) *Resolver {
+	r := &Resolver{observer: observer}
+	r.current.Store(snapshot)
+	return r
+}
+
+// Swap makes the resolver answer from another snapshot and returns the one
+// before. Queries under way end with the one they began with.
+func (r *Resolver) Swap(snapshot *Snapshot) *Snapshot { return r.current.Swap(snapshot) }
+
+// Snapshot is the one that answers now.
+func (r *Resolver) Snapshot() *Snapshot { return r.current.Load() }
+
+// Resolve decides one answer. It returns within the snapshot's deadline, with
+// an answer in every case. Ending ctx gives up early.
+func (r *Resolver) Resolve(ctx context.Context, q Query) Answer {
+	start := time.Now()
+	answer := r.current.Load().resolve(ctx, q, nil)
+	if r.observer != nil {
+		r.observer.Answered(q, answer, time.Since(start))
+	}
+	return answer
+}
+
+// Explain decides as [Resolver.Resolve] does, by the same code, and says how. It
+// is not reported to the observer.
+func (r *Resolver) Explain(ctx context.Context, q Query) (Answer, *Trace) {
+	return r.current.Load().Explain(ctx, q)
+}
+
+// resolve walks the rooms in their order: who asks, what may be asked at all,
+// and then the chain. Nothing about a name is looked at before the network is
+// known (DESIGN part 3, rule 1).
+func (s *Snapshot) resolve(ctx context.Context, q Query, trace *Trace) Answer {
+	match, found := s.table.NetworkFor(q.Client)
+	trace.network(q.Client, match, found)
+	if !found {
+		return refused(dns.ExtendedErrorCodeProhibited, "this client belongs to no network")
+	}
+	answer := s.answerIn(ctx, q, match.Network, trace)
+	answer.Network = match.Network.Name()
+	trace.answer(answer)
+	return answer
+}

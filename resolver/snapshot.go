@@ -1,0 +1,103 @@
+package resolver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"pldns/zones"
+)
+
+// DefaultDeadline is the time within which every query is answered: below the
+// patience of every stub resolver and of the forwarders in front of us.
+const DefaultDeadline = 2500 * time.Millisecond
+
+// Route sends the questions about a suffix to an upstream group.
+type Route struct {
+	Suffix zones.Name // the root for the rest
+	Group  string
+	To     Exchanger
+}
+
+// Options are what a [Snapshot] is made of.
+type Options struct {
+	// Table says who sees which records. It must not be nil.
+	Table *zones.Table
+	// Routes are the routes of each network of the table, by its name. A network
+	// without routes, and a name that no route covers, are not forwarded.
+	Routes map[string][]Route
+	// Deadline bounds the whole of a query; zero stands for DefaultDeadline.
+	Deadline time.Duration
+}
+
+// Snapshot is everything compiled from one configuration. It is immutable.
+type Snapshot struct {
+	table    *zones.Table
+	routes   map[*zones.Network]routes
+	deadline time.Duration
+}
+
+// NewSnapshot compiles a snapshot. It refuses two routes of one network for the
+// same suffix, and routes of a network that the table does not have.
+func NewSnapshot(options Options) (*Snapshot, error) {
+	s := &Snapshot{
+		table:    options.Table,
+		routes:   make(map[*zones.Network]routes),
+		deadline: options.Deadline,
+	}
+	if s.deadline == 0 {
+		s.deadline = DefaultDeadline
+	}
+	var faults []error
+	for name, list := range options.Routes {
+		network, known := options.Table.Network(name)
+		if !known {
+			faults = append(faults, fmt.Errorf("routes of network %s, which does not exist", name))
+			continue
+		}
+		compiled, err := newRoutes(list)
+		if err != nil {
+			faults = append(faults, fmt.Errorf("network %s: %w", name, err))
+		}
+		s.routes[network] = compiled
+	}
+	if err := errors.Join(faults...); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Table says who sees which records.
+func (s *Snapshot) Table() *zones.Table { return s.table }
+
+// Explain decides as the server does, by the same code, and says how.
+func (s *Snapshot) Explain(ctx context.Context, q Query) (Answer, *Trace) {
+	trace := new(Trace)
+	answer := s.resolve(ctx, q, trace)
+	return answer, trace
+}
+
+// routes are the routes of one network by suffix.
+type routes map[zones.Name]Route
+
+func newRoutes(list []Route) (routes, error) {
+	compiled := make(routes, len(list))
+	for _, route := range list {
+		if _, twice := compiled[route.Suffix]; twice {
+			return nil, fmt.Errorf("two routes for %s", route.Suffix)
+		}
+		compiled[route.Suffix] = route
+	}
+	return compiled, nil
+}
+
+// to finds the route of a name: the longest suffix wins.
+func (r routes) to(name zones.Name) (Route, bool) {
+	for at, more := name, true; more; at, more = at.Parent() {
+		if route, found := r[at]; found {
+			return route, true
+		}
+	}
+	return Route{}, false
+}

@@ -1,0 +1,133 @@
+package resolver
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/miekg/dns"
+
+	"pldns/zones"
+)
+
+// Trace is the account of one decision, step by step. Its methods do nothing on
+// a nil Trace, so that serving and explaining are the same code.
+type Trace struct {
+	Steps []Step
+}
+
+// Step is one step of a decision: the room it happened in and what happened.
+type Step struct {
+	Room    string   `json:"room"` // network, zone, upstream, splice or answer
+	Text    string   `json:"text"`
+	Records []string `json:"records,omitempty"` // as they joined the answer, in presentation format
+}
+
+func (t *Trace) add(room, format string, values ...any) {
+	if t != nil {
+		t.Steps = append(t.Steps, Step{Room: room, Text: fmt.Sprintf(format, values...)})
+	}
+}
+
+// with adds records to the last step.
+func (t *Trace) with(records []dns.RR) {
+	if t == nil {
+		return
+	}
+	last := &t.Steps[len(t.Steps)-1]
+	for _, rr := range records {
+		last.Records = append(last.Records, strings.ReplaceAll(rr.String(), "\t", " "))
+	}
+}
+
+// network tells which network the client belongs to.
+func (t *Trace) network(client zones.Client, match zones.Match, found bool) {
+	if t == nil {
+		return
+	}
+	door := ""
+	if match.Door.IsValid() {
+		door = fmt.Sprintf(", behind listener %s", match.Door)
+	}
+	if !found {
+		t.add("network", "no network lists client %s%s", client.Addr, door)
+		return
+	}
+	t.add("network", "%s: client %s is in %s, the longest prefix that holds it%s",
+		match.Network.Name(), client.Addr, match.Prefix, door)
+}
+
+// lookup tells what the network's table has for a name.
+func (t *Trace) lookup(name zones.Name, qtype uint16, result zones.Result) {
+	if t == nil {
+		return
+	}
+	t.add("zone", "%s %s: %s", name, typeName(qtype), outcome(result))
+	t.with(result.Records)
+	if result.SOA != nil && result.Owned() {
+		t.with([]dns.RR{result.SOA})
+	}
+}
+
+// outcome puts a look-up into words.
+func outcome(result zones.Result) string {
+	by := "a record of the operator"
+	switch {
+	case result.Endpoint != nil:
+		by = fmt.Sprintf("endpoint %s", result.Endpoint.Name)
+	case result.Zone.Special:
+		by = "the special-use zone"
+	}
+	in := ""
+	if !result.Zone.Name.IsZero() {
+		in = fmt.Sprintf(" in zone %s", result.Zone.Name)
+	}
+	switch result.Kind {
+	case zones.Records:
+		return fmt.Sprintf("answered by %s%s", by, in)
+	case zones.Alias:
+		return fmt.Sprintf("an alias of %s, by %s%s", result.Target, by, in)
+	case zones.NoData:
+		return fmt.Sprintf("owned%s, and has no record of this type: NODATA", in)
+	case zones.NoName:
+		return fmt.Sprintf("no endpoint and no record%s, where missing = %q", in, result.Zone.Missing)
+	default:
+		return "in no zone of the network"
+	}
+}
+
+// exchange tells what the outside said.
+func (t *Trace) exchange(route Route, q Question, reply Reply, err error) {
+	if t == nil {
+		return
+	}
+	asked := fmt.Sprintf("%s %s: upstream %s, by forward entry %q", q.Name, typeName(q.Type), route.Group, route.Suffix)
+	if err != nil {
+		t.add("upstream", "%s: %v", asked, err)
+		return
+	}
+	server := ""
+	if reply.Server != "" {
+		server = " of " + reply.Server
+	}
+	t.add("upstream", "%s: %s from %s%s", asked, dns.RcodeToString[reply.Rcode], reply.Source, server)
+	t.with(reply.Answer)
+	for _, e := range reply.Errors {
+		t.add("upstream", "extended error %d (%s): %s", e.Code, dns.ExtendedErrorCodeToString[e.Code], e.Text)
+	}
+}
+
+// answer tells what the client gets.
+func (t *Trace) answer(a Answer) {
+	if t == nil {
+		return
+	}
+	t.add("answer", "%s, %d records, from %s, %d hops", dns.RcodeToString[a.Rcode], len(a.Records), a.Source, a.Hops)
+	t.with(a.Records)
+	t.with(a.Authority)
+	for _, e := range a.Errors {
+		t.add("answer", "extended error %d (%s): %s", e.Code, dns.ExtendedErrorCodeToString[e.Code], e.Text)
+	}
+}
+
+// typeName is the mnemonic of a type, or TYPE with its number (RFC 3597).
+func typeName(qtype uint16) string { return dns.Type(qtype).String() }
