@@ -1,0 +1,152 @@
+package resolvertest
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/miekg/dns"
+)
+
+// maxChain is how many CNAMEs the upstream follows within its data.
+const maxChain = 100
+
+// records are the data an upstream answers from, by canonical name and type.
+type records struct {
+	sets  map[string]map[uint16][]dns.RR
+	names map[string]bool // every name that exists, empty non-terminals too
+}
+
+// parseRecords reads master-file texts.
+func parseRecords(tb testing.TB, texts []string) *records {
+	tb.Helper()
+	d := &records{sets: make(map[string]map[uint16][]dns.RR), names: map[string]bool{".": true}}
+	for _, text := range texts {
+		for _, rr := range RRs(tb, text) {
+			d.add(rr)
+		}
+	}
+	return d
+}
+
+// add puts one record in, and the names above it.
+func (d *records) add(rr dns.RR) {
+	name := dns.CanonicalName(rr.Header().Name)
+	if d.sets[name] == nil {
+		d.sets[name] = make(map[uint16][]dns.RR)
+	}
+	t := rr.Header().Rrtype
+	d.sets[name][t] = append(d.sets[name][t], rr)
+	for off, end := 0, false; !end; off, end = dns.NextLabel(name, off) {
+		d.names[name[off:]] = true
+	}
+}
+
+// reply is what a recursive resolver with these data says to query.
+func (d *records) reply(query *dns.Msg) *dns.Msg {
+	reply := new(dns.Msg)
+	reply.SetReply(query)
+	reply.CheckingDisabled = query.CheckingDisabled
+	reply.RecursionAvailable = true
+	opt := query.IsEdns0()
+	signed := opt != nil && opt.Do()
+
+	name := query.Question[0].Name
+	qtype := query.Question[0].Qtype
+	for range maxChain {
+		alias, ok := d.step(reply, name, qtype, signed)
+		if !ok || answers(reply.Answer, alias) {
+			break
+		}
+		name = alias
+	}
+	if opt != nil {
+		reply.SetEdns0(1232, opt.Do())
+	}
+	return reply
+}
+
+// step adds what stands at name; it gives the name to go on with at an alias.
+func (d *records) step(reply *dns.Msg, name string, qtype uint16, signed bool) (alias string, ok bool) {
+	sets, exists := d.at(name)
+	switch {
+	case qtype == dns.TypeANY && len(sets) > 0:
+		for t := range sets {
+			reply.Answer = append(reply.Answer, d.owned(name, sets[t])...)
+		}
+	case len(sets[qtype]) > 0:
+		reply.Answer = append(reply.Answer, d.signed(name, sets, qtype, signed)...)
+	case len(sets[dns.TypeCNAME]) > 0:
+		reply.Answer = append(reply.Answer, d.signed(name, sets, dns.TypeCNAME, signed)...)
+		return sets[dns.TypeCNAME][0].(*dns.CNAME).Target, true
+	default:
+		if !exists {
+			reply.Rcode = dns.RcodeNameError
+		}
+		reply.Ns = d.denial(name, signed)
+	}
+	return "", false
+}
+
+// at finds the record sets of a name, by wildcard too (RFC 4592), and whether it
+// exists.
+func (d *records) at(name string) (map[uint16][]dns.RR, bool) {
+	name = dns.CanonicalName(name)
+	if d.names[name] {
+		return d.sets[name], true
+	}
+	for off, end := dns.NextLabel(name, 0); !end; off, end = dns.NextLabel(name, off) {
+		if sets := d.sets["*."+name[off:]]; sets != nil {
+			return sets, true
+		}
+		if d.names[name[off:]] {
+			break
+		}
+	}
+	return nil, false
+}
+
+// signed is one record set, with its signatures where they are wanted.
+func (d *records) signed(name string, sets map[uint16][]dns.RR, t uint16, signed bool) []dns.RR {
+	rrs := d.owned(name, sets[t])
+	for _, rr := range sets[dns.TypeRRSIG] {
+		if sig, ok := rr.(*dns.RRSIG); ok && signed && sig.TypeCovered == t {
+			rrs = append(rrs, d.owned(name, []dns.RR{sig})...)
+		}
+	}
+	return rrs
+}
+
+// owned copies records and gives them the owner that was asked for.
+func (d *records) owned(name string, rrs []dns.RR) []dns.RR {
+	copies := make([]dns.RR, len(rrs))
+	for i, rr := range rrs {
+		copies[i] = dns.Copy(rr)
+		copies[i].Header().Name = name
+	}
+	return copies
+}
+
+// denial is the SOA of the closest zone above name, or of the root.
+func (d *records) denial(name string, signed bool) []dns.RR {
+	name = dns.CanonicalName(name)
+	for off, end := 0, false; !end; off, end = dns.NextLabel(name, off) {
+		if sets := d.sets[name[off:]]; len(sets[dns.TypeSOA]) > 0 {
+			return d.signed(name[off:], sets, dns.TypeSOA, signed)
+		}
+	}
+	return []dns.RR{&dns.SOA{
+		Hdr: dns.RR_Header{Name: ".", Rrtype: dns.TypeSOA, Class: dns.ClassINET, Ttl: 86400},
+		Ns:  "a.root-servers.net.", Mbox: "nstld.verisign-grs.com.",
+		Serial: 2026010100, Refresh: 1800, Retry: 900, Expire: 604800, Minttl: 86400,
+	}}
+}
+
+// answers tells whether some record stands at name already, as in a CNAME loop.
+func answers(rrs []dns.RR, name string) bool {
+	for _, rr := range rrs {
+		if strings.EqualFold(rr.Header().Name, name) {
+			return true
+		}
+	}
+	return false
+}
