@@ -1,0 +1,218 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"pldns/resolver"
+	"pldns/zones"
+)
+
+// Config is what a Cache is made with. The zero Config is a good one: every
+// field has a default, and values outside of its bounds are brought inside.
+type Config struct {
+	// Entries is how many answers are held at most; 0 stands for 200,000.
+	Entries int
+	// Bytes is how much memory they take at most, by an estimate that is close
+	// to what the runtime counts; 0 stands for 128 MiB.
+	Bytes int64
+
+	// MinTTL is a floor under the TTL of positive answers, and the one exception
+	// to the rule that TTLs are never raised: what an upstream gives less is kept
+	// and told with this TTL. A TTL of zero is not lifted, it is not kept. Zero,
+	// the default, is no floor.
+	MinTTL time.Duration
+	// MaxTTL is the ceiling of all TTLs; 0 stands for one day, and more than 7
+	// days for 7 (RFC 8767 section 4).
+	MaxTTL time.Duration
+	// NegativeTTL is the ceiling for NXDOMAIN and NODATA; 0 stands for one hour
+	// (RFC 2308 section 5 finds one to three reasonable).
+	NegativeTTL time.Duration
+	// FailureTTL is how long a failure is remembered, so that an upstream that
+	// does not answer is not asked the same again and again (RFC 9520): SERVFAIL,
+	// REFUSED, every other RCODE that is no answer, and errors. 0 stands for one
+	// second, the least that the RFC allows, and more than 30 seconds for 30.
+	FailureTTL time.Duration
+
+	// Stale is how long an answer may still be served after it has expired while
+	// its upstream fails (RFC 8767). 0 turns it off.
+	Stale time.Duration
+	// Prefetch has answers that are asked for often refreshed in the background
+	// shortly before they expire.
+	Prefetch bool
+
+	// Flights is how many questions of one group may be under way at once, and
+	// Waiters how many callers may wait for those. What exceeds them gets ErrBusy.
+	// 0 stands for 4,096 and for 65,536.
+	Flights, Waiters int
+	// Timeout is the time that a question is given if its asker names no deadline,
+	// and if it has no asker; 0 stands for 2.5 s.
+	Timeout time.Duration
+
+	// Observer is told what happens; nil is nobody.
+	Observer Observer
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+}
+
+// ErrBusy says that too many questions are under way, or too many callers wait.
+var ErrBusy = errors.New("too many questions of this upstream group are under way")
+
+// Cache remembers what upstreams said, for the whole process and all upstream
+// groups. It may be used by many goroutines at once.
+type Cache struct {
+	config Config
+	limits limits
+	store  *store
+	start  time.Time
+
+	life       sync.Mutex
+	running    context.Context // nil unless Run is
+	background sync.WaitGroup
+}
+
+// New makes an empty Cache.
+func New(config Config) *Cache {
+	config = config.withDefaults()
+	return &Cache{
+		config: config,
+		limits: limits{
+			low:      ttlOf(config.MinTTL),
+			high:     ttlOf(config.MaxTTL),
+			negative: ttlOf(config.NegativeTTL),
+		},
+		store: newStore(config.Entries, config.Bytes, shardsFor(config.Entries), config.Observer),
+		start: config.Now(),
+	}
+}
+
+// withDefaults fills in what is not set and brings the rest within bounds.
+func (c Config) withDefaults() Config {
+	fill(&c.Entries, 200_000)
+	fill(&c.Bytes, 128<<20)
+	fill(&c.MaxTTL, 24*time.Hour)
+	fill(&c.NegativeTTL, time.Hour)
+	fill(&c.FailureTTL, minFailureTTL)
+	fill(&c.Flights, 4096)
+	fill(&c.Waiters, 65_536)
+	fill(&c.Timeout, 2500*time.Millisecond)
+	c.MaxTTL = min(c.MaxTTL, maxMaxTTL)
+	c.MinTTL = max(0, min(c.MinTTL, c.MaxTTL))
+	c.FailureTTL = max(minFailureTTL, min(c.FailureTTL, maxFailureTTL))
+	c.Stale = max(0, c.Stale)
+	if c.Observer == nil {
+		c.Observer = nobody{}
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return c
+}
+
+// fill gives a setting that is not positive its default.
+func fill[T int | int64 | time.Duration](setting *T, standard T) {
+	if *setting <= 0 {
+		*setting = standard
+	}
+}
+
+// shardsFor is the number of shards for so many entries: few enough that each
+// holds a thousand.
+func shardsFor(entries int) int { return max(1, min(16, entries/1024)) }
+
+// Group is the view of one upstream group: an Exchanger that answers from memory
+// what it can and asks next for the rest. The group's name is the identity of
+// what is remembered: views of the same name share it, also with different
+// nexts, so a group that now asks other servers needs another name, or a Flush.
+func (c *Cache) Group(name string, next resolver.Exchanger) resolver.Exchanger {
+	return &group{
+		cache: c,
+		name:  name,
+		next:  next,
+		open:  make(map[resolver.Question]*flight),
+	}
+}
+
+// Run is the life of what the cache does in the background, and returns after
+// ctx has ended and the last of it has finished, which takes no longer than the
+// time its questions were given. Without it, Exchange gives the same answers, but
+// every question is asked by the caller that needs it. It is an error to run a
+// Cache twice at once.
+func (c *Cache) Run(ctx context.Context) error {
+	c.life.Lock()
+	if c.running != nil {
+		c.life.Unlock()
+		return errors.New("run the cache: it is running already")
+	}
+	c.running = ctx
+	c.life.Unlock()
+
+	<-ctx.Done()
+
+	c.life.Lock()
+	c.running = nil
+	c.life.Unlock()
+	c.background.Wait()
+	return nil
+}
+
+// spawn does work in the background, or tells that there is none. The context is
+// that of Run.
+func (c *Cache) spawn(work func(ctx context.Context)) bool {
+	c.life.Lock()
+	defer c.life.Unlock()
+	if c.running == nil {
+		return false
+	}
+	ctx := c.running
+	c.background.Go(func() { work(ctx) })
+	return true
+}
+
+// Len is the number of entries held, expired ones and failures included.
+func (c *Cache) Len() int { return int(c.store.entries.Load()) }
+
+// Bytes is the estimated memory of all entries.
+func (c *Cache) Bytes() int64 { return c.store.bytes.Load() }
+
+// Flush forgets what every group said about name, and with subtree about all
+// names below it, and tells how many entries that were. What is being asked at
+// that moment still reaches those who wait for it but is not remembered.
+func (c *Cache) Flush(name zones.Name, subtree bool) int {
+	return c.store.removeIf(func(k key) bool {
+		return k.question.Name == name || subtree && k.question.Name.Within(name)
+	})
+}
+
+// now is the time since the cache was made.
+func (c *Cache) now() moment { return c.config.Now().Sub(c.start) + 1 }
+
+// remember judges what came of a question and keeps it if it may be kept. It
+// gives what the askers are told.
+func (c *Cache) remember(k key, reply resolver.Reply, err error, epoch uint64) (resolver.Reply, error) {
+	outcome, lifetime := failed, time.Duration(0)
+	if err == nil {
+		outcome, lifetime, reply = c.limits.judge(k.question, reply)
+	}
+	// Many will share these: an append by one of them must not reach the others.
+	reply.Answer, reply.Authority = slices.Clip(reply.Answer), slices.Clip(reply.Authority)
+	reply.Errors = slices.Clip(reply.Errors)
+	kept := reply
+	kept.Source = resolver.FromCache
+	now := c.now()
+	switch outcome {
+	case lasting:
+		c.store.put(k, &entry{reply: kept, asOf: now, expires: now + lifetime}, epoch)
+	case failed:
+		c.store.put(k, &entry{
+			reply: kept, err: err, failure: true,
+			asOf: now, expires: now + c.config.FailureTTL,
+		}, epoch)
+	default:
+		c.store.drop(k, epoch)
+	}
+	return reply, err
+}

@@ -1,0 +1,147 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"pldns/resolver"
+)
+
+// patience is the least time that a question in the background is given, even if
+// its first asker has less: others may wait for it who have more, and what comes
+// of less says nothing about the upstream.
+const patience = time.Second
+
+// group is the view of one upstream group.
+type group struct {
+	cache *Cache
+	name  string
+	next  resolver.Exchanger
+
+	mu      sync.Mutex
+	open    map[resolver.Question]*flight
+	waiting int
+}
+
+// flight is one question under way. Its result may be read once landed is closed.
+type flight struct {
+	epoch  uint64 // of the store when it began
+	landed chan struct{}
+	reply  resolver.Reply
+	err    error
+}
+
+// Exchange answers q from memory, or by way of the upstream.
+func (g *group) Exchange(ctx context.Context, q resolver.Question) (resolver.Reply, error) {
+	seen := g.cache.store.look(key{g.name, q}, g.cache.now())
+	if seen.state == fresh {
+		g.count(Hit)
+		return seen.reply, seen.err
+	}
+	g.count(Miss)
+	return g.ask(ctx, q)
+}
+
+// ask puts q to the upstream, or waits with others that have, until ctx ends.
+// Whoever waits gets the same reply, or the same error.
+func (g *group) ask(ctx context.Context, q resolver.Question) (resolver.Reply, error) {
+	f, first, err := g.board(q)
+	if err != nil {
+		g.count(Busy)
+		return resolver.Reply{}, err
+	}
+	defer g.leave()
+	if first {
+		g.launch(ctx, q, f)
+	} else {
+		g.count(Coalesced)
+	}
+	select {
+	case <-f.landed:
+		return f.reply, f.err
+	case <-ctx.Done():
+		return resolver.Reply{}, fmt.Errorf("wait for %s: %w", g.name, context.Cause(ctx))
+	}
+}
+
+// board finds the flight of q, or opens one, and counts the caller as waiting.
+// A flight that began before the last flush takes nobody on.
+func (g *group) board(q resolver.Question) (f *flight, first bool, err error) {
+	epoch := g.cache.store.epoch.Load()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	f = g.open[q]
+	first = f == nil || f.epoch != epoch
+	if g.waiting >= g.cache.config.Waiters || first && len(g.open) >= g.cache.config.Flights {
+		return nil, false, ErrBusy
+	}
+	if first {
+		f = &flight{epoch: epoch, landed: make(chan struct{})}
+		g.open[q] = f
+	}
+	g.waiting++
+	return f, first, nil
+}
+
+// leave counts the caller as waiting no more.
+func (g *group) leave() {
+	g.mu.Lock()
+	g.waiting--
+	g.mu.Unlock()
+}
+
+// launch has f flown in the background, or flies it if there is none. It does
+// not end with ctx: others may wait for it, and the answer is wanted anyway. It
+// has the deadline of ctx, though in the background never less than patience.
+func (g *group) launch(ctx context.Context, q resolver.Question, f *flight) {
+	now := time.Now()
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		deadline = now.Add(g.cache.config.Timeout)
+	}
+	detached := context.WithoutCancel(ctx)
+	if g.cache.spawn(func(context.Context) {
+		if least := now.Add(patience); deadline.Before(least) {
+			deadline = least
+		}
+		g.fly(detached, deadline, q, f)
+	}) {
+		return
+	}
+	g.fly(detached, deadline, q, f)
+}
+
+// fly asks the upstream, remembers what it says, and lands. In that order, so
+// that whoever finds no flight finds the answer.
+func (g *group) fly(ctx context.Context, deadline time.Time, q resolver.Question, f *flight) {
+	f.err = errors.New("the question was given up") // if next panics
+	defer g.land(q, f)
+	// Another flight may have landed since the caller looked.
+	if seen := g.cache.store.look(key{g.name, q}, g.cache.now()); seen.state == fresh {
+		f.reply, f.err = seen.reply, seen.err
+		return
+	}
+	began := time.Now()
+	ctx, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	f.reply, f.err = g.next.Exchange(ctx, q)
+	if f.err != nil && ctx.Err() != nil && time.Since(began) < patience {
+		return // it had too little time to say anything about the upstream
+	}
+	f.reply, f.err = g.cache.remember(key{g.name, q}, f.reply, f.err, f.epoch)
+}
+
+// land closes f and lets the next asker open another.
+func (g *group) land(q resolver.Question, f *flight) {
+	g.mu.Lock()
+	if g.open[q] == f { // not if a flush had it replaced
+		delete(g.open, q)
+	}
+	g.mu.Unlock()
+	close(f.landed)
+}
+
+func (g *group) count(event Event) { g.cache.config.Observer.CacheEvent(g.name, event) }

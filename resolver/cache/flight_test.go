@@ -1,0 +1,296 @@
+package cache_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"pldns/resolver"
+	"pldns/resolver/cache"
+)
+
+// modes has a test body run with and without Run, in a bubble of its own time.
+func modes(t *testing.T, config cache.Config, body func(t *testing.T, c *cache.Cache)) {
+	for _, running := range []bool{true, false} {
+		t.Run(map[bool]string{true: "with Run", false: "without Run"}[running], func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := cache.New(config)
+				if running {
+					run(t, c)
+					synctest.Wait()
+				}
+				body(t, c)
+			})
+		})
+	}
+}
+
+// However many ask the same at once, it is asked once and all are told the same.
+func TestCoalesce(t *testing.T) {
+	dead := errors.New("connection refused")
+	for _, test := range []struct {
+		name  string
+		reply resolver.Reply
+		err   error
+	}{
+		{"an answer", said(t, dns.RcodeSuccess, "www.example.com. 20 IN A 192.0.2.1", ""), nil},
+		{"an answer that is not kept", said(t, dns.RcodeSuccess, "www.example.com. 0 IN A 192.0.2.1", ""), nil},
+		{"NXDOMAIN", said(t, dns.RcodeNameError, "", strings.Replace(soa, "900", "300", 1)), nil},
+		{"NXDOMAIN without SOA", said(t, dns.RcodeNameError, "", ""), nil},
+		{"SERVFAIL with its reason", resolver.Reply{
+			Rcode: dns.RcodeServerFailure, Source: resolver.FromUpstream,
+			Errors: []resolver.Error{{Code: 9, Text: "no key"}},
+		}, nil},
+		{"an error", resolver.Reply{Group: "azure"}, dead},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			modes(t, cache.Config{}, func(t *testing.T, c *cache.Cache) {
+				var asked atomic.Int64
+				group := c.Group("azure", upstream(func(context.Context, resolver.Question) (resolver.Reply, error) {
+					asked.Add(1)
+					time.Sleep(50 * time.Millisecond) // of the bubble's time: all others come meanwhile
+					return test.reply, test.err
+				}))
+				var all sync.WaitGroup
+				var other atomic.Int64
+				for range 1000 {
+					all.Go(func() {
+						reply, err := group.Exchange(context.Background(), question("www.example.com", dns.TypeA))
+						if !errors.Is(err, test.err) || fmt.Sprint(reply) != fmt.Sprint(test.reply) {
+							other.Add(1)
+						}
+					})
+				}
+				all.Wait()
+				if asked.Load() != 1 || other.Load() != 0 {
+					t.Errorf("the upstream was asked %d times, %d were told something else", asked.Load(), other.Load())
+				}
+			})
+		})
+	}
+}
+
+// A caller that gives up leaves with its own error, and the others are told what
+// they wait for, also when it was the one that asked.
+func TestGivingUp(t *testing.T) {
+	modes(t, cache.Config{}, func(t *testing.T, c *cache.Cache) {
+		reply := said(t, dns.RcodeSuccess, "www.example.com. 20 IN A 192.0.2.1", "")
+		group := c.Group("azure", upstream(func(ctx context.Context, _ resolver.Question) (resolver.Reply, error) {
+			select {
+			case <-time.After(time.Second):
+				return reply, nil
+			case <-ctx.Done():
+				return resolver.Reply{}, ctx.Err()
+			}
+		}))
+		q := question("www.example.com", dns.TypeA)
+		asker, disconnect := context.WithTimeout(context.Background(), 2*time.Second)
+		impatient, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
+		defer cancel()
+
+		var all sync.WaitGroup
+		all.Go(func() { group.Exchange(asker, q) }) // gone in a moment
+		synctest.Wait()
+		all.Go(func() {
+			if _, err := group.Exchange(impatient, q); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("the impatient one was told %v", err)
+			}
+		})
+		all.Go(func() {
+			if got, err := group.Exchange(context.Background(), q); err != nil || len(got.Answer) != 1 {
+				t.Errorf("the patient one was told %v, %v", got, err)
+			}
+		})
+		synctest.Wait()
+		disconnect()
+		all.Wait()
+	})
+}
+
+// With Run, whoever disconnects is let go at once.
+func TestDisconnect(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := cache.New(cache.Config{})
+		run(t, c)
+		synctest.Wait()
+		group := c.Group("azure", upstream(func(ctx context.Context, _ resolver.Question) (resolver.Reply, error) {
+			<-ctx.Done()
+			return resolver.Reply{}, ctx.Err()
+		}))
+		gone := errors.New("the client has gone")
+		ctx, cancel := context.WithCancelCause(context.Background())
+		cancel(gone)
+		began := time.Now()
+		if _, err := group.Exchange(ctx, question("www.example.com", dns.TypeA)); !errors.Is(err, gone) {
+			t.Errorf("told %v", err)
+		}
+		if took := time.Since(began); took != 0 {
+			t.Errorf("held for %v", took)
+		}
+	})
+}
+
+// A question that had almost no time says nothing about its upstream: the next
+// asker has it asked again. One that had its time does.
+func TestShortFlightIsNotAFailure(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		given time.Duration
+		want  int64
+	}{
+		{"100 ms", 100 * time.Millisecond, 2},
+		{"2 s", 2 * time.Second, 1},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var asked atomic.Int64
+				group := cache.New(cache.Config{}).Group("azure", upstream(func(ctx context.Context, _ resolver.Question) (resolver.Reply, error) {
+					asked.Add(1)
+					<-ctx.Done()
+					return resolver.Reply{}, ctx.Err()
+				}))
+				for range 2 {
+					ctx, cancel := context.WithTimeout(context.Background(), test.given)
+					if _, err := group.Exchange(ctx, question("www.example.com", dns.TypeA)); err == nil {
+						t.Error("an answer from an upstream that is silent")
+					}
+					cancel()
+				}
+				if asked.Load() != test.want {
+					t.Errorf("asked %d times, want %d", asked.Load(), test.want)
+				}
+			})
+		})
+	}
+}
+
+// Too many questions, or too many that wait, are turned away at once, and the
+// other groups do not notice.
+func TestBusy(t *testing.T) {
+	config := cache.Config{Flights: 2, Waiters: 3}
+	synctest.Test(t, func(t *testing.T) {
+		c := cache.New(config)
+		run(t, c)
+		synctest.Wait()
+		silent := upstream(func(ctx context.Context, _ resolver.Question) (resolver.Reply, error) {
+			<-ctx.Done()
+			return resolver.Reply{}, ctx.Err()
+		})
+		group := c.Group("azure", silent)
+		var all sync.WaitGroup
+		busy := func(name string) bool {
+			t.Helper()
+			done := make(chan error, 1)
+			all.Go(func() {
+				ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+				defer cancel()
+				_, err := group.Exchange(ctx, question(name, dns.TypeA))
+				done <- err
+			})
+			synctest.Wait()
+			select {
+			case err := <-done:
+				if !errors.Is(err, cache.ErrBusy) {
+					t.Errorf("%s: %v", name, err)
+				}
+				return true
+			default:
+				return false
+			}
+		}
+		for _, step := range []struct {
+			name string
+			busy bool
+		}{{"a.example", false}, {"b.example", false}, {"c.example", true}, {"a.example", false}, {"a.example", true}} {
+			if got := busy(step.name); got != step.busy {
+				t.Errorf("%s: busy %v, want %v", step.name, got, step.busy)
+			}
+		}
+		var server script
+		server.says(said(t, dns.RcodeSuccess, "www.example.com. 20 IN A 192.0.2.1", ""), nil)
+		ask(t, c.Group("corp", &server), question("www.example.com", dns.TypeA))
+		all.Wait()
+		if busy("c.example") {
+			t.Error("still busy after all have gone")
+		}
+		all.Wait()
+	})
+}
+
+// Run waits for what it has under way, and a Cache whose Run has ended, or ends
+// meanwhile, still answers.
+func TestRunWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := cache.New(cache.Config{})
+		ctx, stop := context.WithCancel(context.Background())
+		ended := make(chan struct{})
+		go func() {
+			if err := c.Run(ctx); err != nil {
+				t.Errorf("run: %v", err)
+			}
+			close(ended)
+		}()
+		synctest.Wait()
+		if err := c.Run(ctx); err == nil {
+			t.Error("it ran twice")
+		}
+		reply := said(t, dns.RcodeSuccess, "www.example.com. 20 IN A 192.0.2.1", "")
+		group := c.Group("azure", upstream(func(context.Context, resolver.Question) (resolver.Reply, error) {
+			time.Sleep(time.Second)
+			return reply, nil
+		}))
+		var all sync.WaitGroup
+		all.Go(func() { ask(t, group, question("a.example", dns.TypeA)) })
+		synctest.Wait()
+		stop()
+		synctest.Wait()
+		select {
+		case <-ended:
+			t.Error("Run did not wait for the question that is under way")
+		default:
+		}
+		ask(t, group, question("b.example", dns.TypeA))
+		all.Wait()
+		<-ended
+	})
+}
+
+// An answer to a question that was asked before a flush is not remembered after
+// it, and those who ask after the flush do not wait for it.
+func TestFlushDuringFlight(t *testing.T) {
+	modes(t, cache.Config{}, func(t *testing.T, c *cache.Cache) {
+		old := said(t, dns.RcodeSuccess, "www.example.com. 20 IN A 192.0.2.1", "")
+		news := said(t, dns.RcodeSuccess, "www.example.com. 20 IN A 192.0.2.2", "")
+		var asked atomic.Int64
+		group := c.Group("azure", upstream(func(context.Context, resolver.Question) (resolver.Reply, error) {
+			if asked.Add(1) == 1 {
+				time.Sleep(time.Second)
+				return old, nil
+			}
+			time.Sleep(100 * time.Millisecond)
+			return news, nil
+		}))
+		q := question("www.example.com", dns.TypeA)
+		var all sync.WaitGroup
+		all.Go(func() { ask(t, group, q) })
+		synctest.Wait()
+		c.Flush(q.Name, false)
+		for range 2 {
+			if got := ask(t, group, q).Answer[0].(*dns.A).A.String(); got != "192.0.2.2" {
+				t.Errorf("told %s after the flush", got)
+			}
+		}
+		all.Wait()
+		if got := ask(t, group, q).Answer[0].(*dns.A).A.String(); got != "192.0.2.2" || asked.Load() != 2 {
+			t.Errorf("told %s at last, %d questions asked", got, asked.Load())
+		}
+	})
+}

@@ -1,0 +1,121 @@
+package cache_test
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"pldns/resolver"
+	"pldns/resolver/cache"
+	"pldns/zones"
+)
+
+// upstream is an Exchanger that is a function.
+type upstream func(ctx context.Context, q resolver.Question) (resolver.Reply, error)
+
+func (u upstream) Exchange(ctx context.Context, q resolver.Question) (resolver.Reply, error) {
+	return u(ctx, q)
+}
+
+// script is an upstream that says what it is told to, and counts.
+type script struct {
+	mu    sync.Mutex
+	reply resolver.Reply
+	err   error
+	asked atomic.Int64
+}
+
+func (s *script) says(reply resolver.Reply, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reply, s.err = reply, err
+}
+
+func (s *script) Exchange(context.Context, resolver.Question) (resolver.Reply, error) {
+	s.asked.Add(1)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.reply, s.err
+}
+
+// clock is a clock that stands still until it is moved.
+type clock struct{ passed atomic.Int64 }
+
+func (c *clock) now() time.Time          { return time.Unix(1_000_000, c.passed.Load()) }
+func (c *clock) advance(d time.Duration) { c.passed.Add(int64(d)) }
+
+// rrs reads records, one a line.
+func rrs(tb testing.TB, text string) []dns.RR {
+	tb.Helper()
+	var records []dns.RR
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); line == "" {
+			continue
+		}
+		rr, err := dns.NewRR(line)
+		if err != nil {
+			tb.Fatalf("read record %q: %v", line, err)
+		}
+		records = append(records, rr)
+	}
+	return records
+}
+
+// said is a reply of an upstream, its sections in master file form.
+func said(tb testing.TB, rcode int, answer, authority string) resolver.Reply {
+	tb.Helper()
+	return resolver.Reply{
+		Rcode:     rcode,
+		Answer:    rrs(tb, answer),
+		Authority: rrs(tb, authority),
+		Source:    resolver.FromUpstream,
+		Group:     "azure",
+		Server:    "192.0.2.53",
+	}
+}
+
+func question(name string, qtype uint16) resolver.Question {
+	return resolver.Question{Name: zones.MustName(name), Type: qtype}
+}
+
+// ask asks, and fails the test on an error.
+func ask(tb testing.TB, group resolver.Exchanger, q resolver.Question) resolver.Reply {
+	tb.Helper()
+	reply, err := group.Exchange(context.Background(), q)
+	if err != nil {
+		tb.Fatalf("ask %v: %v", q, err)
+	}
+	return reply
+}
+
+// run runs c until the test ends.
+func run(tb testing.TB, c *cache.Cache) {
+	tb.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- c.Run(ctx) }()
+	tb.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			tb.Errorf("run the cache: %v", err)
+		}
+	})
+}
+
+// ttls are the TTLs of all records of a reply.
+func ttls(reply resolver.Reply) []uint32 {
+	var all []uint32
+	for _, section := range [][]dns.RR{reply.Answer, reply.Authority} {
+		for _, rr := range section {
+			all = append(all, rr.Header().Ttl)
+		}
+	}
+	return all
+}
+
+const soa = "example.com. 900 IN SOA ns.example.com. host.example.com. 1 3600 600 86400 300"

@@ -1,0 +1,19 @@
+package cache
+
+import (
+	"hash/maphash"
+
+	"pldns/resolver"
+)
+
+// key is everything that an upstream's answer depends on: who is asked, and
+// what, with the DO and CD bits. Whoever asks it is not in here, because nothing
+// of the asker is sent upstream (RFC 7871 section 7.5 does not arise).
+type key struct {
+	group    string
+	question resolver.Question
+}
+
+// hash spreads keys over shards and fingerprints. The seed is drawn for each
+// process, so nobody outside can aim at one shard.
+func (k key) hash(seed maphash.Seed) uint64 { return maphash.Comparable(seed, k) }
