@@ -1,0 +1,110 @@
+package resolver_test
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/miekg/dns"
+
+	"pldns/resolver"
+	"pldns/resolver/resolvertest"
+	"pldns/zones"
+)
+
+func request(name string, change func(*dns.Msg)) *dns.Msg {
+	m := new(dns.Msg).SetQuestion(name, dns.TypeA)
+	if change != nil {
+		change(m)
+	}
+	return m
+}
+
+func TestMessage(t *testing.T) {
+	answer := resolver.Answer{
+		Records:       resolvertest.RRs(t, "www.contoso.com. 300 IN A 203.0.113.80"),
+		Authenticated: true,
+		Errors:        []resolver.Error{{Code: dns.ExtendedErrorCodeStaleAnswer, Text: "stale"}},
+	}
+	for _, test := range []struct {
+		name   string
+		change func(*dns.Msg)
+		want   func(*dns.Msg) bool
+	}{
+		{"RA is set, RD copied (RFC 1035)", nil, func(m *dns.Msg) bool { return m.RecursionAvailable && m.RecursionDesired && m.Response }},
+		{"RD clear stays clear", func(m *dns.Msg) { m.RecursionDesired = false }, func(m *dns.Msg) bool { return !m.RecursionDesired }},
+		{"CD is copied (RFC 4035)", func(m *dns.Msg) { m.CheckingDisabled = true }, func(m *dns.Msg) bool { return m.CheckingDisabled }},
+		{"Z is cleared", func(m *dns.Msg) { m.Zero = true }, func(m *dns.Msg) bool { return !m.Zero }},
+		{"AD is not volunteered (RFC 6840 section 5.8)", nil, func(m *dns.Msg) bool { return !m.AuthenticatedData }},
+		{"AD to who sets AD", func(m *dns.Msg) { m.AuthenticatedData = true }, func(m *dns.Msg) bool { return m.AuthenticatedData }},
+		{"AD to who sets DO", func(m *dns.Msg) { m.SetEdns0(4096, true) }, func(m *dns.Msg) bool { return m.AuthenticatedData && m.IsEdns0().Do() }},
+		{"no OPT to who sent none (RFC 6891)", nil, func(m *dns.Msg) bool { return m.IsEdns0() == nil }},
+		{"OPT with the error to who sent one (RFC 8914)", func(m *dns.Msg) { m.SetEdns0(4096, false) }, func(m *dns.Msg) bool {
+			opt := m.IsEdns0()
+			return opt.UDPSize() == resolver.UDPSize && !opt.Do() && opt.Option[0].(*dns.EDNS0_EDE).InfoCode == 3
+		}},
+		{"options of the request are not echoed", func(m *dns.Msg) {
+			m.SetEdns0(4096, false)
+			m.IsEdns0().Option = append(m.IsEdns0().Option, &dns.EDNS0_COOKIE{Code: dns.EDNS0COOKIE, Cookie: "0011223344556677"})
+		}, func(m *dns.Msg) bool { return len(m.IsEdns0().Option) == 1 }},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if reply := answer.Message(request("www.contoso.com.", test.change)); !test.want(reply) {
+				t.Errorf("got\n%v", reply)
+			}
+		})
+	}
+}
+
+// RFC 4343: the question comes back letter by letter, and the records stand at
+// that spelling of it.
+func TestMessageKeepsTheSpelling(t *testing.T) {
+	records := resolvertest.RRs(t, "www.contoso.com. 300 IN CNAME a.contoso.com.\na.contoso.com. 300 IN A 203.0.113.80")
+	reply := resolver.Answer{Records: records}.Message(request("wWw.ConToso.com.", nil))
+	if reply.Question[0].Name != "wWw.ConToso.com." || reply.Answer[0].Header().Name != "wWw.ConToso.com." {
+		t.Errorf("got\n%v", reply)
+	}
+	if records[0].Header().Name != "www.contoso.com." {
+		t.Error("the shared record was changed")
+	}
+	if reply.Answer[1].Header().Name != "a.contoso.com." {
+		t.Errorf("the second owner is %s", reply.Answer[1].Header().Name)
+	}
+}
+
+func TestNewQuery(t *testing.T) {
+	m := request("wWw.ConToso.com.", func(m *dns.Msg) {
+		m.SetEdns0(4096, true)
+		m.CheckingDisabled, m.AuthenticatedData = true, true
+	})
+	client := zones.NewClient(netip.MustParseAddr("::ffff:10.0.0.7"), netip.AddrPort{})
+	q := resolver.NewQuery(m, client)
+	if q.Name != zones.MustName("www.contoso.com") || q.Spelling != "wWw.ConToso.com." || !q.DNSSEC || !q.CheckingDisabled ||
+		!q.WantsAD || !q.RecursionDesired || q.Class != dns.ClassINET || q.Type != dns.TypeA || q.Client.Addr.String() != "10.0.0.7" {
+		t.Errorf("got %+v", q)
+	}
+}
+
+func TestTraceNamesEachRoom(t *testing.T) {
+	azure := &outside{tb: t, says: map[string]said{
+		"db.contoso.com": {records: "db.contoso.com. 60 IN CNAME momenta-eun.database.windows.net."},
+	}}
+	_, trace := estate(t, azure, azure).Explain(t.Context(), query("10.0.9.9", "db.contoso.com", "A"))
+	var text []string
+	for _, step := range trace.Steps {
+		text = append(text, step.Room+": "+step.Text)
+	}
+	for _, want := range []string{
+		"network: europe: client 10.0.9.9 is in 10.0.0.0/16",
+		"zone: db.contoso.com A: in no zone of the network",
+		`upstream: db.contoso.com A: upstream azure, by forward entry ".": NOERROR from upstream of 192.0.2.53`,
+		"splice: momenta-eun.database.windows.net is owned by the network",
+		"zone: momenta-eun.database.windows.net A: an alias of momenta-eun.privatelink.database.windows.net, by endpoint momenta-eun.database.windows.net",
+		"zone: momenta-eun.privatelink.database.windows.net A: answered by endpoint momenta-eun.database.windows.net in zone privatelink.database.windows.net",
+		"answer: NOERROR, 3 records, from local, 2 hops",
+	} {
+		if !strings.Contains(strings.Join(text, "\n"), want) {
+			t.Errorf("no step %q in\n%s", want, strings.Join(text, "\n"))
+		}
+	}
+}
