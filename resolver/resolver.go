@@ -3,27 +3,19 @@ package resolver
 import (
 	"context"
 	"sync/atomic"
-	"time"
 
 	"github.com/miekg/dns"
 )
 
-// Observer is told of every answer. Its method is called by many goroutines at
-// once, after the decision and before the answer is sent, and should be quick.
-type Observer interface {
-	Answered(q Query, a Answer, took time.Duration)
-}
-
 // Resolver answers queries from the snapshot that it holds. It may be used by
 // any number of goroutines.
 type Resolver struct {
-	current  atomic.Pointer[Snapshot]
-	observer Observer
+	current atomic.Pointer[Snapshot]
 }
 
-// New makes a resolver that answers from the snapshot. The observer may be nil.
-func New(snapshot *Snapshot, observer Observer) *Resolver {
-	r := &Resolver{observer: observer}
+// New makes a resolver that answers from the snapshot.
+func New(snapshot *Snapshot) *Resolver {
+	r := new(Resolver)
 	r.current.Store(snapshot)
 	return r
 }
@@ -38,16 +30,10 @@ func (r *Resolver) Snapshot() *Snapshot { return r.current.Load() }
 // Resolve decides one answer. It returns within the snapshot's deadline, with
 // an answer in every case. Ending ctx gives up early.
 func (r *Resolver) Resolve(ctx context.Context, q Query) Answer {
-	start := time.Now()
-	answer := r.current.Load().resolve(ctx, q, nil)
-	if r.observer != nil {
-		r.observer.Answered(q, answer, time.Since(start))
-	}
-	return answer
+	return r.current.Load().resolve(ctx, q, nil)
 }
 
-// Explain decides as [Resolver.Resolve] does, by the same code, and says how. It
-// is not reported to the observer.
+// Explain decides as [Resolver.Resolve] does, by the same code, and says how.
 func (r *Resolver) Explain(ctx context.Context, q Query) (Answer, *Trace) {
 	return r.current.Load().Explain(ctx, q)
 }

@@ -265,7 +265,7 @@ func TestResolve(t *testing.T) {
 			corp := &outside{tb: t, says: map[string]said{"srv.corp.contoso.com": {records: "srv.corp.contoso.com. 60 IN A 10.20.0.80"}}}
 			snapshot := estate(t, azure, corp)
 			q := query(test.client, test.qname, test.qtype)
-			answer := resolver.New(snapshot, nil).Resolve(t.Context(), q)
+			answer := resolver.New(snapshot).Resolve(t.Context(), q)
 			if diff := cmp.Diff(test.want, lines(answer)); diff != "" {
 				t.Errorf("answer (-want +got):\n%s", diff)
 			}
@@ -298,7 +298,7 @@ func TestWithoutRecursionDesired(t *testing.T) {
 	} {
 		q := query("10.0.9.9", name, "A")
 		q.RecursionDesired = false
-		if diff := cmp.Diff(want, lines(resolver.New(snapshot, nil).Resolve(t.Context(), q))); diff != "" {
+		if diff := cmp.Diff(want, lines(resolver.New(snapshot).Resolve(t.Context(), q))); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
@@ -313,7 +313,7 @@ func TestOtherClasses(t *testing.T) {
 	for _, class := range []uint16{dns.ClassCHAOS, dns.ClassHESIOD, dns.ClassANY, dns.ClassNONE, 0, 65280} {
 		q := query("10.0.9.9", "momenta-eun.database.windows.net", "A")
 		q.Class = class
-		answer := resolver.New(estate(t, azure, azure), nil).Resolve(t.Context(), q)
+		answer := resolver.New(estate(t, azure, azure)).Resolve(t.Context(), q)
 		if answer.Rcode != dns.RcodeRefused || len(answer.Records) > 0 || len(azure.asked) > 0 {
 			t.Errorf("class %d: %v", class, lines(answer))
 		}
@@ -333,7 +333,7 @@ func TestDeadline(t *testing.T) {
 	snapshot := estate(t, silent{}, silent{})
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
-		answer := resolver.New(snapshot, nil).Resolve(t.Context(), query("10.0.9.9", "www.contoso.com", "A"))
+		answer := resolver.New(snapshot).Resolve(t.Context(), query("10.0.9.9", "www.contoso.com", "A"))
 		if took := time.Since(start); took != resolver.DefaultDeadline {
 			t.Errorf("answered after %v, want %v", took, resolver.DefaultDeadline)
 		}
@@ -346,7 +346,7 @@ func TestDeadline(t *testing.T) {
 func TestSwap(t *testing.T) {
 	azure := &outside{tb: t, says: map[string]said{"www.contoso.com": {records: "www.contoso.com. 300 IN A 203.0.113.80"}}}
 	first := estate(t, azure, azure)
-	r := resolver.New(first, nil)
+	r := resolver.New(first)
 	table, err := zones.Build([]zones.NetworkSpec{{Name: "all", Clients: []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0")}}})
 	if err != nil {
 		t.Fatal(err)
@@ -376,34 +376,26 @@ func TestNewSnapshotRefuses(t *testing.T) {
 	}
 }
 
-type books struct{ entries []string }
-
-func (b *books) Answered(q resolver.Query, a resolver.Answer, _ time.Duration) {
-	b.entries = append(b.entries, fmt.Sprintf("%s %s %s %s %d", a.Network, q.Name, a.Source, a.Zone, a.Hops))
-}
-
-func TestObserver(t *testing.T) {
+// What an answer says about itself is what logs and metrics are made of.
+func TestAnswerSaysWhy(t *testing.T) {
 	azure := &outside{tb: t, says: map[string]said{
 		"db.contoso.com": {records: "db.contoso.com. 60 IN CNAME momenta-eun.database.windows.net."},
 	}}
-	b := new(books)
-	r := resolver.New(estate(t, azure, azure), b)
-	r.Resolve(t.Context(), query("10.0.9.9", "db.contoso.com", "A"))
-	r.Resolve(t.Context(), query("10.0.9.9", "www.contoso.com", "A"))
-	r.Resolve(t.Context(), query("203.0.113.9", "www.contoso.com", "A"))
-	r.Explain(t.Context(), query("10.0.9.9", "www.contoso.com", "A")) // leaves no entry
-	want := []string{
-		"europe db.contoso.com local privatelink.database.windows.net 2",
-		"europe www.contoso.com upstream  0",
-		" www.contoso.com none  0",
-	}
-	if diff := cmp.Diff(want, b.entries); diff != "" {
-		t.Error(diff)
+	r := resolver.New(estate(t, azure, azure))
+	for _, test := range []struct{ client, name, want string }{
+		{"10.0.9.9", "db.contoso.com", "europe local privatelink.database.windows.net 2"},
+		{"10.0.9.9", "www.contoso.com", "europe upstream  0"},
+		{"203.0.113.9", "www.contoso.com", " none  0"},
+	} {
+		a := r.Resolve(t.Context(), query(test.client, test.name, "A"))
+		if got := fmt.Sprintf("%s %s %s %d", a.Network, a.Source, a.Zone, a.Hops); got != test.want {
+			t.Errorf("%s for %s: got %q, want %q", test.name, test.client, got, test.want)
+		}
 	}
 }
 
 func BenchmarkResolveOwned(b *testing.B) {
-	r := resolver.New(estate(b, silent{}, silent{}), nil)
+	r := resolver.New(estate(b, silent{}, silent{}))
 	q := query("10.0.9.9", "momenta-eun.database.windows.net", "A")
 	b.ReportAllocs()
 	for b.Loop() {

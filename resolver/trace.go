@@ -2,7 +2,6 @@ package resolver
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/miekg/dns"
 
@@ -34,9 +33,7 @@ func (t *Trace) with(records []dns.RR) {
 		return
 	}
 	last := &t.Steps[len(t.Steps)-1]
-	for _, rr := range records {
-		last.Records = append(last.Records, strings.ReplaceAll(rr.String(), "\t", " "))
-	}
+	last.Records = append(last.Records, presentation(records)...)
 }
 
 // network tells which network the client belongs to.
@@ -109,7 +106,7 @@ func (t *Trace) exchange(route Route, q Question, reply Reply, err error) {
 	if reply.Server != "" {
 		server = " of " + reply.Server
 	}
-	t.add("upstream", "%s: %s from %s%s", asked, dns.RcodeToString[reply.Rcode], reply.Source, server)
+	t.add("upstream", "%s: %s from %s%s", asked, rcodeName(reply.Rcode), reply.Source, server)
 	t.with(reply.Answer)
 	for _, e := range reply.Errors {
 		t.add("upstream", "extended error %d (%s): %s", e.Code, dns.ExtendedErrorCodeToString[e.Code], e.Text)
@@ -121,13 +118,10 @@ func (t *Trace) answer(a Answer) {
 	if t == nil {
 		return
 	}
-	t.add("answer", "%s, %d records, from %s, %d hops", dns.RcodeToString[a.Rcode], len(a.Records), a.Source, a.Hops)
+	t.add("answer", "%s, %d records, from %s, %d hops", rcodeName(a.Rcode), len(a.Records), a.Source, a.Hops)
 	t.with(a.Records)
 	t.with(a.Authority)
 	for _, e := range a.Errors {
 		t.add("answer", "extended error %d (%s): %s", e.Code, dns.ExtendedErrorCodeToString[e.Code], e.Text)
 	}
 }
-
-// typeName is the mnemonic of a type, or TYPE with its number (RFC 3597).
-func typeName(qtype uint16) string { return dns.Type(qtype).String() }

@@ -1,0 +1,82 @@
+package admin
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/miekg/dns"
+
+	"pldns/resolver"
+	"pldns/zones"
+)
+
+// explain answers /api/explain?name=NAME&client=IP[&type=TYPE][&listener=IP:PORT]
+// with a [resolver.Explanation], or 400 and {"error": ...}.
+func (s *Server) explain(w http.ResponseWriter, r *http.Request) {
+	query, err := ParseQuestion(r.URL.Query())
+	if err != nil {
+		writeJSON(w, http.StatusBadRequest, map[string]string{"error": err.Error()})
+		return
+	}
+	answer, trace := s.options.Explain(r.Context(), query)
+	writeJSON(w, http.StatusOK, resolver.NewExplanation(query, answer, trace))
+}
+
+// ParseQuestion reads the query to be explained from its parameters: name and
+// client are needed; type is A, and the listener unknown, where they are absent.
+func ParseQuestion(values url.Values) (resolver.Query, error) {
+	var faults []error
+	name, err := zones.ParseName(values.Get("name"))
+	if err != nil {
+		faults = append(faults, fmt.Errorf("name: %w: give the name that is looked up", err))
+	}
+	qtype, err := parseType(values.Get("type"))
+	if err != nil {
+		faults = append(faults, err)
+	}
+	client, err := netip.ParseAddr(values.Get("client"))
+	if err != nil {
+		faults = append(faults, fmt.Errorf("client: %q is no IP address: give the address that the query comes from", values.Get("client")))
+	}
+	var listener netip.AddrPort
+	if text := values.Get("listener"); text != "" {
+		if listener, err = parseListener(text); err != nil {
+			faults = append(faults, err)
+		}
+	}
+	return resolver.NewClientQuery(name, qtype, zones.NewClient(client, listener)), errors.Join(faults...)
+}
+
+// parseType reads a type by its mnemonic, as TYPE65280, or as a number.
+func parseType(text string) (uint16, error) {
+	text = strings.ToUpper(text)
+	if text == "" {
+		return dns.TypeA, nil
+	}
+	if qtype, known := dns.StringToType[text]; known {
+		return qtype, nil
+	}
+	number, err := strconv.ParseUint(strings.TrimPrefix(text, "TYPE"), 10, 16)
+	if err != nil {
+		return 0, fmt.Errorf("type: %q is no record type: give one such as A, AAAA, HTTPS or TYPE65280", text)
+	}
+	return uint16(number), nil
+}
+
+// parseListener reads the address that the query reaches; the port is 53 where
+// it is absent.
+func parseListener(text string) (netip.AddrPort, error) {
+	if addr, err := netip.ParseAddr(text); err == nil {
+		return netip.AddrPortFrom(addr, 53), nil
+	}
+	listener, err := netip.ParseAddrPort(text)
+	if err != nil {
+		return netip.AddrPort{}, fmt.Errorf("listener: %q is no address: give the address that the query reaches, such as 10.9.0.5:53", text)
+	}
+	return listener, nil
+}

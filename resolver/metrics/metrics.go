@@ -1,0 +1,139 @@
+// Package metrics counts what happens, for Prometheus. It is the only package
+// that knows Prometheus; the others say what they have to say to an interface of
+// their own, which [Recorder] implements.
+//
+// No metric is labelled with a client, a name or anything else that clients
+// choose, so the number of series follows from the configuration alone.
+package metrics
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/miekg/dns"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"pldns/resolver"
+	"pldns/resolver/cache"
+	"pldns/resolver/listen"
+	"pldns/resolver/upstream"
+)
+
+// The observers that a Recorder is.
+var (
+	_ listen.Observer   = (*Recorder)(nil)
+	_ cache.Observer    = (*Recorder)(nil)
+	_ upstream.Observer = (*Recorder)(nil)
+)
+
+// Recorder counts. It may be used by any number of goroutines.
+type Recorder struct {
+	registry *prometheus.Registry
+	doors    doorMetrics
+	cache    cacheMetrics
+	upstream upstreamMetrics
+	config   configMetrics
+}
+
+// Build says what program this is.
+type Build struct{ Version, Revision, GoVersion string }
+
+// New makes a recorder with a registry of its own.
+func New(build Build) *Recorder {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	info := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "pldns_build_info", Help: "The program; the value is always 1.",
+		ConstLabels: prometheus.Labels{"version": build.Version, "revision": build.Revision, "goversion": build.GoVersion},
+	})
+	info.Set(1)
+	registry.MustRegister(info)
+	return &Recorder{
+		registry: registry,
+		doors:    newDoorMetrics(registry),
+		cache:    newCacheMetrics(registry),
+		upstream: newUpstreamMetrics(registry),
+		config:   newConfigMetrics(registry),
+	}
+}
+
+// Handler answers with all metrics in the formats that Prometheus reads.
+func (r *Recorder) Handler() http.Handler {
+	return promhttp.HandlerFor(r.registry, promhttp.HandlerOpts{Registry: r.registry})
+}
+
+// Gatherer gives all metrics, for tests and tools.
+func (r *Recorder) Gatherer() prometheus.Gatherer { return r.registry }
+
+// maker registers metrics under the program's prefix.
+type maker struct{ to prometheus.Registerer }
+
+func (m maker) counter(name, help string, labels ...string) *prometheus.CounterVec {
+	vec := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "pldns_" + name, Help: help}, labels)
+	m.to.MustRegister(vec)
+	return vec
+}
+
+func (m maker) gauge(name, help string, labels ...string) *prometheus.GaugeVec {
+	vec := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "pldns_" + name, Help: help}, labels)
+	m.to.MustRegister(vec)
+	return vec
+}
+
+func (m maker) histogram(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
+	vec := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "pldns_" + name, Help: help, Buckets: buckets}, labels)
+	m.to.MustRegister(vec)
+	return vec
+}
+
+// rcode is the mnemonic of a response code. There are few, and what has no name
+// shares one, so that no upstream can make series.
+func rcode(code int) string {
+	if name, known := dns.RcodeToString[code]; known {
+		return name
+	}
+	return "other"
+}
+
+// doorMetrics are about queries and the doors they come through.
+type doorMetrics struct {
+	queries     *prometheus.CounterVec
+	duration    *prometheus.HistogramVec
+	refused     *prometheus.CounterVec
+	connections *prometheus.GaugeVec
+}
+
+func newDoorMetrics(to prometheus.Registerer) doorMetrics {
+	m := maker{to}
+	return doorMetrics{
+		queries: m.counter("queries_total",
+			"Queries answered, by network (empty: none), transport, response code and source of the answer.",
+			"network", "transport", "rcode", "source"),
+		duration: m.histogram("query_duration_seconds",
+			"Time from reading a query to sending its answer, by source of the answer.",
+			[]float64{.00001, .00003, .0001, .0003, .001, .003, .01, .03, .1, .3, 1, 2.5, 5}, "source"),
+		refused: m.counter("refused_total",
+			"Packets, queries and connections that were refused at the door, by transport and reason.",
+			"transport", "reason"),
+		connections: m.gauge("connections", "Open connections, by transport.", "transport"),
+	}
+}
+
+// Served counts an answer.
+func (r *Recorder) Served(transport string, _ resolver.Query, a resolver.Answer, took time.Duration) {
+	source := a.Source.String()
+	r.doors.queries.WithLabelValues(a.Network, transport, rcode(a.Rcode), source).Inc()
+	r.doors.duration.WithLabelValues(source).Observe(took.Seconds())
+}
+
+// Refused counts what was refused.
+func (r *Recorder) Refused(transport string, why listen.Refusal) {
+	r.doors.refused.WithLabelValues(transport, why.String()).Inc()
+}
+
+// Connections counts open connections.
+func (r *Recorder) Connections(transport string, change int) {
+	r.doors.connections.WithLabelValues(transport).Add(float64(change))
+}

@@ -1,0 +1,71 @@
+package metrics
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"pldns/resolver/upstream"
+)
+
+// upstreamMetrics are about the servers that are asked.
+type upstreamMetrics struct {
+	sent, answers, failures, shed *prometheus.CounterVec
+	inFlight, healthy             *prometheus.GaugeVec
+	rtt                           *prometheus.HistogramVec
+}
+
+func newUpstreamMetrics(to prometheus.Registerer) upstreamMetrics {
+	m := maker{to}
+	return upstreamMetrics{
+		sent: m.counter("upstream_queries_total",
+			"Queries sent to an upstream server, by the reason for sending: first, retry, hedge, probe.",
+			"group", "server", "reason"),
+		answers: m.counter("upstream_answers_total",
+			"Answers of an upstream server, by response code.", "group", "server", "rcode"),
+		failures: m.counter("upstream_failures_total",
+			"Queries to an upstream server that brought nothing usable, by reason.", "group", "server", "reason"),
+		shed: m.counter("upstream_shed_total",
+			"Questions that an upstream group was spared because too much was under way.", "group"),
+		inFlight: m.gauge("upstream_in_flight", "Queries that wait for an upstream server.", "group", "server"),
+		healthy:  m.gauge("upstream_healthy", "Whether an upstream server is in good health: 1 or 0.", "group", "server"),
+		rtt: m.histogram("upstream_rtt_seconds",
+			"Time that an upstream server took to answer.",
+			[]float64{.0005, .001, .002, .005, .01, .02, .05, .1, .2, .5, 1, 2.5}, "group", "server"),
+	}
+}
+
+// UpstreamSent counts a query that was sent.
+func (r *Recorder) UpstreamSent(group, server string, why upstream.Why) {
+	r.upstream.sent.WithLabelValues(group, server, why.String()).Inc()
+}
+
+// UpstreamAnswered counts an answer and the time it took.
+func (r *Recorder) UpstreamAnswered(group, server string, code int, took time.Duration) {
+	r.upstream.answers.WithLabelValues(group, server, rcode(code)).Inc()
+	r.upstream.rtt.WithLabelValues(group, server).Observe(took.Seconds())
+}
+
+// UpstreamFailed counts a query that brought nothing usable.
+func (r *Recorder) UpstreamFailed(group, server string, reason upstream.Reason) {
+	r.upstream.failures.WithLabelValues(group, server, reason.String()).Inc()
+}
+
+// UpstreamInFlight counts queries under way.
+func (r *Recorder) UpstreamInFlight(group, server string, change int) {
+	r.upstream.inFlight.WithLabelValues(group, server).Add(float64(change))
+}
+
+// UpstreamHealth records the health of a server.
+func (r *Recorder) UpstreamHealth(group, server string, healthy bool) {
+	value := 0.0
+	if healthy {
+		value = 1
+	}
+	r.upstream.healthy.WithLabelValues(group, server).Set(value)
+}
+
+// UpstreamShed counts a question that was turned away.
+func (r *Recorder) UpstreamShed(group string) {
+	r.upstream.shed.WithLabelValues(group).Inc()
+}
