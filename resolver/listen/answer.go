@@ -1,0 +1,63 @@
+package listen
+
+import (
+	"context"
+	"runtime/debug"
+	"sync/atomic"
+
+	"pldns/resolver"
+	"pldns/zones"
+)
+
+// served is what became of a query.
+type served struct {
+	frame   []byte // the reply, after its length
+	query   resolver.Query
+	answer  resolver.Answer
+	why     Refusal // Accepted if answer is what the reply says
+	details []any   // for the log, if it is not
+}
+
+// answer asks the Handler and packs what it says. It never panics: one query
+// that meets a fault of this program must not take every name of every client
+// down with it, so that query alone is answered SERVFAIL.
+func (s *Server) answer(ctx context.Context, x *exchange, client zones.Client, fit fitting) (out served) {
+	failed := func(why Refusal, details ...any) served {
+		return served{
+			frame:   x.refusal(&x.request, why, fit.limit),
+			why:     why,
+			details: append(details, "name", x.request.name, "type", x.request.kind),
+		}
+	}
+	defer func() {
+		if fault := recover(); fault != nil {
+			out = failed(Panicked, "panic", fault, "stack", string(debug.Stack()))
+		}
+	}()
+	out.query = resolver.NewQuery(&x.asked, client)
+	out.answer = s.config.Handler.Resolve(ctx, out.query)
+	frame, err := x.frame(out.answer, fit)
+	if err != nil {
+		return failed(Unpackable, "error", err)
+	}
+	out.frame = frame
+	return out
+}
+
+// room counts the queries of a transport that are under way.
+type room struct {
+	limit int64
+	taken atomic.Int64
+}
+
+// enter takes a place, if there is one.
+func (r *room) enter() bool {
+	if r.taken.Add(1) > r.limit {
+		r.taken.Add(-1)
+		return false
+	}
+	return true
+}
+
+// leave gives a place back.
+func (r *room) leave() { r.taken.Add(-1) }

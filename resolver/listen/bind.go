@@ -1,0 +1,223 @@
+package listen
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"syscall"
+)
+
+const (
+	// portAttempts is how often a free port is drawn until UDP and TCP of every
+	// family have it.
+	portAttempts = 100
+	// socketBuffer is the room asked for packets that wait to be read, in octets.
+	// The system may give less; a burst beyond it is dropped there.
+	socketBuffer = 4 << 20
+)
+
+// sockets are what a Server is reached by.
+type sockets struct {
+	udp   []*udpSocket
+	tcp   []*net.TCPListener
+	addrs []netip.AddrPort
+}
+
+// close closes everything. What has been closed before does not matter.
+func (s *sockets) close() {
+	for _, u := range s.udp {
+		u.conn.Close()
+	}
+	for _, l := range s.tcp {
+		l.Close()
+	}
+}
+
+// bind opens UDP and TCP sockets for addrs, or none and says which address is
+// at fault. Where the host has no IPv6, "[::]" means IPv4 only and missing6 is true.
+func bind(addrs []netip.AddrPort) (bound sockets, missing6 bool, err error) {
+	for _, group := range groups(addrs) {
+		part, without6, err := bindGroup(group)
+		if err != nil {
+			bound.close()
+			return sockets{}, false, err
+		}
+		bound.udp = append(bound.udp, part.udp...)
+		bound.tcp = append(bound.tcp, part.tcp...)
+		bound.addrs = append(bound.addrs, part.addrs...)
+		missing6 = missing6 || without6
+	}
+	return bound, missing6, nil
+}
+
+// groups gives the addresses to bind; those of one group share their port.
+// "[::]" stands for every local address of both families. An address that
+// another one covers needs no socket: who was asked is known anyway.
+func groups(addrs []netip.AddrPort) [][]netip.AddrPort {
+	var wild, all [][]netip.AddrPort
+	covered := make(map[netip.AddrPort]bool)
+	add := func(to *[][]netip.AddrPort, group ...netip.AddrPort) {
+		group = slices.DeleteFunc(group, func(a netip.AddrPort) bool { return covered[a] })
+		for _, a := range group {
+			covered[a] = a.Port() != 0
+		}
+		if len(group) > 0 {
+			*to = append(*to, group)
+		}
+	}
+	for _, a := range addrs {
+		switch a.Addr() {
+		case netip.IPv4Unspecified():
+			add(&wild, a)
+		case netip.IPv6Unspecified():
+			add(&wild, netip.AddrPortFrom(netip.IPv4Unspecified(), a.Port()), a)
+		}
+	}
+	for _, a := range addrs {
+		if addr := a.Addr(); !addr.IsUnspecified() && !covered[netip.AddrPortFrom(unspecified(addr), a.Port())] {
+			add(&all, a)
+		}
+	}
+	return append(wild, all...)
+}
+
+// unspecified is the wildcard address of the family of addr.
+func unspecified(addr netip.Addr) netip.Addr {
+	if addr.Is4() {
+		return netip.IPv4Unspecified()
+	}
+	return netip.IPv6Unspecified()
+}
+
+// bindGroup binds the addresses of one group. For port 0 it draws ports until
+// one is free everywhere.
+func bindGroup(group []netip.AddrPort) (bound sockets, missing6 bool, err error) {
+	attempts := 1
+	if group[0].Port() == 0 {
+		attempts = portAttempts
+	}
+	for range attempts {
+		bound, missing6, err = bindOnce(group)
+		if !errors.Is(err, syscall.EADDRINUSE) {
+			break
+		}
+	}
+	return bound, missing6, err
+}
+
+// bindOnce binds the addresses of one group to its port, or to the one that the
+// system gives to the first of them.
+func bindOnce(group []netip.AddrPort) (bound sockets, missing6 bool, err error) {
+	port := group[0].Port()
+	for _, a := range group {
+		part, err := bindAddr(netip.AddrPortFrom(a.Addr(), port))
+		if a.Addr() == netip.IPv6Unspecified() && noIPv6(err) {
+			missing6 = true
+			continue
+		}
+		if err != nil {
+			bound.close()
+			return sockets{}, false, err
+		}
+		port = part.addrs[0].Port()
+		bound.udp = append(bound.udp, part.udp...)
+		bound.tcp = append(bound.tcp, part.tcp...)
+		bound.addrs = append(bound.addrs, part.addrs...)
+	}
+	return bound, missing6, nil
+}
+
+// bindAddr binds one address, UDP and TCP on the same port.
+func bindAddr(addr netip.AddrPort) (sockets, error) {
+	udp, err := bindUDP(addr)
+	if err != nil {
+		return sockets{}, bindError("udp", addr, err)
+	}
+	tcp, err := bindTCP(udp.local)
+	if err != nil {
+		udp.conn.Close()
+		return sockets{}, bindError("tcp", udp.local, err)
+	}
+	return sockets{
+		udp:   []*udpSocket{udp},
+		tcp:   []*net.TCPListener{tcp},
+		addrs: []netip.AddrPort{udp.local},
+	}, nil
+}
+
+// bindUDP opens a UDP socket of one family, so that no address ever appears
+// mapped into the other.
+func bindUDP(addr netip.AddrPort) (*udpSocket, error) {
+	var config net.ListenConfig
+	opened, err := config.ListenPacket(context.Background(), "udp"+family(addr), addr.String())
+	if err != nil {
+		return nil, err
+	}
+	conn := opened.(*net.UDPConn)
+	port := conn.LocalAddr().(*net.UDPAddr).AddrPort().Port()
+	u := &udpSocket{conn: conn, local: netip.AddrPortFrom(addr.Addr(), port), wildcard: addr.Addr().IsUnspecified()}
+	if u.wildcard {
+		if err := enablePacketInfo(conn, addr.Addr().Is6()); err != nil {
+			conn.Close()
+			return nil, fmt.Errorf("this system does not tell which address a packet was sent to (%w): "+
+				"name each address of this host instead of all", err)
+		}
+	}
+	_ = conn.SetReadBuffer(socketBuffer) // a wish
+	return u, nil
+}
+
+// bindTCP opens a TCP socket of one family.
+func bindTCP(addr netip.AddrPort) (*net.TCPListener, error) {
+	var config net.ListenConfig
+	opened, err := config.Listen(context.Background(), "tcp"+family(addr), addr.String())
+	if err != nil {
+		return nil, err
+	}
+	return opened.(*net.TCPListener), nil
+}
+
+// family is the suffix of package net's names for networks of one family.
+func family(addr netip.AddrPort) string {
+	if addr.Addr().Is4() {
+		return "4"
+	}
+	return "6"
+}
+
+// noIPv6 tells whether binding "::" failed because the host has no IPv6.
+func noIPv6(err error) bool {
+	return errors.Is(err, syscall.EAFNOSUPPORT) || errors.Is(err, syscall.EADDRNOTAVAIL)
+}
+
+// bindError names the address and says what to do.
+func bindError(transport string, addr netip.AddrPort, err error) error {
+	err = fmt.Errorf("listen on %s (%s): %w", addr, transport, withoutAddress(err))
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("%w: stop the service that has it (on port 53 usually systemd-resolved or dnsmasq; "+
+			"see `ss -lnptu sport = :%d`), or listen on another address", err, addr.Port())
+	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM):
+		return fmt.Errorf("%w: ports below 1024, such as 53, need the capability CAP_NET_BIND_SERVICE "+
+			"(AmbientCapabilities in a systemd unit, --cap-add in a container, `setcap cap_net_bind_service=+ep` on the program), "+
+			"or listen on a port from 1024", err)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return fmt.Errorf("%w: no interface of this host has the address; correct it, or add it to an interface first", err)
+	case errors.Is(err, syscall.EAFNOSUPPORT):
+		return fmt.Errorf("%w: this host has no IPv%s; listen on an address of the other family", err, family(addr))
+	}
+	return err
+}
+
+// withoutAddress takes off what package net puts around the error of the system,
+// which repeats the address.
+func withoutAddress(err error) error {
+	var call *net.OpError
+	if errors.As(err, &call) {
+		return call.Err
+	}
+	return err
+}

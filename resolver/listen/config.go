@@ -1,0 +1,144 @@
+package listen
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"runtime"
+	"time"
+
+	"pldns/resolver"
+)
+
+// Handler answers queries. Resolve is called by many goroutines at once, one
+// for each query; it returns before ctx ends, or soon after.
+type Handler interface {
+	Resolve(ctx context.Context, q resolver.Query) resolver.Answer
+}
+
+// Observer is told what happens at the doors. Its methods are called by many
+// goroutines at once and on the path of every query: they must be quick. The
+// transport is "udp" or "tcp".
+type Observer interface {
+	// Served is called for every query that the Handler answered, when the
+	// answer has been sent; took is the time since the query was read.
+	Served(transport string, q resolver.Query, a resolver.Answer, took time.Duration)
+	// Refused is called for every packet, query and connection that was refused.
+	Refused(transport string, why Refusal)
+	// Connections is called with 1 when a connection is taken in and with -1
+	// when it is gone.
+	Connections(transport string, change int)
+}
+
+// Config says what a [Server] listens on and how much it takes upon itself. A
+// zero number or duration stands for its default.
+type Config struct {
+	// Addrs are the addresses to listen on, over UDP and TCP. 0.0.0.0 stands for
+	// every local IPv4 address, :: for every local address of both families (of
+	// IPv4 alone where the host has no IPv6). Addresses that are there twice, or
+	// that such a wildcard covers, are bound once. Port 0 stands for a free port,
+	// the same over UDP, TCP and both families. Must not be empty.
+	Addrs []netip.AddrPort
+	// Handler answers the queries. Must not be nil.
+	Handler Handler
+	// Log receives what an operator may want to know. What clients cause is logged
+	// at most once a minute for each kind. Nil means nowhere.
+	Log *slog.Logger
+	// Observer counts. Nil means nobody.
+	Observer Observer
+
+	// InFlight is how many queries of one transport are worked on at one time;
+	// UDP and TCP are counted apart, so that neither starves the other. What comes
+	// on top is answered SERVFAIL at once, so that the client goes on to its
+	// next server without waiting. Default 16384.
+	InFlight int
+	// Readers is how many goroutines read each UDP socket. Default: one for each
+	// processor, at most 8.
+	Readers int
+
+	// Connections is how many TCP connections are open at one time. A further one
+	// takes the place of the one that has been idle the longest; if none is idle,
+	// it is closed. Default 4096.
+	Connections int
+	// ClientConnections is how many of them one client address may have. Further
+	// ones are closed. Default 256.
+	ClientConnections int
+	// Pipeline is how many queries of one connection are worked on at one time.
+	// With so many under way, the connection is not read. Default 128.
+	Pipeline int
+	// Idle is how long a connection may be without a query after its last answer
+	// (RFC 7766 section 6.2.3). It shrinks to a tenth as Connections fills up from
+	// half. Clients that ask are told (RFC 7828). Default 10 s.
+	Idle time.Duration
+	// FirstByte is how long a new connection may take to begin its first query.
+	// Default 3 s.
+	FirstByte time.Duration
+	// Receive is how long a message may take from its first octet to its last.
+	// Default 5 s.
+	Receive time.Duration
+	// Send is how long a reply may wait for its client to take it, counted from
+	// when it is ready, those before it included; then the connection is closed.
+	// Default 5 s.
+	Send time.Duration
+
+	// Drain is how long Run waits at its end for the answers to what was read.
+	// Default 3 s.
+	Drain time.Duration
+}
+
+// check tells what is wrong with c.
+func (c Config) check() error {
+	switch {
+	case len(c.Addrs) == 0:
+		return errors.New("listen: there is no address to listen on")
+	case c.Handler == nil:
+		return errors.New("listen: there is no handler")
+	case min(c.InFlight, c.Readers, c.Connections, c.ClientConnections, c.Pipeline) < 0:
+		return errors.New("listen: a limit is negative; leave it 0 for its default")
+	case min(c.Idle, c.FirstByte, c.Receive, c.Send, c.Drain) < 0:
+		return errors.New("listen: a duration is negative; leave it 0 for its default")
+	}
+	for _, a := range c.Addrs {
+		if !a.IsValid() || a.Addr().Is4In6() || a.Addr().IsMulticast() {
+			return fmt.Errorf("listen: %s is no address to listen on: give a plain IPv4 or IPv6 address and a port", a)
+		}
+	}
+	return nil
+}
+
+// withDefaults is c with every zero value replaced.
+func (c Config) withDefaults() Config {
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Observer == nil {
+		c.Observer = nobody{}
+	}
+	set(&c.InFlight, 16384)
+	set(&c.Readers, min(runtime.GOMAXPROCS(0), 8))
+	set(&c.Connections, 4096)
+	set(&c.ClientConnections, 256)
+	set(&c.Pipeline, 128)
+	set(&c.Idle, 10*time.Second)
+	set(&c.FirstByte, 3*time.Second)
+	set(&c.Receive, 5*time.Second)
+	set(&c.Send, 5*time.Second)
+	set(&c.Drain, 3*time.Second)
+	return c
+}
+
+// set gives a zero value its default.
+func set[T int | time.Duration](value *T, byDefault T) {
+	if *value == 0 {
+		*value = byDefault
+	}
+}
+
+// nobody is the Observer of those who have none.
+type nobody struct{}
+
+func (nobody) Served(string, resolver.Query, resolver.Answer, time.Duration) {}
+func (nobody) Refused(string, Refusal)                                       {}
+func (nobody) Connections(string, int)                                       {}

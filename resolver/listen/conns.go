@@ -1,0 +1,188 @@
+package listen
+
+import (
+	"container/list"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// connections are the open TCP connections. It decides how many there may be,
+// which one gives way, and how long one may be idle.
+type connections struct {
+	limit     int
+	perClient int
+	fullIdle  time.Duration
+	first     time.Duration
+
+	draining atomic.Bool
+
+	mu      sync.Mutex
+	open    map[*conn]struct{}
+	clients map[netip.Addr]int
+	idle    list.List // of *conn, the longest idle in front
+}
+
+func newConnections(c Config) *connections {
+	return &connections{
+		limit:     c.Connections,
+		perClient: c.ClientConnections,
+		fullIdle:  c.Idle,
+		first:     c.FirstByte,
+		open:      make(map[*conn]struct{}),
+		clients:   make(map[netip.Addr]int),
+	}
+}
+
+// admit takes c in, or says that it must be closed. Over the limit of its
+// client it is always refused, because a client can tidy up its own connections;
+// over the limit of all, the connection that has been idle the longest gives way,
+// and if every one is at work, c is refused. The caller closes the one that gave
+// way.
+func (t *connections) admit(c *conn) (evicted *conn, admitted bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.draining.Load() || t.clients[c.client.Addr] >= t.perClient {
+		return nil, false
+	}
+	if len(t.open) >= t.limit {
+		if evicted = t.removeIdlest(); evicted == nil {
+			return nil, false
+		}
+	}
+	t.open[c] = struct{}{}
+	t.clients[c.client.Addr]++
+	t.rest(c)
+	return evicted, true
+}
+
+// evict removes the connection that has been idle the longest, if any is idle,
+// and gives it to the caller to close.
+func (t *connections) evict() *conn {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.removeIdlest()
+}
+
+// begin notes that c has a message to work on. It is false if c has given way in
+// the meantime.
+func (t *connections) begin(c *conn) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if _, open := t.open[c]; !open {
+		return false
+	}
+	if c.place != nil {
+		t.idle.Remove(c.place)
+		c.place = nil
+	}
+	c.asked = true
+	c.pending++
+	return true
+}
+
+// end notes that c is done with a message.
+func (t *connections) end(c *conn) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c.pending--
+	if _, open := t.open[c]; open && c.pending == 0 {
+		t.rest(c)
+	}
+}
+
+// busy tells whether c has messages to work on.
+func (t *connections) busy(c *conn) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return c.pending > 0
+}
+
+// remove forgets c and tells whether it was there.
+func (t *connections) remove(c *conn) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.drop(c)
+}
+
+// patience is until when c may be without a further message. A connection with
+// queries under way is not idle.
+func (t *connections) patience(c *conn, now time.Time) time.Time {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case c.pending > 0:
+		return now.Add(t.allowance())
+	case !c.asked:
+		return c.idleSince.Add(t.first)
+	default:
+		return c.idleSince.Add(t.allowance())
+	}
+}
+
+// idleTime is how long a connection may be idle now.
+func (t *connections) idleTime() time.Duration {
+	if t.draining.Load() {
+		return 0
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.allowance()
+}
+
+// drain refuses further connections and ends the reading of those that are open.
+func (t *connections) drain() {
+	t.draining.Store(true)
+	t.each(func(c *conn) { c.stopReading() })
+}
+
+// each calls do with every open connection.
+func (t *connections) each(do func(*conn)) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for c := range t.open {
+		do(c)
+	}
+}
+
+// allowance is the idle time at the present load: all of it up to half of the
+// limit, then evenly less, down to a tenth.
+func (t *connections) allowance() time.Duration {
+	spare, half := t.limit-len(t.open), t.limit/2
+	if spare >= half {
+		return t.fullIdle
+	}
+	tenth := t.fullIdle / 10
+	return tenth + (t.fullIdle-tenth)*time.Duration(spare)/time.Duration(half)
+}
+
+func (t *connections) rest(c *conn) {
+	c.idleSince = time.Now()
+	c.place = t.idle.PushBack(c)
+}
+
+func (t *connections) removeIdlest() *conn {
+	front := t.idle.Front()
+	if front == nil {
+		return nil
+	}
+	c := front.Value.(*conn)
+	t.drop(c)
+	return c
+}
+
+func (t *connections) drop(c *conn) bool {
+	if _, open := t.open[c]; !open {
+		return false
+	}
+	delete(t.open, c)
+	if t.clients[c.client.Addr]--; t.clients[c.client.Addr] == 0 {
+		delete(t.clients, c.client.Addr)
+	}
+	if c.place != nil {
+		t.idle.Remove(c.place)
+		c.place = nil
+	}
+	return true
+}

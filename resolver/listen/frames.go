@@ -1,0 +1,56 @@
+package listen
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"io"
+)
+
+// streamBuffer holds the ordinary queries of a connection.
+const streamBuffer = 2048
+
+// errEmpty is a message of no octets. Nobody who speaks DNS sends one.
+var errEmpty = errors.New("the message has no octets")
+
+// frames reads the messages of a stream, each after its length (RFC 1035
+// section 4.2.2).
+type frames struct{ stream *bufio.Reader }
+
+func newFrames(r io.Reader) frames { return frames{bufio.NewReaderSize(r, streamBuffer)} }
+
+// wait returns when the first octet of a message is there, and takes nothing.
+func (f frames) wait() error {
+	_, err := f.stream.Peek(1)
+	return err
+}
+
+// next reads a whole message; it is valid until the next call. The room for a
+// long one grows with what arrives, so that a length alone costs nothing.
+func (f frames) next() ([]byte, error) {
+	head, err := f.stream.Peek(lengthSize)
+	if err != nil {
+		return nil, err
+	}
+	size := int(binary.BigEndian.Uint16(head))
+	if size == 0 {
+		return nil, errEmpty
+	}
+	if lengthSize+size <= f.stream.Size() {
+		whole, err := f.stream.Peek(lengthSize + size)
+		if err != nil {
+			return nil, err
+		}
+		_, err = f.stream.Discard(len(whole))
+		return whole[lengthSize:], err
+	}
+	var long bytes.Buffer
+	if _, err := f.stream.Discard(lengthSize); err != nil {
+		return nil, err
+	}
+	if _, err := io.CopyN(&long, f.stream, int64(size)); err != nil {
+		return nil, err
+	}
+	return long.Bytes(), nil
+}

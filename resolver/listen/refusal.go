@@ -1,0 +1,144 @@
+package listen
+
+import (
+	"encoding/binary"
+
+	"github.com/miekg/dns"
+
+	"pldns/resolver"
+)
+
+// Refusal is why something that came in was not handed to the Handler, or why
+// what the Handler said did not get out. The set is closed, so it can label a
+// metric.
+type Refusal uint8
+
+// The refusals.
+const (
+	Accepted Refusal = iota // not refused
+
+	// These are met with silence over UDP and end a connection over TCP: an
+	// answer could start a loop or hit a third party, or cannot be made.
+
+	Short       // shorter than a header, or a TCP message of no octets
+	Response    // a response, not a query
+	Unreachable // from UDP port 0, or from an address this server listens on
+
+	// These are answered at once.
+
+	Malformed      // FORMERR
+	NotAllowed     // NOTIFY or UPDATE: REFUSED
+	NotImplemented // another opcode: NOTIMP
+	BadVersion     // an EDNS version above 0: BADVERS
+	BadKey         // signed with a key, and none is known here: NOTAUTH
+	Shed           // too many queries under way: SERVFAIL
+	Panicked       // a fault of this program: SERVFAIL
+	Unpackable     // an answer that has no wire form: SERVFAIL
+
+	// These are about sockets and connections.
+
+	Unsent  // the system would not take the reply
+	Crowded // a connection over a limit, closed unread
+	Evicted // the longest idle connection, closed to make room for a new one
+	Stalled // a connection whose client did not finish a message or did not read
+
+	refusals // how many there are
+)
+
+// String is the word used in logs and metrics.
+func (r Refusal) String() string {
+	return [refusals]string{
+		"accepted", "short", "response", "unreachable",
+		"formerr", "not-allowed", "notimp", "badvers", "badkey", "shed", "panic", "unpackable",
+		"unsent", "crowded", "evicted", "stalled",
+	}[r]
+}
+
+// silent tells whether nothing is said to what is refused so.
+func (r Refusal) silent() bool { return r == Short || r == Response || r == Unreachable }
+
+// rcode is what is said to what is refused so.
+func (r Refusal) rcode() int {
+	switch r {
+	case Malformed:
+		return dns.RcodeFormatError
+	case NotAllowed:
+		return dns.RcodeRefused
+	case NotImplemented:
+		return dns.RcodeNotImplemented
+	case BadVersion:
+		return dns.RcodeBadVers
+	case BadKey:
+		return dns.RcodeNotAuth
+	default:
+		return dns.RcodeServerFailure
+	}
+}
+
+// explanation is the extended error (RFC 8914) that goes with it.
+func (r Refusal) explanation() (resolver.Error, bool) {
+	switch r {
+	case NotAllowed:
+		return resolver.Error{Code: dns.ExtendedErrorCodeNotSupported}, true
+	case Shed:
+		return resolver.Error{Code: dns.ExtendedErrorCodeOther, Text: "too many queries at once"}, true
+	case Panicked, Unpackable:
+		return resolver.Error{Code: dns.ExtendedErrorCodeOther, Text: "internal error"}, true
+	default:
+		return resolver.Error{}, false
+	}
+}
+
+// appendRefusal appends the reply that says why to out. It is put together from
+// the octets of the request without the DNS library: cheap, hardly larger than
+// what was asked, and possible when everything else has failed. Without room for
+// it within limit, the TSIG record stays away.
+func (r *request) appendRefusal(out []byte, why Refusal, limit int) []byte {
+	start, rcode := len(out), why.rcode()
+	flags := flagQR | r.flags&maskOpcode | uint16(rcode&0xF)
+	if r.opcode() == dns.OpcodeQuery { // elsewhere these bits mean something else, or nothing
+		flags |= r.flags&(flagRD|flagCD) | flagRA
+	}
+	var questions, additional uint16
+	if len(r.question) > 0 {
+		questions = 1
+	}
+	out = binary.BigEndian.AppendUint16(out, r.id)
+	out = binary.BigEndian.AppendUint16(out, flags)
+	out = binary.BigEndian.AppendUint16(out, questions)
+	out = append(out, 0, 0, 0, 0, 0, 0)
+	out = append(out, r.question...)
+	if r.edns {
+		out = r.appendOPT(out, why)
+		additional++
+	}
+	if why == BadKey && len(out)-start+len(r.tsig) <= limit {
+		out = append(out, r.tsig...)
+		additional++
+	}
+	binary.BigEndian.PutUint16(out[start+10:], additional)
+	return out
+}
+
+// appendOPT appends an OPT record of version 0 with the upper bits of the rcode
+// (RFC 6891 section 6.1.3) and the DO bit of the request (RFC 3225).
+func (r *request) appendOPT(out []byte, why Refusal) []byte {
+	out = append(out, 0)
+	out = binary.BigEndian.AppendUint16(out, dns.TypeOPT)
+	out = binary.BigEndian.AppendUint16(out, resolver.UDPSize)
+	out = append(out, byte(why.rcode()>>4), 0)
+	var flags uint16
+	if r.do {
+		flags = flagDO
+	}
+	out = binary.BigEndian.AppendUint16(out, flags)
+	ede, ok := why.explanation()
+	if !ok {
+		return append(out, 0, 0)
+	}
+	out = binary.BigEndian.AppendUint16(out, uint16(6+len(ede.Text)))
+	out = binary.BigEndian.AppendUint16(out, dns.EDNS0EDE)
+	out = binary.BigEndian.AppendUint16(out, uint16(2+len(ede.Text)))
+	out = binary.BigEndian.AppendUint16(out, ede.Code)
+	return append(out, ede.Text...)
+}

@@ -1,0 +1,223 @@
+package listen
+
+import (
+	"encoding/binary"
+	"errors"
+	"sort"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"pldns/resolver"
+)
+
+const (
+	lengthSize = 2 // octets of length before a message over TCP (RFC 1035 section 4.2.2)
+	replyRoom  = 4096
+)
+
+// errTooLarge is a reply that no truncation brings under its limit. TC over TCP
+// would send the client in circles, so there it is an error at once.
+var errTooLarge = errors.New("the reply is larger than the transport carries")
+
+// exchange is one query on its way to its reply, with the room for both. It is
+// reused for later queries.
+type exchange struct {
+	request  request
+	asked    dns.Msg // the request, as package resolver reads it
+	question [1]dns.Question
+	opt      dns.OPT
+	extra    [1]dns.RR
+	wire     []byte // holds request.question after hold
+	out      []byte // holds the reply, after room for its length
+}
+
+// hold makes x independent of the packet that r was read from.
+func (x *exchange) hold(r request) {
+	x.wire = append(x.wire[:0], r.question...)
+	r.question, r.options, r.tsig = x.wire, nil, nil
+	x.request = r
+
+	x.question[0] = dns.Question{Name: r.name, Qtype: r.kind, Qclass: r.class}
+	x.asked = dns.Msg{Question: x.question[:]}
+	x.asked.Id = r.id
+	x.asked.RecursionDesired = r.flags&flagRD != 0
+	x.asked.AuthenticatedData = r.flags&flagAD != 0
+	x.asked.CheckingDisabled = r.flags&flagCD != 0
+	if !r.edns {
+		return
+	}
+	x.opt = dns.OPT{Hdr: dns.RR_Header{Name: ".", Rrtype: dns.TypeOPT}}
+	x.opt.SetUDPSize(r.size)
+	x.opt.SetDo(r.do)
+	x.extra[0] = &x.opt
+	x.asked.Extra = x.extra[:]
+}
+
+// udpLimit is the size in octets that a reply over UDP may have: what the client
+// can take, 512 at the least (RFC 6891 section 6.2.3) and if it says nothing
+// (RFC 1035 section 4.2.1), and never more than what passes unfragmented.
+func (r *request) udpLimit() int {
+	if !r.edns {
+		return dns.MinMsgSize
+	}
+	return min(max(int(r.size), dns.MinMsgSize), resolver.UDPSize)
+}
+
+// frame is the reply that says a, after the two octets of its length. It is part
+// of x. An error means that a has no wire form.
+func (x *exchange) frame(a resolver.Answer, fit fitting) ([]byte, error) {
+	reply := a.Message(&x.asked)
+	if fit.conns != nil && x.request.keepalive {
+		offerKeepalive(reply, fit.conns.idleTime())
+	}
+	if len(x.out) < lengthSize+replyRoom {
+		x.out = make([]byte, lengthSize+replyRoom)
+	}
+	wire, err := fit.pack(reply, x.out[lengthSize:])
+	if err != nil {
+		return nil, err
+	}
+	return x.enclose(wire), nil
+}
+
+// refusal is the reply that refuses the request of x, framed like frame.
+func (x *exchange) refusal(r *request, why Refusal, limit int) []byte {
+	return x.enclose(r.appendRefusal(append(x.out[:0], 0, 0), why, limit)[lengthSize:])
+}
+
+// enclose puts the length in front of wire, which lies in x.out after room for
+// it, or elsewhere if it was too large for x.out.
+func (x *exchange) enclose(wire []byte) []byte {
+	if size := lengthSize + len(wire); size > len(x.out) || &x.out[lengthSize] != &wire[0] {
+		x.out = append(make([]byte, lengthSize, size), wire...)
+	}
+	binary.BigEndian.PutUint16(x.out, uint16(len(wire)))
+	return x.out[:lengthSize+len(wire)]
+}
+
+// tidy drops what should not be kept while x waits for its next query.
+func (x *exchange) tidy() {
+	if cap(x.out) > lengthSize+replyRoom {
+		x.out = nil
+	}
+}
+
+// offerKeepalive tells a client that asked for it how long its connection may
+// be idle (RFC 7828 section 3.2.2), in units of 100 ms; zero asks it to close.
+func offerKeepalive(reply *dns.Msg, idle time.Duration) {
+	opt := reply.IsEdns0()
+	if opt == nil {
+		return
+	}
+	units := uint16(min(idle/(100*time.Millisecond), 1<<16-1))
+	opt.Option = append(opt.Option, &dns.EDNS0_LOCAL{
+		// The library's own type cannot say zero.
+		Code: dns.EDNS0TCPKEEPALIVE,
+		Data: binary.BigEndian.AppendUint16(nil, units),
+	})
+}
+
+// fitting is what a transport asks of a reply.
+type fitting struct {
+	limit int // octets
+	// conns are the connections that the reply's is one of; nil over UDP.
+	conns *connections
+}
+
+// pack gives the wire form of reply within the limit, in buf if that has room.
+// What is too large loses the texts of extended errors first, which are for
+// people, and then whole RRsets from the end, with the TC bit (RFC 2181 section
+// 9). The question and the OPT record stay.
+func (f fitting) pack(reply *dns.Msg, buf []byte) ([]byte, error) {
+	wire, err := reply.PackBuffer(buf)
+	if err != nil || len(wire) <= f.limit {
+		return wire, err
+	}
+	if dropTexts(reply) {
+		if wire, err = reply.PackBuffer(buf); err != nil || len(wire) <= f.limit {
+			return wire, err
+		}
+	}
+	if f.conns != nil {
+		return nil, errTooLarge
+	}
+	reply.Truncated = true
+	reply.Ns = nil
+	truncate(reply, f.limit, buf)
+	wire, err = reply.PackBuffer(buf)
+	if err == nil && len(wire) > f.limit {
+		// Even the header, question and options are too much: only a pile of
+		// extended errors can do that.
+		reply.IsEdns0().Option = nil
+		wire, err = reply.PackBuffer(buf)
+	}
+	return wire, err
+}
+
+// dropTexts empties the texts of extended errors and tells whether there were any.
+func dropTexts(reply *dns.Msg) bool {
+	opt, dropped := reply.IsEdns0(), false
+	if opt == nil {
+		return false
+	}
+	for _, option := range opt.Option {
+		if ede, ok := option.(*dns.EDNS0_EDE); ok && ede.ExtraText != "" {
+			ede.ExtraText, dropped = "", true
+		}
+	}
+	return dropped
+}
+
+// truncate leaves as many RRsets of the answer section, from the front, as fit.
+// If the end of a chain of aliases is not among them, nothing is left: a client
+// that overlooks the TC bit must not take half a chain for the whole.
+func truncate(reply *dns.Msg, limit int, buf []byte) {
+	answer := reply.Answer
+	ends := rrsetEnds(answer)
+	tooMany := sort.Search(len(ends), func(i int) bool {
+		reply.Answer = answer[:ends[i]]
+		wire, err := reply.PackBuffer(buf)
+		return err != nil || len(wire) > limit
+	})
+	reply.Answer = nil
+	if tooMany > 0 && hasEnd(answer[:ends[tooMany-1]], reply.Question[0].Qtype) {
+		reply.Answer = answer[:ends[tooMany-1]]
+	}
+}
+
+// rrsetEnds gives the index after each RRset of records. Signatures count to
+// the RRset that they stand behind.
+func rrsetEnds(records []dns.RR) []int {
+	var ends []int
+	for i, rr := range records {
+		if i == len(records)-1 || !sameRRset(rr, records[i+1]) {
+			ends = append(ends, i+1)
+		}
+	}
+	return ends
+}
+
+// sameRRset tells whether two records belong to one RRset and its signatures.
+func sameRRset(a, b dns.RR) bool {
+	return covered(a) == covered(b) && dns.CanonicalName(a.Header().Name) == dns.CanonicalName(b.Header().Name)
+}
+
+// covered is the type of rr, and of a signature the type that it signs.
+func covered(rr dns.RR) uint16 {
+	if signature, ok := rr.(*dns.RRSIG); ok {
+		return signature.TypeCovered
+	}
+	return rr.Header().Rrtype
+}
+
+// hasEnd tells whether records hold more than aliases on the way to what was asked.
+func hasEnd(records []dns.RR, asked uint16) bool {
+	for _, rr := range records {
+		kind := covered(rr)
+		if kind == asked || kind != dns.TypeCNAME && kind != dns.TypeDNAME {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,143 @@
+package listen
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+)
+
+// giveUp is how long Run waits for handlers after it has told them to stop.
+const giveUp = time.Second
+
+// Server listens for queries and sends answers. Listen binds, Run serves; each
+// is called once. The other methods may be called at any time after Listen.
+type Server struct {
+	config     Config
+	sockets    sockets
+	local      map[netip.Addr]struct{}
+	conns      *connections
+	udpRoom    room
+	tcpRoom    room
+	work       sync.WaitGroup // everything that runs
+	datagrams  sync.Pool      // of *datagram
+	segments   sync.Pool      // of *segment
+	complaints complaints
+	troubles   complaints
+}
+
+// New makes a Server that is not bound yet. It fails if c cannot be served.
+func New(c Config) (*Server, error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	c = c.withDefaults()
+	now := time.Now()
+	return &Server{
+		config:     c,
+		conns:      newConnections(c),
+		udpRoom:    room{limit: int64(c.InFlight)},
+		tcpRoom:    room{limit: int64(c.InFlight)},
+		datagrams:  sync.Pool{New: func() any { return new(datagram) }},
+		segments:   sync.Pool{New: func() any { return new(segment) }},
+		complaints: complaints{since: now},
+		troubles:   complaints{since: now},
+	}, nil
+}
+
+// Listen binds every address, UDP and TCP, or none of them. An error names the
+// address and says what to do. From here on queries wait in the sockets until
+// Run reads them; Run also closes the sockets, even with a ctx that has ended.
+func (s *Server) Listen() error {
+	if len(s.sockets.addrs) > 0 {
+		return errors.New("listen: the server is bound already")
+	}
+	bound, missing6, err := bind(s.config.Addrs)
+	if err != nil {
+		return err
+	}
+	if missing6 {
+		s.config.Log.Info("this host has no IPv6: listening on IPv4 only")
+	}
+	s.sockets = bound
+	s.local = localAddrs()
+	return nil
+}
+
+// Addrs are the bound addresses: one for each address and family, wildcards as
+// such, with the port that port 0 has become.
+func (s *Server) Addrs() []netip.AddrPort { return slices.Clone(s.sockets.addrs) }
+
+// Run serves until ctx ends. Then it stops reading, answers what has been read
+// and closes everything. What is not answered after Config.Drain is told to
+// stop, by the end of the ctx that the Handler has. Run returns an error only
+// without a Listen before it, and when a Handler does not stop.
+func (s *Server) Run(ctx context.Context) error {
+	if len(s.sockets.addrs) == 0 {
+		return errors.New("listen: run: the server is not bound")
+	}
+	answering, abandon := context.WithCancel(context.WithoutCancel(ctx))
+	defer abandon()
+	defer s.sockets.close()
+
+	for _, socket := range s.sockets.udp {
+		for range s.config.Readers {
+			s.work.Go(func() { s.readUDP(ctx, answering, socket) })
+		}
+	}
+	for _, listener := range s.sockets.tcp {
+		s.work.Go(func() { s.acceptTCP(ctx, answering, listener) })
+	}
+	<-ctx.Done()
+	s.stopReading()
+	return s.drain(abandon)
+}
+
+// stopReading ends all reading and accepting. UDP sockets stay open for answers.
+func (s *Server) stopReading() {
+	for _, socket := range s.sockets.udp {
+		_ = socket.conn.SetReadDeadline(time.Unix(1, 0))
+	}
+	for _, listener := range s.sockets.tcp {
+		listener.Close()
+	}
+	s.conns.drain()
+}
+
+// drain waits until nothing runs any more, in bounded time.
+func (s *Server) drain(abandon context.CancelFunc) error {
+	done := make(chan struct{})
+	go func() { // ends with the last of the work
+		s.work.Wait()
+		close(done)
+	}()
+	if within(done, s.config.Drain) {
+		return nil
+	}
+	s.config.Log.Warn("stopping with queries unanswered", "udp", s.udpRoom.taken.Load(), "tcp", s.tcpRoom.taken.Load(),
+		"after", s.config.Drain)
+	abandon()
+	if within(done, giveUp) {
+		return nil
+	}
+	s.conns.each(func(c *conn) { c.Close() })
+	if within(done, giveUp) {
+		return nil
+	}
+	return fmt.Errorf("listen: run: queries are still being answered %s after they were told to stop", 2*giveUp)
+}
+
+// within waits for done, at most for a time.
+func within(done <-chan struct{}, limit time.Duration) bool {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-done:
+		return true
+	case <-timer.C:
+		return false
+	}
+}

@@ -1,0 +1,269 @@
+package listen
+
+import (
+	"container/list"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"time"
+
+	"pldns/zones"
+)
+
+const (
+	tcp = "tcp"
+	// largestMessage is what the two octets of length allow.
+	largestMessage = 65535
+	// linger is how long a connection that was cut short by the end of Run is read
+	// and ignored after its last answer: closed with unread octets in it, it would
+	// be reset, and some systems then throw away an answer not yet read.
+	linger = 500 * time.Millisecond
+)
+
+// conn is one TCP connection. One goroutine reads it; every query is answered
+// by a goroutine of its own, in the order in which answers are ready (RFC 7766
+// section 6.2.1.1).
+type conn struct {
+	net.Conn
+	server  *Server
+	peer    netip.AddrPort
+	client  zones.Client
+	frames  frames
+	slots   chan struct{} // one for each query under way
+	queries sync.WaitGroup
+
+	sending sync.Mutex
+	broken  bool // under sending: a write has failed
+
+	// Under the lock of connections.
+	pending   int           // messages being worked on
+	asked     bool          // there was one
+	place     *list.Element // among the idle
+	idleSince time.Time
+}
+
+// segment is one query over TCP.
+type segment struct {
+	exchange
+	began time.Time
+}
+
+// acceptTCP takes connections in until ctx ends.
+func (s *Server) acceptTCP(ctx, answering context.Context, listener *net.TCPListener) {
+	for {
+		opened, err := listener.AcceptTCP()
+		switch {
+		case err == nil:
+			s.takeIn(answering, opened)
+		case ctx.Err() != nil || errors.Is(err, net.ErrClosed):
+			return
+		default:
+			// Most likely the process is out of file descriptors.
+			s.giveWay(s.conns.evict())
+			s.troubled(ctx, "cannot accept a connection", listener.Addr().(*net.TCPAddr).AddrPort(), err)
+		}
+	}
+}
+
+// takeIn serves a connection, or closes it if there are too many.
+func (s *Server) takeIn(answering context.Context, opened *net.TCPConn) {
+	peer, local := opened.RemoteAddr().(*net.TCPAddr).AddrPort(), opened.LocalAddr().(*net.TCPAddr).AddrPort()
+	c := &conn{
+		Conn:   opened,
+		server: s,
+		peer:   peer,
+		client: zones.NewClient(peer.Addr(), local),
+		frames: newFrames(opened),
+		slots:  make(chan struct{}, s.config.Pipeline),
+	}
+	evicted, admitted := s.conns.admit(c)
+	s.giveWay(evicted)
+	if !admitted {
+		s.refused(tcp, Crowded, peer)
+		opened.Close()
+		return
+	}
+	s.config.Observer.Connections(tcp, 1)
+	s.work.Add(1)
+	go c.serve(answering)
+}
+
+// giveWay closes a connection that has been removed to make room.
+func (s *Server) giveWay(c *conn) {
+	if c == nil {
+		return
+	}
+	c.Close() // its goroutine notices
+	s.config.Observer.Connections(tcp, -1)
+	s.refused(tcp, Evicted, c.peer)
+}
+
+// serve reads c until it ends, then waits for its answers and closes it.
+func (c *conn) serve(ctx context.Context) {
+	defer c.server.work.Done()
+	defer c.finish()
+	defer func() {
+		if fault := recover(); fault != nil {
+			c.server.panicked(tcp, fault)
+		}
+	}()
+	for {
+		message, err := c.next()
+		if err != nil {
+			c.note(err)
+			return
+		}
+		if !c.receive(ctx, message) {
+			return
+		}
+	}
+}
+
+// errIdle is a connection that has been without a query for too long.
+var errIdle = errors.New("the connection is idle")
+
+// next reads the next message. Waiting for its first octet is idle time; from
+// then on all of it has to arrive within Config.Receive, however it is cut up.
+func (c *conn) next() ([]byte, error) {
+	for {
+		patience := c.server.conns.patience(c, time.Now())
+		c.readUntil(patience)
+		err := c.frames.wait()
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return nil, err
+		}
+		// An answer may have gone out meanwhile, which makes the idle time begin anew.
+		now := time.Now()
+		if c.server.conns.draining.Load() || !now.Before(c.server.conns.patience(c, now)) {
+			return nil, errIdle
+		}
+	}
+	c.readUntil(time.Now().Add(c.server.config.Receive))
+	return c.frames.next()
+}
+
+// readUntil sets the deadline of reading, unless reading has been stopped for good.
+func (c *conn) readUntil(deadline time.Time) {
+	_ = c.SetReadDeadline(deadline)
+	if c.server.conns.draining.Load() {
+		c.stopReading()
+	}
+}
+
+// stopReading makes reads fail. What has been read before is still worked on.
+func (c *conn) stopReading() { _ = c.SetReadDeadline(time.Unix(1, 0)) }
+
+// note counts the ends of a connection that are the fault of its client.
+func (c *conn) note(err error) {
+	switch {
+	case errors.Is(err, errEmpty):
+		c.server.refused(tcp, Short, c.peer)
+	case errors.Is(err, os.ErrDeadlineExceeded) && !c.server.conns.draining.Load():
+		c.server.refused(tcp, Stalled, c.peer)
+	}
+}
+
+// receive deals with one message, and tells whether to go on reading.
+func (c *conn) receive(ctx context.Context, message []byte) bool {
+	s, began := c.server, time.Now()
+	r, why := accept(message)
+	if why.silent() {
+		s.refused(tcp, why, c.peer)
+		return false // it does not speak DNS, or not as a client
+	}
+	if !s.conns.begin(c) {
+		return false
+	}
+	if why == Accepted {
+		c.slots <- struct{}{} // while the pipeline is full, nothing is read
+		if s.tcpRoom.enter() {
+			q := s.segments.Get().(*segment)
+			q.began = began
+			q.hold(r)
+			c.queries.Add(1)
+			go c.answer(ctx, q)
+			return true
+		}
+		<-c.slots
+		why = Shed
+	}
+	defer s.conns.end(c)
+	var x exchange
+	c.send(x.refusal(&r, why, largestMessage), began)
+	s.refused(tcp, why, c.peer)
+	return true
+}
+
+// answer answers one query.
+func (c *conn) answer(ctx context.Context, q *segment) {
+	s := c.server
+	defer c.queries.Done()
+	defer s.conns.end(c)
+	defer func() { <-c.slots }()
+	defer s.tcpRoom.leave()
+	defer func() {
+		if fault := recover(); fault != nil {
+			s.panicked(tcp, fault)
+		}
+	}()
+	served := s.answer(ctx, &q.exchange, c.client, fitting{limit: largestMessage, conns: s.conns})
+	c.send(served.frame, time.Now())
+	if served.why == Accepted {
+		s.config.Observer.Served(tcp, served.query, served.answer, time.Since(q.began))
+	} else {
+		s.refused(tcp, served.why, c.peer, served.details...)
+	}
+	q.tidy()
+	s.segments.Put(q)
+}
+
+// send writes one frame in one piece (RFC 7766 section 8). A client that has
+// not taken it within Config.Send after it was ready loses its connection,
+// because whatever comes after it would have to be kept for as long.
+func (c *conn) send(frame []byte, ready time.Time) {
+	c.sending.Lock()
+	defer c.sending.Unlock()
+	if c.broken {
+		return
+	}
+	_ = c.SetWriteDeadline(ready.Add(c.server.config.Send))
+	if _, err := c.Write(frame); err != nil {
+		c.broken = true
+		c.Close()
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			c.server.refused(tcp, Stalled, c.peer)
+		}
+	}
+}
+
+// finish waits for the answers that are under way and closes c.
+func (c *conn) finish() {
+	s := c.server
+	cutShort := s.conns.draining.Load() && s.conns.busy(c)
+	c.queries.Wait()
+	if cutShort {
+		c.linger()
+	}
+	c.Close()
+	if s.conns.remove(c) {
+		s.config.Observer.Connections(tcp, -1)
+	}
+}
+
+// linger says that no more answers follow, and reads for a moment what the
+// client is still sending.
+func (c *conn) linger() {
+	half, ok := c.Conn.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil {
+		return
+	}
+	_ = c.SetReadDeadline(time.Now().Add(linger))
+	_, _ = io.Copy(io.Discard, c.Conn)
+}
