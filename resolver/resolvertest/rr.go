@@ -41,7 +41,11 @@ func Lines(rrs []dns.RR) []string {
 	lines := make([]string, len(rrs))
 	for i, rr := range rrs {
 		h := rr.Header()
-		fields := strings.Fields(strings.TrimPrefix(rr.String(), h.String()))
+		data := strings.TrimPrefix(rr.String(), h.String())
+		if unknown, ok := rr.(*dns.RFC3597); ok {
+			data = fmt.Sprintf(`\# %d %s`, len(unknown.Rdata)/2, strings.ToUpper(unknown.Rdata))
+		}
+		fields := strings.Fields(data)
 		lines[i] = strings.Join(append([]string{dns.CanonicalName(h.Name), dns.Type(h.Rrtype).String()}, fields...), " ")
 	}
 	return lines

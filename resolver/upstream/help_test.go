@@ -1,0 +1,67 @@
+package upstream_test
+
+import (
+	"context"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"pldns/resolver"
+	"pldns/resolver/resolvertest"
+	"pldns/resolver/upstream"
+	"pldns/zones"
+)
+
+// ample is a time within which everything happens on the busiest machine.
+const ample = 30 * time.Second
+
+// question is a question for name.
+func question(name string, qtype uint16) resolver.Question {
+	return resolver.Question{Name: zones.MustName(name), Type: qtype}
+}
+
+// plain is a plain server at addr.
+func plain(addr netip.AddrPort) upstream.Server { return upstream.Server{Addr: addr} }
+
+// pool makes a group called "azure" of plain servers, that has ample time.
+func pool(t testing.TB, servers ...*resolvertest.Upstream) *upstream.Pool {
+	t.Helper()
+	config := upstream.Config{Name: "azure", Timeout: ample}
+	for _, u := range servers {
+		config.Servers = append(config.Servers, plain(u.Addr))
+	}
+	return newPool(t, config)
+}
+
+// newPool makes a group.
+func newPool(t testing.TB, config upstream.Config) *upstream.Pool {
+	t.Helper()
+	p, err := upstream.New(config)
+	if err != nil {
+		t.Fatalf("make the pool: %v", err)
+	}
+	return p
+}
+
+// mustExchange asks and fails the test on an error.
+func mustExchange(t testing.TB, p *upstream.Pool, q resolver.Question) resolver.Reply {
+	t.Helper()
+	reply, err := p.Exchange(context.Background(), q)
+	if err != nil {
+		t.Fatalf("ask about %s: %v", q.Name, err)
+	}
+	return reply
+}
+
+// message is a reply to q with the given sections, one record to a line.
+func message(t testing.TB, q resolver.Question, answer, authority, additional string) *dns.Msg {
+	t.Helper()
+	msg := new(dns.Msg).SetQuestion(q.Name.FQDN(), q.Type)
+	msg.Response, msg.RecursionAvailable = true, true
+	msg.Answer = resolvertest.RRs(t, answer)
+	msg.Ns = resolvertest.RRs(t, authority)
+	msg.Extra = resolvertest.RRs(t, additional)
+	return msg
+}

@@ -1,0 +1,112 @@
+package upstream
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"fmt"
+
+	"github.com/miekg/dns"
+
+	"pldns/resolver"
+)
+
+// udpSize is the largest UDP reply in octets that servers are told to send: what
+// passes every path in one piece, because forged fragments are easier than forged
+// messages (RFC 9715).
+const udpSize = resolver.UDPSize
+
+// headerSize is the length in octets of the fixed header (RFC 1035 section 4.1.1).
+const headerSize = 12
+
+// The header bits that are used here, in the octets 2 and 3.
+const (
+	bitQR     = 0x80
+	opcodes   = 0x78
+	bitTC     = 0x02
+	bitRD     = 0x01
+	bitAD     = 0x20
+	bitCD     = 0x10
+	rcodeBits = 0x0f
+)
+
+// manners are how a server wants to be asked.
+type manners struct {
+	plain    bool // without an OPT record
+	sameCase bool // with the name in lower case
+}
+
+// query is one message to a server, written afresh: nothing of the client's
+// message is in it but the name, the type, DO and CD.
+type query struct {
+	packet   []byte
+	question int // where the question section ends
+	manners  manners
+}
+
+// writeQuery writes the query for q. RD asks for recursion; AD says that the AD
+// bit of the reply is understood (RFC 6840 section 5.7).
+func writeQuery(q resolver.Question, m manners) (*query, error) {
+	packet := make([]byte, headerSize+255+4+32)
+	end, err := dns.PackDomainName(q.Name.FQDN(), packet, headerSize, nil, false)
+	if err != nil {
+		return nil, fmt.Errorf("write a query for %s: %w", q.Name, err)
+	}
+	secret := newSecret()
+	copy(packet, secret.id[:])
+	packet[2], packet[3] = bitRD, bitAD
+	if q.CheckingDisabled {
+		packet[3] |= bitCD
+	}
+	packet[5] = 1 // one question
+	if !m.sameCase {
+		mixCase(packet[headerSize:end], secret.letters[:])
+	}
+	packet = binary.BigEndian.AppendUint16(packet[:end], q.Type)
+	packet = binary.BigEndian.AppendUint16(packet, dns.ClassINET)
+	asked := &query{question: len(packet), manners: m}
+	if !m.plain {
+		packet[11] = 1 // one additional record
+		packet = appendOPT(packet, q.DNSSEC)
+	}
+	asked.packet = packet
+	return asked, nil
+}
+
+// appendOPT appends an OPT record without options (RFC 6891 section 6.1.2).
+func appendOPT(packet []byte, dnssec bool) []byte {
+	packet = append(packet, 0) // the root
+	packet = binary.BigEndian.AppendUint16(packet, dns.TypeOPT)
+	packet = binary.BigEndian.AppendUint16(packet, udpSize)
+	var do byte
+	if dnssec {
+		do = 0x80
+	}
+	packet = append(packet, 0, 0, do, 0) // extended rcode, version, flags
+	return append(packet, 0, 0)          // no options
+}
+
+// secret is what an attacker who sees neither query nor reply has to guess.
+type secret struct {
+	id      [2]byte
+	letters [32]byte // one bit for each octet of a name
+}
+
+// newSecret draws a secret.
+func newSecret() (s secret) {
+	var drawn [len(s.id) + len(s.letters)]byte
+	_, _ = rand.Read(drawn[:]) // never fails, by its documentation
+	copy(s.id[:], drawn[:])
+	copy(s.letters[:], drawn[len(s.id):])
+	return s
+}
+
+// mixCase gives each letter of a name in wire format an upper or lower case at
+// random (0x20). The lengths of labels are below the letters and stay what they
+// are.
+func mixCase(name, bits []byte) {
+	for i, b := range name {
+		if 'a' <= b && b <= 'z' && bits[i/8]>>(i%8)&1 == 1 {
+			name[i] = b - 'a' + 'A'
+		}
+	}
+}
