@@ -1,0 +1,111 @@
+package metrics_test
+
+import (
+	"fmt"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"pldns/resolver"
+	"pldns/resolver/cache"
+	"pldns/resolver/listen"
+	"pldns/resolver/metrics"
+	"pldns/resolver/upstream"
+	"pldns/zones"
+)
+
+// exercised is a recorder that has been told of one of everything.
+func exercised(t *testing.T) *metrics.Recorder {
+	t.Helper()
+	r := metrics.New(metrics.Build{Version: "v1.0.0", Revision: "abc", GoVersion: "go"})
+	r.Served("udp", resolver.Query{}, resolver.Answer{Network: "europe", Source: resolver.FromLocal}, time.Millisecond)
+	r.Served("tcp", resolver.Query{}, resolver.Answer{Rcode: dns.RcodeRefused}, time.Millisecond)
+	r.Served("tcp", resolver.Query{}, resolver.Answer{Rcode: 3000}, time.Millisecond)
+	r.Refused("udp", listen.Refusal(0))
+	r.Connections("tcp", 1)
+	r.CacheEvent("azure", cache.Hit)
+	r.CacheSize(3, 4096)
+	r.UpstreamSent("azure", "168.63.129.16", upstream.First)
+	r.UpstreamAnswered("azure", "168.63.129.16", dns.RcodeSuccess, time.Millisecond)
+	r.UpstreamFailed("azure", "168.63.129.16", upstream.TimedOut)
+	r.UpstreamInFlight("azure", "168.63.129.16", 1)
+	r.UpstreamHealth("azure", "168.63.129.16", true)
+	r.UpstreamShed("azure")
+	table, err := zones.Build([]zones.NetworkSpec{{Name: "europe", Clients: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/16")}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Loaded(table, time.Unix(1_800_000_000, 0))
+	return r
+}
+
+// Every metric has a help text, a unit and a suffix as Prometheus wants them,
+// and the program's prefix.
+func TestMetricsAreLinted(t *testing.T) {
+	r := exercised(t)
+	problems, err := testutil.GatherAndLint(r.Gatherer())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, problem := range problems {
+		t.Errorf("%s: %s", problem.Metric, problem.Text)
+	}
+	families, err := r.Gatherer().Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range families {
+		if name := family.GetName(); !strings.HasPrefix(name, "pldns_") && !strings.HasPrefix(name, "go_") && !strings.HasPrefix(name, "process_") {
+			t.Errorf("%s has a foreign prefix", name)
+		}
+	}
+}
+
+func TestSeries(t *testing.T) {
+	page := httptest.NewRecorder()
+	exercised(t).Handler().ServeHTTP(page, httptest.NewRequest("GET", "/metrics", nil))
+	for _, want := range []string{
+		`pldns_queries_total{network="europe",rcode="NOERROR",source="local",transport="udp"} 1`,
+		`pldns_queries_total{network="",rcode="REFUSED",source="none",transport="tcp"} 1`,
+		`pldns_queries_total{network="",rcode="other",source="none",transport="tcp"} 1`,
+		`pldns_query_duration_seconds_count{source="local"} 1`,
+		`pldns_connections{transport="tcp"} 1`,
+		`pldns_cache_events_total{event="hit",group="azure"} 1`,
+		`pldns_cache_entries 3`,
+		`pldns_cache_bytes 4096`,
+		`pldns_upstream_queries_total{group="azure",reason="first",server="168.63.129.16"} 1`,
+		`pldns_upstream_answers_total{group="azure",rcode="NOERROR",server="168.63.129.16"} 1`,
+		`pldns_upstream_failures_total{group="azure",reason="timeout",server="168.63.129.16"} 1`,
+		`pldns_upstream_healthy{group="azure",server="168.63.129.16"} 1`,
+		`pldns_upstream_shed_total{group="azure"} 1`,
+		`pldns_endpoints{network="europe"} 0`,
+		`pldns_build_info{goversion="go",revision="abc",version="v1.0.0"} 1`,
+	} {
+		if !strings.Contains(page.Body.String(), want+"\n") {
+			t.Errorf("no series %s", want)
+		}
+	}
+}
+
+// Whatever clients ask, from wherever, the number of series stays.
+func TestSeriesAreBounded(t *testing.T) {
+	r := exercised(t)
+	before, err := testutil.GatherAndCount(r.Gatherer(), "pldns_queries_total", "pldns_query_duration_seconds")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 10_000 {
+		q := resolver.NewClientQuery(zones.MustName(fmt.Sprintf("n%d.contoso.com", i)), uint16(i),
+			zones.NewClient(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), netip.AddrPort{}))
+		r.Served("udp", q, resolver.Answer{Network: "europe", Source: resolver.FromLocal}, time.Millisecond)
+	}
+	after, err := testutil.GatherAndCount(r.Gatherer(), "pldns_queries_total", "pldns_query_duration_seconds")
+	if err != nil || after != before {
+		t.Errorf("%d series became %d, %v", before, after, err)
+	}
+}
