@@ -1,0 +1,206 @@
+package config
+
+import (
+	"net/netip"
+	"time"
+
+	"pldns/zones"
+)
+
+// Config is one configuration: valid, complete, and not changed by anybody.
+type Config struct {
+	Listen Listen
+	// Upstreams are the groups that can be asked, sorted by name. The built-in
+	// group "system" is among them when something is forwarded to it.
+	Upstreams []Upstream
+	// Forward is the top-level forward table, sorted by suffix. It holds the root.
+	Forward []Route
+	Cache   Cache
+	// Deadline is the time within which every query is answered.
+	Deadline time.Duration
+	// Networks are sorted by name.
+	Networks []Network
+	// Files are the files that were read, the main one first.
+	Files []string
+}
+
+// Specs are the networks as [zones.Build] takes them, in the same order.
+func (c *Config) Specs() []zones.NetworkSpec {
+	specs := make([]zones.NetworkSpec, len(c.Networks))
+	for i := range c.Networks {
+		specs[i] = c.Networks[i].Spec()
+	}
+	return specs
+}
+
+// Listen holds the local addresses that are opened.
+type Listen struct {
+	// DNS are for UDP and TCP. The address [::] stands for every local address of
+	// both families, 0.0.0.0 for every IPv4 address. Port 0 lets the system choose.
+	DNS []netip.AddrPort
+	// Admin is for HTTP, for operators. The zero value says that it is off.
+	Admin netip.AddrPort
+}
+
+// Upstream is a named group of servers.
+type Upstream struct {
+	Name    string
+	Servers []Server // at least one
+	Policy  Policy
+	// MaxQPS is how many queries a second the group is asked at most; 0 is no limit.
+	MaxQPS float64
+}
+
+// Policy is how a group chooses among its servers.
+type Policy uint8
+
+// The policies of a group.
+const (
+	Ordered Policy = iota // the first that works
+	Fastest               // the one with the shortest round trip
+	Spread                // all of them in turn
+)
+
+// String is the word used in the configuration file.
+func (p Policy) String() string {
+	switch p {
+	case Fastest:
+		return "fastest"
+	case Spread:
+		return "spread"
+	default:
+		return "ordered"
+	}
+}
+
+// Transport is how a server is spoken to.
+type Transport uint8
+
+// The transports of a server.
+const (
+	UDP   Transport = iota // UDP, and TCP for what is truncated
+	TCP                    // TCP only
+	TLS                    // DNS over TLS (RFC 7858)
+	HTTPS                  // DNS over HTTPS (RFC 8484)
+)
+
+// String is the scheme used in the configuration file.
+func (t Transport) String() string {
+	switch t {
+	case TCP:
+		return "tcp"
+	case TLS:
+		return "tls"
+	case HTTPS:
+		return "https"
+	default:
+		return "udp"
+	}
+}
+
+// Server is one server of a group.
+type Server struct {
+	// Text is the server as the operator wrote it, for messages and metrics.
+	Text string
+	// System says that the servers of the operating system are meant. Nothing else
+	// is set then, and who serves looks them up.
+	System    bool
+	Transport Transport
+	// Addr is where the server is. It is the zero value for an HTTPS server whose
+	// URL holds a name.
+	Addr netip.AddrPort
+	// Name is what the certificate must be for: of a TLS server, the name given
+	// after "#", and the address when it is empty; of an HTTPS server, the URL's host.
+	Name string
+	// URL is the URL of an HTTPS server.
+	URL string
+	// Bootstrap are the addresses of the name in URL, so that nobody needs to be
+	// asked where the server is. Empty where Addr is set.
+	Bootstrap []netip.AddrPort
+}
+
+// Route says which group is asked about a suffix. The longest suffix wins.
+type Route struct {
+	Suffix   zones.Name
+	Upstream string
+}
+
+// Cache bounds what is remembered of upstream answers.
+type Cache struct {
+	Entries  int           // at most so many answers; 0 turns the cache off
+	Bytes    int64         // at most so much memory
+	Stale    time.Duration // how long an expired answer may stand in for a failing upstream (RFC 8767); 0 turns it off
+	MinTTL   time.Duration // an answer is kept at least so long
+	MaxTTL   time.Duration // and at most so long
+	Prefetch bool          // whether an answer that is asked often is renewed before it expires
+}
+
+// Network is one consumer network with everything that concerns it: shared
+// endpoint sets, shared zones and the forward table are merged in.
+type Network struct {
+	Name string
+	// Clients are canonical prefixes. Empty means every client of the listeners.
+	Clients []netip.Prefix
+	// Listeners are opened by Listen.DNS; [::] stands for every local address.
+	Listeners []netip.AddrPort
+	Missing   zones.Missing // Inherit where the file is silent
+	// Endpoints are the network's own, sorted by key, then those of its sets.
+	Endpoints []Endpoint
+	// Zones are sorted by name.
+	Zones []zones.ZoneSpec
+	// Forward is the network's effective forward table, sorted by suffix. It holds
+	// the root.
+	Forward []Route
+}
+
+// Spec is the network as [zones.Build] takes it.
+func (n *Network) Spec() zones.NetworkSpec {
+	spec := zones.NetworkSpec{
+		Name: n.Name, Clients: n.Clients, Listeners: n.Listeners, Missing: n.Missing, Zones: n.Zones,
+		Endpoints: make([]zones.Endpoint, len(n.Endpoints)),
+	}
+	for i := range n.Endpoints {
+		spec.Endpoints[i] = n.Endpoints[i].Endpoint
+	}
+	for _, route := range n.Forward {
+		if !route.Suffix.IsRoot() {
+			spec.Routes = append(spec.Routes, route.Suffix)
+		}
+	}
+	return spec
+}
+
+// Endpoint is a mapping with what the operator said about choosing among its
+// addresses.
+//
+// A private name that several public names are aliases of makes one Endpoint for
+// each of them. A private name without a public one stands for itself: Name is the
+// private name, Private is zero and Zone is its zone.
+type Endpoint struct {
+	zones.Endpoint
+	Probe Probe
+	Pick  Pick
+	Place Place // where it is written
+}
+
+// Probe is how it is found out whether an address is healthy.
+type Probe struct {
+	TCP uint16 // the port that must accept a connection; 0 is no probe
+}
+
+// Pick is which of an endpoint's addresses are answered.
+type Pick uint8
+
+// The ways to pick.
+const (
+	PickAll          Pick = iota // all of them
+	PickFirstHealthy             // the first that its probe finds healthy
+)
+
+// String is the word used in the configuration file.
+func (p Pick) String() string {
+	if p == PickFirstHealthy {
+		return "first-healthy"
+	}
+	return "all"
+}

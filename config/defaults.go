@@ -1,0 +1,48 @@
+package config
+
+import "time"
+
+// What is not written in the file.
+const (
+	defaultListen    = ":53"
+	defaultAdmin     = "127.0.0.1:8053"
+	defaultAdminPort = 8053
+	defaultUpstream  = "system" // the built-in group, and where "." goes
+
+	defaultDeadline = 2500 * time.Millisecond
+
+	defaultEntries  = 200_000
+	defaultBytes    = 128 << 20
+	defaultStale    = 24 * time.Hour
+	defaultMinTTL   = 0
+	defaultMaxTTL   = 24 * time.Hour
+	defaultPrefetch = true
+
+	defaultRecordTTL = 300 // seconds, of a record in an operator's zone that names none
+)
+
+// The ports of the transports.
+const (
+	portDNS   = 53
+	portTLS   = 853
+	portHTTPS = 443
+)
+
+// What may be written. A deadline over 10 s outlives every client; RFC 8767
+// section 4 has no use for answers older than a week.
+const (
+	minDeadline = 100 * time.Millisecond
+	maxDeadline = 10 * time.Second
+
+	maxEntries = 100_000_000
+	minBytes   = 1 << 20
+	maxBytes   = 1 << 40
+	maxAge     = 7 * 24 * time.Hour
+	maxMinTTL  = time.Hour
+
+	maxEndpointTTL = 86_400  // seconds
+	maxRecordTTL   = 604_800 // seconds
+	maxMaxQPS      = 1e9
+
+	maxLabel = 63 // characters in the name of a network, a set or a group
+)

@@ -1,0 +1,47 @@
+package config
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// files is where the patterns of the key files are looked up.
+type files interface {
+	// match gives the names of the files that a pattern matches, in a stable order.
+	match(pattern string) ([]string, error)
+	read(name string) ([]byte, error)
+}
+
+// diskFiles are files of the operating system, relative to a directory.
+type diskFiles struct{ dir string }
+
+func (d diskFiles) match(pattern string) ([]string, error) {
+	if !filepath.IsAbs(pattern) {
+		pattern = filepath.Join(d.literal(), pattern)
+	}
+	return filepath.Glob(pattern)
+}
+
+// literal is the directory as a pattern that matches it alone.
+func (d diskFiles) literal() string {
+	if filepath.Separator == '\\' {
+		return d.dir // such systems have no way to take a character literally
+	}
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(d.dir)
+}
+
+func (d diskFiles) read(name string) ([]byte, error) { return os.ReadFile(name) }
+
+// memoryFiles are files of a file system; nil holds none.
+type memoryFiles struct{ fsys fs.FS }
+
+func (m memoryFiles) match(pattern string) ([]string, error) {
+	if m.fsys == nil {
+		return nil, nil
+	}
+	return fs.Glob(m.fsys, pattern)
+}
+
+func (m memoryFiles) read(name string) ([]byte, error) { return fs.ReadFile(m.fsys, name) }

@@ -1,0 +1,79 @@
+package config
+
+import "net/netip"
+
+// listen reads the table of the addresses that are opened.
+func (l *loader) listen(root table) {
+	t, _ := root.sub("listen")
+	t.only("dns", "admin")
+	l.listenDNS(t)
+	l.listenAdmin(t)
+}
+
+// listenDNS takes the addresses for UDP and TCP. When one of them is faulty,
+// networks are not held to be out of reach because of it.
+func (l *loader) listenDNS(t table) {
+	l.listenKnown = true
+	entries := []entry{{text: defaultListen}}
+	if t.has("dns") {
+		entries, l.listenKnown = t.texts("dns", defaultListen)
+		if l.listenKnown && len(entries) == 0 {
+			l.rep.add(t.place("dns"), &fault{"is empty", `write the addresses to answer on, such as [":53"]`})
+			l.listenKnown = false
+		}
+	}
+	var open []entry // those in l.config.Listen.DNS
+	for _, e := range entries {
+		socket, f := parseSocket(e.text, portDNS)
+		for i, other := range l.config.Listen.DNS {
+			if f == nil && overlap(socket, other) {
+				f = faultf("keep one of the two", "%q and %q would both receive the same queries", open[i].text, e.text)
+			}
+		}
+		if f != nil {
+			l.rep.add(e.place, f)
+			l.listenKnown = false
+			continue
+		}
+		l.config.Listen.DNS = append(l.config.Listen.DNS, socket)
+		open = append(open, e)
+	}
+}
+
+// listenAdmin takes the address for operators; "off" is none.
+func (l *loader) listenAdmin(t table) {
+	text, given := t.text("admin", defaultAdmin)
+	switch {
+	case text == "off":
+		return
+	case !given:
+		text = defaultAdmin
+	}
+	socket, f := parseSocket(text, defaultAdminPort)
+	for _, dns := range l.config.Listen.DNS {
+		if f == nil && overlap(socket, dns) {
+			f = faultf("write another port", "%q is taken by listen.dns", text)
+		}
+	}
+	if f != nil {
+		l.rep.add(t.place("admin"), f)
+		return
+	}
+	l.config.Listen.Admin = socket
+}
+
+// overlap tells whether two addresses cannot be opened beside each other. Port 0
+// is a different port each time.
+func overlap(a, b netip.AddrPort) bool {
+	return a.Port() != 0 && (opens(a, b) || opens(b, a))
+}
+
+// opens tells whether a query to a local address reaches one that is listened on:
+// the same, or every one of its family.
+func opens(listened, local netip.AddrPort) bool {
+	if listened.Port() != local.Port() {
+		return false
+	}
+	addr := listened.Addr()
+	return addr == local.Addr() || addr == netip.IPv6Unspecified() || addr.IsUnspecified() && local.Addr().Is4()
+}

@@ -1,0 +1,53 @@
+package config
+
+import (
+	"strconv"
+	"strings"
+)
+
+// Place says where in the files something is written. Its parts are shared
+// between the places of one table, so that a million of them cost little.
+type Place struct {
+	File  string // as it was given, or relative to where the main file is
+	table string // key path of the table that holds the key
+	key   string // empty where the table itself is meant
+}
+
+// Key is the key path in TOML's notation.
+func (p Place) Key() string {
+	if p.key == "" {
+		return p.table
+	}
+	return join(p.table, p.key)
+}
+
+// String is the file and the key path.
+func (p Place) String() string { return p.File + ": " + p.Key() }
+
+// below is the place of a key inside the table or list at p.
+func (p Place) below(key string) Place { return Place{p.File, p.Key(), key} }
+
+// at is the place of an element of the list at p.
+func (p Place) at(i int) Place {
+	return Place{p.File, p.Key() + "[" + strconv.Itoa(i) + "]", ""}
+}
+
+// join makes a key path longer by one key.
+func join(path, key string) string {
+	if !bare(key) {
+		key = strconv.Quote(key)
+	}
+	if path == "" {
+		return key
+	}
+	return path + "." + key
+}
+
+// bare tells whether TOML lets a key stand without quotes.
+func bare(key string) bool {
+	return key != "" && strings.IndexFunc(key, func(r rune) bool { return !bareRune(r) }) < 0
+}
+
+func bareRune(r rune) bool {
+	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_' || r == '-'
+}

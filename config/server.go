@@ -1,0 +1,151 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+// parseServer reads one server of a group that has some bootstrap addresses.
+func parseServer(text string, bootstrap []netip.Addr) (Server, *fault) {
+	server := Server{Text: text}
+	scheme, rest, with := strings.Cut(text, "://")
+	if !with {
+		scheme, rest = "udp", text
+	}
+	var f *fault
+	switch scheme {
+	case "udp", "tcp":
+		if !with && text == "system" {
+			return Server{Text: text, System: true}, nil
+		}
+		if scheme == "tcp" {
+			server.Transport = TCP
+		}
+		server.Addr, f = parseRemote(scheme, rest, portDNS)
+	case "tls":
+		server.Transport = TLS
+		rest, server.Name, _ = strings.Cut(rest, "#")
+		if server.Addr, f = parseRemote(scheme, rest, portTLS); f == nil {
+			f = certificateFault(text, server.Name)
+		}
+	case "https":
+		server.Transport, server.URL = HTTPS, text
+		f = server.locate(bootstrap)
+	default:
+		f = faultf("write udp, tcp, tls or https in front of ://", "%q has an unknown scheme", text)
+	}
+	return server, f
+}
+
+// parseRemote reads the address of a server behind its scheme.
+func parseRemote(scheme, text string, usual uint16) (netip.AddrPort, *fault) {
+	example := "168.63.129.16"
+	if scheme == "tls" {
+		example = "tls://10.0.0.4#dns.contoso.com"
+	}
+	socket, err := netip.ParseAddrPort(text)
+	if err != nil {
+		addr, err := netip.ParseAddr(text)
+		if err != nil {
+			return socket, remoteFault(scheme, text, example)
+		}
+		socket = netip.AddrPortFrom(addr, usual)
+	}
+	return socket, remoteAddrFault(socket)
+}
+
+// remoteAddrFault refuses what no server can be reached at. A zone is fine: it
+// says on which link a link-local server is.
+func remoteAddrFault(socket netip.AddrPort) *fault {
+	addr := socket.Addr()
+	kind := unusable(addr)
+	switch {
+	case addr.Is4In6():
+		return faultf(fmt.Sprintf("write %q", addr.Unmap()), "%q is an IPv4 address in IPv6 form", addr)
+	case kind != "":
+		return faultf("write the IP address of the server", "%q is %s", addr, kind)
+	case socket.Port() == 0:
+		return faultf("write a port from 1 to 65535", "%q has port 0", socket)
+	}
+	return nil
+}
+
+// remoteFault says why a text is no address of a server.
+func remoteFault(scheme, text, example string) *fault {
+	host, _, _ := strings.Cut(text, ":")
+	switch {
+	case strings.Contains(text, "#"):
+		return faultf(fmt.Sprintf("write \"tls://%s\"", text), "%q has a certificate name without tls://", text)
+	case scheme == "tls" && hostFault(host, false) == "" && strings.Contains(host, "."):
+		return faultf(fmt.Sprintf("write its IP address with the name behind it, as in \"tls://10.0.0.4#%s\"", host),
+			"%q is a name, not an address", text)
+	case hostFault(host, false) == "" && strings.Contains(host, "."):
+		return faultf(fmt.Sprintf("write its IP address, such as %q", example), "%q is a name, not an address", text)
+	default:
+		return faultf(fmt.Sprintf("write the IP address of a server, such as %q", example), "%q is no server", text)
+	}
+}
+
+// certificateFault refuses what no certificate is for.
+func certificateFault(text, name string) *fault {
+	switch {
+	case name == "" && strings.Contains(text, "#"):
+		return faultf("write the name in the server's certificate behind #, or leave out the #", "%q has an empty name", text)
+	case name != "" && hostFault(name, false) != "":
+		return faultf("write the name in the server's certificate behind #, as in \"tls://10.0.0.4#dns.contoso.com\"",
+			"%q is no certificate name", name)
+	}
+	return nil
+}
+
+// locate reads the URL of a DNS over HTTPS server and says where the server is: at
+// the address in the URL, or at the bootstrap addresses of the name in it.
+func (s *Server) locate(bootstrap []netip.Addr) *fault {
+	const example = `write a URL such as "https://10.0.0.4/dns-query"`
+	parsed, err := url.Parse(s.URL)
+	if err != nil || parsed.Host == "" {
+		return faultf(example, "%q is no URL", s.URL)
+	}
+	switch {
+	case parsed.User != nil:
+		return faultf("leave out what stands before the @", "%q holds a user", s.URL)
+	case strings.ContainsAny(s.URL, "?#{}"):
+		return faultf("end the URL behind its path", "%q has more than a path", s.URL)
+	case strings.Trim(parsed.Path, "/") == "":
+		return faultf(fmt.Sprintf("write the path the server has, often \"https://%s/dns-query\"", parsed.Host), "%q has no path", s.URL)
+	}
+	s.Name = parsed.Hostname()
+	port, f := urlPort(parsed)
+	if f != nil {
+		return f
+	}
+	if addr, err := netip.ParseAddr(s.Name); err == nil {
+		s.Addr = netip.AddrPortFrom(addr, port)
+		return remoteAddrFault(s.Addr)
+	}
+	if wrong := hostFault(s.Name, false); wrong != "" {
+		return &fault{wrong, example}
+	}
+	if len(bootstrap) == 0 {
+		return faultf("add bootstrap = [...] with the addresses of "+s.Name, "%q needs another server to find its own", s.URL)
+	}
+	for _, addr := range bootstrap {
+		s.Bootstrap = append(s.Bootstrap, netip.AddrPortFrom(addr, port))
+	}
+	return nil
+}
+
+// urlPort is the port of a DNS over HTTPS server.
+func urlPort(parsed *url.URL) (uint16, *fault) {
+	if parsed.Port() == "" && !strings.HasSuffix(parsed.Host, ":") {
+		return portHTTPS, nil
+	}
+	port, err := strconv.ParseUint(parsed.Port(), 10, 16)
+	if err != nil || port == 0 {
+		return 0, faultf("write a port from 1 to 65535", "%q has no valid port", parsed.Host)
+	}
+	return uint16(port), nil
+}

@@ -1,0 +1,172 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/miekg/dns"
+
+	"pldns/zones"
+	"pldns/zones/azure"
+)
+
+// zoneDraft is a zone as one part of the files declares it.
+type zoneDraft struct {
+	place      Place
+	missing    zones.Missing
+	records    []record
+	hasRecords bool // whether the key is given
+	hasMissing bool // the same
+}
+
+// zoneDrafts are the zones of a network, or those that all share.
+type zoneDrafts map[zones.Name]*zoneDraft
+
+// record is a record of an operator's zone and where it is written.
+type record struct {
+	rr    dns.RR
+	owner zones.Name
+	zone  zones.Name
+	place Place
+}
+
+func zoneKeys() []string { return []string{"records", "missing"} }
+
+// zones reads the zones that one file declares for a network or for all.
+func (l *loader) zones(parent table, into zoneDrafts) {
+	t, _ := parent.sub("zones")
+	for _, key := range t.keys() {
+		at := t.place(key)
+		if names := unquoted(key, t.values[key], zoneKeys()...); len(names) > 0 {
+			l.rep.add(at, unquotedFault(names))
+			continue
+		}
+		name, f := parseSuffix(key)
+		if key == "." {
+			f = &fault{"the root is no zone of this server", `write forward = { "." = ... } to say who is asked about everything else`}
+		}
+		inner, ok := t.sub(key)
+		if f != nil {
+			l.rep.add(at, f)
+			ok = false
+		}
+		if ok {
+			l.zone(inner, name, into)
+		}
+	}
+}
+
+// zone reads what one file says about a zone.
+func (l *loader) zone(t table, name zones.Name, into zoneDrafts) {
+	draft := into[name]
+	switch {
+	case draft == nil:
+		draft = &zoneDraft{place: t.here()}
+		into[name] = draft
+	case draft.place.Key() != t.path:
+		l.rep.clash(t.here(), draft.place, faultf("write both under one spelling", "zone %s is declared twice", name))
+		return
+	}
+	t.only(zoneKeys()...)
+	if missing, given := l.missing(t); given {
+		draft.missing = missing
+	}
+	records, _ := t.texts("records", "db 300 IN A 10.0.1.4")
+	for _, e := range records {
+		rr, f := parseRecord(e.text, name)
+		if f == nil {
+			f = l.missingDotFault(rr, name)
+		}
+		if f != nil {
+			l.rep.add(e.place, f)
+			continue
+		}
+		draft.records = append(draft.records, record{rr, zones.NameOf(rr.Header().Name), name, e.place})
+	}
+	draft.hasRecords = draft.hasRecords || t.has("records")
+	draft.hasMissing = draft.hasMissing || t.has("missing")
+}
+
+// finishZones checks the zones of all files, those that all networks share first.
+func (l *loader) finishZones() {
+	l.finishZoneDrafts(l.shared)
+	for _, name := range slices.Sorted(maps.Keys(l.drafts)) {
+		l.finishZoneDrafts(l.drafts[name].zones)
+	}
+}
+
+// finishZoneDrafts checks each zone by itself.
+func (l *loader) finishZoneDrafts(drafts zoneDrafts) {
+	for _, name := range slices.SortedFunc(maps.Keys(drafts), zones.Name.Compare) {
+		draft := drafts[name]
+		if !draft.hasRecords && !draft.hasMissing {
+			l.rep.add(draft.place, &fault{"says neither records nor missing", `add missing = "nxdomain" or records = ["db 300 IN A 10.0.1.4"]`})
+		}
+		draft.records = l.consistent(draft)
+	}
+}
+
+// composeZones merges the zones of a network over those that all share: its records
+// take the place of the shared ones, and so does its policy. It enters the owners
+// of the records into the claims of the network.
+func (l *loader) composeZones(own zoneDrafts, claims *claims) []zones.ZoneSpec {
+	names := maps.Clone(l.shared)
+	maps.Copy(names, own)
+	var specs []zones.ZoneSpec
+	claims.records = make(map[zones.Name]record)
+	for _, name := range slices.SortedFunc(maps.Keys(names), zones.Name.Compare) {
+		spec := zones.ZoneSpec{Name: name}
+		var records []record
+		for _, draft := range []*zoneDraft{l.shared[name], own[name]} {
+			if draft != nil && draft.hasRecords {
+				records = draft.records
+			}
+			if draft != nil && draft.missing != zones.Inherit {
+				spec.Missing = draft.missing
+			}
+		}
+		spec.Records = l.claimRecords(records, claims)
+		specs = append(specs, spec)
+	}
+	return specs
+}
+
+// claimRecords enters records into the claims of a network and gives them as a
+// zone has them. A name that an outer zone holds records of, too, is mapped twice.
+func (l *loader) claimRecords(records []record, claims *claims) []dns.RR {
+	var rrs []dns.RR
+	for _, r := range records {
+		if first, taken := claims.records[r.owner]; taken && first.zone != r.zone {
+			l.rep.clash(r.place, first.place, faultf("keep the records of one zone", "%s has records in two zones", r.owner))
+			continue
+		}
+		rrs = append(rrs, r.rr)
+		claims.records[r.owner] = r
+	}
+	return rrs
+}
+
+// missingDotFault finds a target that was meant to be complete but has no final dot,
+// and so is taken to be below the zone: a name of the catalogue.
+func (l *loader) missingDotFault(rr dns.RR, zone zones.Name) *fault {
+	target := targetOf(rr)
+	if target == "" {
+		return nil
+	}
+	name := zones.NameOf(target)
+	relative, below := strings.CutSuffix(name.FQDN(), "."+zone.FQDN())
+	if !below {
+		return nil
+	}
+	meant, f := parseHost(relative)
+	if f != nil {
+		return nil
+	}
+	if _, err := l.catalogue.Derive(meant); errors.Is(err, azure.ErrNotInCatalogue) {
+		return nil
+	}
+	return faultf(fmt.Sprintf("end the name with a dot: %s", meant.FQDN()), "%s lacks its final dot, which makes it %s", meant, name)
+}
