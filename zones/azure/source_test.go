@@ -1,0 +1,52 @@
+package azure_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// The data file is the only place that knows zones: no string of the program
+// holds a part of one, and there is no second file.
+func TestDataFileIsTheOnlySource(t *testing.T) {
+	files, err := os.ReadDir(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var data []string
+	for _, f := range files {
+		if !f.IsDir() && filepath.Ext(f.Name()) != ".go" {
+			data = append(data, f.Name())
+		}
+	}
+	if !slices.Equal(data, []string{"catalogue.csv"}) {
+		t.Errorf("data files %v, want one", data)
+	}
+
+	sources, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	domain := regexp.MustCompile(`[a-z]\.(net|com|us|cn|io|ms|ai)\b`)
+	for _, source := range sources {
+		if strings.HasSuffix(source, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), source, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			if text, ok := n.(*ast.BasicLit); ok && text.Kind == token.STRING && domain.MatchString(text.Value) {
+				t.Errorf("%s holds %s", source, text.Value)
+			}
+			return true
+		})
+	}
+}
