@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"pldns/config"
+	"pldns/resolver"
+	"pldns/resolver/admin"
+)
+
+func newExplain() *cobra.Command {
+	var file, client, listener, server string
+	var asJSON, offline bool
+	command := &cobra.Command{
+		Use:   "explain NAME [TYPE]",
+		Short: "Say what a client is answered, and why",
+		Long: `Explain decides one question by the code that serves, and prints each step:
+the network of the client and why, the zone and the rule, every hop, what was
+asked of which upstream, and the answer. Without --server it reads the
+configuration file and asks the upstreams itself; with --server it asks a
+running pldns at its admin address, which answers from what it serves and
+remembers. It exits with 0 if the client gets what it asks for, else with 1.`,
+		Example: `  pldns explain mydb.database.windows.net --client 10.0.0.7
+  pldns explain mydb.database.windows.net AAAA --client 10.0.0.7 --server 127.0.0.1:8053`,
+		Args: cobra.RangeArgs(1, 2),
+		RunE: func(command *cobra.Command, args []string) error {
+			question := url.Values{"name": {args[0]}, "client": {client}, "listener": {listener}}
+			if len(args) == 2 {
+				question.Set("type", args[1])
+			}
+			query, err := admin.ParseQuestion(question)
+			if err != nil {
+				return err
+			}
+			var e resolver.Explanation
+			if server != "" {
+				e, err = explainRemotely(command.Context(), server, question)
+			} else {
+				e, err = explainFile(command.Context(), file, query, offline)
+			}
+			var problems config.Problems
+			if errors.As(err, &problems) {
+				return failing(fmt.Errorf("the configuration cannot be served:\n%w", err))
+			}
+			if err != nil {
+				return failing(err)
+			}
+			return reportExplanation(command.OutOrStdout(), e, asJSON)
+		},
+	}
+	configFlag(command, &file)
+	jsonFlag(command, &asJSON)
+	flags := command.Flags()
+	flags.StringVar(&client, "client", "", "the `address` that the query comes from")
+	flags.StringVar(&listener, "listener", "", "the local `address` that the query reaches")
+	flags.StringVar(&server, "server", "", "the admin `address` of a running pldns to ask")
+	flags.BoolVar(&offline, "offline", false, "do not ask upstreams; say where one would be asked")
+	command.MarkFlagsMutuallyExclusive("server", "offline")
+	command.MarkFlagsMutuallyExclusive("server", "config")
+	return command
+}
+
+// reportExplanation prints an explanation.
+func reportExplanation(w io.Writer, e resolver.Explanation, asJSON bool) error {
+	write := printExplanation
+	if asJSON {
+		write = func(w io.Writer, e resolver.Explanation) error { return printJSON(w, e) }
+	}
+	if err := write(w, e); err != nil {
+		return err
+	}
+	if !e.Yes() {
+		return errNo
+	}
+	return nil
+}
+
+// explainFile decides from a file alone.
+func explainFile(ctx context.Context, file string, query resolver.Query, offline bool) (resolver.Explanation, error) {
+	loaded, err := config.Load(file)
+	if err != nil {
+		return resolver.Explanation{}, err
+	}
+	parts, err := assemble(loaded, observers{}, offline)
+	if err != nil {
+		return resolver.Explanation{}, err
+	}
+	answer, trace := parts.snapshot.Explain(ctx, query)
+	return resolver.NewExplanation(query, answer, trace), nil
+}
+
+// explainRemotely has a running server decide.
+func explainRemotely(ctx context.Context, server string, question url.Values) (resolver.Explanation, error) {
+	var e resolver.Explanation
+	base := server
+	if !strings.Contains(base, "://") {
+		base = "http://" + base
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/api/explain?"+question.Encode(), nil)
+	if err != nil {
+		return e, fmt.Errorf("--server %s: %w", server, err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return e, fmt.Errorf("ask %s: %w (is it the admin address of a running pldns?)", server, err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
+	if err != nil {
+		return e, fmt.Errorf("read the answer of %s: %w", server, err)
+	}
+	if response.StatusCode != http.StatusOK {
+		return e, fmt.Errorf("%s answers %s: %s", server, response.Status, strings.TrimSpace(string(body)))
+	}
+	if err := json.Unmarshal(body, &e); err != nil {
+		return e, fmt.Errorf("%s is no pldns admin address: %w", server, err)
+	}
+	return e, nil
+}

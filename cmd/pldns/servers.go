@@ -1,0 +1,83 @@
+package main
+
+import (
+	"fmt"
+	"net/netip"
+
+	"github.com/miekg/dns"
+
+	"pldns/config"
+	"pldns/resolver/upstream"
+)
+
+// resolvConf is where the servers of the operating system are written down.
+const resolvConf = "/etc/resolv.conf"
+
+// serversOf are the servers of a group, with "system" replaced by what the
+// operating system uses.
+func serversOf(c *config.Config, group config.Upstream) ([]upstream.Server, error) {
+	var servers []upstream.Server
+	for _, server := range group.Servers {
+		if !server.System {
+			servers = append(servers, serverOf(server))
+			continue
+		}
+		system, err := systemServers(resolvConf, c.Listen.DNS)
+		if err != nil {
+			return nil, err
+		}
+		servers = append(servers, system...)
+	}
+	return servers, nil
+}
+
+// systemServers reads the servers that the operating system asks. One that is
+// this program itself would be asked for ever, and is refused.
+func systemServers(file string, listen []netip.AddrPort) ([]upstream.Server, error) {
+	system, err := dns.ClientConfigFromFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("read the servers of the system: %w (name the servers of the upstream instead of \"system\")", err)
+	}
+	var servers []upstream.Server
+	for _, text := range system.Servers {
+		addr, err := netip.ParseAddr(text)
+		if err != nil {
+			return nil, fmt.Errorf("%s: nameserver %q is no IP address", file, text)
+		}
+		server := netip.AddrPortFrom(addr, 53)
+		if isOurs(server, listen) {
+			return nil, fmt.Errorf("%s names %s, where this program listens: name the servers of the upstream instead of \"system\"", file, server)
+		}
+		servers = append(servers, upstream.Server{Addr: server, Text: text})
+	}
+	if len(servers) == 0 {
+		return nil, fmt.Errorf("%s names no nameserver: name the servers of the upstream instead of \"system\"", file)
+	}
+	return servers, nil
+}
+
+// isOurs tells whether a server is one of our own listeners.
+func isOurs(server netip.AddrPort, listen []netip.AddrPort) bool {
+	for _, own := range listen {
+		if own.Port() != server.Port() {
+			continue
+		}
+		if own == server || own.Addr().IsUnspecified() && server.Addr().IsLoopback() {
+			return true
+		}
+	}
+	return false
+}
+
+// serverOf is a server as the pool takes it.
+func serverOf(server config.Server) upstream.Server {
+	transports := map[config.Transport]upstream.Transport{
+		config.UDP: upstream.Plain, config.TCP: upstream.TCP,
+	}
+	return upstream.Server{Transport: transports[server.Transport], Addr: server.Addr, Text: server.Text}
+}
+
+// policyOf is a policy as the pool takes it.
+func policyOf(policy config.Policy) upstream.Policy {
+	return map[config.Policy]upstream.Policy{config.Ordered: upstream.Ordered}[policy]
+}

@@ -1,0 +1,183 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"pldns/config"
+	"pldns/resolver/resolvertest"
+)
+
+// running is a pldns that serves a configuration on real sockets.
+type running struct {
+	tb    testing.TB
+	addrs []netip.AddrPort // where it answers, in the order of listen.dns
+	admin string           // host:port
+	stop  context.CancelFunc
+	ended chan error
+}
+
+// writeConfig puts a configuration into a file of its own.
+func writeConfig(tb testing.TB, toml string) string {
+	tb.Helper()
+	file := filepath.Join(tb.TempDir(), "pldns.toml")
+	if err := os.WriteFile(file, []byte(toml), 0o600); err != nil {
+		tb.Fatal(err)
+	}
+	return file
+}
+
+// start serves a configuration until the test ends. Addresses in it should have
+// port 0.
+func start(tb testing.TB, toml string) *running {
+	tb.Helper()
+	r, err := tryStart(tb, toml)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return r
+}
+
+// tryStart is start, for configurations that may fail to listen.
+func tryStart(tb testing.TB, toml string) (*running, error) {
+	tb.Helper()
+	loaded, err := config.Load(writeConfig(tb, toml))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	s, err := newServer(loaded, slog.New(slog.DiscardHandler))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if err := s.listen(); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	r := &running{tb: tb, addrs: s.doors.Addrs(), stop: cancel, ended: make(chan error, 1)}
+	if s.admin != nil {
+		r.admin = s.admin.Addr().String()
+	}
+	go func() { r.ended <- s.run(ctx) }()
+	tb.Cleanup(func() {
+		cancel()
+		if err := <-r.ended; err != nil {
+			tb.Errorf("serve: %v", err)
+		}
+	})
+	return r, nil
+}
+
+// ask sends one query from a local address over udp or tcp, and reads the reply.
+func (r *running) ask(network, from, name string, qtype uint16, change ...func(*dns.Msg)) *dns.Msg {
+	r.tb.Helper()
+	query := new(dns.Msg).SetQuestion(dns.Fqdn(name), qtype)
+	query.SetEdns0(1232, false)
+	for _, c := range change {
+		c(query)
+	}
+	reply, err := r.exchange(network, from, r.addrs[0], query)
+	if err != nil {
+		r.tb.Fatalf("%s %s from %s: %v", name, dns.TypeToString[qtype], from, err)
+	}
+	return reply
+}
+
+func (r *running) exchange(network, from string, to netip.AddrPort, query *dns.Msg) (*dns.Msg, error) {
+	local := net.Addr(&net.UDPAddr{IP: net.ParseIP(from)})
+	if network == "tcp" {
+		local = &net.TCPAddr{IP: net.ParseIP(from)}
+	}
+	client := &dns.Client{Net: network, Timeout: 10 * time.Second, Dialer: &net.Dialer{LocalAddr: local}}
+	reply, _, err := client.Exchange(query, to.String())
+	return reply, err
+}
+
+// says puts a reply into one line: rcode, extended errors, records without TTLs.
+func says(reply *dns.Msg) string {
+	parts := []string{dns.RcodeToString[reply.Rcode]}
+	if opt := reply.IsEdns0(); opt != nil {
+		for _, option := range opt.Option {
+			if ede, is := option.(*dns.EDNS0_EDE); is {
+				parts = append(parts, fmt.Sprintf("EDE %d", ede.InfoCode))
+			}
+		}
+	}
+	for _, section := range [][]dns.RR{reply.Answer, reply.Ns} {
+		for _, rr := range section {
+			fields := strings.Fields(rr.String())
+			if rr.Header().Rrtype == dns.TypeSOA {
+				fields = append(fields[:3:3], "SOA", fields[0])
+			}
+			parts = append(parts, strings.Join(fields[3:], " "))
+		}
+	}
+	return strings.Join(parts, " | ")
+}
+
+// regions is DESIGN's example of two regions on loopback: clients of 127.0.1.0/24
+// and 127.0.2.0/24, with what goes before the networks, such as upstreams.
+func regions(head string) string {
+	return `
+deadline = "2500ms"
+[listen]
+dns = ["127.0.0.1:0"]
+admin = "127.0.0.1:0"
+` + head + `
+[endpoints.shared]
+"contosoacr.azurecr.io" = "10.0.2.4"
+"contosoacr.northeurope.data.azurecr.io" = "10.0.2.5"
+
+[networks.europe]
+clients = ["127.0.1.0/24"]
+include = ["shared"]
+[networks.europe.endpoints]
+"momenta-eun.database.windows.net" = "10.0.1.4"
+"momenta-aue.database.windows.net" = "10.0.1.5"
+"global.in.ai.monitor.azure.com" = "10.0.3.9"
+"contoso.blob.core.windows.net" = "10.0.3.4"
+"absent.blob.core.windows.net" = "10.0.3.5"
+
+[networks.australia]
+clients = ["127.0.2.0/24"]
+[networks.australia.endpoints]
+"momenta-eun.database.windows.net" = "10.1.1.5"
+"momenta-aue.database.windows.net" = "10.1.1.4"
+
+[networks.strict]
+clients = ["127.0.3.0/24"]
+missing = "nxdomain"
+[networks.strict.endpoints]
+"other.blob.core.windows.net" = "10.2.1.4"
+`
+}
+
+// upstreamTable is the configuration of one upstream that is asked for the rest.
+func upstreamTable(servers ...netip.AddrPort) string {
+	var quoted []string
+	for _, server := range servers {
+		quoted = append(quoted, fmt.Sprintf("%q", server))
+	}
+	return fmt.Sprintf("[upstreams.azure]\nservers = [%s]\n[forward]\n\".\" = \"azure\"\n", strings.Join(quoted, ", "))
+}
+
+const (
+	europe    = "127.0.1.1"
+	australia = "127.0.2.1"
+	strict    = "127.0.3.1"
+	unlisted  = "127.0.9.9"
+)
+
+// azureDNS is an upstream that answers as Azure does.
+func azureDNS(tb testing.TB) *resolvertest.Upstream {
+	return resolvertest.StartUpstream(tb, resolvertest.AzureData)
+}
