@@ -23,12 +23,11 @@ func parseHost(text string) (zones.Name, *fault) {
 
 // parseSuffix reads the name of a zone or a suffix: one label or more, no "*".
 func parseSuffix(text string) (zones.Name, *fault) {
+	if below, wild := strings.CutPrefix(text, "*."); wild && hostFault(below, false) == "" {
+		return zones.Name{}, faultf(fmt.Sprintf("write %q, which holds for every name below it", below), "%q is a wildcard", text)
+	}
 	if wrong := hostFault(text, false); wrong != "" {
-		remedy := hostRemedy(text)
-		if below, wild := strings.CutPrefix(text, "*."); wild && hostFault(below, false) == "" {
-			remedy = fmt.Sprintf("write %q, which holds for every name below it", below)
-		}
-		return zones.Name{}, &fault{wrong, remedy}
+		return zones.Name{}, &fault{wrong, hostRemedy(text)}
 	}
 	return parseName(text)
 }

@@ -50,6 +50,7 @@ type loader struct {
 	endpointSets map[string][]Endpoint
 	shared       zoneDrafts
 	drafts       map[string]*networkDraft
+	hasNetworks  bool // whether a file says anything about networks, faulty or not
 }
 
 func load(name string, data []byte, files files) (*Config, error) {

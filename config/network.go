@@ -41,6 +41,7 @@ type listener struct {
 // networks reads the networks of one file.
 func (l *loader) networks(root table) {
 	t, _ := root.sub("networks")
+	l.hasNetworks = l.hasNetworks || len(t.values) > 0
 	for _, name := range t.keys() {
 		inner, ok := t.sub(name)
 		if f := labelFault(name, "a network"); f != nil {
@@ -187,7 +188,7 @@ func (l *loader) looseEndpoint(t table, name string) bool {
 
 // finishNetworks makes the networks that all files together define.
 func (l *loader) finishNetworks() {
-	if len(l.drafts) == 0 {
+	if !l.hasNetworks {
 		l.rep.add(Place{l.main, "networks", ""}, &fault{"no network is defined, so every client would be refused",
 			`add [networks.NAME] with clients = ["10.0.0.0/16"]`})
 	}

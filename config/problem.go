@@ -76,7 +76,7 @@ func (r *report) clash(at, first Place, f *fault) {
 		return
 	}
 	r.pairs[[2]Place{first, at}] = true
-	r.add(at, &fault{f.text + ", first at " + r.where(first), f.remedy})
+	r.add(at, &fault{f.text + "; the other place is " + r.where(first), f.remedy})
 }
 
 // where names a place inside a message about another.

@@ -39,7 +39,23 @@ func parseRecord(text string, zone zones.Name) (dns.RR, *fault) {
 	if !ok || rr == nil {
 		return nil, faultf(example, "%q is no record%s", text, parserReason(parser.Err()))
 	}
+	if rr, ok = throughWire(rr); !ok {
+		return nil, faultf(example, "%q is no complete record", text)
+	}
 	return rr, recordFault(rr, zone)
+}
+
+// throughWire gives a record as it arrives at a client, with one spelling for every
+// escape. It is not ok for a record without data: the DNS library reads such, but
+// they mean something in dynamic updates only.
+func throughWire(rr dns.RR) (dns.RR, bool) {
+	wire := make([]byte, dns.Len(rr)+64)
+	end, err := dns.PackRR(rr, wire, 0, nil, false)
+	if err != nil {
+		return nil, false
+	}
+	read, _, err := dns.UnpackRR(wire[:end], 0)
+	return read, err == nil && read.Header().Rdlength > 0
 }
 
 // parserReason is what the DNS library has to say about a record.
@@ -67,8 +83,8 @@ func recordFault(rr dns.RR, zone zones.Name) *fault {
 	case !slices.Contains(recordTypes(), header.Rrtype):
 		return faultf("remove it; the types here are "+typeListing(), "type %s is not served", dns.Type(header.Rrtype))
 	case !owner.Within(zone):
-		return faultf(fmt.Sprintf("leave out the final dot, or move it to zones of its own: this zone is %s", zone),
-			"%s is outside the zone", owner)
+		return faultf("leave out the final dot, or move the record to its own zone",
+			"%s is outside the zone %s", owner, zone)
 	case strings.Contains(strings.TrimPrefix(owner.FQDN(), "*."), "*"):
 		return faultf("put * in front as a label alone", "%s has a * that is not its first label", owner)
 	case header.Ttl > maxRecordTTL:

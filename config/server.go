@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // parseServer reads one server of a group that has some bootstrap addresses.
@@ -76,13 +77,14 @@ func remoteAddrFault(socket netip.AddrPort) *fault {
 // remoteFault says why a text is no address of a server.
 func remoteFault(scheme, text, example string) *fault {
 	host, _, _ := strings.Cut(text, ":")
+	isName := strings.ContainsFunc(host, unicode.IsLetter) && strings.Contains(host, ".") && hostFault(host, false) == ""
 	switch {
 	case strings.Contains(text, "#"):
 		return faultf(fmt.Sprintf("write \"tls://%s\"", text), "%q has a certificate name without tls://", text)
-	case scheme == "tls" && hostFault(host, false) == "" && strings.Contains(host, "."):
+	case scheme == "tls" && isName:
 		return faultf(fmt.Sprintf("write its IP address with the name behind it, as in \"tls://10.0.0.4#%s\"", host),
 			"%q is a name, not an address", text)
-	case hostFault(host, false) == "" && strings.Contains(host, "."):
+	case isName:
 		return faultf(fmt.Sprintf("write its IP address, such as %q", example), "%q is a name, not an address", text)
 	default:
 		return faultf(fmt.Sprintf("write the IP address of a server, such as %q", example), "%q is no server", text)

@@ -126,7 +126,7 @@ func (l *loader) finishGroup(draft *groupDraft) Upstream {
 			continue
 		}
 		if first, twice := seen[server.identity()]; twice {
-			l.rep.clash(e.place, first, faultf("keep one of the two", "%q is the same server", e.text))
+			l.rep.clash(e.place, first, faultf("keep one of the two", "%q is given twice", e.text))
 		}
 		seen[server.identity()] = e.place
 		if len(server.Bootstrap) > 0 {
