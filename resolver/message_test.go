@@ -101,7 +101,7 @@ func TestTraceNamesEachRoom(t *testing.T) {
 		"splice: momenta-eun.database.windows.net is owned by the network",
 		"zone: momenta-eun.database.windows.net A: an alias of momenta-eun.privatelink.database.windows.net, by endpoint momenta-eun.database.windows.net",
 		"zone: momenta-eun.privatelink.database.windows.net A: answered by endpoint momenta-eun.database.windows.net in zone privatelink.database.windows.net",
-		"answer: NOERROR, 3 records, from local, 2 hops",
+		"answer: NOERROR from local, records: 3, CNAMEs followed: 2",
 	} {
 		if !strings.Contains(strings.Join(text, "\n"), want) {
 			t.Errorf("no step %q in\n%s", want, strings.Join(text, "\n"))

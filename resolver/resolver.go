@@ -44,11 +44,11 @@ func (r *Resolver) Explain(ctx context.Context, q Query) (Answer, *Trace) {
 func (s *Snapshot) resolve(ctx context.Context, q Query, trace *Trace) Answer {
 	match, found := s.table.NetworkFor(q.Client)
 	trace.network(q.Client, match, found)
-	if !found {
-		return refused(dns.ExtendedErrorCodeProhibited, "this client belongs to no network")
+	answer := refused(dns.ExtendedErrorCodeProhibited, "this client belongs to no network")
+	if found {
+		answer = s.answerIn(ctx, q, match.Network, trace)
+		answer.Network = match.Network.Name()
 	}
-	answer := s.answerIn(ctx, q, match.Network, trace)
-	answer.Network = match.Network.Name()
 	trace.answer(answer)
 	return answer
 }

@@ -118,7 +118,7 @@ func (t *Trace) answer(a Answer) {
 	if t == nil {
 		return
 	}
-	t.add("answer", "%s, %d records, from %s, %d hops", rcodeName(a.Rcode), len(a.Records), a.Source, a.Hops)
+	t.add("answer", "%s from %s, records: %d, CNAMEs followed: %d", rcodeName(a.Rcode), a.Source, len(a.Records), a.Hops)
 	t.with(a.Records)
 	t.with(a.Authority)
 	for _, e := range a.Errors {

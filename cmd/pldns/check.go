@@ -52,15 +52,28 @@ func reportFaults(w io.Writer, err error) error {
 
 // report is what check --json prints.
 type report struct {
-	File     string          `json:"file"`
-	OK       bool            `json:"ok"`
-	Problems config.Problems `json:"problems"`
+	File     string    `json:"file"`
+	OK       bool      `json:"ok"`
+	Problems []problem `json:"problems"`
+}
+
+// problem is a [config.Problem] in JSON.
+type problem struct {
+	File   string `json:"file"`
+	Line   int    `json:"line,omitempty"`
+	Key    string `json:"key,omitempty"`
+	Text   string `json:"text"`
+	Remedy string `json:"remedy,omitempty"`
 }
 
 func reportJSON(w io.Writer, file string, fault error) error {
-	r := report{File: file, OK: fault == nil, Problems: config.Problems{}}
-	if fault != nil && !errors.As(fault, &r.Problems) {
-		r.Problems = config.Problems{{File: file, Text: fault.Error()}}
+	r := report{File: file, OK: fault == nil, Problems: []problem{}}
+	var problems config.Problems
+	if fault != nil && !errors.As(fault, &problems) {
+		problems = config.Problems{{File: file, Text: fault.Error()}}
+	}
+	for _, p := range problems {
+		r.Problems = append(r.Problems, problem(p))
 	}
 	if err := printJSON(w, r); err != nil {
 		return err

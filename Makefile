@@ -1,0 +1,42 @@
+# make run and make test are all that a fresh machine with Go needs.
+
+GO         ?= go
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+FUZZTIME   ?= 10s
+IMAGE      ?= pldns
+
+.PHONY: build run test race lint fuzz bench image clean
+
+build: ## bin/pldns
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/pldns ./cmd/pldns
+
+run: build ## serve the built-in example on 127.0.0.1:5353
+	bin/pldns serve --example
+
+test: ## every test that needs neither root nor another program
+	$(GO) test ./...
+
+race: ## the same under the race detector
+	$(GO) test -race ./...
+
+lint: ## gofmt, vet, staticcheck
+	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not formatted: $$unformatted"; exit 1; }
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) -checks all,-ST1000 ./...
+
+fuzz: ## every fuzz target for FUZZTIME
+	@set -e; for package in $$($(GO) list ./...); do \
+	  for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+	    echo "fuzz $$package $$target"; \
+	    $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$package; \
+	  done; \
+	done
+
+bench: ## every benchmark, once
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+image: ## the container image
+	docker build -t $(IMAGE) .
+
+clean:
+	rm -rf bin dist
