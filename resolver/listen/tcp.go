@@ -194,9 +194,9 @@ func (c *conn) receive(ctx context.Context, message []byte) bool {
 		<-c.slots
 		why = Shed
 	}
-	defer s.conns.end(c)
 	var x exchange
 	c.send(x.refusal(&r, why, largestMessage), began)
+	s.conns.end(c)
 	s.refused(tcp, why, c.peer)
 	return true
 }
@@ -205,16 +205,12 @@ func (c *conn) receive(ctx context.Context, message []byte) bool {
 func (c *conn) answer(ctx context.Context, q *segment) {
 	s := c.server
 	defer c.queries.Done()
-	defer s.conns.end(c)
-	defer func() { <-c.slots }()
-	defer s.tcpRoom.leave()
 	defer func() {
 		if fault := recover(); fault != nil {
 			s.panicked(tcp, fault)
 		}
 	}()
-	served := s.answer(ctx, &q.exchange, c.client, fitting{limit: largestMessage, conns: s.conns})
-	c.send(served.frame, time.Now())
+	served := c.reply(ctx, q)
 	if served.why == Accepted {
 		s.config.Observer.Served(tcp, served.query, served.answer, time.Since(q.began))
 	} else {
@@ -222,6 +218,17 @@ func (c *conn) answer(ctx context.Context, q *segment) {
 	}
 	q.tidy()
 	s.segments.Put(q)
+}
+
+// reply resolves one query, sends the reply, and gives its places back.
+func (c *conn) reply(ctx context.Context, q *segment) served {
+	s := c.server
+	defer s.conns.end(c)
+	defer func() { <-c.slots }()
+	defer s.tcpRoom.leave()
+	out := s.answer(ctx, &q.exchange, c.client, fitting{limit: largestMessage, conns: s.conns})
+	c.send(out.frame, time.Now())
+	return out
 }
 
 // send writes one frame in one piece (RFC 7766 section 8). A client that has

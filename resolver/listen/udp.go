@@ -113,7 +113,6 @@ func (s *Server) receive(answering context.Context, packet []byte, d *datagram) 
 // serveUDP answers the query of d.
 func (s *Server) serveUDP(ctx context.Context, d *datagram) {
 	defer s.work.Done()
-	defer s.udpRoom.leave()
 	defer func() {
 		if fault := recover(); fault != nil {
 			s.panicked(udp, fault)
@@ -121,6 +120,7 @@ func (s *Server) serveUDP(ctx context.Context, d *datagram) {
 	}()
 	served := s.answer(ctx, &d.exchange, d.client(), fitting{limit: d.request.udpLimit()})
 	s.sendUDP(d, served.frame)
+	s.udpRoom.leave()
 	if served.why == Accepted {
 		s.config.Observer.Served(udp, served.query, served.answer, time.Since(d.began))
 	} else {
