@@ -101,6 +101,15 @@ func prefixRemedy(text string) string {
 	}
 }
 
+// unbracket takes off the brackets that some write around an IPv6 address even
+// where no port follows.
+func unbracket(text string) string {
+	if inner, ok := strings.CutPrefix(text, "["); ok && strings.HasSuffix(inner, "]") && strings.Contains(inner, ":") {
+		return strings.TrimSuffix(inner, "]")
+	}
+	return text
+}
+
 // parseSocket reads a local address with a port: "10.0.0.4:53", ":53" for every
 // local address, or an address alone for the usual port.
 func parseSocket(text string, usual uint16) (netip.AddrPort, *fault) {
@@ -111,8 +120,8 @@ func parseSocket(text string, usual uint16) (netip.AddrPort, *fault) {
 	}
 	socket, err := netip.ParseAddrPort(text)
 	if err != nil {
-		addr, bare := netip.ParseAddr(text)
-		if bare != nil {
+		addr, err := netip.ParseAddr(unbracket(text))
+		if err != nil {
 			return socket, faultf(fmt.Sprintf("write an address and a port, such as \"10.0.0.4:%d\" or \":%[1]d\"", usual),
 				"%q is no address to listen on", text)
 		}

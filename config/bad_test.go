@@ -3,20 +3,18 @@ package config_test
 import (
 	"errors"
 	"flag"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"pldns/config"
 )
+
+var update = flag.Bool("update", false, "write what the test files give now, instead of comparing with it")
 
 // TestBadFiles holds one file for each fault against the exact messages. Run it
 // with -update to write what the messages are now, and read the difference.
 func TestBadFiles(t *testing.T) {
-	update := flag.Lookup("update").Value.String() == "true"
 	t.Chdir("testdata/bad")
 	files, err := filepath.Glob("*.toml")
 	if err != nil || len(files) == 0 {
@@ -35,19 +33,7 @@ func TestBadFiles(t *testing.T) {
 					t.Errorf("%+v does not say where it is, what is wrong and what to do", problem)
 				}
 			}
-			got := err.Error() + "\n"
-			if update {
-				if err := os.WriteFile(name+".txt", []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(name + ".txt")
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), got); diff != "" {
-				t.Errorf("messages (-want +got):\n%s", diff)
-			}
+			compareGolden(t, name+".txt", err.Error()+"\n")
 		})
 	}
 }

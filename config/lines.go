@@ -176,11 +176,15 @@ func (s *lineScanner) list(path string) {
 		if len(s.rest) == 0 || s.expect(']') {
 			return
 		}
+		before := len(s.rest)
 		element := path + "[" + strconv.Itoa(i) + "]"
 		s.note(element)
 		s.value(element)
 		s.skipBlank()
 		s.expect(',')
+		if len(s.rest) == before {
+			return
+		}
 	}
 }
 

@@ -24,14 +24,14 @@ func Load(path string) (*Config, error) {
 	case err != nil:
 		return nil, fmt.Errorf("read the configuration: %w: name a file that can be read", err)
 	}
-	return load(path, data, diskFiles{filepath.Dir(path)})
+	return load(path, data, diskFiles{filepath.Dir(path)}, azure.New())
 }
 
 // Parse reads a configuration that is in memory. The name stands for it in
 // messages. The patterns of the key files are relative to the root of fsys; a nil
 // fsys holds no file. The error is [Problems].
 func Parse(name string, data []byte, fsys fs.FS) (*Config, error) {
-	return load(name, data, memoryFiles{fsys})
+	return load(name, data, memoryFiles{fsys}, azure.New())
 }
 
 // loader reads the files of one configuration. What a file says goes into drafts,
@@ -53,9 +53,9 @@ type loader struct {
 	hasNetworks  bool // whether a file says anything about networks, faulty or not
 }
 
-func load(name string, data []byte, files files) (*Config, error) {
+func load(name string, data []byte, files files, catalogue *azure.Catalogue) (*Config, error) {
 	l := &loader{
-		rep: newReport(), catalogue: azure.New(), config: &Config{Files: []string{name}}, main: name,
+		rep: newReport(), catalogue: catalogue, config: &Config{Files: []string{name}}, main: name,
 		groups: make(map[string]*groupDraft), undefined: make(map[Place]bool),
 		endpointSets: make(map[string][]Endpoint), shared: make(zoneDrafts), drafts: make(map[string]*networkDraft),
 	}

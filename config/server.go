@@ -49,7 +49,7 @@ func parseRemote(scheme, text string, usual uint16) (netip.AddrPort, *fault) {
 	}
 	socket, err := netip.ParseAddrPort(text)
 	if err != nil {
-		addr, err := netip.ParseAddr(text)
+		addr, err := netip.ParseAddr(unbracket(text))
 		if err != nil {
 			return socket, remoteFault(scheme, text, example)
 		}

@@ -1,0 +1,117 @@
+package config_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"pldns/config"
+	"pldns/zones"
+)
+
+// TestGoodFiles holds good files against what they mean, which stands beside each
+// as text, and against what package zones makes of it.
+func TestGoodFiles(t *testing.T) {
+	t.Chdir("testdata/good")
+	files, err := filepath.Glob("*.toml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no good files: %v", err)
+	}
+	for _, file := range files {
+		name := strings.TrimSuffix(file, ".toml")
+		t.Run(name, func(t *testing.T) {
+			c, err := config.Load(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			compareGolden(t, name+".txt", meaning(c))
+			if _, err := zones.Build(c.Specs()); err != nil {
+				t.Errorf("what Load gives does not build: %v", err)
+			}
+		})
+	}
+}
+
+// TestExample shows that the built-in example is good, and what it means.
+func TestExample(t *testing.T) {
+	c, err := config.Parse("example.toml", config.Example(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	compareGolden(t, "testdata/example.txt", meaning(c))
+	if _, err := zones.Build(c.Specs()); err != nil {
+		t.Error(err)
+	}
+}
+
+// compareGolden compares a text with a file, or writes the file under -update.
+func compareGolden(t *testing.T, file, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", file, diff)
+	}
+}
+
+// meaning writes a configuration as text, one fact a line.
+func meaning(c *config.Config) string {
+	var b strings.Builder
+	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	line("files %v", c.Files)
+	line("listen %v admin %v", c.Listen.DNS, c.Listen.Admin)
+	line("deadline %v", c.Deadline)
+	line("cache %+v", c.Cache)
+	for _, u := range c.Upstreams {
+		line("upstream %s %s max_qps %v", u.Name, u.Policy, u.MaxQPS)
+		for _, s := range u.Servers {
+			line("  %s: system=%v %s %v name=%q url=%q bootstrap=%v", s.Text, s.System, s.Transport, s.Addr, s.Name, s.URL, s.Bootstrap)
+		}
+	}
+	line("forward %v", c.Forward)
+	for i := range c.Networks {
+		writeNetwork(line, &c.Networks[i])
+	}
+	return b.String()
+}
+
+func writeNetwork(line func(string, ...any), n *config.Network) {
+	line("network %s clients %v listeners %v missing %v", n.Name, n.Clients, n.Listeners, n.Missing)
+	line("  forward %v, suffixes %v", n.Forward, n.Spec().Routes)
+	for _, e := range n.Endpoints {
+		line("  endpoint %s", e.Name)
+		line("    private %s in %s", e.Private, e.Zone)
+		line("    %v ttl %d probe %d pick %s", e.Addresses, e.TTL, e.Probe.TCP, e.Pick)
+		line("    from %s", e.Place)
+	}
+	for _, z := range n.Zones {
+		line("  zone %s missing %d", z.Name, z.Missing)
+		for _, rr := range z.Records {
+			line("    %s", strings.ReplaceAll(rr.String(), "\t", " "))
+		}
+	}
+}
+
+// TestLoadUnreadable shows that a file that cannot be read is no fault of its text.
+func TestLoadUnreadable(t *testing.T) {
+	var problems config.Problems
+	_, err := config.Load(filepath.Join(t.TempDir(), "pldns.toml"))
+	if err == nil || errors.As(err, &problems) || !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a file that is not there: %v", err)
+	}
+	if _, err := config.Load(t.TempDir()); err == nil || errors.As(err, &problems) {
+		t.Errorf("a directory: %v", err)
+	}
+}
