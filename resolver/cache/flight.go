@@ -29,81 +29,95 @@ type group struct {
 // flight is one question under way. Its result may be read once landed is closed.
 type flight struct {
 	epoch  uint64 // of the store when it began
+	ahead  bool   // it is asked although there is an answer
 	landed chan struct{}
 	reply  resolver.Reply
 	err    error
 }
 
+// errGivenUp is what is left to those who wait for a flight that panics.
+var errGivenUp = errors.New("the question was given up")
+
 // Exchange answers q from memory, or by way of the upstream.
 func (g *group) Exchange(ctx context.Context, q resolver.Question) (resolver.Reply, error) {
 	seen := g.cache.store.look(key{g.name, q}, g.cache.now())
-	if seen.state == fresh {
+	switch seen.state {
+	case fresh:
 		g.count(Hit)
+		if seen.due {
+			g.refresh(q, true)
+		}
 		return seen.reply, seen.err
+	case stale:
+		return g.outlast(ctx, q, seen)
+	default:
+		g.count(Miss)
+		return g.ask(ctx, ctx, q)
 	}
-	g.count(Miss)
-	return g.ask(ctx, q)
 }
 
-// ask puts q to the upstream, or waits with others that have, until ctx ends.
-// Whoever waits gets the same reply, or the same error.
-func (g *group) ask(ctx context.Context, q resolver.Question) (resolver.Reply, error) {
-	f, first, err := g.board(q)
+// ask puts q to the upstream, or waits with others that have, until limit ends,
+// which is ctx or ends before it. Whoever waits gets the same reply, or the same
+// error.
+func (g *group) ask(ctx, limit context.Context, q resolver.Question) (resolver.Reply, error) {
+	if ctx.Err() != nil {
+		return resolver.Reply{}, fmt.Errorf("ask upstream %s: %w", g.name, context.Cause(ctx))
+	}
+	f, first, err := g.board(q, g.cache.config.Flights, 1)
 	if err != nil {
 		g.count(Busy)
 		return resolver.Reply{}, err
 	}
 	defer g.leave()
 	if first {
-		g.launch(ctx, q, f)
+		g.launch(ctx, limit, q, f)
 	} else {
 		g.count(Coalesced)
 	}
 	select {
 	case <-f.landed:
 		return f.reply, f.err
-	case <-ctx.Done():
-		return resolver.Reply{}, fmt.Errorf("wait for %s: %w", g.name, context.Cause(ctx))
+	case <-limit.Done():
+		return resolver.Reply{}, fmt.Errorf("wait for upstream %s: %w", g.name, context.Cause(limit))
 	}
 }
 
-// board finds the flight of q, or opens one, and counts the caller as waiting.
-// A flight that began before the last flush takes nobody on.
-func (g *group) board(q resolver.Question) (f *flight, first bool, err error) {
+// board finds the flight of q, or opens one if there are fewer than flights, and
+// counts so many callers as waiting for it. A flight that began before the last
+// flush takes nobody on.
+func (g *group) board(q resolver.Question, flights, callers int) (f *flight, first bool, err error) {
 	epoch := g.cache.store.epoch.Load()
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	f = g.open[q]
 	first = f == nil || f.epoch != epoch
-	if g.waiting >= g.cache.config.Waiters || first && len(g.open) >= g.cache.config.Flights {
+	if g.waiting+callers > g.cache.config.Waiters || first && len(g.open) >= flights {
 		return nil, false, ErrBusy
 	}
 	if first {
 		f = &flight{epoch: epoch, landed: make(chan struct{})}
 		g.open[q] = f
 	}
-	g.waiting++
+	g.waiting += callers
 	return f, first, nil
 }
 
-// leave counts the caller as waiting no more.
+// leave counts one caller as waiting no more.
 func (g *group) leave() {
 	g.mu.Lock()
 	g.waiting--
 	g.mu.Unlock()
 }
 
-// launch has f flown in the background, or flies it if there is none. It does
-// not end with ctx: others may wait for it, and the answer is wanted anyway. It
-// has the deadline of ctx, though in the background never less than patience.
-func (g *group) launch(ctx context.Context, q resolver.Question, f *flight) {
+// launch has f flown in the background, where it does not end with its first
+// asker: others may wait for it, and the answer is wanted anyway. There it has
+// the deadline of ctx, though never less than patience. If nothing is done in the
+// background the caller flies it, until limit ends by itself.
+func (g *group) launch(ctx, limit context.Context, q resolver.Question, f *flight) {
 	now := time.Now()
-	deadline, ok := ctx.Deadline()
-	if !ok {
-		deadline = now.Add(g.cache.config.Timeout)
-	}
 	detached := context.WithoutCancel(ctx)
 	if g.cache.spawn(func(context.Context) {
+		deadline := g.deadline(ctx, now)
 		if least := now.Add(patience); deadline.Before(least) {
 			deadline = least
 		}
@@ -111,18 +125,28 @@ func (g *group) launch(ctx context.Context, q resolver.Question, f *flight) {
 	}) {
 		return
 	}
-	g.fly(detached, deadline, q, f)
+	g.fly(detached, g.deadline(limit, now), q, f)
+}
+
+// deadline is that of ctx, or of those who name none.
+func (g *group) deadline(ctx context.Context, now time.Time) time.Time {
+	if deadline, ok := ctx.Deadline(); ok {
+		return deadline
+	}
+	return now.Add(g.cache.config.Timeout)
 }
 
 // fly asks the upstream, remembers what it says, and lands. In that order, so
 // that whoever finds no flight finds the answer.
 func (g *group) fly(ctx context.Context, deadline time.Time, q resolver.Question, f *flight) {
-	f.err = errors.New("the question was given up") // if next panics
+	f.err = errGivenUp // unless something better comes
 	defer g.land(q, f)
-	// Another flight may have landed since the caller looked.
-	if seen := g.cache.store.look(key{g.name, q}, g.cache.now()); seen.state == fresh {
-		f.reply, f.err = seen.reply, seen.err
-		return
+	if !f.ahead {
+		// Another flight may have landed since the caller looked.
+		if seen := g.cache.store.look(key{g.name, q}, g.cache.now()); seen.state == fresh {
+			f.reply, f.err = seen.reply, seen.err
+			return
+		}
 	}
 	began := time.Now()
 	ctx, cancel := context.WithDeadline(ctx, deadline)

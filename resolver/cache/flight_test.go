@@ -126,14 +126,29 @@ func TestDisconnect(t *testing.T) {
 			return resolver.Reply{}, ctx.Err()
 		}))
 		gone := errors.New("the client has gone")
-		ctx, cancel := context.WithCancelCause(context.Background())
-		cancel(gone)
+		ctx, disconnect := context.WithCancelCause(context.Background())
+		time.AfterFunc(time.Second, func() { disconnect(gone) })
 		began := time.Now()
 		if _, err := group.Exchange(ctx, question("www.example.com", dns.TypeA)); !errors.Is(err, gone) {
 			t.Errorf("told %v", err)
 		}
-		if took := time.Since(began); took != 0 {
-			t.Errorf("held for %v", took)
+		if took := time.Since(began); took != time.Second {
+			t.Errorf("let go after %v", took)
+		}
+	})
+}
+
+// Nothing is asked for whoever has gone already.
+func TestGone(t *testing.T) {
+	modes(t, cache.Config{}, func(t *testing.T, c *cache.Cache) {
+		var server script
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		if _, err := c.Group("azure", &server).Exchange(ctx, question("www.example.com", dns.TypeA)); !errors.Is(err, context.Canceled) {
+			t.Errorf("told %v", err)
+		}
+		if n := server.asked.Load(); n != 0 {
+			t.Errorf("the upstream was asked %d times", n)
 		}
 	})
 }

@@ -93,18 +93,20 @@ func ask(tb testing.TB, group resolver.Exchanger, q resolver.Question) resolver.
 	return reply
 }
 
-// run runs c until the test ends.
-func run(tb testing.TB, c *cache.Cache) {
+// run runs c until stop is called, or the test ends.
+func run(tb testing.TB, c *cache.Cache) (stop func()) {
 	tb.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- c.Run(ctx) }()
-	tb.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
 			tb.Errorf("run the cache: %v", err)
 		}
 	})
+	tb.Cleanup(stop)
+	return stop
 }
 
 // ttls are the TTLs of all records of a reply.

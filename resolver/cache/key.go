@@ -4,6 +4,7 @@ import (
 	"hash/maphash"
 
 	"pldns/resolver"
+	"pldns/zones"
 )
 
 // key is everything that an upstream's answer depends on: who is asked, and
@@ -17,3 +18,9 @@ type key struct {
 // hash spreads keys over shards and fingerprints. The seed is drawn for each
 // process, so nobody outside can aim at one shard.
 func (k key) hash(seed maphash.Seed) uint64 { return maphash.Comparable(seed, k) }
+
+// about tells whether the question is about name, or with subtree about a name
+// below it.
+func (k key) about(name zones.Name, subtree bool) bool {
+	return k.question.Name == name || subtree && k.question.Name.Within(name)
+}

@@ -14,6 +14,7 @@ const (
 	elementBytes = 112 // its element in the list of the LRU, which holds the key
 	slotBytes    = 80  // its slot in the map of the LRU, which is not always full
 	recordBytes  = 40  // of a record: its place in the slice, and rounding up
+	partBytes    = 40  // of a text or parameter in a record, likewise
 	errorBytes   = 40  // of an extended error, likewise
 )
 
@@ -32,7 +33,21 @@ func sizeOf(k key, e *entry) int64 {
 func recordsSize(records []dns.RR) int {
 	size := 0
 	for _, rr := range records {
-		size += recordBytes + int(reflect.TypeOf(rr).Elem().Size()) + dns.Len(rr)
+		size += recordBytes + int(reflect.TypeOf(rr).Elem().Size()) + dns.Len(rr) + partBytes*parts(rr)
 	}
 	return size
+}
+
+// parts is the number of things in a record that are allocated one by one.
+func parts(rr dns.RR) int {
+	switch rr := rr.(type) {
+	case *dns.TXT:
+		return len(rr.Txt)
+	case *dns.HTTPS:
+		return len(rr.Value)
+	case *dns.SVCB:
+		return len(rr.Value)
+	default:
+		return 0
+	}
 }

@@ -14,6 +14,7 @@ import (
 type store struct {
 	seed     maphash.Seed
 	shards   []shard
+	rules    ageing
 	observer Observer
 
 	entries atomic.Int64 // of all shards
@@ -24,11 +25,13 @@ type store struct {
 // shard is a segmented LRU. What is new enters on probation and is protected
 // when it is asked for again; room is made by giving up what has been on
 // probation longest. Names that are asked for once, such as those of a flood of
-// random names, only ever push out each other.
+// random names, only ever push out each other. What is asked for again after a
+// flood has washed it away is known by its ghost, and protected at once.
 type shard struct {
 	mu        sync.Mutex
 	probation *segment
 	protected *segment
+	ghosts    ghosts
 	entries   int   // budget
 	bytes     int64 // budget
 }
@@ -44,14 +47,26 @@ type segment struct {
 const protectedShare = 80
 
 // newStore makes a store of count shards.
-func newStore(entries int, bytes int64, count int, observer Observer) *store {
-	s := &store{seed: maphash.MakeSeed(), shards: make([]shard, count), observer: observer}
+func newStore(config Config, count int) *store {
+	s := &store{
+		seed:   maphash.MakeSeed(),
+		shards: make([]shard, count),
+		rules: ageing{
+			stale:    config.Stale,
+			recheck:  config.Recheck,
+			quiet:    config.FailureTTL,
+			prefetch: config.Prefetch,
+		},
+		observer: config.Observer,
+	}
 	for i := range s.shards {
+		entries := max(config.Entries/count, 1)
 		s.shards[i] = shard{
 			probation: newSegment(),
 			protected: newSegment(),
-			entries:   max(entries/count, 1),
-			bytes:     bytes / int64(count),
+			ghosts:    ghosts{entries: entries},
+			entries:   entries,
+			bytes:     config.Bytes / int64(count),
 		}
 	}
 	return s
@@ -65,61 +80,83 @@ func newSegment() *segment {
 	return &segment{LRU: lru}
 }
 
-func (s *store) shardOf(k key) *shard {
-	return &s.shards[k.hash(s.seed)%uint64(len(s.shards))]
+// shardOf gives the shard of k, and the hash of k.
+func (s *store) shardOf(k key) (*shard, uint64) {
+	hash := k.hash(s.seed)
+	return &s.shards[hash%uint64(len(s.shards))], hash
 }
 
 // look gives what is known of k now. To be looked for is what earns an entry its
 // protection, unless it is the memory of a failure.
 func (s *store) look(k key, now moment) found {
-	sh := s.shardOf(k)
+	sh, _ := s.shardOf(k)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	if e, ok := sh.protected.Get(k); ok {
-		return e.at(now)
+		return e.at(now, s.rules)
 	}
 	e, ok := sh.probation.Peek(k)
 	if !ok {
 		return found{}
 	}
 	if !e.failure {
-		sh.promote(k, e)
+		sh.probation.remove(k)
+		sh.protect(k, e)
 	}
-	return e.at(now)
+	return e.at(now, s.rules)
 }
 
-// put keeps e under k, in the place of what was there. It does nothing if there
+// put keeps e under k, in the place of what was there; but a failure does not
+// take the place of an answer that may still be told. It does nothing if there
 // has been a flush since epoch: what was asked before a flush is not news after it.
 func (s *store) put(k key, e *entry, epoch uint64) {
 	e.size = sizeOf(k, e)
-	s.change(k, epoch, func(sh *shard) {
+	s.change(k, epoch, func(sh *shard, hash uint64) {
+		if old, ok := sh.peek(k); ok && e.failure && old.usable(e.asOf, s.rules) {
+			old.failed = e.asOf
+			return
+		}
 		switch {
 		case e.size > sh.bytes:
 			sh.remove(k)
-		case sh.protected.Contains(k):
-			sh.protected.add(k, e)
+		case sh.protected.Contains(k) || !e.failure && sh.ghosts.forget(hash):
+			sh.probation.remove(k)
+			sh.protect(k, e)
 		default:
 			sh.probation.add(k, e)
 		}
 	})
 }
 
+// fail notes that a refresh of k has failed.
+func (s *store) fail(k key, now moment) {
+	sh, _ := s.shardOf(k)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if e, ok := sh.peek(k); ok {
+		e.failed = now
+	}
+}
+
 // drop gives up what is held under k.
 func (s *store) drop(k key, epoch uint64) {
-	s.change(k, epoch, func(sh *shard) { sh.remove(k) })
+	s.change(k, epoch, func(sh *shard, _ uint64) { sh.remove(k) })
 }
 
 // change applies work to the shard of k, and keeps the budgets and the books.
-func (s *store) change(k key, epoch uint64, work func(*shard)) {
-	sh := s.shardOf(k)
+func (s *store) change(k key, epoch uint64, work func(sh *shard, hash uint64)) {
+	sh, hash := s.shardOf(k)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	if s.epoch.Load() != epoch {
 		return
 	}
 	entries, bytes := sh.held()
-	work(sh)
-	sh.makeRoom(func(evicted key) { s.observer.CacheEvent(evicted.group, Evicted) })
+	work(sh, hash)
+	sh.makeRoom(func(evicted key) {
+		sh.ghosts.remember(evicted.hash(s.seed))
+		s.observer.CacheEvent(evicted.group, Evicted)
+	})
 	s.account(sh, entries, bytes)
 }
 
@@ -158,16 +195,22 @@ func (sh *shard) held() (int, int64) {
 	return sh.probation.Len() + sh.protected.Len(), sh.probation.bytes + sh.protected.bytes
 }
 
-// promote moves e from probation to protection. Those that have not been asked
-// for longest go back on probation to make room for it.
-func (sh *shard) promote(k key, e *entry) {
-	sh.probation.remove(k)
+// protect adds e to what is protected, or replaces it there. Those that have not
+// been asked for longest go back on probation to make room for it.
+func (sh *shard) protect(k key, e *entry) {
 	sh.protected.add(k, e)
 	for sh.protected.Len()*100 > sh.entries*protectedShare ||
 		sh.protected.bytes*100 > sh.bytes*protectedShare {
-		k, e := sh.protected.removeOldest()
-		sh.probation.add(k, e)
+		sh.probation.add(sh.protected.removeOldest())
 	}
+}
+
+// peek gives what is held under k, without taking that for interest in it.
+func (sh *shard) peek(k key) (*entry, bool) {
+	if e, ok := sh.protected.Peek(k); ok {
+		return e, true
+	}
+	return sh.probation.Peek(k)
 }
 
 func (sh *shard) remove(k key) {

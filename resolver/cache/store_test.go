@@ -55,6 +55,19 @@ func TestFlush(t *testing.T) {
 	}
 }
 
+func TestFlushGroup(t *testing.T) {
+	c := cache.New(cache.Config{})
+	for _, group := range []string{"azure", "corp"} {
+		ask(t, c.Group(group, everything(t)), question("www.example.com", dns.TypeA))
+	}
+	if got := c.FlushGroup("azure"); got != 1 || c.Len() != 1 {
+		t.Errorf("%d gone, %d left", got, c.Len())
+	}
+	if reply := ask(t, c.Group("corp", everything(t)), question("www.example.com", dns.TypeA)); reply.Source != resolver.FromCache {
+		t.Errorf("the other group is told from %v", reply.Source)
+	}
+}
+
 // Neither budget is ever exceeded, and what is held counts.
 func TestBudgets(t *testing.T) {
 	for _, config := range []cache.Config{

@@ -31,7 +31,7 @@ const (
 // limits are the bounds of a TTL, in seconds.
 type limits struct {
 	low, high uint32 // of what is there
-	negative  uint32 // of what is not there, at most
+	negative  uint32 // of what is not there, at most; not above high
 }
 
 // judge decides whether a reply may be kept, and for how long: the smallest TTL
@@ -41,13 +41,19 @@ type limits struct {
 // not zero (RFC 8767 section 4), and are cut like all large ones.
 func (l limits) judge(q resolver.Question, reply resolver.Reply) (verdict, time.Duration, resolver.Reply) {
 	switch {
-	case reply.Rcode != dns.RcodeSuccess && reply.Rcode != dns.RcodeNameError:
+	case !answered(reply):
 		return failed, 0, reply
 	case reply.Rcode == dns.RcodeSuccess && answers(q.Type, reply.Answer):
 		return l.positive(reply)
 	default:
 		return l.denial(q, reply)
 	}
+}
+
+// answered tells whether a reply says what is there, or that there is nothing.
+// All other RCODEs are failures of whoever was asked.
+func answered(reply resolver.Reply) bool {
+	return reply.Rcode == dns.RcodeSuccess || reply.Rcode == dns.RcodeNameError
 }
 
 // positive judges a reply that holds what was asked for. A TTL of zero is for
@@ -70,7 +76,7 @@ func (l limits) denial(q resolver.Question, reply resolver.Reply) (verdict, time
 	if soa == nil {
 		return fleeting, 0, reply
 	}
-	ttl := min(smallest(reply), soa.Minttl, l.negative, l.high)
+	ttl := min(smallest(reply), soa.Minttl, l.negative)
 	if ttl == 0 {
 		return fleeting, 0, reply
 	}

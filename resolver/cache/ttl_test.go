@@ -152,8 +152,8 @@ func TestLifetime(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			var time clock
-			test.config.Now = time.now
+			var watch clock
+			test.config.Now = watch.now
 			var server script
 			server.says(said(t, test.rcode, test.answer, test.authority), nil)
 			group := cache.New(test.config).Group("azure", &server)
@@ -167,11 +167,11 @@ func TestLifetime(t *testing.T) {
 				t.Errorf("first told RCODE %d from %v", first.Rcode, first.Source)
 			}
 			if test.lasts > 0 {
-				time.advance(test.lasts - 1)
+				watch.advance(test.lasts - 1)
 				if again := ask(t, group, q); again.Source != resolver.FromCache || again.Rcode != test.rcode {
 					t.Errorf("just before the end: RCODE %d from %v", again.Rcode, again.Source)
 				}
-				time.advance(1)
+				watch.advance(1)
 			}
 			if last := ask(t, group, q); last.Source != resolver.FromUpstream || server.asked.Load() != 2 {
 				t.Errorf("after its life it came from %v, and the upstream was asked %d times", last.Source, server.asked.Load())
@@ -183,11 +183,11 @@ func TestLifetime(t *testing.T) {
 // TTLs are counted down by whole seconds, at least one is left as long as the
 // answer is used, and what was told to one client does not change for it.
 func TestCountDown(t *testing.T) {
-	var time_ clock
+	var watch clock
 	var server script
 	server.says(said(t, dns.RcodeSuccess,
 		"www.example.com. 300 IN CNAME a.example.com.\na.example.com. 20 IN A 192.0.2.1\n", ""), nil)
-	group := cache.New(cache.Config{Now: time_.now}).Group("azure", &server)
+	group := cache.New(cache.Config{Now: watch.now}).Group("azure", &server)
 	q := question("www.example.com", dns.TypeA)
 
 	first := ask(t, group, q)
@@ -202,7 +202,7 @@ func TestCountDown(t *testing.T) {
 		{500 * time.Millisecond, []uint32{297, 17}},
 		{16*time.Second + 999*time.Millisecond, []uint32{281, 1}},
 	} {
-		time_.advance(step.after)
+		watch.advance(step.after)
 		reply := ask(t, group, q)
 		if got := ttls(reply); !slices.Equal(got, step.want) || reply.Source != resolver.FromCache {
 			t.Errorf("after another %v: TTLs %v from %v, want %v", step.after, got, reply.Source, step.want)
@@ -215,11 +215,11 @@ func TestCountDown(t *testing.T) {
 
 // An error is remembered as a failure is, and every asker gets it.
 func TestErrorIsRemembered(t *testing.T) {
-	var time_ clock
+	var watch clock
 	var server script
 	dead := errors.New("connection refused")
 	server.says(resolver.Reply{Group: "azure", Errors: []resolver.Error{{Code: 23, Text: "192.0.2.53"}}}, dead)
-	group := cache.New(cache.Config{Now: time_.now}).Group("azure", &server)
+	group := cache.New(cache.Config{Now: watch.now}).Group("azure", &server)
 	q := question("www.example.com", dns.TypeA)
 
 	for range 3 {
@@ -231,9 +231,24 @@ func TestErrorIsRemembered(t *testing.T) {
 	if n := server.asked.Load(); n != 1 {
 		t.Errorf("the upstream was asked %d times within a second of its failure", n)
 	}
-	time_.advance(time.Second)
+	watch.advance(time.Second)
 	server.says(said(t, dns.RcodeSuccess, "www.example.com. 20 IN A 192.0.2.1", ""), nil)
 	ask(t, group, q)
+}
+
+// A remembered SERVFAIL says so, and what the upstream said about it
+// (RFC 8914 section 4.14).
+func TestCachedError(t *testing.T) {
+	var server script
+	server.says(resolver.Reply{Rcode: dns.RcodeServerFailure, Errors: []resolver.Error{{Code: 9, Text: "no key"}}}, nil)
+	group := cache.New(cache.Config{}).Group("azure", &server)
+	q := question("www.example.com", dns.TypeA)
+	if got := codes(ask(t, group, q)); !slices.Equal(got, []uint16{9}) {
+		t.Errorf("first told %v", got)
+	}
+	if got := codes(ask(t, group, q)); !slices.Equal(got, []uint16{9, 13}) {
+		t.Errorf("then told %v", got)
+	}
 }
 
 // Groups, types, DO and CD are told apart (RFC 3225, RFC 4035 section 3.2.2).

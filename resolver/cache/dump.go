@@ -1,0 +1,88 @@
+package cache
+
+import (
+	"iter"
+	"time"
+
+	"pldns/resolver"
+	"pldns/zones"
+)
+
+// Entry is one thing the cache holds, for people to look at.
+type Entry struct {
+	Group    string
+	Question resolver.Question
+	// Reply is what was said, with the TTLs that are left of it. What is in it is
+	// shared and must not be changed.
+	Reply resolver.Reply
+	// Err is the error of a remembered failure that has no reply.
+	Err error
+	// Left is the time until it expires; negative is the time since.
+	Left time.Duration
+	// Failing says that the upstream has failed to refresh it.
+	Failing bool
+	// Protected says that it was asked for again since it first came in, so that
+	// it is given up only after all that was not.
+	Protected bool
+	Hits      int // since it was last refreshed
+	Bytes     int64
+}
+
+// Dump goes through what every group said about name, and with subtree about all
+// names below it, in no order, expired entries and failures included. It reads a
+// part at a time: what changes meanwhile may be missing or be given twice. The
+// caller may stop when it has seen enough.
+func (c *Cache) Dump(name zones.Name, subtree bool) iter.Seq[Entry] {
+	return func(yield func(Entry) bool) {
+		now := c.now()
+		for i := range c.store.shards {
+			for _, e := range c.store.shards[i].entriesOf(name, subtree) {
+				if !yield(e.at(now)) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// exhibit is a copy of one entry, and where it stood.
+type exhibit struct {
+	key       key
+	entry     entry
+	protected bool
+}
+
+// at is what people are shown of it. The copy's TTLs are counted down, which
+// does not touch the original.
+func (x *exhibit) at(now moment) Entry {
+	if !x.entry.outdated {
+		x.entry.countDown(now)
+	}
+	return Entry{
+		Group:     x.key.group,
+		Question:  x.key.question,
+		Reply:     x.entry.reply,
+		Err:       x.entry.err,
+		Left:      x.entry.expires - now,
+		Failing:   x.entry.failed != 0,
+		Protected: x.protected,
+		Hits:      int(x.entry.hits),
+		Bytes:     x.entry.size,
+	}
+}
+
+// entriesOf copies the entries of the given names, so that they can be shown
+// without keeping the lock.
+func (sh *shard) entriesOf(name zones.Name, subtree bool) []exhibit {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	var entries []exhibit
+	for _, seg := range []*segment{sh.probation, sh.protected} {
+		for _, k := range seg.Keys() {
+			if e, ok := seg.Peek(k); ok && k.about(name, subtree) {
+				entries = append(entries, exhibit{k, *e, seg == sh.protected})
+			}
+		}
+	}
+	return entries
+}

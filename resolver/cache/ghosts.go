@@ -1,0 +1,45 @@
+package cache
+
+import "math/bits"
+
+// ghosts remember which keys have been given up, by a fingerprint in a table
+// that newer ones overwrite. It takes 2 bytes a place, where an LRU of keys would
+// take a hundred. A wrong match, one in 65,536, protects an entry that has not
+// earned it, and no more.
+type ghosts struct {
+	entries int      // of the shard
+	table   []uint16 // nil until there is one to remember
+}
+
+// ghostPlaces is the least number of places for each entry of the budget. The
+// more, the longer a flood takes to wash a ghost away: with 16, a working set
+// that comes in while twenty times as many random names are asked for reaches a
+// hit rate of 95 %, with 2 it is 87 %, and without ghosts 77 % (TestFlood).
+const ghostPlaces = 16
+
+// remember makes a ghost of the key of hash.
+func (g *ghosts) remember(hash uint64) {
+	if g.table == nil {
+		g.table = make([]uint16, 1<<bits.Len(uint(ghostPlaces*g.entries-1)))
+	}
+	g.table[g.place(hash)] = fingerprint(hash)
+}
+
+// forget tells whether the key of hash has been given up, and forgets that.
+func (g *ghosts) forget(hash uint64) bool {
+	if g.table == nil {
+		return false
+	}
+	place := g.place(hash)
+	if g.table[place] != fingerprint(hash) {
+		return false
+	}
+	g.table[place] = 0
+	return true
+}
+
+// place leaves out the low bits, which have chosen the shard.
+func (g *ghosts) place(hash uint64) int { return int(hash >> 8 & uint64(len(g.table)-1)) }
+
+// fingerprint is never zero, which stands for an empty place.
+func fingerprint(hash uint64) uint16 { return uint16(max(hash>>48, 1)) }

@@ -1,0 +1,101 @@
+package cache_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/miekg/dns"
+
+	"pldns/resolver"
+	"pldns/resolver/cache"
+)
+
+// placeholder is the first label of the name that is replaced in each reply.
+const placeholder = "account00000"
+
+// packed is a message with these records, the name @ in them being a name of
+// example.com that begins with the placeholder.
+func packed(tb testing.TB, rcode int, answer, authority string) []byte {
+	tb.Helper()
+	const name = placeholder + ".example.com."
+	message := new(dns.Msg)
+	message.SetQuestion(name, dns.TypeA) // the names of all records can point here
+	message.Rcode = rcode
+	message.Answer = rrs(tb, strings.ReplaceAll(answer, "@", name))
+	message.Ns = rrs(tb, strings.ReplaceAll(authority, "@", name))
+	message.Compress = true
+	wire, err := message.Pack()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return wire
+}
+
+// unpacked gives a reply as an upstream gives it: every record, with all that it
+// points to, unpacked from a message of its own.
+func unpacked(tb testing.TB, wire []byte, label string) resolver.Reply {
+	tb.Helper()
+	message := new(dns.Msg)
+	if err := message.Unpack(bytes.ReplaceAll(wire, []byte(placeholder), []byte(label))); err != nil {
+		tb.Fatal(err)
+	}
+	return resolver.Reply{Rcode: message.Rcode, Answer: message.Answer, Authority: message.Ns}
+}
+
+// The bytes that are budgeted are near those that the runtime counts, and not
+// fewer by much, for every kind of answer.
+func TestBytesAreHonest(t *testing.T) {
+	const entries = 4000
+	signature := " 300 IN RRSIG A 13 3 300 20300101000000 20200101000000 12345 example.com. " + strings.Repeat("A", 86) + "=="
+	for _, test := range []struct {
+		name              string
+		qtype             uint16
+		answer, authority string
+		rcode             int
+	}{
+		{name: "an address", qtype: dns.TypeA, answer: "@ 300 IN A 192.0.2.1"},
+		{name: "eight addresses", qtype: dns.TypeAAAA, answer: strings.Repeat("@ 300 IN AAAA 2001:db8::1\n", 8)},
+		{name: "a chain as Azure has it", qtype: dns.TypeA, answer: "@ 300 IN CNAME blob.dub09prdstr04a.store.core.windows.net.\nblob.dub09prdstr04a.store.core.windows.net. 60 IN A 192.0.2.1"},
+		{name: "NXDOMAIN", qtype: dns.TypeA, authority: "example.com. 900 IN SOA ns.example.com. host.example.com. 1 3600 600 86400 300", rcode: dns.RcodeNameError},
+		{name: "a signed address", qtype: dns.TypeA, answer: "@ 300 IN A 192.0.2.1\n@" + signature},
+		{name: "texts", qtype: dns.TypeTXT, answer: "@ 300 IN TXT \"v=spf1 include:spf.protection.outlook.com -all\" \"" + strings.Repeat("x", 200) + "\""},
+		{name: "a service", qtype: dns.TypeHTTPS, answer: "@ 300 IN HTTPS 1 . alpn=h2,h3 ipv4hint=192.0.2.1"},
+		{name: "a failure", qtype: dns.TypeA, rcode: dns.RcodeServerFailure},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var watch clock
+			c := cache.New(cache.Config{Now: watch.now})
+			wire := packed(t, test.rcode, test.answer, test.authority)
+			group := c.Group("azure", upstream(func(_ context.Context, q resolver.Question) (resolver.Reply, error) {
+				return unpacked(t, wire, q.Name.Labels()[0]), nil
+			}))
+			before := inUse()
+			for i := range entries {
+				ask(t, group, question(fmt.Sprintf("account%05d.example.com", i), test.qtype))
+			}
+			measured := inUse() - before
+			said := c.Bytes()
+			if c.Len() != entries {
+				t.Fatalf("%d entries", c.Len())
+			}
+			t.Logf("%d bytes each by the runtime, %d by the cache", measured/entries, said/entries)
+			if ratio := float64(said) / float64(measured); ratio < 0.9 || ratio > 1.5 {
+				t.Errorf("%d bytes said, %d measured: %.2f", said, measured, ratio)
+			}
+			runtime.KeepAlive(c)
+		})
+	}
+}
+
+// inUse is how many bytes are held, after all garbage is gone.
+func inUse() int64 {
+	runtime.GC()
+	runtime.GC()
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	return int64(stats.HeapAlloc)
+}
