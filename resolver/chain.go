@@ -98,7 +98,8 @@ func (c *chain) owned(result zones.Result) (Answer, bool) {
 		c.records = append(c.records, result.Records...)
 		return c.step(result.Target)
 	case zones.Records:
-		c.records = append(c.records, result.Records...)
+		picked, errors := c.pick(result)
+		c.records, answer.Errors = append(c.records, picked...), errors
 	case zones.NoData:
 		answer.Authority = []dns.RR{result.SOA}
 	case zones.NoName:

@@ -27,6 +27,8 @@ type Options struct {
 	// Routes are the routes of each network of the table, by its name. A network
 	// without routes, and a name that no route covers, are not forwarded.
 	Routes map[string][]Route
+	// Health tells which addresses of endpoints can be reached; nil stands for all.
+	Health Health
 	// Deadline bounds the whole of a query; zero stands for DefaultDeadline.
 	Deadline time.Duration
 }
@@ -35,7 +37,14 @@ type Options struct {
 type Snapshot struct {
 	table    *zones.Table
 	routes   map[*zones.Network]routes
+	health   Health
 	deadline time.Duration
+}
+
+// Health knows how the addresses of endpoints are. Healthy is called by many
+// goroutines at once, on the path of every query, and must be quick.
+type Health interface {
+	Healthy(zones.Target) bool
 }
 
 // NewSnapshot compiles a snapshot. It refuses two routes of one network for the
@@ -44,6 +53,7 @@ func NewSnapshot(options Options) (*Snapshot, error) {
 	s := &Snapshot{
 		table:    options.Table,
 		routes:   make(map[*zones.Network]routes),
+		health:   options.Health,
 		deadline: options.Deadline,
 	}
 	if s.deadline == 0 {

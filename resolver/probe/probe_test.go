@@ -1,0 +1,222 @@
+package probe_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"pldns/resolver/probe"
+	"pldns/zones"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// world is what is reachable, by address.
+type world struct {
+	mutex  sync.Mutex
+	down   map[netip.AddrPort]bool
+	probed map[netip.AddrPort][]time.Time
+}
+
+func newWorld() *world {
+	return &world{down: make(map[netip.AddrPort]bool), probed: make(map[netip.AddrPort][]time.Time)}
+}
+
+func (w *world) dial(_ context.Context, to netip.AddrPort) error {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	w.probed[to] = append(w.probed[to], time.Now())
+	if w.down[to] {
+		return errors.New("connection refused")
+	}
+	return nil
+}
+
+func (w *world) set(to netip.AddrPort, down bool) {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	w.down[to] = down
+}
+
+func targets(n int) []zones.Target {
+	var all []zones.Target
+	for i := range n {
+		all = append(all, zones.Target{Addr: netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), Probe: zones.Probe{TCP: 1433}})
+	}
+	return all
+}
+
+// run runs a prober until the test ends. Within a bubble of synctest its time is
+// made up, and a sleep is how a test moves it on.
+func run(t *testing.T, p *probe.Prober) {
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- p.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("run: %v", err)
+		}
+	})
+}
+
+// A closed port is noticed within two intervals, an open one after as many, and
+// one failure is not enough.
+func TestHysteresis(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, all := newWorld(), targets(2)
+		p := probe.New(probe.Config{Interval: 10 * time.Second, Dial: w.dial})
+		p.Watch(all)
+		run(t, p)
+		healthy := func(want bool, when string) {
+			t.Helper()
+			synctest.Wait()
+			if got := p.Healthy(all[0]); got != want {
+				t.Errorf("%s: healthy is %v", when, got)
+			}
+			if !p.Healthy(all[1]) {
+				t.Errorf("%s: the other target is not healthy", when)
+			}
+		}
+		healthy(true, "before the first probe")
+		time.Sleep(time.Minute)
+		healthy(true, "up")
+		w.set(all[0].AddrPort(), true)
+		time.Sleep(10 * time.Second)
+		healthy(true, "after one failure")
+		time.Sleep(10*time.Second + time.Millisecond)
+		healthy(false, "after two intervals")
+		w.set(all[0].AddrPort(), false)
+		time.Sleep(10 * time.Second)
+		healthy(false, "after one success")
+		time.Sleep(10*time.Second + time.Millisecond)
+		healthy(true, "after two successes")
+	})
+}
+
+// What is known of a target survives that others come and go.
+func TestWatchKeepsHealth(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, all := newWorld(), targets(3)
+		w.set(all[0].AddrPort(), true)
+		p := probe.New(probe.Config{Dial: w.dial})
+		p.Watch(all[:2])
+		run(t, p)
+		time.Sleep(time.Minute)
+		p.Watch([]zones.Target{all[0], all[2]})
+		synctest.Wait()
+		if p.Healthy(all[0]) || !p.Healthy(all[2]) {
+			t.Errorf("after a change of targets: %v %v", p.Healthy(all[0]), p.Healthy(all[2]))
+		}
+		p.Watch(nil)
+		if !p.Healthy(all[0]) {
+			t.Error("a target that nobody watches is unhealthy")
+		}
+	})
+}
+
+// 10,000 targets do not make more than Rate probes in any second, and each is
+// probed in its turn.
+func TestRateIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, all := newWorld(), targets(10_000)
+		p := probe.New(probe.Config{Interval: 10 * time.Second, Rate: 200, Dial: w.dial})
+		p.Watch(all)
+		run(t, p)
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		w.mutex.Lock()
+		defer w.mutex.Unlock()
+		perSecond := make(map[int64]int)
+		for _, times := range w.probed {
+			for _, at := range times {
+				perSecond[at.Unix()]++
+			}
+		}
+		for second, count := range perSecond {
+			if count > 201 {
+				t.Errorf("%d probes in second %d", count, second)
+			}
+		}
+		for _, target := range all {
+			if n := len(w.probed[target.AddrPort()]); n < 2 {
+				t.Fatalf("%s was probed %d times in two minutes", target.AddrPort(), n)
+			}
+		}
+	})
+}
+
+// A slow target holds up nobody, and is not probed twice at once.
+func TestSlowTarget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all := targets(2)
+		var mutex sync.Mutex
+		under, most := 0, 0
+		p := probe.New(probe.Config{Interval: time.Second, Timeout: 5 * time.Second, Dial: func(ctx context.Context, to netip.AddrPort) error {
+			if to != all[0].AddrPort() {
+				return nil
+			}
+			mutex.Lock()
+			under++
+			most = max(most, under)
+			mutex.Unlock()
+			<-ctx.Done()
+			mutex.Lock()
+			under--
+			mutex.Unlock()
+			return ctx.Err()
+		}})
+		p.Watch(all)
+		run(t, p)
+		time.Sleep(20 * time.Second)
+		synctest.Wait()
+		if p.Healthy(all[0]) || !p.Healthy(all[1]) || most != 1 {
+			t.Errorf("slow: healthy %v, other: healthy %v, probes at once %d", p.Healthy(all[0]), p.Healthy(all[1]), most)
+		}
+	})
+}
+
+// seen is an observer that passes on what it is told.
+type seen struct{ unhealthy chan int }
+
+func (seen) Probed(bool)       {}
+func (s seen) Unhealthy(n int) { s.unhealthy <- n }
+func (s seen) await(want int) {
+	for <-s.unhealthy != want {
+	}
+}
+
+// On real sockets: a listener that is closed, and opened again.
+func TestRealPort(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := listener.Addr().(*net.TCPAddr).AddrPort()
+	target := zones.Target{Addr: at.Addr(), Probe: zones.Probe{TCP: at.Port()}}
+	told := seen{make(chan int, 100)}
+	p := probe.New(probe.Config{Interval: 5 * time.Millisecond, Observer: told})
+	p.Watch([]zones.Target{target})
+	run(t, p)
+	listener.Close()
+	told.await(1)
+	if p.Healthy(target) {
+		t.Error("a closed port is healthy")
+	}
+	listener, err = net.Listen("tcp", at.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	told.await(0)
+	if !p.Healthy(target) {
+		t.Error("an open port is not healthy")
+	}
+}
