@@ -72,7 +72,7 @@ func (r *report) add(at Place, f *fault) {
 
 // clash reports a fault that two places share, once for each pair of places.
 func (r *report) clash(at, first Place, f *fault) {
-	if r.pairs[[2]Place{first, at}] {
+	if r.pairs[[2]Place{first, at}] || r.pairs[[2]Place{at, first}] {
 		return
 	}
 	r.pairs[[2]Place{first, at}] = true
