@@ -167,6 +167,7 @@ func bindUDP(addr netip.AddrPort) (*udpSocket, error) {
 		}
 	}
 	_ = conn.SetReadBuffer(socketBuffer) // a wish
+	neverFragment(conn, addr.Addr().Is6())
 	return u, nil
 }
 

@@ -78,6 +78,13 @@ func (r *recorder) Connections(transport string, change int) {
 	r.events <- event{transport: transport, change: change}
 }
 
+// mostOpen is how many connections were open at one time.
+func (r *recorder) mostOpen() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.most
+}
+
 // refused waits until something was refused, and tells why.
 func (r *recorder) refused(tb testing.TB) listen.Refusal {
 	tb.Helper()

@@ -176,14 +176,61 @@ func TestPanicsElsewhere(t *testing.T) {
 	}
 }
 
-// hostile is an Observer that panics in a reader.
+// hostile is an Observer that panics in readers and acceptors.
 type hostile chan struct{}
 
 func (hostile) Served(string, resolver.Query, resolver.Answer, time.Duration) {}
-func (hostile) Connections(string, int)                                       {}
+func (hostile) Connections(string, int)                                       { panic("another fault in the books") }
 func (h hostile) Refused(string, Refusal) {
 	h <- struct{}{}
 	panic("a fault in the books")
+}
+
+// lines is a log whose lines can be waited for.
+type lines chan string
+
+func (l lines) Write(line []byte) (int, error) {
+	l <- string(line)
+	return len(line), nil
+}
+
+// TestTroubledSockets: a socket that fails for a while (here by a deadline, in
+// life by a lack of file descriptors) is complained about and then used again.
+func TestTroubledSockets(t *testing.T) {
+	for _, transport := range []string{udp, tcp} {
+		log := make(lines, 100)
+		s, err := New(Config{
+			Addrs: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}, Handler: echo{}, Readers: 1,
+			Log: slog.New(slog.NewTextHandler(log, nil)),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Listen(); err != nil {
+			t.Fatal(err)
+		}
+		trouble := map[string]func(time.Time) error{udp: s.sockets.udp[0].conn.SetReadDeadline, tcp: s.sockets.tcp[0].SetDeadline}[transport]
+		if err := trouble(time.Unix(1, 0)); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		result := make(chan error)
+		go func() { result <- s.Run(ctx) }()
+		if line := <-log; !strings.Contains(line, "level=ERROR msg=\"cannot ") || !strings.Contains(line, "address="+s.Addrs()[0].String()) {
+			t.Errorf("the log says %s", line)
+		}
+		if err := trouble(time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+		client := dns.Client{Net: transport, Timeout: time.Minute}
+		if _, _, err := client.Exchange(new(dns.Msg).SetQuestion("a.example.", dns.TypeA), s.Addrs()[0].String()); err != nil {
+			t.Error(err)
+		}
+		cancel()
+		if err := <-result; err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 // TestIdleTime: the idle time shrinks as the connections fill up.

@@ -52,15 +52,29 @@ type segment struct {
 	began time.Time
 }
 
-// acceptTCP takes connections in until ctx ends.
+// acceptTCP takes connections in until ctx ends. A panic costs at most the
+// connection that caused it.
 func (s *Server) acceptTCP(ctx, answering context.Context, listener *net.TCPListener) {
+	for s.acceptConnections(ctx, answering, listener) {
+	}
+}
+
+// acceptConnections takes connections in until ctx ends; it is true if a panic
+// ended it.
+func (s *Server) acceptConnections(ctx, answering context.Context, listener *net.TCPListener) (again bool) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			s.panicked(tcp, fault)
+			again = true
+		}
+	}()
 	for {
 		opened, err := listener.AcceptTCP()
 		switch {
 		case err == nil:
 			s.takeIn(answering, opened)
 		case ctx.Err() != nil || errors.Is(err, net.ErrClosed):
-			return
+			return false
 		default:
 			// Most likely the process is out of file descriptors.
 			s.giveWay(s.conns.evict())
@@ -87,9 +101,9 @@ func (s *Server) takeIn(answering context.Context, opened *net.TCPConn) {
 		opened.Close()
 		return
 	}
-	s.config.Observer.Connections(tcp, 1)
 	s.work.Add(1)
 	go c.serve(answering)
+	s.config.Observer.Connections(tcp, 1)
 }
 
 // giveWay closes a connection that has been removed to make room.
@@ -105,12 +119,12 @@ func (s *Server) giveWay(c *conn) {
 // serve reads c until it ends, then waits for its answers and closes it.
 func (c *conn) serve(ctx context.Context) {
 	defer c.server.work.Done()
-	defer c.finish()
 	defer func() {
 		if fault := recover(); fault != nil {
 			c.server.panicked(tcp, fault)
 		}
 	}()
+	defer c.finish()
 	for {
 		message, err := c.next()
 		if err != nil {
