@@ -170,37 +170,12 @@ func (n *Network) Spec() zones.NetworkSpec {
 	return spec
 }
 
-// Endpoint is a mapping with what the operator said about choosing among its
-// addresses.
+// Endpoint is a mapping, and where it is written.
 //
 // A private name that several public names are aliases of makes one Endpoint for
 // each of them. A private name without a public one stands for itself: Name is the
 // private name, Private is zero and Zone is its zone.
 type Endpoint struct {
 	zones.Endpoint
-	Probe Probe
-	Pick  Pick
-	Place Place // where it is written
-}
-
-// Probe is how it is found out whether an address is healthy.
-type Probe struct {
-	TCP uint16 // the port that must accept a connection; 0 is no probe
-}
-
-// Pick is which of an endpoint's addresses are answered.
-type Pick uint8
-
-// The ways to pick.
-const (
-	PickAll          Pick = iota // all of them
-	PickFirstHealthy             // the first that its probe finds healthy
-)
-
-// String is the word used in the configuration file.
-func (p Pick) String() string {
-	if p == PickFirstHealthy {
-		return "first-healthy"
-	}
-	return "all"
+	Place Place
 }

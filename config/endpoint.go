@@ -32,7 +32,8 @@ func (l *loader) endpoint(at Place, key string, value any, into []Endpoint) []En
 		l.rep.add(at, f)
 		return into
 	}
-	endpoint := Endpoint{Probe: settings.probe, Pick: settings.pick, Place: at}
+	endpoint := Endpoint{Place: at}
+	endpoint.Probe, endpoint.Pick = settings.probe, settings.pick
 	endpoint.Name, endpoint.Addresses, endpoint.TTL = name, settings.addresses, settings.ttl
 	if settings.private != nil {
 		return l.namedPrivate(endpoint, *settings.private, settled, into)

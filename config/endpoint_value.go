@@ -17,8 +17,8 @@ type endpointSettings struct {
 	addresses []netip.Addr
 	ttl       uint32 // seconds
 	private   *entry // as it is written; nil when it is not
-	probe     Probe
-	pick      Pick
+	probe     zones.Probe
+	pick      zones.Pick
 }
 
 func endpointKeys() []string {
@@ -144,17 +144,17 @@ func (l *loader) ttl(at Place, value any) uint32 {
 }
 
 // probe reads how the addresses are probed.
-func (l *loader) probe(t table) Probe {
+func (l *loader) probe(t table) zones.Probe {
 	value, given := t.values["probe"]
 	if !given {
-		return Probe{}
+		return zones.Probe{}
 	}
 	text, is := value.(string)
 	port, tcp := strings.CutPrefix(text, "tcp:")
 	number, err := strconv.ParseUint(port, 10, 16)
 	switch {
 	case is && tcp && err == nil && number > 0:
-		return Probe{TCP: uint16(number)}
+		return zones.Probe{TCP: uint16(number)}
 	case is && !tcp && err == nil && number > 0:
 		l.rep.add(t.place("probe"), faultf(fmt.Sprintf("write \"tcp:%d\"", number), "%q is no probe", text))
 	case is:
@@ -162,21 +162,21 @@ func (l *loader) probe(t table) Probe {
 	default:
 		t.mismatch(t.place("probe"), value, `write it as in "tcp:1433"`, "a string")
 	}
-	return Probe{TCP: 1} // so that pick is not reported for it
+	return zones.Probe{TCP: 1} // so that pick is not reported for it
 }
 
 // pick reads which addresses are answered.
-func (l *loader) pick(t table, probe Probe) Pick {
+func (l *loader) pick(t table, probe zones.Probe) zones.Pick {
 	text, given := l.word(t, "pick", "all")
 	switch {
-	case !given && probe == Probe{}, text == PickAll.String():
-		return PickAll
+	case !given && probe == zones.Probe{}, text == zones.PickAll.String():
+		return zones.PickAll
 	case !given:
-		return PickFirstHealthy
-	case text != PickFirstHealthy.String():
+		return zones.PickFirstHealthy
+	case text != zones.PickFirstHealthy.String():
 		l.rep.add(t.place("pick"), faultf(`write "first-healthy" or "all"`, "%q is no way to pick", text))
-	case probe == Probe{}:
+	case probe == zones.Probe{}:
 		l.rep.add(t.place("pick"), faultf(`add a probe, such as probe = "tcp:1433"`, "%q needs a probe to tell which address is healthy", text))
 	}
-	return PickFirstHealthy
+	return zones.PickFirstHealthy
 }

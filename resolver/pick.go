@@ -2,6 +2,7 @@ package resolver
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/miekg/dns"
 
@@ -9,39 +10,49 @@ import (
 )
 
 // switchedTTL bounds, in seconds, how long clients keep an address that stands
-// in for another, or that nothing is known to be better than: short, so that they
-// come back soon after the switch is over.
+// in for another, or that is not known to be better than another: short, so that
+// they come back soon after the trouble is over.
 const switchedTTL = 5
 
-// pick chooses among the addresses of an endpoint that is probed: the first
-// healthy one. When none is, it gives the first and says so, because an address
-// that may work is better than none.
+// pick chooses among the addresses of an endpoint that is probed: the healthy
+// ones, or the first of them. When none is healthy it gives what it would give if
+// all were and says so, because an address that may work is better than none.
 func (c *chain) pick(result zones.Result) ([]dns.RR, []Error) {
 	endpoint, health := result.Endpoint, c.snapshot.health
-	if endpoint == nil || endpoint.Pick != zones.PickFirstHealthy || health == nil {
+	if endpoint == nil || endpoint.Probe == (zones.Probe{}) || health == nil || !isAddress(result.Records[0]) {
 		return result.Records, nil
 	}
-	first := result.Records[0]
-	for _, rr := range result.Records {
-		addr, is := address(rr)
-		if !is {
-			return result.Records, nil // a PTR of the endpoint's address, not the address
+	healthy := slices.DeleteFunc(slices.Clone(result.Records), func(rr dns.RR) bool {
+		ill := !health.Healthy(zones.Target{Addr: addressOf(rr), Probe: endpoint.Probe})
+		if ill {
+			c.trace.add("endpoint", "%s is not healthy", addressOf(rr))
 		}
-		if !health.Healthy(zones.Target{Addr: addr, Probe: endpoint.Probe}) {
-			c.trace.add("endpoint", "%s is not healthy", addr)
-			continue
-		}
-		if rr == first {
-			return []dns.RR{rr}, nil
-		}
-		return []dns.RR{withTTL(rr, switchedTTL)}, nil
+		return ill
+	})
+	var errors []Error
+	if len(healthy) == 0 {
+		c.trace.add("endpoint", "no address is healthy: it is answered as if all were")
+		errors = []Error{{dns.ExtendedErrorCodeOther, "no address of this endpoint is healthy"}}
+		healthy = slices.Clone(result.Records)
 	}
-	c.trace.add("endpoint", "no address is healthy: the first is given")
-	return []dns.RR{withTTL(first, switchedTTL)}, []Error{{dns.ExtendedErrorCodeOther, "no address of this endpoint is healthy"}}
+	picked := healthy
+	if endpoint.Pick == zones.PickFirstHealthy {
+		picked = healthy[:1]
+	}
+	if errors != nil || len(healthy) < len(result.Records) {
+		for i, rr := range picked {
+			picked[i] = withTTL(rr, switchedTTL)
+		}
+	}
+	return picked, errors
 }
 
-// address is the address that a record holds.
-func address(rr dns.RR) (netip.Addr, bool) {
+// isAddress tells whether a record holds an address.
+func isAddress(rr dns.RR) bool { return addressOf(rr).IsValid() }
+
+// addressOf is the address that a record holds; it is not valid for a record that
+// holds none.
+func addressOf(rr dns.RR) netip.Addr {
 	var addr netip.Addr
 	switch rr := rr.(type) {
 	case *dns.A:
@@ -49,7 +60,7 @@ func address(rr dns.RR) (netip.Addr, bool) {
 	case *dns.AAAA:
 		addr, _ = netip.AddrFromSlice(rr.AAAA)
 	}
-	return addr.Unmap(), addr.IsValid()
+	return addr.Unmap()
 }
 
 // withTTL is the record with a TTL of at most so many seconds.

@@ -151,10 +151,11 @@ func (n *Network) ownEndpoint(endpoint *Endpoint) error {
 // one private name, as a key vault's do, if they agree on what it is.
 func (n *Network) ownPrivate(endpoint *Endpoint) error {
 	if other, shared := n.ownerOf(endpoint.Private).(*addressOwner); shared {
-		if slices.Equal(other.Addresses, endpoint.Addresses) && other.TTL == endpoint.TTL {
+		if slices.Equal(other.Addresses, endpoint.Addresses) && other.TTL == endpoint.TTL &&
+			other.Pick == endpoint.Pick && other.Probe == endpoint.Probe {
 			return nil
 		}
-		return fmt.Errorf("%s and %s have the same private name %s and different addresses or TTLs",
+		return fmt.Errorf("%s and %s have the same private name %s, but not the same addresses, TTL and probe",
 			other.Name, endpoint.Name, endpoint.Private)
 	}
 	return n.own(endpoint.Private, (*addressOwner)(endpoint))

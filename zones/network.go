@@ -83,7 +83,7 @@ func (t *Table) Targets() []Target {
 	var targets []Target
 	for _, network := range t.networks {
 		for endpoint := range network.Endpoints() {
-			if endpoint.Pick != PickFirstHealthy {
+			if (endpoint.Probe == Probe{}) {
 				continue
 			}
 			for _, addr := range endpoint.Addresses {

@@ -74,13 +74,14 @@ type Endpoint struct {
 	Probe     Probe
 }
 
-// Pick is which of an endpoint's addresses are answered.
+// Pick is which of an endpoint's addresses are answered, of those that its probe
+// finds healthy if it has one.
 type Pick uint8
 
 // The ways to pick.
 const (
 	PickAll          Pick = iota // all of them
-	PickFirstHealthy             // the first that its probe finds healthy
+	PickFirstHealthy             // the first of them
 )
 
 // String is the word used in the configuration file.
