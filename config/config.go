@@ -16,6 +16,7 @@ type Config struct {
 	// Forward is the top-level forward table, sorted by suffix. It holds the root.
 	Forward []Route
 	Cache   Cache
+	Probe   Probe
 	// Deadline is the time within which every query is answered.
 	Deadline time.Duration
 	// Networks are sorted by name.
@@ -133,6 +134,12 @@ type Cache struct {
 	MinTTL   time.Duration // an answer is kept at least so long
 	MaxTTL   time.Duration // and at most so long
 	Prefetch bool          // whether an answer that is asked often is renewed before it expires
+}
+
+// Probe says how the addresses of endpoints are probed.
+type Probe struct {
+	Interval time.Duration // between two probes of an address
+	Timeout  time.Duration // of one probe
 }
 
 // Network is one consumer network with everything that concerns it: shared

@@ -11,6 +11,9 @@ const (
 
 	defaultDeadline = 2500 * time.Millisecond
 
+	defaultProbeInterval = 10 * time.Second
+	defaultProbeTimeout  = 2 * time.Second
+
 	defaultEntries  = 200_000
 	defaultBytes    = 128 << 20
 	defaultStale    = 24 * time.Hour
@@ -33,6 +36,10 @@ const (
 const (
 	minDeadline = 100 * time.Millisecond
 	maxDeadline = 10 * time.Second
+
+	minProbeInterval = 100 * time.Millisecond
+	maxProbeInterval = time.Hour
+	maxProbeTimeout  = time.Minute
 
 	maxEntries = 100_000_000
 	minBytes   = 1 << 20

@@ -76,7 +76,7 @@ func load(name string, data []byte, files files, catalogue *azure.Catalogue) (*C
 }
 
 // mainKeys are the top-level keys of the main file alone.
-func mainKeys() []string { return []string{"listen", "cache", "deadline", "files"} }
+func mainKeys() []string { return []string{"listen", "cache", "probe", "deadline", "files"} }
 
 // sharedKeys are the top-level keys that every file may hold.
 func sharedKeys() []string { return []string{"upstreams", "forward", "endpoints", "networks", "zones"} }
@@ -99,9 +99,15 @@ func (l *loader) finish() {
 	l.finishUpstreams()
 }
 
-// settings reads what stands alone: the cache and the deadline.
+// settings reads what stands alone: the deadline, probes and the cache.
 func (l *loader) settings(root table) {
 	l.config.Deadline = root.duration("deadline", defaultDeadline, minDeadline, maxDeadline)
+	p, _ := root.sub("probe")
+	p.only("interval", "timeout")
+	l.config.Probe = Probe{
+		Interval: p.duration("interval", defaultProbeInterval, minProbeInterval, maxProbeInterval),
+		Timeout:  p.duration("timeout", defaultProbeTimeout, minProbeInterval, maxProbeTimeout),
+	}
 	t, _ := root.sub("cache")
 	t.only("entries", "bytes", "stale", "min_ttl", "max_ttl", "prefetch")
 	l.config.Cache = Cache{

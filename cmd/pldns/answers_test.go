@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+	"net"
 	"strconv"
 	"strings"
 	"sync"
@@ -238,3 +240,42 @@ listeners = ["127.0.0.2:PORT"]
 [networks.fabrikam.endpoints]
 "contoso-sql.database.windows.net" = "10.0.7.4"
 `
+
+// An endpoint whose first address does not accept connections answers with the
+// next one, in that network alone.
+func TestUnhealthyAddress(t *testing.T) {
+	works, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer works.Close()
+	port := works.Addr().(*net.TCPAddr).Port
+	r := start(t, fmt.Sprintf(`
+[listen]
+dns = ["127.0.0.1:0"]
+admin = "off"
+[probe]
+interval = "100ms"
+[networks.australia]
+clients = ["127.0.2.0/24"]
+[networks.australia.endpoints]
+"momenta-eun.database.windows.net" = { addresses = ["127.0.0.88", "127.0.0.1"], probe = "tcp:%d" }
+[networks.europe]
+clients = ["127.0.1.0/24"]
+[networks.europe.endpoints]
+"momenta-eun.database.windows.net" = "127.0.0.88"
+`, port))
+	deadline := time.Now().Add(30 * time.Second)
+	for want := "NOERROR | " + alias + " | A 127.0.0.1"; ; {
+		got := says(r.ask("udp", australia, "momenta-eun.database.windows.net", dns.TypeA))
+		if got == want {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("got %s, want %s", got, want)
+		}
+	}
+	if got := says(r.ask("udp", europe, "momenta-eun.database.windows.net", dns.TypeA)); got != "NOERROR | "+alias+" | A 127.0.0.88" {
+		t.Errorf("the other network answers %s", got)
+	}
+}

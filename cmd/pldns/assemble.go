@@ -25,6 +25,7 @@ type observers struct {
 	cache    cache.Observer
 	upstream upstream.Observer
 	log      *slog.Logger
+	health   resolver.Health // what is asked about the addresses of endpoints
 }
 
 // assemble turns settings into running parts. It starts nothing. With offline,
@@ -55,7 +56,7 @@ func assemble(c *config.Config, told observers, offline bool) (*parts, error) {
 		}
 	}
 	p.snapshot, err = resolver.NewSnapshot(resolver.Options{
-		Table: table, Routes: routes(c, groups), Deadline: c.Deadline,
+		Table: table, Routes: routes(c, groups), Health: told.health, Deadline: c.Deadline,
 	})
 	return p, err
 }

@@ -15,6 +15,7 @@ import (
 	"pldns/resolver/admin"
 	"pldns/resolver/listen"
 	"pldns/resolver/metrics"
+	"pldns/resolver/probe"
 )
 
 func newServe() *cobra.Command {
@@ -64,6 +65,7 @@ type server struct {
 	log      *slog.Logger
 	recorder *metrics.Recorder
 	parts    *parts
+	prober   *probe.Prober
 	resolver *resolver.Resolver
 	doors    *listen.Server
 	admin    *admin.Server // nil when it is turned off
@@ -74,10 +76,14 @@ type server struct {
 func newServer(c *config.Config, log *slog.Logger) (*server, error) {
 	s := &server{config: c, log: log, recorder: metrics.New(build()), loaded: time.Now()}
 	var err error
-	s.parts, err = assemble(c, observers{cache: s.recorder, upstream: s.recorder, log: log}, false)
+	s.prober = probe.New(probe.Config{
+		Interval: c.Probe.Interval, Timeout: c.Probe.Timeout, Observer: s.recorder, Log: log,
+	})
+	s.parts, err = assemble(c, observers{cache: s.recorder, upstream: s.recorder, log: log, health: s.prober}, false)
 	if err != nil {
 		return nil, err
 	}
+	s.prober.Watch(s.parts.snapshot.Table().Targets())
 	s.resolver = resolver.New(s.parts.snapshot)
 	s.recorder.Loaded(s.parts.snapshot.Table(), s.loaded)
 	s.doors, err = listen.New(listen.Config{
@@ -126,6 +132,7 @@ func (s *server) run(ctx context.Context) error {
 	behind, closeBehind := context.WithCancel(context.WithoutCancel(ctx))
 	defer closeBehind()
 	var back errgroup.Group
+	back.Go(func() error { return s.prober.Run(behind) })
 	for _, pool := range s.parts.pools {
 		back.Go(func() error { return pool.Run(behind) })
 	}

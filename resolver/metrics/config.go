@@ -8,10 +8,13 @@ import (
 	"pldns/zones"
 )
 
-// configMetrics are about the configuration that is served.
+// configMetrics are about the configuration that is served, and how what it names
+// is doing.
 type configMetrics struct {
 	loaded    prometheus.Gauge
 	endpoints *prometheus.GaugeVec
+	probes    *prometheus.CounterVec
+	unhealthy prometheus.Gauge
 }
 
 func newConfigMetrics(to prometheus.Registerer) configMetrics {
@@ -20,6 +23,8 @@ func newConfigMetrics(to prometheus.Registerer) configMetrics {
 		loaded: m.gauge("config_load_timestamp_seconds",
 			"When the configuration that is served was loaded, in seconds since 1970.").WithLabelValues(),
 		endpoints: m.gauge("endpoints", "Endpoints that a network has.", "network"),
+		probes:    m.counter("endpoint_probes_total", "Probes of addresses of endpoints, by result: ok or failed.", "result"),
+		unhealthy: m.gauge("endpoint_addresses_unhealthy", "Probed addresses of endpoints that cannot be reached.").WithLabelValues(),
 	}
 }
 
@@ -31,3 +36,15 @@ func (r *Recorder) Loaded(table *zones.Table, at time.Time) {
 		r.config.endpoints.WithLabelValues(network.Name()).Set(float64(network.CountEndpoints()))
 	}
 }
+
+// Probed counts a probe of an endpoint's address.
+func (r *Recorder) Probed(ok bool) {
+	result := "failed"
+	if ok {
+		result = "ok"
+	}
+	r.config.probes.WithLabelValues(result).Inc()
+}
+
+// Unhealthy records how many probed addresses cannot be reached.
+func (r *Recorder) Unhealthy(targets int) { r.config.unhealthy.Set(float64(targets)) }

@@ -18,6 +18,7 @@ import (
 	"pldns/resolver"
 	"pldns/resolver/cache"
 	"pldns/resolver/listen"
+	"pldns/resolver/probe"
 	"pldns/resolver/upstream"
 )
 
@@ -26,6 +27,7 @@ var (
 	_ listen.Observer   = (*Recorder)(nil)
 	_ cache.Observer    = (*Recorder)(nil)
 	_ upstream.Observer = (*Recorder)(nil)
+	_ probe.Observer    = (*Recorder)(nil)
 )
 
 // Recorder counts. It may be used by any number of goroutines.

@@ -36,6 +36,8 @@ func exercised(t *testing.T) *metrics.Recorder {
 	r.UpstreamInFlight("azure", "168.63.129.16", 1)
 	r.UpstreamHealth("azure", "168.63.129.16", true)
 	r.UpstreamShed("azure")
+	r.Probed(true)
+	r.Unhealthy(2)
 	table, err := zones.Build([]zones.NetworkSpec{{Name: "europe", Clients: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/16")}}})
 	if err != nil {
 		t.Fatal(err)
@@ -84,6 +86,8 @@ func TestSeries(t *testing.T) {
 		`pldns_upstream_healthy{group="azure",server="168.63.129.16"} 1`,
 		`pldns_upstream_shed_total{group="azure"} 1`,
 		`pldns_endpoints{network="europe"} 0`,
+		`pldns_endpoint_probes_total{result="ok"} 1`,
+		`pldns_endpoint_addresses_unhealthy 2`,
 		`pldns_build_info{goversion="go",revision="abc",version="v1.0.0"} 1`,
 	} {
 		if !strings.Contains(page.Body.String(), want+"\n") {
