@@ -105,6 +105,7 @@ func TestLookup(t *testing.T) {
 		{"no empty non-terminal on the public side", "westeurope.data.azurecr.io", "A", "not ours"},
 		{"wildcard, public", "app1.env.uksouth.azurecontainerapps.io", "A", "alias: CNAME app1.env.privatelink.uksouth.azurecontainerapps.io."},
 		{"wildcard, two labels", "a.b.env.uksouth.azurecontainerapps.io", "A", "alias: CNAME a.b.env.privatelink.uksouth.azurecontainerapps.io."},
+		{"wildcard, the alias would be too long", strings.Repeat(strings.Repeat("a", 53)+".", 4) + "env.uksouth.azurecontainerapps.io", "A", "no data: env.uksouth.azurecontainerapps.io."},
 		{"wildcard, private", "app1.env.privatelink.uksouth.azurecontainerapps.io", "A", "records: A 10.0.7.10"},
 		{"wildcard, other type", "app1.env.privatelink.uksouth.azurecontainerapps.io", "MX", "no data: privatelink.uksouth.azurecontainerapps.io."},
 		{"exact beats wildcard", "known.env.privatelink.uksouth.azurecontainerapps.io", "A", "records: A 10.0.7.11"},

@@ -21,14 +21,16 @@ type owner interface {
 type aliasOwner Endpoint
 
 func (o *aliasOwner) rrset(name Name, qtype uint16) []dns.RR {
-	if qtype != dns.TypeCNAME {
+	target := o.alias(name)
+	if qtype != dns.TypeCNAME || target.IsZero() {
 		return nil
 	}
-	return []dns.RR{&dns.CNAME{Hdr: header(name, dns.TypeCNAME, o.TTL), Target: o.alias(name).FQDN()}}
+	return []dns.RR{&dns.CNAME{Hdr: header(name, dns.TypeCNAME, o.TTL), Target: target.FQDN()}}
 }
 
 // alias of a wildcard keeps what the "*" stood for: a.env.X is an alias of
-// a.env.privatelink.X when *.env.X is one of *.env.privatelink.X.
+// a.env.privatelink.X when *.env.X is one of *.env.privatelink.X. A name so long
+// that its alias would be none (RFC 1035 section 2.3.4) has no alias.
 func (o *aliasOwner) alias(name Name) Name {
 	if !o.Private.IsWildcard() {
 		return o.Private
@@ -36,7 +38,11 @@ func (o *aliasOwner) alias(name Name) Name {
 	parent, _ := o.Name.Parent()
 	target, _ := o.Private.Parent()
 	stem := name.text[:len(name.text)-len(parent.text)-1]
-	return target.Under(stem)
+	alias := target.Under(stem)
+	if _, fits := dns.IsDomainName(alias.text); !fits {
+		return Name{}
+	}
+	return alias
 }
 
 func (o *aliasOwner) types() []uint16 { return []uint16{dns.TypeCNAME} }
