@@ -1,0 +1,50 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"syscall"
+	"time"
+)
+
+// dial makes a TCP connection within the time of a step.
+func dial(ctx context.Context, to netip.AddrPort, timeout time.Duration) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	return new(net.Dialer).DialContext(ctx, "tcp", to.String())
+}
+
+// dialFault says why there is no connection, and what to look at.
+func dialFault(to netip.AddrPort, err error, timeout time.Duration) (seen, remedy string) {
+	switch {
+	case isTimeout(err):
+		return fmt.Sprintf("%s does not answer within %s", to, timeout),
+			"check that the route to this address goes into the tunnel or the peering, and that no network security group or firewall drops it"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Sprintf("%s refuses connections", to),
+			"check that the address is that of this private endpoint; if the service listens elsewhere, name its port with --port"
+	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
+		return fmt.Sprintf("there is no route to %s", to),
+			"connect the VPN, and add the prefix of the endpoint's subnet to its routes (download the profile again after that)"
+	default:
+		return fmt.Sprintf("%s cannot be reached: %s", to, foreign(err.Error())), "check the route to this address"
+	}
+}
+
+// isTimeout tells whether an error says that time ran out.
+func isTimeout(err error) bool {
+	var timeout net.Error
+	return errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) ||
+		errors.As(err, &timeout) && timeout.Timeout()
+}
+
+// isPrivate tells whether an address is of a range that is not used on the
+// Internet: RFC 1918, RFC 4193, RFC 6598, loopback and link-local.
+func isPrivate(addr netip.Addr) bool {
+	shared := netip.PrefixFrom(netip.AddrFrom4([4]byte{100, 64, 0, 0}), 10)
+	return addr.IsPrivate() || addr.IsLoopback() || addr.IsLinkLocalUnicast() || shared.Contains(addr)
+}

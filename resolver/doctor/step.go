@@ -1,0 +1,74 @@
+package doctor
+
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// Verdict is how a step went.
+type Verdict string
+
+// The verdicts.
+const (
+	OK      Verdict = "ok"
+	Fail    Verdict = "fail"
+	Note    Verdict = "note"    // nothing is broken, but somebody should know
+	Skipped Verdict = "skipped" // it could not be tried, or was not to be
+)
+
+// Step is one thing that was tried. All its text is printable.
+type Step struct {
+	Name    string  `json:"step"`
+	Verdict Verdict `json:"verdict"`
+	// Seen is what was found, in one line.
+	Seen string `json:"seen"`
+	// Remedy is what to do about it; empty where there is nothing to do.
+	Remedy string `json:"remedy,omitempty"`
+	// Addresses are those that the step is about.
+	Addresses []netip.Addr `json:"addresses,omitempty"`
+}
+
+// Report is everything that [Examine] found.
+type Report struct {
+	Name     string   `json:"name"`
+	Service  string   `json:"service,omitempty"` // as the catalogue calls it
+	Port     uint16   `json:"port"`
+	Protocol Protocol `json:"protocol"`
+	Server   string   `json:"server,omitempty"` // the DNS server that was asked directly
+	Steps    []Step   `json:"steps"`
+	OK       bool     `json:"ok"` // no step failed
+}
+
+// maxText bounds the text of a step in bytes: more than any honest chain needs.
+const maxText = 2000
+
+// maxForeign bounds what one text from the network may put into a step, in bytes.
+const maxForeign = 200
+
+// clean makes text safe to print on a terminal: what is not printable is escaped.
+func clean(text string, limit int) string {
+	var out strings.Builder
+	for rest := text; rest != ""; {
+		r, size := utf8.DecodeRuneInString(rest)
+		switch {
+		case out.Len() >= limit:
+			out.WriteString("...")
+			return out.String()
+		case r == utf8.RuneError && size == 1:
+			out.WriteString(`\x`)
+			out.WriteString(strconv.FormatUint(uint64(rest[0])|0x100, 16)[1:])
+		case strconv.IsPrint(r):
+			out.WriteRune(r)
+		default:
+			quoted := strconv.QuoteRuneToASCII(r)
+			out.WriteString(quoted[1 : len(quoted)-1])
+		}
+		rest = rest[size:]
+	}
+	return out.String()
+}
+
+// foreign is a text from the network as it may stand in the text of a step.
+func foreign(text string) string { return clean(text, maxForeign) }
