@@ -1,0 +1,218 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"pldns/resolver/resolvertest"
+)
+
+// peer is another DNS server that is run beside pldns, forwarding everything.
+type peer struct {
+	name    string
+	command string
+	// arguments configure it to answer at one address, and to ask another from the
+	// given source address. Files go into dir.
+	arguments func(dir string, at, ask netip.AddrPort, source string) (files map[string]string, args []string)
+}
+
+func peers() []peer {
+	return []peer{
+		{"unbound", "unbound", unboundArguments},
+		{"dnsmasq", "dnsmasq", dnsmasqArguments},
+		{"bind9", "named", bindArguments},
+	}
+}
+
+func unboundArguments(dir string, at, ask netip.AddrPort, source string) (map[string]string, []string) {
+	file := filepath.Join(dir, "unbound.conf")
+	return map[string]string{file: fmt.Sprintf(`
+server:
+  interface: %s@%d
+  port: %d
+  outgoing-interface: %s
+  access-control: 127.0.0.0/8 allow
+  do-not-query-localhost: no
+  do-daemonize: no
+  use-syslog: no
+  chroot: ""
+  username: ""
+  pidfile: ""
+  module-config: "iterator"
+  num-threads: 1
+remote-control:
+  control-enable: no
+forward-zone:
+  name: "."
+  forward-addr: %s@%d
+`, at.Addr(), at.Port(), at.Port(), source, ask.Addr(), ask.Port())}, []string{"-d", "-c", file}
+}
+
+func dnsmasqArguments(_ string, at, ask netip.AddrPort, source string) (map[string]string, []string) {
+	return nil, []string{
+		"--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--bind-interfaces", "--pid-file=",
+		fmt.Sprintf("--listen-address=%s", at.Addr()), fmt.Sprintf("--port=%d", at.Port()),
+		fmt.Sprintf("--server=%s#%d@%s", ask.Addr(), ask.Port(), source), "--user=root", "--log-facility=-",
+	}
+}
+
+func bindArguments(dir string, at, ask netip.AddrPort, source string) (map[string]string, []string) {
+	file := filepath.Join(dir, "named.conf")
+	return map[string]string{file: fmt.Sprintf(`
+options {
+  directory %q;
+  listen-on port %d { %s; };
+  listen-on-v6 { none; };
+  forward only;
+  forwarders port %d { %s; };
+  query-source address %s;
+  dnssec-validation no;
+  allow-query { any; };
+  recursion yes;
+  pid-file none;
+  session-keyfile none;
+};
+controls { };
+`, dir, at.Port(), at.Addr(), ask.Port(), ask.Addr(), source)}, []string{"-g", "-c", file}
+}
+
+// startPeer runs a peer until the test ends, and gives the address it answers at.
+// The test is skipped where the program is not installed, unless PLDNS_PEERS says
+// that it must be.
+func startPeer(t *testing.T, p peer, ask netip.AddrPort, source string) netip.AddrPort {
+	t.Helper()
+	path, err := exec.LookPath(p.command)
+	if err != nil {
+		if _, err = os.Stat("/usr/sbin/" + p.command); err == nil {
+			path = "/usr/sbin/" + p.command
+		}
+	}
+	if path == "" {
+		if os.Getenv("PLDNS_PEERS") != "" {
+			t.Fatalf("%s is not installed, and PLDNS_PEERS wants it", p.command)
+		}
+		t.Skipf("needs %s, which is not installed", p.command)
+	}
+	at := resolvertest.ClosedAddr(t)
+	files, args := p.arguments(t.TempDir(), at, ask, source)
+	for file, text := range files {
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	command := exec.CommandContext(t.Context(), path, args...)
+	output, err := command.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	said := make(chan string, 1)
+	go func() { said <- tail(output) }()
+	t.Cleanup(func() {
+		_ = command.Process.Kill()
+		text := <-said
+		_ = command.Wait() // it was killed
+		if t.Failed() {
+			t.Logf("%s said:\n%s", p.name, text)
+		}
+	})
+	awaitAnswer(t, p.name, at)
+	return at
+}
+
+// tail is the end of what a program says.
+func tail(output io.Reader) string {
+	var lines []string
+	for scanner := bufio.NewScanner(output); scanner.Scan(); {
+		lines = append(lines, scanner.Text())
+		lines = lines[max(0, len(lines)-50):]
+	}
+	return strings.Join(lines, "\n")
+}
+
+// awaitAnswer asks until something answers.
+func awaitAnswer(t *testing.T, name string, at netip.AddrPort) {
+	t.Helper()
+	client := &dns.Client{Timeout: 300 * time.Millisecond}
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {
+		if _, _, err := client.Exchange(new(dns.Msg).SetQuestion("localhost.", dns.TypeA), at.String()); err == nil {
+			return
+		}
+	}
+	t.Fatalf("%s does not answer", name)
+}
+
+// throughPeer leaves out what only the asker of pldns itself sees: extended errors,
+// and the zones of denials, which forwarders drop.
+func throughPeer(line string) string {
+	var kept []string
+	for part := range strings.SplitSeq(line, " | ") {
+		if !strings.HasPrefix(part, "EDE") && !strings.HasPrefix(part, "SOA") {
+			kept = append(kept, part)
+		}
+	}
+	return strings.Join(kept, " | ")
+}
+
+// The main job behind other servers: they forward everything to pldns, from an
+// address of Europe, and their clients get Europe's answers.
+func TestBehindPeers(t *testing.T) {
+	for _, p := range peers() {
+		t.Run(p.name, func(t *testing.T) {
+			r := start(t, regions(upstreamTable(azureDNS(t).Addr)))
+			at := startPeer(t, p, r.addrs[0], europe)
+			for _, round := range []string{"cold", "warm"} {
+				for _, test := range chains {
+					if test.from != europe {
+						continue
+					}
+					query := new(dns.Msg).SetQuestion(test.qname+".", dns.TypeA)
+					reply, err := r.exchange("udp", "127.0.0.1", at, query)
+					if err != nil {
+						t.Fatalf("%s %s: %v", round, test.name, err)
+					}
+					if got, want := throughPeer(says(reply)), throughPeer(test.want); got != want {
+						t.Errorf("%s %s\ngot  %s\nwant %s", round, test.name, got, want)
+					}
+				}
+			}
+			query := new(dns.Msg).SetQuestion("momenta-eun.database.windows.net.", dns.TypeAAAA)
+			reply, err := r.exchange("udp", "127.0.0.1", at, query)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := throughPeer(says(reply)); got != "NOERROR | "+alias {
+				t.Errorf("AAAA of a mapped name: %s", got)
+			}
+		})
+	}
+}
+
+// The main job in front of other servers: pldns asks them for what is not mapped.
+func TestPeersAsUpstreams(t *testing.T) {
+	for _, p := range peers()[:2] {
+		t.Run(p.name, func(t *testing.T) {
+			at := startPeer(t, p, azureDNS(t).Addr, "127.0.0.1")
+			r := start(t, regions(upstreamTable(at)))
+			for _, round := range []string{"cold", "warm"} {
+				for _, test := range chains {
+					if got, want := throughPeer(says(r.ask("udp", test.from, test.qname, dns.TypeA))), throughPeer(test.want); got != want {
+						t.Errorf("%s %s\ngot  %s\nwant %s", round, test.name, got, want)
+					}
+				}
+			}
+		})
+	}
+}
