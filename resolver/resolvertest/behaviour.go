@@ -1,6 +1,8 @@
 package resolvertest
 
 import (
+	"bytes"
+	"encoding/hex"
 	"net"
 	"strings"
 	"sync/atomic"
@@ -22,6 +24,7 @@ type Asked struct {
 	send     func(packet []byte)
 	breakOff func(packet []byte) // nil over UDP
 	hangUp   func()              // nil over UDP
+	status   func(code int)      // nil but over HTTPS
 }
 
 // Reply is the honest reply: what a recursive resolver with the data of the
@@ -47,6 +50,18 @@ func (a *Asked) Send(reply *dns.Msg) {
 
 // SendBytes sends anything at all.
 func (a *Asked) SendBytes(packet []byte) { a.send(packet) }
+
+// Forge sends n packets to the port the question came from, as fast as they go,
+// each after change has been at it. Only over UDP.
+func (a *Asked) Forge(n int, packet []byte, change func(packet []byte)) {
+	if a.Transport != UDP {
+		return
+	}
+	for range n {
+		change(packet)
+		a.send(packet)
+	}
+}
 
 // SendFromElsewhere sends a reply from another port than the one that was asked;
 // it does nothing over a stream.
@@ -233,6 +248,39 @@ func NoEDNS(rcode int) Behaviour {
 			reply.Rcode = rcode
 		})(a)
 	}
+}
+
+// Cookies answers as a server that knows DNS cookies (RFC 7873), with serverCookie
+// as its part, which is 8 to 32 octets. Over UDP, queries without it get BADCOOKIE
+// if strict, and an answer otherwise.
+func Cookies(serverCookie []byte, strict bool) Behaviour {
+	return func(a *Asked) {
+		reply := a.Reply()
+		sent, ok := a.Cookie()
+		if ok && len(sent) >= 8 {
+			content := append(sent[:8:8], serverCookie...)
+			reply.IsEdns0().Option = []dns.EDNS0{&dns.EDNS0_COOKIE{Code: dns.EDNS0COOKIE, Cookie: hex.EncodeToString(content)}}
+		}
+		if strict && a.Transport == UDP && (!ok || !bytes.Equal(sent[min(8, len(sent)):], serverCookie)) {
+			reply.Answer, reply.Ns, reply.Rcode = nil, nil, dns.RcodeBadCookie
+		}
+		a.Send(reply)
+	}
+}
+
+// Cookie is the content of the cookie option of the query.
+func (q Query) Cookie() (content []byte, ok bool) {
+	opt := q.Msg.IsEdns0()
+	if opt == nil {
+		return nil, false
+	}
+	for _, option := range opt.Option {
+		if cookie, is := option.(*dns.EDNS0_COOKIE); is {
+			content, err := hex.DecodeString(cookie.Cookie)
+			return content, err == nil
+		}
+	}
+	return nil, false
 }
 
 // TTL answers with every TTL set to seconds.

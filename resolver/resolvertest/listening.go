@@ -52,7 +52,8 @@ func listen(addr netip.AddrPort) (*listening, error) {
 // serve starts to serve the script of u.
 func (l *listening) serve(u *Upstream) {
 	l.wg.Go(func() { l.serveUDP(u) })
-	l.wg.Go(func() { l.serveStreams(u, l.tcp[0], TCP) })
+	first := l.tcp[0]
+	l.wg.Go(func() { l.serveStreams(u, first, TCP) })
 }
 
 // close ends everything and waits for it.

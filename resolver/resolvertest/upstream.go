@@ -33,6 +33,7 @@ type Query struct {
 	Transport Transport
 	From      netip.AddrPort
 	Raw       []byte
+	Proto     string   // the version of HTTP; empty over other transports
 	Msg       *dns.Msg // nil where Raw is no DNS message with a question
 }
 
@@ -51,6 +52,7 @@ type Upstream struct {
 	queries   []Query
 	changed   chan struct{} // closed and replaced whenever a query is noted
 	listening *listening    // nil while stopped
+	doors     []door
 }
 
 // StartUpstream starts an upstream that answers from the given master-file
@@ -111,13 +113,31 @@ func (u *Upstream) start(tb testing.TB, addr netip.AddrPort) netip.AddrPort {
 		l, err := listen(addr)
 		if err == nil {
 			u.mu.Lock()
+			defer u.mu.Unlock()
 			u.listening = l
-			u.mu.Unlock()
 			l.serve(u)
+			for _, d := range u.doors {
+				u.reopen(tb, l, d, giveUp)
+			}
 			return l.addr
 		}
 		if time.Now().After(giveUp) {
 			tb.Fatalf("start the scripted upstream on %v: %v", addr, err)
+		}
+	}
+}
+
+// reopen opens a door where it was before.
+func (u *Upstream) reopen(tb testing.TB, l *listening, d door, giveUp time.Time) {
+	tb.Helper()
+	for {
+		ln, err := net.Listen("tcp", d.addr.String())
+		if err == nil {
+			l.open(u, d, ln)
+			return
+		}
+		if time.Now().After(giveUp) {
+			tb.Fatalf("listen on %v again: %v", d.addr, err)
 		}
 	}
 }

@@ -1,10 +1,12 @@
 package upstream
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -20,8 +22,19 @@ type Config struct {
 	// means 2.5 s.
 	Timeout time.Duration
 	// MaxInFlight is how many Exchanges may be under way at once; what exceeds it
-	// fails with [ErrShed]. 0 means 1000.
+	// fails with [ErrShed]. It bounds the sockets, at most twice as many and a few
+	// kept connections, and with them the memory of the group. 0 means 1000.
 	MaxInFlight int
+	// MaxQPS is how many queries a second the servers may be sent, retries
+	// included; 0 means any number. A question waits a little for its turn, and
+	// fails with [ErrShed] if that would take longer.
+	MaxQPS float64
+	// RootCAs are who must have signed the certificates of servers that are asked
+	// over TLS or HTTPS; nil means those that the system trusts.
+	RootCAs *x509.CertPool
+	// Loops finds servers that lead back to this program; nil means that nobody
+	// looks for them.
+	Loops *Loops
 	// Observer is told what happens; nil means nobody is.
 	Observer Observer
 	// Log is told what an operator should know; nil means nothing is logged.
@@ -32,10 +45,19 @@ type Config struct {
 type Server struct {
 	// Transport is how it is asked.
 	Transport Transport
-	// Addr is where it listens.
+	// Addr is where it listens. A server that is asked over HTTPS needs none if
+	// its URL holds an address, or if it has Bootstrap addresses.
 	Addr netip.AddrPort
+	// ServerName is the name in the certificate of a server that is asked over
+	// TLS; if it is empty, the certificate must be for the address (RFC 7858,
+	// RFC 8310). Over HTTPS the URL says it.
+	ServerName string
+	// URL is where messages are posted over HTTPS (RFC 8484).
+	URL string
+	// Bootstrap are the addresses of the host in URL, which is never looked up.
+	Bootstrap []netip.AddrPort
 	// Text is the server as its operator wrote it, by which messages, metrics and
-	// [resolver.Reply] name it; empty means Addr.
+	// [resolver.Reply] name it; empty means its URL or Addr.
 	Text string
 }
 
@@ -46,24 +68,13 @@ type Transport uint8
 const (
 	Plain Transport = iota // UDP, and TCP for what does not fit (RFC 7766)
 	TCP                    // TCP only
+	TLS                    // DNS over TLS (RFC 7858)
+	HTTPS                  // DNS over HTTPS (RFC 8484)
 )
 
 // String is the word used in metrics and listings.
 func (t Transport) String() string {
-	return [...]string{"udp", "tcp"}[t]
-}
-
-// Policy is how a server is chosen among those that are healthy.
-type Policy uint8
-
-// The policies.
-const (
-	Ordered Policy = iota // the first, the others only when it fails
-)
-
-// String is the word used in the configuration file.
-func (p Policy) String() string {
-	return [...]string{"ordered"}[p]
+	return [...]string{"udp", "tcp", "tls", "https"}[t]
 }
 
 // The defaults of a [Config].
@@ -98,9 +109,50 @@ func (c Config) check() error {
 		return fmt.Errorf("upstream %s has no servers: name at least one", c.Name)
 	}
 	for _, s := range c.Servers {
-		if !s.Addr.IsValid() || s.Addr.Port() == 0 || s.Addr.Addr().IsUnspecified() {
-			return fmt.Errorf("upstream %s: server %q has no address that can be asked: give IP:port", c.Name, s.Text)
+		if wrong := s.check(); wrong != "" {
+			return fmt.Errorf("upstream %s: server %q %s", c.Name, s.name(), wrong)
 		}
 	}
+	if c.MaxQPS < 0 {
+		return fmt.Errorf("upstream %s: max_qps is %v: it must not be negative", c.Name, c.MaxQPS)
+	}
 	return nil
+}
+
+// check says what is wrong with a server, and what to do; empty if nothing is.
+func (s Server) check() string {
+	if s.Transport != HTTPS {
+		if !askable(s.Addr) {
+			return "has no address that can be asked: give IP:port"
+		}
+		return ""
+	}
+	if _, port, err := s.origin(); err != nil || port == 0 {
+		return "has no URL that can be asked: give https://host/path"
+	}
+	addrs := s.bootstrap()
+	if len(addrs) == 0 {
+		return "has a URL with a name, which is never looked up: give bootstrap addresses"
+	}
+	if slices.ContainsFunc(addrs, func(a netip.AddrPort) bool { return !askable(a) }) {
+		return "has a bootstrap address that cannot be asked: give IP:port"
+	}
+	return ""
+}
+
+// askable tells whether something may listen at an address.
+func askable(addr netip.AddrPort) bool {
+	return addr.IsValid() && addr.Port() != 0 && !addr.Addr().IsUnspecified()
+}
+
+// name is what the server is called.
+func (s Server) name() string {
+	switch {
+	case s.Text != "":
+		return s.Text
+	case s.URL != "":
+		return s.URL
+	default:
+		return s.Addr.String()
+	}
 }

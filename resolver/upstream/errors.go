@@ -21,11 +21,12 @@ const (
 	Unreachable               // the network, or the server's system, refused
 	Malformed                 // its reply cannot be read
 	Lame                      // it does not recurse: its reply refers to other servers
+	Looping                   // it leads back to this program
 )
 
 // String is the word used in metrics and messages.
 func (r Reason) String() string {
-	return [...]string{"timeout", "network", "malformed", "lame"}[r]
+	return [...]string{"timeout", "network", "malformed", "lame", "loop"}[r]
 }
 
 // Failure is one query that brought nothing usable.
@@ -37,10 +38,14 @@ type Failure struct {
 
 // Error says what happened and to whom.
 func (f *Failure) Error() string {
-	if f.Err == nil {
+	switch {
+	case f.Err == nil && f.Reason == Looping:
+		return fmt.Sprintf("%s: leads back to this program: name another server", f.Server)
+	case f.Err == nil:
 		return fmt.Sprintf("%s: %s", f.Server, f.Reason)
+	default:
+		return fmt.Sprintf("%s: %s: %v", f.Server, f.Reason, f.Err)
 	}
-	return fmt.Sprintf("%s: %s: %v", f.Server, f.Reason, f.Err)
 }
 
 // Unwrap is what exactly happened.

@@ -1,10 +1,35 @@
 package upstream
 
 import (
+	"context"
+
 	"github.com/miekg/dns"
 
 	"pldns/resolver"
 )
+
+// Patient makes a pool wait for each answer as long as the whole Exchange may
+// take, so that a test may count queries on a machine that is slow now and then.
+func Patient(p *Pool) *Pool {
+	p.patience = maxTries * p.config.Timeout
+	p.hedges.left = -1e9
+	return p
+}
+
+// Simulate puts a function in the place of the network, for tests of pure timing:
+// it is asked instead of the server that it is given the name of.
+func Simulate(p *Pool, network func(ctx context.Context, server string, q resolver.Question) (*dns.Msg, error)) *Pool {
+	for _, s := range p.servers {
+		s.talk = func(ctx context.Context, q resolver.Question) (*dns.Msg, error) {
+			msg, err := network(ctx, s.Text, q)
+			if err != nil {
+				err = s.failure(ctx, err)
+			}
+			return msg, err
+		}
+	}
+	return p
+}
 
 // Scrub gives the tests what is kept of a message.
 func Scrub(q resolver.Question, msg *dns.Msg) (resolver.Reply, error) { return scrub(q, msg) }

@@ -25,14 +25,15 @@ func question(name string, qtype uint16) resolver.Question {
 // plain is a plain server at addr.
 func plain(addr netip.AddrPort) upstream.Server { return upstream.Server{Addr: addr} }
 
-// pool makes a group called "azure" of plain servers, that has ample time.
+// pool makes a group called "azure" of plain servers, which has ample time and
+// asks nobody twice but for a failure.
 func pool(t testing.TB, servers ...*resolvertest.Upstream) *upstream.Pool {
 	t.Helper()
 	config := upstream.Config{Name: "azure", Timeout: ample}
 	for _, u := range servers {
 		config.Servers = append(config.Servers, plain(u.Addr))
 	}
-	return newPool(t, config)
+	return upstream.Patient(newPool(t, config))
 }
 
 // newPool makes a group.

@@ -3,6 +3,7 @@ package upstream
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/miekg/dns"
@@ -61,6 +62,13 @@ func lower(b byte) byte {
 	return b
 }
 
+// maxRecords is how many records a message may hold. No answer that is of use has
+// more, and reading them costs memory out of proportion to the message.
+const maxRecords = 2000
+
+// errRecords says that a message holds more records than are read.
+var errRecords = fmt.Errorf("the message holds more than %d records", maxRecords)
+
 // errCounts says that a message promises more records than it holds.
 var errCounts = errors.New("the message holds fewer records than its header says")
 
@@ -76,11 +84,14 @@ func (q *query) read(packet []byte) (*dns.Msg, error) {
 			packet[headerSize+i] = lower(b)
 		}
 	}
+	count := func(at int) int { return int(packet[at])<<8 | int(packet[at+1]) }
+	if count(6)+count(8)+count(10) > maxRecords {
+		return nil, errRecords
+	}
 	msg := new(dns.Msg)
 	if err := msg.Unpack(packet); err != nil {
 		return nil, err
 	}
-	count := func(at int) int { return int(packet[at])<<8 | int(packet[at+1]) }
 	if len(msg.Answer) != count(6) || len(msg.Ns) != count(8) || len(msg.Extra) != count(10) {
 		return nil, errCounts
 	}

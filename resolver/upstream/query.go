@@ -31,8 +31,10 @@ const (
 
 // manners are how a server wants to be asked.
 type manners struct {
-	plain    bool // without an OPT record
-	sameCase bool // with the name in lower case
+	plain    bool   // without an OPT record
+	sameCase bool   // with the name in lower case
+	padded   bool   // with a length that says little (RFC 8467)
+	cookie   []byte // the content of a cookie option (RFC 7873); nil for none
 }
 
 // query is one message to a server, written afresh: nothing of the client's
@@ -46,7 +48,7 @@ type query struct {
 // writeQuery writes the query for q. RD asks for recursion; AD says that the AD
 // bit of the reply is understood (RFC 6840 section 5.7).
 func writeQuery(q resolver.Question, m manners) (*query, error) {
-	packet := make([]byte, headerSize+255+4+32)
+	packet := make([]byte, headerSize+255, 2*padBlock+headerSize+255)
 	end, err := dns.PackDomainName(q.Name.FQDN(), packet, headerSize, nil, false)
 	if err != nil {
 		return nil, fmt.Errorf("write a query for %s: %w", q.Name, err)
@@ -66,14 +68,18 @@ func writeQuery(q resolver.Question, m manners) (*query, error) {
 	asked := &query{question: len(packet), manners: m}
 	if !m.plain {
 		packet[11] = 1 // one additional record
-		packet = appendOPT(packet, q.DNSSEC)
+		packet = appendOPT(packet, q.DNSSEC, m)
 	}
 	asked.packet = packet
 	return asked, nil
 }
 
-// appendOPT appends an OPT record without options (RFC 6891 section 6.1.2).
-func appendOPT(packet []byte, dnssec bool) []byte {
+// padBlock is the length in octets of which padded queries are a multiple (RFC
+// 8467 section 4.1).
+const padBlock = 128
+
+// appendOPT appends an OPT record (RFC 6891 section 6.1.2).
+func appendOPT(packet []byte, dnssec bool, m manners) []byte {
 	packet = append(packet, 0) // the root
 	packet = binary.BigEndian.AppendUint16(packet, dns.TypeOPT)
 	packet = binary.BigEndian.AppendUint16(packet, udpSize)
@@ -82,7 +88,28 @@ func appendOPT(packet []byte, dnssec bool) []byte {
 		do = 0x80
 	}
 	packet = append(packet, 0, 0, do, 0) // extended rcode, version, flags
-	return append(packet, 0, 0)          // no options
+	length := len(packet)
+	packet = append(packet, 0, 0)
+	if len(m.cookie) > 0 {
+		packet = appendOption(packet, dns.EDNS0COOKIE, m.cookie)
+	}
+	if m.padded {
+		var zeros [padBlock]byte
+		short := (len(packet) + optionHeader) % padBlock
+		packet = appendOption(packet, dns.EDNS0PADDING, zeros[:(padBlock-short)%padBlock])
+	}
+	binary.BigEndian.PutUint16(packet[length:], uint16(len(packet)-length-2))
+	return packet
+}
+
+// optionHeader is the length in octets of the code and the length of an option.
+const optionHeader = 4
+
+// appendOption appends an option of an OPT record.
+func appendOption(packet []byte, code uint16, content []byte) []byte {
+	packet = binary.BigEndian.AppendUint16(packet, code)
+	packet = binary.BigEndian.AppendUint16(packet, uint16(len(content)))
+	return append(packet, content...)
 }
 
 // secret is what an attacker who sees neither query nor reply has to guess.

@@ -3,6 +3,7 @@ package upstream
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -16,20 +17,28 @@ const (
 	// maxPatience is how long a server is waited for before another try begins.
 	// Three of them fit into the deadline of a query.
 	maxPatience = 800 * time.Millisecond
-	// retryPause is how long a server that failed at once is left alone.
+	// retryPause is how long a server is left alone before it is asked again.
 	retryPause = 200 * time.Millisecond
+	// busyPause is how long to wait for room for one more query.
+	busyPause = 50 * time.Millisecond
 	// maxMargin is what is left of the caller's time when a race is given up, so
 	// that what was learnt still reaches the client.
 	maxMargin = 50 * time.Millisecond
+	// hedgeUnknown is when to ask another server as long as it is not known how
+	// long this one usually takes, and hedgeLeast is when at the earliest.
+	hedgeUnknown = 300 * time.Millisecond
+	hedgeLeast   = 5 * time.Millisecond
 )
 
 // try is one query of a race.
 type try struct {
 	runner  *runner
-	why     Why
 	began   time.Time
-	late    bool // it was given up waiting for, but may still be answered
-	settled bool // it was answered, or failed
+	usual   time.Duration // within which the server usually answers
+	extra   bool          // it is not the first
+	late    bool          // it was given up waiting for, but may still be answered
+	settled bool          // it was answered, or failed
+	refused bool          // its answer was that the server failed or refused
 }
 
 // runner is a server in a race.
@@ -45,7 +54,7 @@ type outcome struct {
 	try   *try
 	reply resolver.Reply
 	err   error
-	took  time.Duration
+	at    time.Time
 }
 
 // race is one Exchange: tries that begin one after another and go on until one of
@@ -65,8 +74,9 @@ type race struct {
 }
 
 func newRace(p *Pool, q resolver.Question) *race {
-	r := &race{pool: p, question: q, outcomes: make(chan outcome, maxTries*len(p.servers))}
-	for _, s := range p.servers {
+	servers := p.order(time.Now())
+	r := &race{pool: p, question: q, outcomes: make(chan outcome, maxTries*len(servers))}
+	for _, s := range servers {
 		r.runners = append(r.runners, &runner{server: s})
 	}
 	return r
@@ -108,7 +118,7 @@ func (r *race) deadline(ctx context.Context) time.Time {
 			deadline = ends
 		}
 	}
-	r.patience = min(maxPatience, deadline.Sub(now)/maxTries)
+	r.patience = min(r.pool.patience, deadline.Sub(now)/maxTries)
 	return deadline
 }
 
@@ -116,19 +126,25 @@ func (r *race) deadline(ctx context.Context) time.Time {
 // event that only time brings. More is false when nothing can come any more.
 func (r *race) proceed(ctx context.Context) (wait time.Duration, more bool) {
 	now := time.Now()
-	if next, at := r.next(); next != nil {
-		if wait := at.Sub(now); wait > 0 {
-			return wait, true
-		}
+	next, at := r.next()
+	if next != nil && !at.After(now) {
 		r.begin(ctx, next, now)
-		return r.patience, true
+		next, at = r.next()
 	}
+	wait, more = r.patience, next != nil
 	for _, t := range r.tries {
-		if !t.settled {
-			return r.patience, true
+		if t.settled {
+			continue
+		}
+		more = true
+		if !t.late {
+			wait = min(wait, t.began.Add(r.patience).Sub(now))
 		}
 	}
-	return 0, false
+	if next != nil {
+		wait = min(wait, at.Sub(now))
+	}
+	return max(wait, 0), more
 }
 
 // next is the server to ask next, and when: the first of those that were asked
@@ -146,64 +162,131 @@ func (r *race) next() (*runner, time.Time) {
 	return next, next.notYet
 }
 
-// begin sends one query.
+// begin sends one query, or puts it off if there is no room for it.
 func (r *race) begin(ctx context.Context, to *runner, now time.Time) {
-	t := &try{runner: to, began: now}
-	if len(r.tries) > 0 {
-		t.why = Retry
+	why, ok := r.permit(now)
+	if !ok {
+		return
 	}
+	within, known := to.health.usual()
+	if !known {
+		within = hedgeUnknown
+	}
+	t := &try{runner: to, began: now, extra: len(r.tries) > 0, usual: min(max(within, hedgeLeast), r.patience)}
 	to.tries++
-	to.notYet = now.Add(retryPause)
+	to.notYet = now.Add(min(retryPause, r.patience))
 	r.tries = append(r.tries, t)
-	r.nextTry = now.Add(r.patience)
-	observer := r.pool.config.Observer
-	observer.UpstreamSent(to.group, to.Text, t.why)
-	observer.UpstreamInFlight(to.group, to.Text, 1)
+	r.nextTry = now.Add(t.usual)
+	r.pool.sent(to.server, why)
 	r.running.Go(func() {
 		reply, err := to.ask(ctx, r.question)
-		observer.UpstreamInFlight(to.group, to.Text, -1)
-		r.outcomes <- outcome{t, reply, err, time.Since(now)}
+		r.pool.ended(to.server)
+		if t.extra {
+			r.pool.extra.Add(-1)
+		}
+		r.outcomes <- outcome{t, reply, err, time.Now()}
 	})
+}
+
+// permit tells whether another query may be sent now, and why it is. The first
+// always may, as the Exchange was let in. Another one needs room; if nothing has
+// failed yet it is a hedge, and needs to have been earned.
+func (r *race) permit(now time.Time) (why Why, ok bool) {
+	if len(r.tries) == 0 {
+		return First, true
+	}
+	why = Hedge
+	patient := now // when a server has been waited for long enough
+	for _, t := range r.tries {
+		if t.settled || t.late {
+			why = Retry
+		} else if until := t.began.Add(r.patience); until.After(patient) {
+			patient = until
+		}
+	}
+	if why == Hedge && !r.pool.hedges.spend() {
+		r.nextTry = patient
+		return why, false
+	}
+	if r.pool.extra.Add(1) > int64(r.pool.config.MaxInFlight) {
+		r.pool.extra.Add(-1)
+		r.nextTry = now.Add(busyPause)
+		return why, false
+	}
+	if _, ok := r.pool.rate.take(now, 0); !ok {
+		r.pool.extra.Add(-1)
+		r.nextTry = now.Add(busyPause)
+		return why, false
+	}
+	return why, true
 }
 
 // overdue counts the tries that were waited for long enough.
 func (r *race) overdue() {
+	now := time.Now()
 	for _, t := range r.tries {
-		if !t.settled && !t.late && time.Since(t.began) >= r.patience {
+		if !t.settled && !t.late && now.Sub(t.began) >= r.patience {
 			t.late = true
-			r.fail(&Failure{Server: t.runner.Text, Reason: TimedOut})
+			r.blame(t.runner.server, &Failure{Server: t.runner.Text, Reason: TimedOut})
 		}
 	}
 }
 
 // settle takes the outcome of a try; won says that it ends the race.
 func (r *race) settle(o outcome) (reply resolver.Reply, won bool) {
-	o.try.settled = true
-	var failure *Failure
-	switch {
-	case errors.As(o.err, &failure):
-		if !o.try.late || failure.Reason != TimedOut {
-			r.fail(failure)
-		}
-		o.try.runner.out = failure.Reason == Lame
-	default:
-		r.pool.config.Observer.UpstreamAnswered(r.pool.config.Name, o.reply.Server, o.reply.Rcode, o.took)
-		if !failing(o.reply.Rcode) {
-			return o.reply, true
-		}
-		r.refused = &o.reply
-		o.try.runner.out = true
-	}
-	if !o.try.late {
+	t := o.try
+	t.settled = true
+	if !t.late {
 		r.nextTry = time.Time{} // the next one may begin at once
 	}
-	return resolver.Reply{}, false
+	var failure *Failure
+	if errors.As(o.err, &failure) {
+		counted := t.late && failure.Reason == TimedOut
+		if !counted && !errors.Is(failure, context.Canceled) {
+			r.blame(t.runner.server, failure)
+		}
+		t.runner.out = failure.Reason == Lame
+		return resolver.Reply{}, false
+	}
+	took := o.at.Sub(t.began)
+	r.pool.config.Observer.UpstreamAnswered(r.pool.config.Name, t.runner.Text, o.reply.Rcode, took)
+	if failing(o.reply.Rcode) {
+		r.refused, t.refused, t.runner.out = &o.reply, true, true
+		return resolver.Reply{}, false
+	}
+	r.won(t, o.at, took)
+	return o.reply, true
 }
 
-// fail notes a failure.
-func (r *race) fail(f *Failure) {
+// won credits the server that answered, and tells what that says of the others:
+// who refused or failed could have answered, and who was asked before and takes
+// longer than usual was overtaken. Only then do these count against a server: a
+// question that nobody can answer says nothing about who was asked.
+func (r *race) won(winner *try, now time.Time, took time.Duration) {
+	p := r.pool
+	if winner.runner.health.answered(now, took) {
+		p.rose(winner.runner.server)
+	}
+	for _, t := range r.tries {
+		s := t.runner.server
+		switch elapsed := now.Sub(t.began); {
+		case s == winner.runner.server:
+		case t.refused && s.health.failed(now, r.question):
+			p.dropped(s, "it refuses or fails what others answer")
+		case !t.settled && !t.late && elapsed >= t.usual && t.began.Before(winner.began) &&
+			s.health.overtaken(now, elapsed, r.question):
+			p.dropped(s, "it takes far longer than usual")
+		}
+	}
+}
+
+// blame notes a failure of a server.
+func (r *race) blame(s *server, f *Failure) {
 	r.failures = append(r.failures, f)
-	r.pool.config.Observer.UpstreamFailed(r.pool.config.Name, f.Server, f.Reason)
+	r.pool.config.Observer.UpstreamFailed(r.pool.config.Name, s.Text, f.Reason)
+	if s.health.failed(time.Now(), r.question) {
+		r.pool.dropped(s, f.Error())
+	}
 }
 
 // giveUp is the end of a race that nobody won.
@@ -211,13 +294,19 @@ func (r *race) giveUp(ctx context.Context) (resolver.Reply, error) {
 	if r.refused != nil {
 		return *r.refused, nil
 	}
+	name := r.pool.config.Name
 	if err := ctx.Err(); err != nil && !errors.Is(err, context.DeadlineExceeded) {
-		return resolver.Reply{}, err
+		return resolver.Reply{}, fmt.Errorf("ask upstream %s about %s: %w", name, r.question.Name, err)
 	}
 	for _, t := range r.tries {
 		if !t.settled && !t.late {
-			r.fail(&Failure{Server: t.runner.Text, Reason: TimedOut})
+			r.blame(t.runner.server, &Failure{Server: t.runner.Text, Reason: TimedOut})
 		}
 	}
-	return resolver.Reply{}, &Error{Group: r.pool.config.Name, Failures: r.failures}
+	if len(r.runners) == 0 {
+		for _, s := range r.pool.servers {
+			r.failures = append(r.failures, &Failure{Server: s.Text, Reason: Looping})
+		}
+	}
+	return resolver.Reply{}, &Error{Group: name, Failures: r.failures}
 }

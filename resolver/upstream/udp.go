@@ -37,14 +37,13 @@ var errSuspect = errors.New("packets that are not the reply came to the port of 
 // errRecased is an errSuspect that was the reply but for the case of its letters.
 var errRecased = fmt.Errorf("%w, or the server changes the letter case of names", errSuspect)
 
+// errNoCookie is an errSuspect that was the reply but for its cookie.
+var errNoCookie = fmt.Errorf("%w, or the server forgot its cookies", errSuspect)
+
 // askUDP asks over a socket of its own and waits for the reply as long as ctx
 // lasts. What is not the reply is ignored, so that a broken or forged packet
 // cannot end the wait (the TuDoor attack).
 func (s *server) askUDP(ctx context.Context, q resolver.Question, m manners) (*dns.Msg, error) {
-	asked, err := writeQuery(q, m)
-	if err != nil {
-		return nil, err
-	}
 	conn, err := dialUDP(s.Addr)
 	if err != nil {
 		return nil, s.failure(ctx, err)
@@ -52,6 +51,14 @@ func (s *server) askUDP(ctx context.Context, q resolver.Question, m manners) (*d
 	defer func() { _ = conn.Close() }()
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
+	if !m.plain {
+		local := conn.LocalAddr().(*net.UDPAddr).AddrPort()
+		m.cookie = s.cookies.forQuery(local.Addr(), s.now())
+	}
+	asked, err := writeQuery(q, m)
+	if err != nil {
+		return nil, err
+	}
 	if _, err := conn.Write(asked.packet); err != nil {
 		return nil, s.failure(ctx, err)
 	}
@@ -72,16 +79,21 @@ func (s *server) receive(ctx context.Context, conn *net.UDPConn, asked *query) (
 			found = matching
 		}
 		switch found {
+		case noQuestion:
+			return rcodeOnly(buffer[:n]), nil
+		case recased:
+			return nil, errRecased
 		case matching:
 			msg, err := asked.read(append([]byte(nil), buffer[:n]...))
 			if err != nil {
 				return nil, &Failure{s.Text, Malformed, err}
 			}
-			return msg, nil
-		case noQuestion:
-			return rcodeOnly(buffer[:n]), nil
-		case recased:
-			return nil, errRecased
+			switch s.cookies.check(msg, asked.manners.cookie) {
+			case cookieFine:
+				return msg, nil
+			case cookieMissing:
+				return nil, errNoCookie
+			}
 		}
 	}
 	return nil, errSuspect

@@ -1,0 +1,231 @@
+package resolvertest
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"io"
+	"log"
+	"math/big"
+	"net"
+	"net/http"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+// Authority signs certificates that only tests trust.
+type Authority struct {
+	// Pool holds the certificate of the authority and no other.
+	Pool *x509.CertPool
+
+	certificate *x509.Certificate
+	key         *ecdsa.PrivateKey
+}
+
+// NewAuthority makes an authority of its own for one test.
+func NewAuthority(tb testing.TB) *Authority {
+	tb.Helper()
+	key := newKey(tb)
+	template := newTemplate("the authority of a test")
+	template.IsCA, template.BasicConstraintsValid = true, true
+	template.KeyUsage = x509.KeyUsageCertSign
+	raw, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		tb.Fatalf("make an authority: %v", err)
+	}
+	certificate, err := x509.ParseCertificate(raw)
+	if err != nil {
+		tb.Fatalf("read the certificate of the authority: %v", err)
+	}
+	pool := x509.NewCertPool()
+	pool.AddCert(certificate)
+	return &Authority{Pool: pool, certificate: certificate, key: key}
+}
+
+// Certificate is a certificate for hosts, each a name or an address, and its key.
+func (a *Authority) Certificate(tb testing.TB, hosts ...string) tls.Certificate {
+	tb.Helper()
+	key := newKey(tb)
+	template := newTemplate("a server of a test")
+	template.KeyUsage = x509.KeyUsageDigitalSignature
+	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+	for _, host := range hosts {
+		if ip := net.ParseIP(host); ip != nil {
+			template.IPAddresses = append(template.IPAddresses, ip)
+		} else {
+			template.DNSNames = append(template.DNSNames, host)
+		}
+	}
+	raw, err := x509.CreateCertificate(rand.Reader, template, a.certificate, key.Public(), a.key)
+	if err != nil {
+		tb.Fatalf("make a certificate for %v: %v", hosts, err)
+	}
+	return tls.Certificate{Certificate: [][]byte{raw}, PrivateKey: key}
+}
+
+func newKey(tb testing.TB) *ecdsa.PrivateKey {
+	tb.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		tb.Fatalf("make a key: %v", err)
+	}
+	return key
+}
+
+func newTemplate(name string) *x509.Certificate {
+	return &x509.Certificate{
+		SerialNumber: big.NewInt(time.Now().UnixNano()),
+		Subject:      pkix.Name{CommonName: name},
+		NotBefore:    time.Now().Add(-time.Hour),
+		NotAfter:     time.Now().Add(24 * time.Hour),
+	}
+}
+
+// DoHPath is the path of the URL at which an [Upstream] answers over HTTPS.
+const DoHPath = "/dns-query"
+
+// door is one more way to an upstream: a secure one.
+type door struct {
+	transport Transport
+	addr      netip.AddrPort
+	config    *tls.Config
+}
+
+// ServeTLS makes the upstream answer over TLS too (RFC 7858), with a certificate,
+// and says where. It does so as long as it serves at all.
+func (u *Upstream) ServeTLS(tb testing.TB, certificate tls.Certificate) netip.AddrPort {
+	tb.Helper()
+	return u.openDoor(tb, door{transport: TLS, config: &tls.Config{
+		Certificates: []tls.Certificate{certificate}, NextProtos: []string{"dot"},
+	}})
+}
+
+// ServeHTTPS makes the upstream answer over HTTPS too (RFC 8484), at [DoHPath].
+func (u *Upstream) ServeHTTPS(tb testing.TB, certificate tls.Certificate) netip.AddrPort {
+	tb.Helper()
+	return u.openDoor(tb, door{transport: HTTPS, config: &tls.Config{Certificates: []tls.Certificate{certificate}}})
+}
+
+// openDoor opens a door on a free port.
+func (u *Upstream) openDoor(tb testing.TB, d door) netip.AddrPort {
+	tb.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatalf("listen for %s: %v", d.transport, err)
+	}
+	d.addr = addrPort(ln.Addr())
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.doors = append(u.doors, d)
+	if u.listening == nil {
+		tb.Fatalf("the upstream is stopped")
+	}
+	u.listening.open(u, d, ln)
+	return d.addr
+}
+
+// open serves one door.
+func (l *listening) open(u *Upstream, d door, ln net.Listener) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.tcp = append(l.tcp, ln)
+	if d.transport == TLS {
+		l.wg.Go(func() { l.serveStreams(u, tls.NewListener(ln, d.config), TLS) })
+		return
+	}
+	server := &http.Server{
+		TLSConfig: d.config,
+		ErrorLog:  log.New(io.Discard, "", 0),
+		Handler:   http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { l.serveHTTP(u, w, r) }),
+		ConnState: func(c net.Conn, state http.ConnState) {
+			switch state {
+			case http.StateNew:
+				l.adopt(c)
+			case http.StateClosed:
+				l.drop(c)
+			}
+		},
+	}
+	l.wg.Go(func() { _ = server.ServeTLS(ln, "", "") })
+}
+
+// serveHTTP answers one request. If the script says nothing, nor does it.
+func (l *listening) serveHTTP(u *Upstream, w http.ResponseWriter, r *http.Request) {
+	raw, err := io.ReadAll(io.LimitReader(r.Body, dns.MaxMsgSize))
+	if err != nil || r.Method != http.MethodPost || r.URL.Path != DoHPath || r.Header.Get("Content-Type") != "application/dns-message" {
+		http.Error(w, "a POST of a DNS message is wanted", http.StatusBadRequest)
+		return
+	}
+	from, _ := netip.ParseAddrPort(r.RemoteAddr)
+	said := make(chan func(), 1)
+	say := func(what func()) {
+		select {
+		case said <- what:
+		default: // one request has one response
+		}
+	}
+	l.react(u, &Asked{
+		Query:   Query{Transport: HTTPS, From: from, Raw: raw, Proto: r.Proto},
+		Stopped: l.ended,
+		send:    func(packet []byte) { say(func() { writeHTTP(w, packet) }) },
+		breakOff: func(packet []byte) {
+			say(func() {
+				w.Header().Set("Content-Length", "1000")
+				writeHTTP(w, packet[:len(packet)/2])
+				panic(http.ErrAbortHandler)
+			})
+		},
+		hangUp: func() { l.cut(from) },
+		status: func(code int) { say(func() { http.Error(w, http.StatusText(code), code) }) },
+	})
+	select {
+	case what := <-said:
+		what()
+	case <-r.Context().Done():
+	case <-l.ended:
+	}
+}
+
+func writeHTTP(w http.ResponseWriter, packet []byte) {
+	w.Header().Set("Content-Type", "application/dns-message")
+	_, _ = w.Write(packet)
+}
+
+// cut closes the connection that comes from an address.
+func (l *listening) cut(from netip.AddrPort) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for c := range l.conns {
+		if addrPort(c.RemoteAddr()) == from {
+			_ = c.Close()
+		}
+	}
+}
+
+// Status answers over HTTPS with a status and no DNS message; over other
+// transports it is silent.
+func Status(code int) Behaviour {
+	return func(a *Asked) {
+		if a.status != nil {
+			a.status(code)
+		}
+	}
+}
+
+// SilentAddr is a loopback address that takes connections and datagrams and never
+// says a word, as a host does that hangs.
+func SilentAddr(tb testing.TB) netip.AddrPort {
+	tb.Helper()
+	l, err := listen(netip.MustParseAddrPort("127.0.0.1:0"))
+	if err != nil {
+		tb.Fatalf("listen in silence: %v", err)
+	}
+	tb.Cleanup(l.close)
+	return l.addr
+}

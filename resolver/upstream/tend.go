@@ -1,0 +1,130 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"pldns/resolver"
+	"pldns/zones"
+)
+
+// trialTime is how long a trial may take.
+const trialTime = time.Second
+
+// tend looks after one server until ctx ends.
+func (p *Pool) tend(ctx context.Context, s *server) {
+	nextLoop := time.Now()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.fell:
+		case <-timer.C:
+		}
+		if p.config.Loops != nil && !time.Now().Before(nextLoop) {
+			nextLoop = time.Now().Add(p.seekLoop(ctx, s))
+		}
+		healthy, again, q := s.health.healthy()
+		if !healthy && !time.Now().Before(again) {
+			p.trial(ctx, s, q)
+			healthy, again, _ = s.health.healthy()
+		}
+		next := time.Now().Add(loopPause)
+		if p.config.Loops != nil {
+			next = nextLoop
+		}
+		if !healthy && again.Before(next) {
+			next = again
+		}
+		timer.Reset(time.Until(next))
+	}
+}
+
+// trial asks an unhealthy server what it failed last, and for the root, which
+// every resolver knows: the one because some servers only know a few names, the
+// other because nobody may know that name any more. If it has an answer to one of
+// them, it is well.
+func (p *Pool) trial(ctx context.Context, s *server, q resolver.Question) {
+	ctx, cancel := context.WithTimeout(ctx, trialTime)
+	defer cancel()
+	var asking sync.WaitGroup
+	var well atomic.Bool
+	for _, q := range []resolver.Question{q, {Name: zones.Root(), Type: dns.TypeNS}} {
+		asking.Go(func() {
+			if took, good := p.probe(ctx, s, q); good && !well.Swap(true) {
+				cancel()
+				if s.health.answered(time.Now(), took) {
+					p.rose(s)
+				}
+			}
+		})
+	}
+	asking.Wait()
+	if !well.Load() {
+		s.health.tried(time.Now())
+	}
+}
+
+// probe asks one question to see how a server is.
+func (p *Pool) probe(ctx context.Context, s *server, q resolver.Question) (took time.Duration, good bool) {
+	began := time.Now()
+	p.sent(s, Probe)
+	reply, err := s.ask(ctx, q)
+	p.ended(s)
+	took = time.Since(began)
+	var failure *Failure
+	switch {
+	case err == nil:
+		p.config.Observer.UpstreamAnswered(p.config.Name, s.Text, reply.Rcode, took)
+	case errors.As(err, &failure) && !errors.Is(err, context.Canceled):
+		p.config.Observer.UpstreamFailed(p.config.Name, s.Text, failure.Reason)
+	}
+	return took, err == nil && !failing(reply.Rcode)
+}
+
+// seekLoop asks a server for a name that only this process knows, and says when
+// to do that again. If the name is asked here before the answer comes, the server
+// leads back to here, and is not asked any more as long as it does.
+func (p *Pool) seekLoop(ctx context.Context, s *server) (pause time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, trialTime)
+	defer cancel()
+	q := p.config.Loops.begin()
+	p.probe(ctx, s, q)
+	found := p.config.Loops.end(q)
+	if was := s.loop.Swap(found); was != found {
+		log := p.config.Log.With("group", p.config.Name, "server", s.Text)
+		if found {
+			log.Error("upstream server leads back to this program and is not asked: name another server")
+			p.config.Observer.UpstreamFailed(p.config.Name, s.Text, Looping)
+		} else {
+			log.Info("upstream server does not lead back to this program any more")
+		}
+	}
+	if found {
+		return loopRecheck
+	}
+	return loopPause
+}
+
+// keep begins to keep connections to the server.
+func (s *server) keep() {
+	s.streams.keep()
+	if s.web != nil {
+		s.web.keep()
+	}
+}
+
+// close stops keeping connections and waits until they are closed.
+func (s *server) close() {
+	s.streams.close()
+	if s.web != nil {
+		s.web.close()
+	}
+}
