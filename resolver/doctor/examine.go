@@ -1,0 +1,258 @@
+package doctor
+
+import (
+	"cmp"
+	"context"
+	"crypto/x509"
+	"fmt"
+	"net/netip"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"pldns/zones"
+	"pldns/zones/azure"
+)
+
+// DefaultTimeout bounds each step where the configuration does not.
+const DefaultTimeout = 3 * time.Second
+
+// maxAddresses is how many addresses of a name are connected to.
+const maxAddresses = 8
+
+// Config says from where and how to look.
+type Config struct {
+	// Catalogue must not be nil.
+	Catalogue *azure.Catalogue
+	// Server is the DNS server that is asked directly. The zero value is the first
+	// of Nameservers; if there is none, these steps are skipped.
+	Server netip.AddrPort
+	// System is what the operating system answers. Nil skips that step, and all
+	// that compares with it.
+	System HostLookup
+	// Nameservers are those that the operating system names, in its order.
+	Nameservers []netip.AddrPort
+	// Public is a resolver that knows nothing of private endpoints, to compare
+	// with. The zero value asks none.
+	Public netip.AddrPort
+	// Port is where the service listens; 0 is the port of the catalogue.
+	Port uint16
+	// Protocol is what it speaks; empty is what the port or the catalogue says.
+	Protocol Protocol
+	// Roots certify the certificates; nil are those of the system.
+	Roots *x509.CertPool
+	// Timeout bounds each step; 0 is DefaultTimeout.
+	Timeout time.Duration
+	// OS is the operating system that remedies are worded for, by its GOOS; empty is
+	// the one this runs on.
+	OS string
+	// Now is the clock that certificates are judged by; nil is time.Now.
+	Now func() time.Time
+	// Told is told each step when it has ended; nil is nobody.
+	Told func(Step)
+}
+
+func (c Config) withDefaults() Config {
+	if !c.Server.IsValid() && len(c.Nameservers) > 0 {
+		c.Server = c.Nameservers[0]
+	}
+	c.Timeout = cmp.Or(c.Timeout, DefaultTimeout)
+	c.OS = cmp.Or(c.OS, runtime.GOOS)
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return c
+}
+
+// Examine finds out whether a client ends at the right address of a name, with a
+// valid certificate, and where it goes wrong if it does not. Each step has one
+// cause to report: what follows from an earlier fault is skipped. It ends within
+// some ten times the timeout, and soon after the context does.
+func Examine(ctx context.Context, config Config, name zones.Name) Report {
+	e := &examination{Config: config.withDefaults(), name: name}
+	service := ServiceOf(e.Catalogue, name).At(e.Port)
+	service.Protocol = cmp.Or(e.Protocol, service.Protocol)
+	e.report = Report{
+		Name: name.String(), Service: service.Title, Port: service.Port, Protocol: service.Protocol,
+		Steps: []Step{}, OK: true,
+	}
+	if e.Server.IsValid() {
+		e.report.Server = e.Server.String()
+	}
+	e.askSystem(ctx)
+	e.askServer(ctx)
+	e.compareFamilies()
+	e.findAlias(ctx)
+	e.askPublic(ctx)
+	e.connect(ctx)
+	return e.report
+}
+
+// examination is one run of [Examine].
+type examination struct {
+	Config
+	name    zones.Name
+	report  Report
+	system  []netip.Addr // what the operating system answers; nil where it does not
+	server  answer       // what the server answers over UDP, else over TCP
+	served  bool         // the server gave a reply
+	finding Finding      // what that reply says
+}
+
+// add ends a step.
+func (e *examination) add(step Step) {
+	step.Seen, step.Remedy = clean(step.Seen, maxText), clean(step.Remedy, maxText)
+	e.report.Steps = append(e.report.Steps, step)
+	e.report.OK = e.report.OK && step.Verdict != Fail
+	if e.Told != nil {
+		e.Told(step)
+	}
+}
+
+// askSystem asks the operating system, as every program does.
+func (e *examination) askSystem(ctx context.Context) {
+	step := Step{Name: "system"}
+	if e.System == nil {
+		step.Verdict, step.Seen = Skipped, "the operating system is not asked"
+		e.add(step)
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, e.Timeout)
+	defer cancel()
+	addrs, err := e.System.LookupNetIP(ctx, "ip", e.name.String())
+	if err != nil {
+		step.Verdict = Fail
+		step.Seen, step.Remedy = systemFault(err, e.Timeout)
+	} else {
+		for _, addr := range addrs {
+			e.system = append(e.system, addr.Unmap())
+		}
+		slices.SortFunc(e.system, netip.Addr.Compare)
+		e.system = slices.Compact(e.system)
+		step.Verdict, step.Seen, step.Addresses = OK, "the operating system answers "+list(e.system), e.system
+	}
+	if len(e.Nameservers) > 0 {
+		step.Seen += "; its nameservers are " + list(e.Nameservers)
+	}
+	e.add(step)
+}
+
+// askServer asks the server directly, over UDP and over TCP.
+func (e *examination) askServer(ctx context.Context) {
+	if !e.Server.IsValid() {
+		e.add(Step{Name: "dns-udp", Verdict: Skipped, Seen: "there is no server to ask: the system names none", Remedy: "name the address of pldns with --server"})
+		return
+	}
+	udp := lookup(ctx, "udp", e.Server, e.name, e.Timeout)
+	e.add(e.serverStep("dns-udp", "UDP", udp))
+	tcp := lookup(ctx, "tcp", e.Server, e.name, e.Timeout)
+	if sameAnswer(udp, tcp) {
+		e.add(Step{Name: "dns-tcp", Verdict: OK, Seen: fmt.Sprintf("%s gives the same answer over TCP", e.Server)})
+	} else {
+		e.add(e.serverStep("dns-tcp", "TCP", tcp))
+	}
+	e.server, e.served = udp, udp.err == nil
+	if udp.err != nil || udp.truncated {
+		e.server, e.served = tcp, tcp.err == nil
+	}
+	if e.served {
+		e.finding = Inspect(e.Catalogue, e.server.chain)
+	}
+}
+
+// sameAnswer tells whether two good answers lead to the same addresses.
+func sameAnswer(a, b answer) bool {
+	return a.err == nil && b.err == nil && !a.truncated && !b.truncated &&
+		len(a.chain.Addresses) > 0 && slices.Equal(a.addresses(), b.addresses()) && slices.Equal(a.chain.Names(), b.chain.Names())
+}
+
+func (e *examination) serverStep(name, transport string, a answer) Step {
+	step := Step{Name: name, Verdict: OK, Addresses: a.addresses()}
+	switch {
+	case a.err != nil:
+		step.Verdict = Fail
+		step.Seen, step.Remedy = noReply(a, transport, e.Timeout)
+	case a.truncated && transport == "UDP":
+		step.Seen = fmt.Sprintf("%s says that the answer is too long for UDP", e.Server)
+	case len(step.Addresses) == 0:
+		step.Verdict, step.Seen = Fail, fmt.Sprintf("%s answers %s", e.Server, a.text())
+		step.Remedy = noAddress(a, e.name)
+	default:
+		step.Seen = fmt.Sprintf("%s answers %s", e.Server, a.text())
+	}
+	return step
+}
+
+// compareFamilies looks for public IPv6 addresses beside private IPv4 ones: a
+// client with IPv6 takes those (RFC 8305).
+func (e *examination) compareFamilies() {
+	switch {
+	case !e.served || e.finding.Kind == NoAddress:
+	case e.finding.Kind == Mixed && len(e.server.public6) > 0:
+		e.add(Step{
+			Name: "ipv6", Verdict: Fail, Addresses: e.server.public6,
+			Seen:   fmt.Sprintf("public IPv6 addresses (%s) stand beside the private ones, and clients with IPv6 prefer them", list(e.server.public6)),
+			Remedy: "ask a server that owns the name for every type, as pldns does for a mapped name",
+		})
+	case e.finding.Kind == Private:
+		e.add(Step{Name: "ipv6", Verdict: OK, Seen: "no public IPv6 address stands beside the private ones"})
+	}
+}
+
+// connect connects to the private addresses and looks at the certificates there.
+func (e *examination) connect(ctx context.Context) {
+	addrs := e.reachable()
+	if len(addrs) == 0 {
+		for _, step := range []string{"connect", "certificate"} {
+			e.add(Step{Name: step, Verdict: Skipped, Seen: "there is no private address to connect to"})
+		}
+		return
+	}
+	for _, addr := range addrs[:min(len(addrs), maxAddresses)] {
+		e.probe(ctx, netip.AddrPortFrom(addr, e.report.Port))
+	}
+	if more := len(addrs) - maxAddresses; more > 0 {
+		e.add(Step{Name: "connect", Verdict: Note, Seen: fmt.Sprintf("%d more addresses were not connected to", more), Addresses: addrs[maxAddresses:]})
+	}
+}
+
+// reachable are the addresses to connect to: those of the server, or where it
+// gives none those of the system. Public ones are left out, except where the
+// privatelink name itself has them.
+func (e *examination) reachable() []netip.Addr {
+	if e.served && e.finding.Kind == Listed {
+		return e.server.addresses()
+	}
+	addrs := e.server.addresses()
+	if !e.served || len(addrs) == 0 {
+		addrs = slices.Clone(e.system)
+	}
+	return slices.DeleteFunc(addrs, func(addr netip.Addr) bool { return !isPrivate(addr) })
+}
+
+func (e *examination) probe(ctx context.Context, to netip.AddrPort) {
+	here := []netip.Addr{to.Addr()}
+	conn, err := dial(ctx, to, e.Timeout)
+	if err != nil {
+		seen, remedy := dialFault(to, err, e.Timeout)
+		e.add(Step{Name: "connect", Verdict: Fail, Seen: seen, Remedy: remedy, Addresses: here})
+		e.add(Step{Name: "certificate", Verdict: Skipped, Seen: fmt.Sprintf("there is no connection to %s", to), Addresses: here})
+		return
+	}
+	e.add(Step{Name: "connect", Verdict: OK, Seen: fmt.Sprintf("%s accepts connections", to), Addresses: here})
+	shown, err := handshake(ctx, conn, e.report.Protocol, e.name, e.Timeout)
+	look := newLook(shown, err, e.name, e.Roots, e.Now())
+	step := look.step(e.Catalogue, e.name, e.report.Protocol, e.Timeout)
+	step.Seen, step.Addresses = fmt.Sprintf("%s: %s", to, step.Seen), here
+	e.add(step)
+}
+
+// list writes things one after another.
+func list[T fmt.Stringer](things []T) string {
+	texts := make([]string, len(things))
+	for i, thing := range things {
+		texts[i] = thing.String()
+	}
+	return strings.Join(texts, ", ")
+}
