@@ -25,7 +25,8 @@ zone, and the public zones that lead into it. For a name it says which service
 it belongs to, its zone, and its private and public names. It exits with 1 for a
 name that no zone covers, or whose private name cannot be derived.`,
 		Example: `  pldns catalog mydb.database.windows.net
-  pldns catalog --cloud china`,
+  pldns catalog --cloud china
+  pldns catalog diff zones.txt`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(command *cobra.Command, args []string) error {
 			catalogue := azure.New()
@@ -39,6 +40,7 @@ name that no zone covers, or whose private name cannot be derived.`,
 			return printEntries(command.OutOrStdout(), entries, asJSON)
 		},
 	}
+	command.AddCommand(newCatalogDiff())
 	jsonFlag(command, &asJSON)
 	command.Flags().StringVar(&cloud, "cloud", "", "only the zones of one `cloud`: public, usgov or china")
 	return command
