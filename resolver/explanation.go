@@ -41,7 +41,7 @@ func NewExplanation(q Query, a Answer, trace *Trace) Explanation {
 	e := Explanation{
 		Name: q.Name.String(), Type: typeName(q.Type), Client: q.Client.Addr.String(),
 		Network: a.Network, Steps: trace.Steps, Rcode: rcodeName(a.Rcode),
-		Answer: presentation(a.Records), Authority: presentation(a.Authority),
+		Answer: Presentation(a.Records), Authority: Presentation(a.Authority),
 		Source: a.Source.String(), Upstream: a.Group, Server: a.Server, Hops: a.Hops,
 	}
 	if q.Client.Listener.IsValid() {
@@ -70,8 +70,8 @@ func NewClientQuery(name zones.Name, qtype uint16, client zones.Client) Query {
 	}
 }
 
-// presentation writes records in master-file format, one line each.
-func presentation(records []dns.RR) []string {
+// Presentation writes records in master-file format, one line each.
+func Presentation(records []dns.RR) []string {
 	lines := make([]string, 0, len(records))
 	for _, rr := range records {
 		lines = append(lines, strings.ReplaceAll(rr.String(), "\t", " "))

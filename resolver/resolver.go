@@ -39,9 +39,12 @@ func (r *Resolver) Explain(ctx context.Context, q Query) (Answer, *Trace) {
 }
 
 // resolve walks the rooms in their order: who asks, what may be asked at all,
-// and then the chain. Nothing about a name is looked at before the network is
+// and then the chain. A question that has gone round is cut here, before all. Nothing about a name is looked at before the network is
 // known (DESIGN part 3, rule 1).
 func (s *Snapshot) resolve(ctx context.Context, q Query, trace *Trace) Answer {
+	if s.loops != nil && s.loops.Caught(q.Name) { // whoever brings it: it is our own
+		return refused(dns.ExtendedErrorCodeOther, "this question went round in a circle")
+	}
 	match, found := s.table.NetworkFor(q.Client)
 	trace.network(q.Client, match, found)
 	answer := refused(dns.ExtendedErrorCodeProhibited, "this client belongs to no network")

@@ -29,6 +29,9 @@ type Options struct {
 	Routes map[string][]Route
 	// Health tells which addresses of endpoints can be reached; nil stands for all.
 	Health Health
+	// Loops recognises questions that this program itself has sent out; nil knows
+	// none.
+	Loops Loops
 	// Deadline bounds the whole of a query; zero stands for DefaultDeadline.
 	Deadline time.Duration
 }
@@ -38,6 +41,7 @@ type Snapshot struct {
 	table    *zones.Table
 	routes   map[*zones.Network]routes
 	health   Health
+	loops    Loops
 	deadline time.Duration
 }
 
@@ -47,6 +51,12 @@ type Health interface {
 	Healthy(zones.Target) bool
 }
 
+// Loops recognises the questions that this program sends out to find servers that
+// lead back to it. Caught is called for every query, and must be quick.
+type Loops interface {
+	Caught(zones.Name) bool
+}
+
 // NewSnapshot compiles a snapshot. It refuses two routes of one network for the
 // same suffix, and routes of a network that the table does not have.
 func NewSnapshot(options Options) (*Snapshot, error) {
@@ -54,6 +64,7 @@ func NewSnapshot(options Options) (*Snapshot, error) {
 		table:    options.Table,
 		routes:   make(map[*zones.Network]routes),
 		health:   options.Health,
+		loops:    options.Loops,
 		deadline: options.Deadline,
 	}
 	if s.deadline == 0 {

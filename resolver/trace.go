@@ -33,7 +33,7 @@ func (t *Trace) with(records []dns.RR) {
 		return
 	}
 	last := &t.Steps[len(t.Steps)-1]
-	last.Records = append(last.Records, presentation(records)...)
+	last.Records = append(last.Records, Presentation(records)...)
 }
 
 // network tells which network the client belongs to.

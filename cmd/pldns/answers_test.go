@@ -60,7 +60,7 @@ func TestMappedNamesNeedNobody(t *testing.T) {
 			})
 		}
 	}
-	if asked := upstream.Total(); asked != 0 {
+	if asked := questions(upstream); asked != 0 {
 		t.Errorf("the upstream was asked %d times", asked)
 	}
 }
@@ -184,8 +184,8 @@ func TestEqualQuestionsAreAskedOnce(t *testing.T) {
 					t.Fatalf("got %s, want %s", got, test.want)
 				}
 			}
-			if questions := upstream.Total(); questions != 1 {
-				t.Errorf("the upstream was asked %d times", questions)
+			if asked := questions(upstream); asked != 1 {
+				t.Errorf("the upstream was asked %d times", asked)
 			}
 		})
 	}

@@ -17,7 +17,14 @@ import (
 type parts struct {
 	snapshot *resolver.Snapshot
 	cache    *cache.Cache // nil when it is turned off
-	pools    []*upstream.Pool
+	pools    []namedPool
+	loops    *upstream.Loops
+}
+
+// namedPool is the pool of an upstream group.
+type namedPool struct {
+	*upstream.Pool
+	name string
 }
 
 // observers are who is told of what happens; the zero value is nobody.
@@ -35,7 +42,7 @@ func assemble(c *config.Config, told observers, offline bool) (*parts, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := new(parts)
+	p := &parts{loops: upstream.NewLoops()}
 	if c.Cache.Entries > 0 && !offline {
 		p.cache = cache.New(cacheConfig(c, told))
 	}
@@ -45,18 +52,18 @@ func assemble(c *config.Config, told observers, offline bool) (*parts, error) {
 			groups[group.Name] = notAsked{}
 			continue
 		}
-		pool, err := newPool(c, group, told)
+		pool, err := newPool(c, group, p.loops, told)
 		if err != nil {
 			return nil, err
 		}
-		p.pools = append(p.pools, pool)
+		p.pools = append(p.pools, namedPool{pool, group.Name})
 		groups[group.Name] = pool
 		if p.cache != nil {
 			groups[group.Name] = p.cache.Group(group.Name, pool)
 		}
 	}
 	p.snapshot, err = resolver.NewSnapshot(resolver.Options{
-		Table: table, Routes: routes(c, groups), Health: told.health, Deadline: c.Deadline,
+		Table: table, Routes: routes(c, groups), Health: told.health, Loops: p.loops, Deadline: c.Deadline,
 	})
 	return p, err
 }
@@ -91,13 +98,13 @@ func (notAsked) Exchange(context.Context, resolver.Question) (resolver.Reply, er
 }
 
 // newPool makes the pool of an upstream group.
-func newPool(c *config.Config, group config.Upstream, told observers) (*upstream.Pool, error) {
+func newPool(c *config.Config, group config.Upstream, loops *upstream.Loops, told observers) (*upstream.Pool, error) {
 	servers, err := serversOf(c, group)
 	if err != nil {
 		return nil, fmt.Errorf("upstream %s: %w", group.Name, err)
 	}
 	return upstream.New(upstream.Config{
 		Name: group.Name, Servers: servers, Policy: policyOf(group.Policy),
-		Timeout: c.Deadline, Observer: told.upstream, Log: told.log,
+		Timeout: c.Deadline, MaxQPS: group.MaxQPS, Loops: loops, Observer: told.upstream, Log: told.log,
 	})
 }

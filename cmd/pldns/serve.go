@@ -93,18 +93,31 @@ func newServer(c *config.Config, log *slog.Logger) (*server, error) {
 		return nil, err
 	}
 	if c.Listen.Admin.IsValid() {
-		s.admin = admin.New(admin.Options{
-			Addr: c.Listen.Admin, Explain: s.resolver.Explain, Status: s.status,
-			Metrics: s.recorder.Handler(), Log: log,
-		})
+		s.admin = admin.New(s.adminOptions())
 	}
 	return s, nil
+}
+
+func (s *server) adminOptions() admin.Options {
+	options := admin.Options{
+		Addr: s.config.Listen.Admin, Explain: s.resolver.Explain, Status: s.status,
+		Upstreams: s.parts.upstreams, Metrics: s.recorder.Handler(), Log: s.log,
+	}
+	if s.parts.cache != nil {
+		options.Memory = memory{s.parts.cache}
+	}
+	return options
 }
 
 // status is the state of the server for /readyz. It is asked only while the
 // doors are open.
 func (s *server) status() admin.Status {
 	status := admin.Status{Ready: true, Loaded: s.loaded}
+	for _, upstream := range s.parts.upstreams() {
+		if upstream.Looping {
+			status.Loops = append(status.Loops, fmt.Sprintf("server %s of upstream %s forwards back to this program", upstream.Server, upstream.Group))
+		}
+	}
 	for _, network := range s.resolver.Snapshot().Table().Networks() {
 		status.Networks++
 		status.Endpoints += network.CountEndpoints()

@@ -71,13 +71,17 @@ func isOurs(server netip.AddrPort, listen []netip.AddrPort) bool {
 
 // serverOf is a server as the pool takes it.
 func serverOf(server config.Server) upstream.Server {
-	transports := map[config.Transport]upstream.Transport{
-		config.UDP: upstream.Plain, config.TCP: upstream.TCP,
+	return upstream.Server{
+		Transport: map[config.Transport]upstream.Transport{
+			config.UDP: upstream.Plain, config.TCP: upstream.TCP, config.TLS: upstream.TLS, config.HTTPS: upstream.HTTPS,
+		}[server.Transport],
+		Addr: server.Addr, ServerName: server.Name, URL: server.URL, Bootstrap: server.Bootstrap, Text: server.Text,
 	}
-	return upstream.Server{Transport: transports[server.Transport], Addr: server.Addr, Text: server.Text}
 }
 
 // policyOf is a policy as the pool takes it.
 func policyOf(policy config.Policy) upstream.Policy {
-	return map[config.Policy]upstream.Policy{config.Ordered: upstream.Ordered}[policy]
+	return map[config.Policy]upstream.Policy{
+		config.Ordered: upstream.Ordered, config.Fastest: upstream.Fastest, config.Spread: upstream.Spread,
+	}[policy]
 }

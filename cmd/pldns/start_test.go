@@ -181,3 +181,15 @@ const (
 func azureDNS(tb testing.TB) *resolvertest.Upstream {
 	return resolvertest.StartUpstream(tb, resolvertest.AzureData)
 }
+
+// questions counts what an upstream was asked, without the questions by which
+// pldns looks for loops.
+func questions(upstream *resolvertest.Upstream) int {
+	count := 0
+	for _, q := range upstream.Queries() {
+		if !strings.HasSuffix(strings.ToLower(q.Msg.Question[0].Name), ".loop.pldns.internal.") {
+			count++
+		}
+	}
+	return count
+}

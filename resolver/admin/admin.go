@@ -24,6 +24,12 @@ type Options struct {
 	Explain func(context.Context, resolver.Query) (resolver.Answer, *resolver.Trace)
 	// Status is the state of the program for /readyz. It must not be nil.
 	Status func() Status
+	// Upstreams are the servers that may be asked, for /api/upstreams. It must not
+	// be nil.
+	Upstreams func() []Upstream
+	// Memory is what upstreams said, for /api/cache and /-/flush; nil when nothing
+	// is remembered.
+	Memory Memory
 	// Metrics answers /metrics. It must not be nil.
 	Metrics http.Handler
 	// Log is told of faults of the HTTP server; nil discards them.
@@ -37,6 +43,7 @@ type Status struct {
 	Loaded    time.Time `json:"loaded"`           // when the configuration was loaded
 	Networks  int       `json:"networks"`
 	Endpoints int       `json:"endpoints"`
+	Loops     []string  `json:"loops,omitempty"` // upstream servers that lead back to this program
 }
 
 // Server serves HTTP for operators.
@@ -109,7 +116,13 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("GET /readyz", s.ready)
 	mux.Handle("GET /metrics", s.options.Metrics)
 	mux.HandleFunc("GET /api/explain", s.explain)
-	return mux
+	mux.HandleFunc("GET /api/upstreams", s.upstreams)
+	if s.options.Memory != nil {
+		mux.HandleFunc("GET /api/cache", s.dump)
+		mux.HandleFunc("POST /-/flush", s.flush)
+	}
+	// What changes something is not for pages of other origins to ask.
+	return http.NewCrossOriginProtection().Handler(mux)
 }
 
 // ready answers 200 when queries are served, else 503, with the status.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"iter"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -32,7 +33,11 @@ func serve(t *testing.T, status admin.Status) string {
 			return resolver.Answer{Network: "europe", Zone: zone, Source: resolver.FromLocal, Records: []dns.RR{rr}},
 				&resolver.Trace{Steps: []resolver.Step{{Room: "network", Text: "europe"}}}
 		},
-		Status:  func() admin.Status { return status },
+		Status: func() admin.Status { return status },
+		Upstreams: func() []admin.Upstream {
+			return []admin.Upstream{{Group: "azure", Server: "168.63.129.16", Healthy: true}}
+		},
+		Memory:  new(memory),
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "pldns_build_info 1\n") }),
 	})
 	if err := server.Listen(); err != nil {
@@ -82,6 +87,12 @@ func TestPages(t *testing.T) {
 		{"/api/explain?name=a.b&client=ten", 400, "is no IP address"},
 		{"/api/explain?name=a.b&client=10.0.0.7&type=NONSENSE", 400, "is no record type"},
 		{"/api/explain?name=a.b&client=10.0.0.7&listener=x", 400, "is no address"},
+		{"/api/upstreams", 200, `"server": "168.63.129.16"`},
+		{"/api/cache?name=www.contoso.com", 200, `"www.contoso.com. 300 IN A 203.0.113.80"`},
+		{"/api/cache?name=contoso.com", 200, `[]`},
+		{"/api/cache?name=contoso.com&subtree=true", 200, `"name": "www.contoso.com"`},
+		{"/api/cache", 400, "the name is empty"},
+		{"/api/cache?name=a&subtree=perhaps", 400, "write true or false"},
 		{"/nothing", 404, ""},
 	} {
 		t.Run(test.path, func(t *testing.T) {
@@ -109,6 +120,66 @@ func TestExplanationIsComplete(t *testing.T) {
 	if e.Name != "mydb.database.windows.net" || e.Type != "A" || e.Rcode != "NOERROR" || e.Source != "local" ||
 		e.Zone != "privatelink.database.windows.net" || len(e.Answer) != 1 || len(e.Steps) != 1 || !e.Yes() {
 		t.Errorf("got %+v", e)
+	}
+}
+
+// memory remembers one name, until it is told to forget it.
+type memory struct{ forgotten bool }
+
+func (m *memory) knows(name zones.Name, subtree bool) bool {
+	www := zones.MustName("www.contoso.com")
+	return !m.forgotten && (name == www || subtree && www.Within(name))
+}
+
+func (m *memory) Dump(name zones.Name, subtree bool) iter.Seq[admin.Remembered] {
+	return func(yield func(admin.Remembered) bool) {
+		if m.knows(name, subtree) {
+			yield(admin.Remembered{Group: "azure", Name: "www.contoso.com", Records: []string{"www.contoso.com. 300 IN A 203.0.113.80"}})
+		}
+	}
+}
+
+func (m *memory) Flush(name zones.Name, subtree bool) int {
+	if m.knows(name, subtree) {
+		m.forgotten = true
+		return 1
+	}
+	return 0
+}
+
+func TestFlush(t *testing.T) {
+	base := serve(t, admin.Status{})
+	for _, test := range []struct {
+		origin, form string
+		code         int
+		want         string
+	}{
+		{"https://elsewhere.example", "name=www.contoso.com", http.StatusForbidden, ""},
+		{"", "name=contoso.com", http.StatusOK, `"flushed": 0`},
+		{"", "", http.StatusBadRequest, "the name is empty"},
+		{"", "name=contoso.com&subtree=true", http.StatusOK, `"flushed": 1`},
+		{"", "name=www.contoso.com", http.StatusOK, `"flushed": 0`},
+	} {
+		request, err := http.NewRequest(http.MethodPost, base+"/-/flush", strings.NewReader(test.form))
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		if test.origin != "" {
+			request.Header.Set("Origin", test.origin)
+		}
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(response.Body)
+		response.Body.Close()
+		if err != nil || response.StatusCode != test.code || !strings.Contains(string(body), test.want) {
+			t.Errorf("%s from %q: %s %s %v", test.form, test.origin, response.Status, body, err)
+		}
+	}
+	if code, _ := get(t, base+"/-/flush?name=www.contoso.com"); code != http.StatusMethodNotAllowed {
+		t.Errorf("GET flushes: %d", code)
 	}
 }
 

@@ -17,7 +17,8 @@ const (
 	// reserved for private use, so that servers in between pass it on, as they
 	// would not do with .invalid, and nobody else can own it.
 	loopZone = "loop.pldns.internal"
-	// loopPause is how long it takes until a server is probed for a loop again.
+	// loopPause is how long it takes at most until a server is probed for a loop
+	// again.
 	loopPause = 30 * time.Second
 	// loopRecheck is the same for a server that is known to lead back here.
 	loopRecheck = 2 * time.Second

@@ -18,7 +18,7 @@ const trialTime = time.Second
 
 // tend looks after one server until ctx ends.
 func (p *Pool) tend(ctx context.Context, s *server) {
-	nextLoop := time.Now()
+	nextLoop, pause := time.Now(), loopRecheck
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -29,7 +29,12 @@ func (p *Pool) tend(ctx context.Context, s *server) {
 		case <-timer.C:
 		}
 		if p.config.Loops != nil && !time.Now().Before(nextLoop) {
-			nextLoop = time.Now().Add(p.seekLoop(ctx, s))
+			// Often at first: the server, or our own listeners, may not be ready yet.
+			pause = min(2*pause, loopPause)
+			if p.seekLoop(ctx, s) {
+				pause = loopRecheck
+			}
+			nextLoop = time.Now().Add(pause)
 		}
 		healthy, again, q := s.health.healthy()
 		if !healthy && !time.Now().Before(again) {
@@ -89,15 +94,17 @@ func (p *Pool) probe(ctx context.Context, s *server, q resolver.Question) (took 
 	return took, err == nil && !failing(reply.Rcode)
 }
 
-// seekLoop asks a server for a name that only this process knows, and says when
-// to do that again. If the name is asked here before the answer comes, the server
-// leads back to here, and is not asked any more as long as it does.
-func (p *Pool) seekLoop(ctx context.Context, s *server) (pause time.Duration) {
+// seekLoop asks a server for a name that only this process knows. If the name is
+// asked here before the answer comes, the server leads back to here, and is not
+// asked any more as long as it does.
+func (p *Pool) seekLoop(ctx context.Context, s *server) (found bool) {
 	ctx, cancel := context.WithTimeout(ctx, trialTime)
 	defer cancel()
 	q := p.config.Loops.begin()
-	p.probe(ctx, s, q)
-	found := p.config.Loops.end(q)
+	_, answered := p.probe(ctx, s, q)
+	// Two programs that lead to each other both stop asking, so that the question
+	// comes back to neither: a loop is over when there is an answer, not before.
+	found = p.config.Loops.end(q) || s.loop.Load() && !answered
 	if was := s.loop.Swap(found); was != found {
 		log := p.config.Log.With("group", p.config.Name, "server", s.Text)
 		if found {
@@ -107,10 +114,7 @@ func (p *Pool) seekLoop(ctx context.Context, s *server) (pause time.Duration) {
 			log.Info("upstream server does not lead back to this program any more")
 		}
 	}
-	if found {
-		return loopRecheck
-	}
-	return loopPause
+	return found
 }
 
 // keep begins to keep connections to the server.

@@ -1,0 +1,97 @@
+package admin
+
+import (
+	"iter"
+	"net/http"
+	"strconv"
+
+	"pldns/zones"
+)
+
+// Upstream is a server that is asked, as /api/upstreams shows it.
+type Upstream struct {
+	Group     string  `json:"group"`
+	Server    string  `json:"server"`
+	Transport string  `json:"transport"`
+	Healthy   bool    `json:"healthy"`
+	Looping   bool    `json:"looping"` // it leads back to this program and is not asked
+	RTT       float64 `json:"rtt_seconds"`
+	Failures  float64 `json:"failures"` // the share of failed queries, recent ones weighing most
+	InFlight  int     `json:"in_flight"`
+}
+
+// Memory is what upstreams said, remembered.
+type Memory interface {
+	// Dump goes through what is remembered of a name, and with subtree of the
+	// names below it.
+	Dump(name zones.Name, subtree bool) iter.Seq[Remembered]
+	// Flush forgets the same, and tells how many entries it was.
+	Flush(name zones.Name, subtree bool) int
+}
+
+// Remembered is one thing that an upstream group said.
+type Remembered struct {
+	Group   string   `json:"group"`
+	Name    string   `json:"name"`
+	Type    string   `json:"type"`
+	DO      bool     `json:"do,omitempty"`
+	CD      bool     `json:"cd,omitempty"`
+	Rcode   string   `json:"rcode,omitempty"`
+	Records []string `json:"records,omitempty"`
+	Error   string   `json:"error,omitempty"`   // of a failure
+	Left    float64  `json:"left_seconds"`      // until it expires; negative since
+	Failing bool     `json:"failing,omitempty"` // the upstream failed to refresh it
+	Hits    int      `json:"hits"`
+	Bytes   int64    `json:"bytes"`
+}
+
+// maxDump bounds the entries of one dump.
+const maxDump = 10_000
+
+// upstreams answers /api/upstreams with every server that may be asked.
+func (s *Server) upstreams(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusOK, s.options.Upstreams())
+}
+
+// about reads which names a request about the memory means: a name, and with
+// subtree=true those below it.
+func about(w http.ResponseWriter, r *http.Request) (name zones.Name, subtree, ok bool) {
+	name, err := zones.ParseName(r.FormValue("name"))
+	if err != nil {
+		writeJSON(w, http.StatusBadRequest, map[string]string{"error": "name: " + err.Error() + ": give a name; . with subtree=true is everything"})
+		return name, false, false
+	}
+	if text := r.FormValue("subtree"); text != "" {
+		if subtree, err = strconv.ParseBool(text); err != nil {
+			writeJSON(w, http.StatusBadRequest, map[string]string{"error": "subtree: write true or false"})
+			return name, false, false
+		}
+	}
+	return name, subtree, true
+}
+
+// dump answers /api/cache?name=NAME[&subtree=true] with what is remembered.
+func (s *Server) dump(w http.ResponseWriter, r *http.Request) {
+	name, subtree, ok := about(w, r)
+	if !ok {
+		return
+	}
+	found := make([]Remembered, 0)
+	for entry := range s.options.Memory.Dump(name, subtree) {
+		if len(found) == maxDump {
+			break
+		}
+		found = append(found, entry)
+	}
+	writeJSON(w, http.StatusOK, found)
+}
+
+// flush answers POST /-/flush with name and subtree as form values or parameters.
+func (s *Server) flush(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, 1<<16)
+	name, subtree, ok := about(w, r)
+	if !ok {
+		return
+	}
+	writeJSON(w, http.StatusOK, map[string]int{"flushed": s.options.Memory.Flush(name, subtree)})
+}
