@@ -39,8 +39,10 @@ type Failure struct {
 // Error says what happened and to whom.
 func (f *Failure) Error() string {
 	switch {
-	case f.Err == nil && f.Reason == Looping:
-		return fmt.Sprintf("%s: leads back to this program: name another server", f.Server)
+	case f.Reason == TimedOut:
+		return f.Server + " did not answer in time"
+	case f.Reason == Looping:
+		return f.Server + " leads back to this program: name another server"
 	case f.Err == nil:
 		return fmt.Sprintf("%s: %s", f.Server, f.Reason)
 	default:

@@ -55,7 +55,14 @@ func TestAForwardingLoop(t *testing.T) {
 			t.Errorf("the loop was reported %d times", seen.count("failed a loop"))
 		}
 
+		// The other end is a program like this one, and stopped asking us too.
 		leadsBack.Store(false)
+		sim.set("a", simulated{rtt: 20 * time.Millisecond, refuses: true})
+		time.Sleep(5 * time.Second)
+		if !p.State()[0].Looping {
+			t.Error("a loop is taken to be over though there is no answer")
+		}
+		sim.set("a", simulated{rtt: 20 * time.Millisecond})
 		time.Sleep(5 * time.Second)
 		if reply := mustExchange(t, p, question("www.contoso.com", dns.TypeA)); reply.Server != "a" {
 			t.Errorf("five seconds after the end of the loop server %s is asked", reply.Server)
@@ -86,7 +93,7 @@ func TestNothingButLoops(t *testing.T) {
 		sim.counts()
 		_, err := p.Exchange(context.Background(), question("www.contoso.com", dns.TypeA))
 		var failed *upstream.Error
-		if !errors.As(err, &failed) || err.Error() != "ask upstream azure: a: leads back to this program: name another server" {
+		if !errors.As(err, &failed) || err.Error() != "ask upstream azure: a leads back to this program: name another server" {
 			t.Errorf("got %v", err)
 		}
 		if got := sim.counts(); len(got) != 0 {

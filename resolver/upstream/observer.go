@@ -40,6 +40,30 @@ func (w Why) String() string {
 	return [...]string{"first", "retry", "hedge", "probe"}[w]
 }
 
+// Watcher is what an [Observer] may be besides: one that is told what might be an
+// attack. All of it has harmless reasons too; it is the number that tells.
+type Watcher interface {
+	// UpstreamSuspicious counts something suspicious about what came from the
+	// address of a server.
+	UpstreamSuspicious(group, server string, what Suspicion)
+}
+
+// Suspicion is what looks like an attack.
+type Suspicion uint8
+
+// The suspicions.
+const (
+	NearMiss       Suspicion = iota // many packets at the port of a query that were not its reply
+	WrongCase                       // a reply that was right but for its letter case
+	NoCookie                        // a reply without the cookie that the server is known to send
+	PrivateAddress                  // an answer with a private address; it is passed on as it is
+)
+
+// String is the word used in metrics.
+func (s Suspicion) String() string {
+	return [...]string{"near-miss", "letter-case", "cookie", "private-address"}[s]
+}
+
 // nobody is the Observer of those who have none.
 type nobody struct{}
 

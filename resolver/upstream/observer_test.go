@@ -37,6 +37,9 @@ func (e *events) UpstreamFailed(_, server string, reason upstream.Reason) {
 func (e *events) UpstreamHealth(_, server string, healthy bool) {
 	e.add("health %s %v", server, healthy)
 }
+func (e *events) UpstreamSuspicious(_, server string, what upstream.Suspicion) {
+	e.add("suspicious %s %s", server, what)
+}
 func (e *events) UpstreamShed(group string) { e.add("shed %s", group) }
 func (e *events) UpstreamInFlight(_, _ string, change int) {
 	e.mu.Lock()
@@ -87,5 +90,45 @@ func TestTheObserverIsTold(t *testing.T) {
 	states := p.State()
 	if len(states) != 2 || states[0].Server != "first" || !states[0].Healthy || states[0].InFlight != 0 || states[1].RTT <= 0 || states[1].Failures <= 0 {
 		t.Errorf("got states %+v", states)
+	}
+}
+
+// What might be an attack is counted; private addresses are passed on all the
+// same.
+func TestSuspicionsAreCounted(t *testing.T) {
+	tests := []struct {
+		name  string
+		does  resolvertest.Behaviour
+		asked string
+		want  string
+	}{
+		{"a private address", resolvertest.Answer, "linked.blob.core.windows.net", "private-address"},
+		{"a public address", resolvertest.Answer, "www.contoso.com", ""},
+		{"the wrong letter case", resolvertest.LowerCase, "www.contoso.com", "letter-case"},
+		{"near misses", resolvertest.Over(resolvertest.UDP, func(a *resolvertest.Asked) {
+			for range 100 {
+				resolvertest.WrongID(a)
+			}
+		}), "www.contoso.com", "near-miss"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			u := resolvertest.StartUpstream(t, resolvertest.AzureData)
+			u.Always(tt.does)
+			seen := new(events)
+			p := upstream.Patient(newPool(t, upstream.Config{
+				Name: "azure", Timeout: ample, Observer: seen, Servers: []upstream.Server{{Addr: u.Addr, Text: "dns"}},
+			}))
+			if reply := mustExchange(t, p, question(tt.asked, dns.TypeA)); len(reply.Answer) == 0 {
+				t.Error("no answer")
+			}
+			want := 1
+			if tt.want == "" {
+				want = 0
+			}
+			if got := seen.count("suspicious dns " + tt.want); got != want {
+				t.Errorf("got %q", seen.all())
+			}
+		})
 	}
 }

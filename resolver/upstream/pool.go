@@ -35,6 +35,7 @@ func New(c Config) (*Pool, error) {
 	p.hedges.left = hedgeStore
 	for _, s := range c.Servers {
 		made := newServer(s, c)
+		made.suspect = func(what Suspicion) { p.suspect(made, what) }
 		p.servers = append(p.servers, made)
 		c.Observer.UpstreamHealth(c.Name, made.Text, true)
 	}
@@ -119,6 +120,13 @@ func (p *Pool) sent(s *server, why Why) {
 func (p *Pool) ended(s *server) {
 	s.inFlight.Add(-1)
 	p.config.Observer.UpstreamInFlight(p.config.Name, s.Text, -1)
+}
+
+// suspect counts what looks like an attack on a server's answers.
+func (p *Pool) suspect(s *server, what Suspicion) {
+	if watcher, ok := p.config.Observer.(Watcher); ok {
+		watcher.UpstreamSuspicious(p.config.Name, s.Text, what)
+	}
 }
 
 // rose says that a server is healthy again.

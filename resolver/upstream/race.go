@@ -255,6 +255,9 @@ func (r *race) settle(o outcome) (reply resolver.Reply, won bool) {
 		return resolver.Reply{}, false
 	}
 	r.won(t, o.at, took)
+	if holdsPrivate(o.reply.Answer) {
+		r.pool.suspect(t.runner.server, PrivateAddress)
+	}
 	return o.reply, true
 }
 
@@ -295,7 +298,8 @@ func (r *race) giveUp(ctx context.Context) (resolver.Reply, error) {
 		return *r.refused, nil
 	}
 	name := r.pool.config.Name
-	if err := ctx.Err(); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+	err := ctx.Err()
+	if err != nil && (len(r.tries) == 0 || !errors.Is(err, context.DeadlineExceeded)) {
 		return resolver.Reply{}, fmt.Errorf("ask upstream %s about %s: %w", name, r.question.Name, err)
 	}
 	for _, t := range r.tries {

@@ -3,6 +3,7 @@ package upstream
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 
 	"github.com/miekg/dns"
 
@@ -88,6 +89,26 @@ func extended(msg *dns.Msg) []resolver.Error {
 		}
 	}
 	return errs
+}
+
+// holdsPrivate tells whether an answer has an address that is not public, as an
+// attacker uses to turn a browser against its own network (DNS rebinding), and
+// as every private zone of an upstream rightly has.
+func holdsPrivate(answer []dns.RR) bool {
+	for _, rr := range answer {
+		var addr netip.Addr
+		switch rr := rr.(type) {
+		case *dns.A:
+			addr, _ = netip.AddrFromSlice(rr.A)
+		case *dns.AAAA:
+			addr, _ = netip.AddrFromSlice(rr.AAAA)
+		}
+		addr = addr.Unmap()
+		if addr.IsPrivate() || addr.IsLoopback() || addr.IsLinkLocalUnicast() || addr.IsUnspecified() && addr.IsValid() {
+			return true
+		}
+	}
+	return false
 }
 
 // refers tells whether a message without an answer is a referral: servers in the

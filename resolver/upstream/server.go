@@ -29,6 +29,7 @@ type server struct {
 	health  health
 	fell    chan struct{} // holds a token when the server became unhealthy
 	loop    atomic.Bool   // it leads back to this program
+	suspect func(Suspicion)
 
 	inFlight      atomic.Int64
 	plainUntil    atomic.Int64 // no OPT record until then, in Unix nanoseconds
@@ -126,13 +127,18 @@ func (s *server) send(ctx context.Context, q resolver.Question, m manners) (msg 
 	msg, err = s.askUDP(ctx, q, m)
 	switch {
 	case errors.Is(err, errRecased):
+		s.suspect(WrongCase)
 		return s.confirm(ctx, q, m)
 	case errors.Is(err, errNoCookie):
+		s.suspect(NoCookie)
 		s.cookies.forget()
 		if msg, _, err = s.askStream(ctx, q, m); err != nil && ctx.Err() == nil {
 			msg, err = s.askUDP(ctx, q, m)
 		}
-	case errors.Is(err, errSuspect), err == nil && msg.Truncated:
+	case errors.Is(err, errSuspect):
+		s.suspect(NearMiss)
+		msg, _, err = s.askStream(ctx, q, m)
+	case err == nil && msg.Truncated:
 		msg, _, err = s.askStream(ctx, q, m)
 	}
 	return msg, err
@@ -187,6 +193,10 @@ func (s *server) askWeb(ctx context.Context, q resolver.Question, m manners) (*d
 // errNotReply says that a message from a sure source is no reply to the query.
 var errNotReply = errors.New("the message is not the reply to the query")
 
+// errIncomplete says that a message was cut off where nothing needs to be (RFC
+// 2181 section 9).
+var errIncomplete = errors.New("the message is cut off, although it came over a connection")
+
 // open reads a message that surely comes from the server, where letter case is no
 // proof of anything.
 func (s *server) open(asked *query, packet []byte) (msg *dns.Msg, sameCase bool, err error) {
@@ -196,7 +206,10 @@ func (s *server) open(asked *query, packet []byte) (msg *dns.Msg, sameCase bool,
 	case noQuestion:
 		return rcodeOnly(packet), true, nil
 	default:
-		if msg, err = asked.read(packet); err != nil {
+		if msg, err = asked.read(packet); err == nil && msg.Truncated {
+			err = errIncomplete
+		}
+		if err != nil {
 			return nil, false, &Failure{s.Text, Malformed, err}
 		}
 		return msg, found == matching, nil

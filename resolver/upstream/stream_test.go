@@ -183,6 +183,7 @@ func TestCertificates(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			u := resolvertest.StartUpstream(t, resolvertest.AzureData)
 			ca := resolvertest.NewAuthority(t)
 			addr := u.ServeTLS(t, ca.Certificate(t, tt.certificate))

@@ -49,7 +49,10 @@ func reach(t testing.TB, over resolvertest.Transport, data ...string) reached {
 func overAll(t *testing.T, test func(t *testing.T, over resolvertest.Transport)) {
 	t.Helper()
 	for _, over := range []resolvertest.Transport{resolvertest.UDP, resolvertest.TCP, resolvertest.TLS, resolvertest.HTTPS} {
-		t.Run(string(over), func(t *testing.T) { test(t, over) })
+		t.Run(string(over), func(t *testing.T) {
+			t.Parallel()
+			test(t, over)
+		})
 	}
 }
 
@@ -148,6 +151,7 @@ func TestFailuresWhateverTheTransport(t *testing.T) {
 		"HTTP status 302":  {resolvertest.Status(302), false, true},
 		"NXDOMAIN + data":  {resolvertest.Changed(func(m *dns.Msg) { m.Rcode = dns.RcodeNameError }), true, true},
 		"too many records": {tooMany(t), false, true},
+		"TC on a stream":   {resolvertest.Changed(func(m *dns.Msg) { m.Truncated = true }), true, true},
 	}
 	overAll(t, func(t *testing.T, over resolvertest.Transport) {
 		for name, failure := range failures {
