@@ -25,6 +25,9 @@ func Build(specs []NetworkSpec) (*Table, error) {
 	if err := errors.Join(faults...); err != nil {
 		return nil, err
 	}
+	for i, network := range table.networks {
+		network.number = uint32(i)
+	}
 	return table, nil
 }
 

@@ -11,6 +11,7 @@ import (
 // Network is what one consumer network sees. It is immutable.
 type Network struct {
 	name    string
+	number  uint32 // its place in the table
 	missing Missing
 	// owners are the names that are answered here, each for every type. Names of
 	// zones that only have names below them are here too (RFC 4592 section 2.2.2).
@@ -40,6 +41,10 @@ type mappedAddress struct {
 
 // Name is the network's name in the configuration.
 func (n *Network) Name() string { return n.name }
+
+// Number is the place of the network among [Table.Networks]: short, and unique
+// within its table.
+func (n *Network) Number() uint32 { return n.number }
 
 // Missing is what the network does with a missing name where the zone itself
 // says nothing.

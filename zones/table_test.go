@@ -58,10 +58,21 @@ func TestNetworkFor(t *testing.T) {
 			if got != test.want {
 				t.Errorf("got %s, want %s", got, test.want)
 			}
+			if network, same := table.NetworkOf(client); same != found || network != match.Network {
+				t.Errorf("NetworkOf gives %v, %v", network, same)
+			}
 		})
 	}
 	if _, found := table.NetworkFor(zones.Client{}); found {
 		t.Error("a client without an address has a network")
+	}
+	if _, found := table.NetworkOf(zones.Client{}); found {
+		t.Error("a client without an address has a network, to be quick")
+	}
+	for i, network := range table.Networks() {
+		if network.Number() != uint32(i) {
+			t.Errorf("network %d has the number %d", i, network.Number())
+		}
 	}
 }
 
@@ -95,10 +106,18 @@ func BenchmarkNetworkFor(b *testing.B) {
 			}
 			table := build(b, specs...)
 			client := zones.NewClient(netip.MustParseAddr("10.0.0.77"), netip.AddrPort{})
-			b.ReportAllocs()
-			for b.Loop() {
-				table.NetworkFor(client)
-			}
+			b.Run("for", func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					table.NetworkFor(client)
+				}
+			})
+			b.Run("of", func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					table.NetworkOf(client)
+				}
+			})
 		})
 	}
 }
