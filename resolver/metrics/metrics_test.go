@@ -36,6 +36,7 @@ func exercised(t *testing.T) *metrics.Recorder {
 	r.UpstreamInFlight("azure", "168.63.129.16", 1)
 	r.UpstreamHealth("azure", "168.63.129.16", true)
 	r.UpstreamShed("azure")
+	r.UpstreamSuspicious("azure", "168.63.129.16", upstream.PrivateAddress)
 	r.Probed(true)
 	r.Unhealthy(2)
 	table, err := zones.Build([]zones.NetworkSpec{{Name: "europe", Clients: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/16")}}})
@@ -85,6 +86,7 @@ func TestSeries(t *testing.T) {
 		`pldns_upstream_failures_total{group="azure",reason="timeout",server="168.63.129.16"} 1`,
 		`pldns_upstream_healthy{group="azure",server="168.63.129.16"} 1`,
 		`pldns_upstream_shed_total{group="azure"} 1`,
+		`pldns_upstream_suspicious_total{group="azure",kind="private-address",server="168.63.129.16"} 1`,
 		`pldns_endpoints{network="europe"} 0`,
 		`pldns_endpoint_probes_total{result="ok"} 1`,
 		`pldns_endpoint_addresses_unhealthy 2`,

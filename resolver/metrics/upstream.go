@@ -10,9 +10,9 @@ import (
 
 // upstreamMetrics are about the servers that are asked.
 type upstreamMetrics struct {
-	sent, answers, failures, shed *prometheus.CounterVec
-	inFlight, healthy             *prometheus.GaugeVec
-	rtt                           *prometheus.HistogramVec
+	sent, answers, failures, shed, suspicious *prometheus.CounterVec
+	inFlight, healthy                         *prometheus.GaugeVec
+	rtt                                       *prometheus.HistogramVec
 }
 
 func newUpstreamMetrics(to prometheus.Registerer) upstreamMetrics {
@@ -27,6 +27,9 @@ func newUpstreamMetrics(to prometheus.Registerer) upstreamMetrics {
 			"Queries to an upstream server that brought nothing usable, by reason.", "group", "server", "reason"),
 		shed: m.counter("upstream_shed_total",
 			"Questions that an upstream group was spared because too much was under way.", "group"),
+		suspicious: m.counter("upstream_suspicious_total",
+			"What came from the address of an upstream server and might be an attack, by kind: near-miss, letter-case, cookie, private-address.",
+			"group", "server", "kind"),
 		inFlight: m.gauge("upstream_in_flight", "Queries that wait for an upstream server.", "group", "server"),
 		healthy:  m.gauge("upstream_healthy", "Whether an upstream server is in good health: 1 or 0.", "group", "server"),
 		rtt: m.histogram("upstream_rtt_seconds",
@@ -68,4 +71,9 @@ func (r *Recorder) UpstreamHealth(group, server string, healthy bool) {
 // UpstreamShed counts a question that was turned away.
 func (r *Recorder) UpstreamShed(group string) {
 	r.upstream.shed.WithLabelValues(group).Inc()
+}
+
+// UpstreamSuspicious counts what might be an attack.
+func (r *Recorder) UpstreamSuspicious(group, server string, what upstream.Suspicion) {
+	r.upstream.suspicious.WithLabelValues(group, server, what.String()).Inc()
 }
