@@ -26,6 +26,7 @@ type chain struct {
 	records []dns.RR
 	local   bool // a record or a denial came from the network's table
 	outside bool // something was asked outside
+	once    bool // some of it may be different the next time: see Reuse
 	signed  bool // the outside vouched for all that it said
 	last    Reply
 }
@@ -46,6 +47,7 @@ func (s *Snapshot) answerIn(ctx context.Context, q Query, network *zones.Network
 	answer := c.follow(ctx)
 	answer.Source, answer.Group, answer.Server = c.source(answer), c.last.Group, c.last.Server
 	answer.Hops = len(c.names) - 1
+	answer.Reuse = c.reuse(answer)
 	return answer
 }
 
@@ -149,6 +151,7 @@ func (c *chain) ask(ctx context.Context) (Answer, bool) {
 	reply, err := route.To.Exchange(ctx, question)
 	reply.Group = route.Group
 	c.last = reply
+	c.once = c.once || err != nil || reply.Source != FromCache
 	c.trace.exchange(route, question, reply, err)
 	if err != nil {
 		return failure(route.Group, err), true

@@ -22,6 +22,7 @@ func (c *chain) pick(result zones.Result) ([]dns.RR, []Error) {
 	if endpoint == nil || endpoint.Probe == (zones.Probe{}) || health == nil || !isAddress(result.Records[0]) {
 		return result.Records, nil
 	}
+	c.once = true
 	healthy := slices.DeleteFunc(slices.Clone(result.Records), func(rr dns.RR) bool {
 		ill := !health.Healthy(zones.Target{Addr: addressOf(rr), Probe: endpoint.Probe})
 		if ill {

@@ -48,6 +48,7 @@ type Answer struct {
 	Authoritative bool     // all of it is local data
 	Authenticated bool     // the upstream vouched for all of it
 	Errors        []Error
+	Reuse         Reuse
 
 	// Why, for people: none of it is sent.
 	Network string     // the network that was found; empty when there is none

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"pldns/resolver/memo"
 	"pldns/zones"
 )
 
@@ -43,6 +44,7 @@ type Snapshot struct {
 	health   Health
 	loops    Loops
 	deadline time.Duration
+	memo     *memo.Memo
 }
 
 // Health knows how the addresses of endpoints are. Healthy is called by many
@@ -66,6 +68,7 @@ func NewSnapshot(options Options) (*Snapshot, error) {
 		health:   options.Health,
 		loops:    options.Loops,
 		deadline: options.Deadline,
+		memo:     memo.New(),
 	}
 	if s.deadline == 0 {
 		s.deadline = DefaultDeadline
