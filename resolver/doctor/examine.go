@@ -189,7 +189,7 @@ func (e *examination) serverStep(name, transport string, a answer) Step {
 func (e *examination) compareFamilies() {
 	switch {
 	case !e.served || e.finding.Kind == NoAddress:
-	case e.finding.Kind == Mixed && len(e.server.public6) > 0:
+	case e.leaksIPv6():
 		e.add(Step{
 			Name: "ipv6", Verdict: Fail, Addresses: e.server.public6,
 			Seen:   fmt.Sprintf("public IPv6 addresses (%s) stand beside the private ones, and clients with IPv6 prefer them", list(e.server.public6)),
@@ -198,6 +198,17 @@ func (e *examination) compareFamilies() {
 	case e.finding.Kind == Private:
 		e.add(Step{Name: "ipv6", Verdict: OK, Seen: "no public IPv6 address stands beside the private ones"})
 	}
+}
+
+// leaksIPv6 tells whether all public addresses beside the private ones are IPv6.
+func (e *examination) leaksIPv6() bool {
+	public := 0
+	for _, addr := range e.server.addresses() {
+		if !isPrivate(addr) {
+			public++
+		}
+	}
+	return e.finding.Kind == Mixed && public == len(e.server.public6)
 }
 
 // connect connects to the private addresses and looks at the certificates there.

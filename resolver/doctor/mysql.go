@@ -76,7 +76,7 @@ func parseMySQLGreeting(packet []byte) (capabilities uint32, err error) {
 	switch {
 	case len(packet) > 3 && packet[0] == mysqlError:
 		code := binary.LittleEndian.Uint16(packet[1:])
-		return 0, fmt.Errorf("this MySQL server reports error %d, %q", code, foreign(string(packet[3:])))
+		return 0, fmt.Errorf("this MySQL server reports error %d, \"%s\"", code, foreign(string(packet[3:])))
 	case len(packet) < 1 || packet[0] != mysqlVersion:
 		return 0, errMySQLNone
 	}

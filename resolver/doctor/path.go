@@ -29,7 +29,7 @@ func (e *examination) findAlias(ctx context.Context) {
 		step.Remedy = toServer(e.OS, e.name, e.Server)
 	case !e.served:
 		step.Verdict, step.Seen = Note, "the operating system answers privately; there is no answer of a server to compare with"
-	case e.finding.Kind == Private, e.finding.Kind == Listed:
+	case e.finding.Kind == Private, e.finding.Kind == Listed, e.leaksIPv6():
 		e.compare(ctx, &step)
 	default:
 		step.Verdict = Fail

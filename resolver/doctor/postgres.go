@@ -71,7 +71,7 @@ func readPostgresError(r io.Reader) error {
 	}
 	for field := range bytes.SplitSeq(body, []byte{0}) {
 		if len(field) > 1 && field[0] == 'M' {
-			return fmt.Errorf("this PostgreSQL server reports %q", foreign(string(field[1:])))
+			return fmt.Errorf("this PostgreSQL server reports \"%s\"", foreign(string(field[1:])))
 		}
 	}
 	return errors.New("this PostgreSQL server reports an error without a message")
