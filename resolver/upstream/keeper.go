@@ -63,8 +63,7 @@ func (k *keeper) get(ctx context.Context, newer time.Time) (s *stream, reused bo
 		if dialing == nil {
 			k.dialing = make(chan struct{})
 			k.mu.Unlock()
-			s, err := k.open(ctx)
-			return s, false, err
+			return k.open(ctx, newer)
 		}
 		k.mu.Unlock()
 		select {
@@ -78,8 +77,15 @@ func (k *keeper) get(ctx context.Context, newer time.Time) (s *stream, reused bo
 // best is the connection with the fewest questions, unless another should be
 // dialled.
 func (k *keeper) best(newer time.Time) *stream {
-	var best *stream
-	least := 0
+	best, least := k.least(newer)
+	if least >= fullStream && len(k.streams) < maxStreams {
+		return nil
+	}
+	return best
+}
+
+// least is the connection with the fewest questions. It forgets those that ended.
+func (k *keeper) least(newer time.Time) (best *stream, least int) {
 	k.streams = slices.DeleteFunc(k.streams, func(s *stream) bool {
 		questions, alive := s.load()
 		if alive && s.born.After(newer) && (best == nil || questions < least) {
@@ -87,27 +93,29 @@ func (k *keeper) best(newer time.Time) *stream {
 		}
 		return !alive
 	})
-	if least >= fullStream && len(k.streams) < maxStreams {
-		return nil
-	}
-	return best
+	return best, least
 }
 
-// open dials, and starts the reader of the new connection.
-func (k *keeper) open(ctx context.Context) (*stream, error) {
+// open dials, and starts the reader of the new connection. If no more can be had,
+// one that is there must do.
+func (k *keeper) open(ctx context.Context, newer time.Time) (s *stream, reused bool, err error) {
 	conn, err := k.dial(ctx)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	close(k.dialing)
 	k.dialing = nil
 	if err != nil {
-		return nil, err
+		if s, _ = k.least(newer); s == nil {
+			return nil, false, err
+		}
+		s.users++
+		return s, true, nil
 	}
-	s := newStream(conn)
+	s = newStream(conn)
 	s.users = 1
 	k.streams = append(k.streams, s)
 	go s.read() // waited for by whoever closes it: put or close
-	return s, nil
+	return s, false, nil
 }
 
 // put gives a connection back. It is closed if it is not to be kept.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -248,5 +249,29 @@ func TestHTTPS(t *testing.T) {
 	config.RootCAs = resolvertest.NewAuthority(t).Pool
 	if _, err := newPool(t, config).Exchange(context.Background(), question("www.contoso.com", dns.TypeA)); !errors.As(err, new(*upstream.Error)) {
 		t.Errorf("a server with a certificate of nobody we trust was asked: %v", err)
+	}
+}
+
+// The other end of a kept connection may be gone without a word, as behind a
+// firewall that forgot it: the next try takes a new connection.
+func TestAKeptConnectionThatIsDeaf(t *testing.T) {
+	for _, over := range []resolvertest.Transport{resolvertest.TCP, resolvertest.TLS} {
+		t.Run(string(over), func(t *testing.T) {
+			t.Parallel()
+			r := reach(t, over, resolvertest.AzureData)
+			r.config.Timeout = 10 * time.Second
+			p := running(t, r.config)
+			for range 2 { // the second one is kept for sure
+				mustExchange(t, p, question("www.contoso.com", dns.TypeA))
+			}
+			old := connections(r.Upstream)
+			r.Always(func(a *resolvertest.Asked) {
+				if old[a.From] == 0 {
+					resolvertest.Answer(a)
+				}
+			})
+			reply := mustExchange(t, p, question("www.contoso.com", dns.TypeA))
+			resolvertest.SameRecords(t, "answer", reply.Answer, "www.contoso.com. A 203.0.113.80")
+		})
 	}
 }
