@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/miekg/dns"
 
@@ -56,17 +57,16 @@ func systemServers(file string, listen []netip.AddrPort) ([]upstream.Server, err
 	return servers, nil
 }
 
-// isOurs tells whether a server is one of our own listeners.
+// isOurs tells whether a server is surely one of our own listeners. Of a wildcard
+// that is only said of 127.0.0.1 and ::1: other loopback addresses may belong to a
+// resolver of the system, such as systemd's or a container engine's. If they lead
+// back here all the same, that is found while serving.
 func isOurs(server netip.AddrPort, listen []netip.AddrPort) bool {
-	for _, own := range listen {
-		if own.Port() != server.Port() {
-			continue
-		}
-		if own == server || own.Addr().IsUnspecified() && server.Addr().IsLoopback() {
-			return true
-		}
-	}
-	return false
+	addr := server.Addr()
+	local := addr == netip.IPv6Loopback() || addr == netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	return slices.ContainsFunc(listen, func(own netip.AddrPort) bool {
+		return own == server || local && own.Port() == server.Port() && own.Addr().IsUnspecified()
+	})
 }
 
 // serverOf is a server as the pool takes it.

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestSystemServers(t *testing.T) {
+	for _, test := range []struct{ name, resolvConf, listen, want string }{
+		{"two", "nameserver 168.63.129.16\nnameserver fd00::53\n", "[::]:53", "168.63.129.16:53 [fd00::53]:53"},
+		{"a container engine's", "nameserver 127.0.0.11\n", "[::]:53", "127.0.0.11:53"},
+		{"ourselves", "nameserver 10.0.0.4\n", "10.0.0.4:53", "where this program listens"},
+		{"ourselves, over loopback", "nameserver 127.0.0.1\n", "[::]:53", "where this program listens"},
+		{"another port", "nameserver 127.0.0.1\n", "127.0.0.1:5353", "127.0.0.1:53"},
+		{"none", "search contoso.com\n", "[::]:53", "names no nameserver"},
+		{"nonsense", "nameserver ns1.contoso.com\n", "[::]:53", "is no IP address"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "resolv.conf")
+			if err := os.WriteFile(file, []byte(test.resolvConf), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			servers, err := systemServers(file, []netip.AddrPort{netip.MustParseAddrPort(test.listen)})
+			var got []string
+			for _, server := range servers {
+				got = append(got, server.Addr.String())
+			}
+			if err != nil {
+				got = []string{err.Error()}
+			}
+			if text := strings.Join(got, " "); !strings.Contains(text, test.want) {
+				t.Errorf("got %s, want %s", text, test.want)
+			}
+		})
+	}
+	if _, err := systemServers(filepath.Join(t.TempDir(), "absent"), nil); err == nil || !strings.Contains(err.Error(), "name the servers") {
+		t.Errorf("an absent file: %v", err)
+	}
+}
