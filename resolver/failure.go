@@ -32,6 +32,8 @@ func failure(group string, err error) Answer {
 	switch {
 	case errors.As(err, &coded):
 		return failed(coded.InfoCode(), fmt.Sprintf("upstream %s gave no answer", group))
+	case errors.Is(err, ErrOverload):
+		return failed(dns.ExtendedErrorCodeOther, fmt.Sprintf("upstream %s has too much under way", group))
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
 		return failed(dns.ExtendedErrorCodeNoReachableAuthority, fmt.Sprintf("upstream %s did not answer in time", group))
 	default:

@@ -184,6 +184,7 @@ func TestResolve(t *testing.T) {
 		"dead.contoso.com":  {err: errors.New("connection refused")},
 		"slow.contoso.com":  {err: fmt.Errorf("asked twice: %w", context.DeadlineExceeded)},
 		"busy.contoso.com":  {err: busy{}},
+		"shed.contoso.com":  {err: fmt.Errorf("ask upstream azure: %w", resolver.ErrOverload)},
 	}
 	for _, test := range []struct {
 		name, client, qname, qtype string
@@ -247,6 +248,7 @@ func TestResolve(t *testing.T) {
 		{"upstream is dead", "10.0.9.9", "dead.contoso.com", "A", []string{"SERVFAIL EDE 23"}, []string{"dead.contoso.com"}},
 		{"upstream is silent", "10.0.9.9", "slow.contoso.com", "A", []string{"SERVFAIL EDE 22"}, []string{"slow.contoso.com"}},
 		{"upstream's error has a code", "10.0.9.9", "busy.contoso.com", "A", []string{"SERVFAIL EDE 14"}, []string{"busy.contoso.com"}},
+		{"upstream has too much under way", "10.0.9.9", "shed.contoso.com", "A", []string{"SERVFAIL EDE 0"}, []string{"shed.contoso.com"}},
 		{"no network", "203.0.113.9", "momenta-eun.database.windows.net", "A", []string{"REFUSED EDE 18"}, nil},
 		{"no network, forwarded name", "203.0.113.9", "www.contoso.com", "A", []string{"REFUSED EDE 18"}, nil},
 		{"no route", "10.3.9.9", "www.contoso.com", "A", []string{"REFUSED EDE 21"}, nil},

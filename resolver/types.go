@@ -2,6 +2,7 @@ package resolver
 
 import (
 	"context"
+	"errors"
 
 	"github.com/miekg/dns"
 
@@ -54,6 +55,10 @@ const (
 func (s Source) String() string {
 	return [...]string{"none", "local", "upstream", "cache", "stale"}[s]
 }
+
+// ErrOverload is in the chain of an error that says nothing about the question:
+// it was not asked, because too much is under way.
+var ErrOverload = errors.New("too much is under way")
 
 // Exchanger asks the outside. Exchange returns before ctx ends, or soon after;
 // it is called by many goroutines at once. An error means that nothing usable

@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -66,7 +67,7 @@ type Config struct {
 }
 
 // ErrBusy says that too many questions are under way, or too many callers wait.
-var ErrBusy = errors.New("too many questions of this upstream group are under way")
+var ErrBusy = fmt.Errorf("the question was not asked of its upstream group: %w", resolver.ErrOverload)
 
 // Cache remembers what upstreams said, for the whole process and all upstream
 // groups. It may be used by many goroutines at once.

@@ -155,6 +155,9 @@ func (g *group) fly(ctx context.Context, deadline time.Time, q resolver.Question
 	if f.err != nil && ctx.Err() != nil && time.Since(began) < patience {
 		return // it had too little time to say anything about the upstream
 	}
+	if errors.Is(f.err, resolver.ErrOverload) {
+		return // it was not even asked
+	}
 	f.reply, f.err = g.cache.remember(key{g.name, q}, f.reply, f.err, f.epoch)
 }
 

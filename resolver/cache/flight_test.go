@@ -15,6 +15,7 @@ import (
 
 	"pldns/resolver"
 	"pldns/resolver/cache"
+	"pldns/zones"
 )
 
 // modes has a test body run with and without Run, in a bubble of its own time.
@@ -308,4 +309,22 @@ func TestFlushDuringFlight(t *testing.T) {
 			t.Errorf("told %s at last, %d questions asked", got, asked.Load())
 		}
 	})
+}
+
+// What was not even asked says nothing about the name: it is asked again at once.
+func TestOverloadIsNotRemembered(t *testing.T) {
+	asked := 0
+	next := upstream(func(context.Context, resolver.Question) (resolver.Reply, error) {
+		asked++
+		return resolver.Reply{}, fmt.Errorf("ask: %w", resolver.ErrOverload)
+	})
+	group := cache.New(cache.Config{}).Group("azure", next)
+	for range 3 {
+		if _, err := group.Exchange(t.Context(), resolver.Question{Name: zones.MustName("www.contoso.com"), Type: dns.TypeA}); !errors.Is(err, resolver.ErrOverload) {
+			t.Errorf("got %v", err)
+		}
+	}
+	if asked != 3 {
+		t.Errorf("asked %d times, want 3", asked)
+	}
 }

@@ -1,16 +1,17 @@
 package upstream
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/miekg/dns"
+
+	"pldns/resolver"
 )
 
 // ErrShed says that a question was not asked because the group has too much
 // under way already. It is found with [errors.Is].
-var ErrShed = errors.New("too many questions are under way")
+var ErrShed = fmt.Errorf("the question was not asked: %w", resolver.ErrOverload)
 
 // Reason is why a server gave nothing usable.
 type Reason uint8
