@@ -1,0 +1,318 @@
+package azureimport
+
+import (
+	"bytes"
+	"fmt"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/BurntSushi/toml"
+
+	"pldns/zones/azure"
+)
+
+// File is an operator's file while it is edited. Every change concerns whole lines;
+// all others stay byte for byte as they are.
+type File struct {
+	name       string
+	data       []byte
+	values     map[string]any
+	statements []statement
+	changes    []change
+	tables     []Table
+	catalogue  *azure.Catalogue
+	notes      []string
+	prune      bool
+}
+
+// change puts text in place of whole lines.
+type change struct {
+	span
+	text string
+}
+
+// NewFile reads a file that is to be edited. The name stands for it in messages.
+// With prune, names that no mapping has are removed; otherwise they stay, and a
+// note counts them.
+func NewFile(name string, data []byte, prune bool) (*File, error) {
+	f := &File{name: name, data: data, catalogue: azure.New(), prune: prune}
+	if _, err := toml.NewDecoder(bytes.NewReader(data)).Decode(&f.values); err != nil {
+		return nil, fmt.Errorf("edit %s: it is no TOML: check it with \"pldns check\"", name)
+	}
+	statements, err := scan(data)
+	if err != nil {
+		return nil, fmt.Errorf("edit %s: %w", name, err)
+	}
+	f.statements = statements
+	return f, nil
+}
+
+// Notes are what the operator should know of the edit.
+func (f *File) Notes() []string { return f.notes }
+
+// entry is a mapping that the file has already.
+type entry struct {
+	key   string
+	id    identity
+	addrs []netip.Addr
+	// probed says that the addresses are a list to choose from, of which the
+	// operator may have added some.
+	probed  bool
+	at      span // of the value that holds the addresses
+	pair    *statement
+	whole   bool // whether the pair is the mapping, and not a part of it
+	touched bool
+}
+
+// Edit enters the mappings of a table.
+func (f *File) Edit(table Table) error {
+	target, err := f.find(table)
+	if err != nil {
+		return fmt.Errorf("edit %s: %w", f.name, err)
+	}
+	var added []string
+	for _, m := range table.Mappings {
+		old := target.match(m)
+		if old == nil {
+			added = append(added, line(m))
+			continue
+		}
+		old.touched = true
+		if err := f.update(table, old, m); err != nil {
+			return fmt.Errorf("edit %s: %w", f.name, err)
+		}
+	}
+	if err := f.leave(table, target); err != nil {
+		return fmt.Errorf("edit %s: %w", f.name, err)
+	}
+	if len(added) > 0 && target.dotted {
+		return fmt.Errorf("edit %s: the mappings of [%s] are written as keys of a table above it: write them under [%[2]s]",
+			f.name, table.Key())
+	}
+	f.insert(table, added)
+	f.tables = append(f.tables, table)
+	return nil
+}
+
+// target is what a file has of a table.
+type target struct {
+	entries map[string]*entry
+	order   []*entry
+	dotted  bool // whether it is defined by keys of a table above it
+}
+
+// match finds the mapping of a name: by the name, or by another spelling of it.
+func (t *target) match(m Mapping) *entry {
+	if at := t.entries[m.Name.String()]; at != nil {
+		return at
+	}
+	for _, at := range t.order {
+		if at.id == m.id && !at.touched {
+			return at
+		}
+	}
+	return nil
+}
+
+// find finds the mappings of a table, and refuses forms that cannot be edited.
+func (f *File) find(table Table) (*target, error) {
+	t := &target{entries: make(map[string]*entry)}
+	depth := len(table.Path)
+	for i := range f.statements {
+		s := &f.statements[i]
+		common := min(depth, len(s.path))
+		if !slices.Equal(s.path[:common], table.Path[:common]) {
+			continue
+		}
+		if s.isArray || !s.isHeader && len(s.path) <= depth {
+			return nil, fmt.Errorf("%s is an inline table or a list of tables, which cannot be edited: write it under [%s]",
+				strings.Join(s.path, "."), table.Key())
+		}
+		if s.isHeader || len(s.path) <= depth {
+			continue
+		}
+		t.dotted = t.dotted || s.table < depth
+		f.enter(t, table, s)
+	}
+	return t, nil
+}
+
+// enter notes what a pair says of a mapping.
+func (f *File) enter(t *target, table Table, s *statement) {
+	key := s.path[len(table.Path)]
+	name := strings.ToLower(strings.TrimSuffix(key, "."))
+	at := t.entries[name]
+	if at == nil {
+		at = f.entry(table, key)
+		t.entries[name] = at
+		t.order = append(t.order, at)
+	}
+	switch rest := s.path[len(table.Path)+1:]; {
+	case len(rest) == 0 && f.data[s.value.start] == '{':
+		at.pair, at.whole = s, true
+		at.at, _ = memberOf(f.data, s.value, "addresses")
+	case len(rest) == 0:
+		at.pair, at.whole, at.at = s, true, s.value
+	case len(rest) == 1 && rest[0] == "addresses":
+		at.pair, at.at = s, s.value
+	}
+}
+
+// entry reads the value of a mapping.
+func (f *File) entry(table Table, key string) *entry {
+	at := &entry{key: key}
+	value := lookup(f.values, append(slices.Clone(table.Path), key))
+	private := ""
+	if settings, is := value.(map[string]any); is {
+		value = settings["addresses"]
+		private, _ = settings["private_name"].(string)
+		_, at.probed = settings["probe"]
+	}
+	for _, text := range texts(value) {
+		if addr, err := netip.ParseAddr(text); err == nil {
+			at.addrs = union(at.addrs, addr)
+		}
+	}
+	name, ok := hostName(key)
+	if !ok {
+		return at
+	}
+	n, derived := nameFrom(f.catalogue, name)
+	if given, ok := hostName(private); ok {
+		at.id = given
+	} else if derived {
+		at.id = n.id
+	}
+	return at
+}
+
+// lookup finds the value at a path of a decoded document; nil when there is none.
+func lookup(values any, path []string) any {
+	for _, key := range path {
+		inner, is := values.(map[string]any)
+		if !is {
+			return nil
+		}
+		values = inner[key]
+	}
+	return values
+}
+
+// texts are the strings of a value that is one, or a list.
+func texts(value any) []string {
+	switch value := value.(type) {
+	case string:
+		return []string{value}
+	case []any:
+		var all []string
+		for _, element := range value {
+			if text, is := element.(string); is {
+				all = append(all, text)
+			}
+		}
+		return all
+	}
+	return nil
+}
+
+// update puts the addresses of a mapping into the file, if they are others.
+func (f *File) update(table Table, old *entry, m Mapping) error {
+	given := func(addr netip.Addr) bool { return slices.Contains(old.addrs, addr) }
+	if slices.Equal(old.addrs, m.Addresses) {
+		return nil
+	}
+	if old.probed && !slices.ContainsFunc(m.Addresses, func(a netip.Addr) bool { return !given(a) }) {
+		return nil
+	}
+	if old.probed && len(old.addrs) > 1 {
+		f.notes = append(f.notes, fmt.Sprintf("%s in [%s] is a list to choose from, and the export has %s: change it by hand",
+			old.key, table.Key(), spell(m.Addresses)))
+		return nil
+	}
+	if old.pair == nil || old.at.end == 0 {
+		return fmt.Errorf("%s in [%s] has a form that cannot be edited: write it as %s", old.key, table.Key(), line(m))
+	}
+	if bytes.ContainsRune(f.data[old.at.start:old.at.end], '#') {
+		return fmt.Errorf("%s in [%s] has comments inside its list, which would be lost: change it to %s by hand",
+			old.key, table.Key(), spell(m.Addresses))
+	}
+	lines := old.pair.lines
+	text := string(f.data[lines.start:old.at.start]) + addressValue(m.Addresses)
+	behind := string(f.data[old.at.end:lines.end])
+	f.changes = append(f.changes, change{lines, text + renewComment(behind, m)})
+	return nil
+}
+
+// importedComment is what import writes behind a mapping, and people hardly do: a
+// resource group and a resource, in one word.
+var importedComment = regexp.MustCompile(`( # )[^\s/#]+/[^\s/#]+(\r?\n?)$`)
+
+// renewComment names the new resource where the old comment was import's own.
+func renewComment(behind string, m Mapping) string {
+	if m.Source == "" || !importedComment.MatchString(behind) {
+		return behind
+	}
+	return importedComment.ReplaceAllString(behind, "${1}"+strings.ReplaceAll(m.Source, "$", "$$")+"${2}")
+}
+
+// leave deals with mappings of the file that the export does not have.
+func (f *File) leave(table Table, t *target) error {
+	left := 0
+	for _, at := range t.order {
+		switch {
+		case at.touched:
+		case !f.prune:
+			left++
+		case !at.whole:
+			return fmt.Errorf("%s in [%s] is a table of its own: remove it by hand", at.key, table.Key())
+		default:
+			f.changes = append(f.changes, change{at.pair.lines, ""})
+		}
+	}
+	if left > 0 {
+		f.notes = append(f.notes, fmt.Sprintf("%d of the names in [%s] are not in the export and stay: --prune removes them", left, table.Key()))
+	}
+	return nil
+}
+
+// insert adds lines behind the last pair of a table, or a new table.
+func (f *File) insert(table Table, lines []string) {
+	if len(lines) == 0 {
+		return
+	}
+	at, has := f.placeFor(table)
+	eol := "\n"
+	if bytes.Contains(f.data, []byte("\r\n")) {
+		eol = "\r\n"
+	}
+	if !has {
+		lines = append([]string{"[" + table.Key() + "]"}, lines...)
+		if at > 0 {
+			lines = append([]string{""}, lines...)
+		}
+	}
+	text := strings.Join(lines, eol) + eol
+	if at > 0 && f.data[at-1] != '\n' {
+		text = eol + text
+	}
+	f.changes = append(f.changes, change{span{at, at}, text})
+}
+
+// placeFor is where lines of a table go, and whether it has a header. A new table
+// of a network goes behind what the file has of the network.
+func (f *File) placeFor(table Table) (at int, has bool) {
+	family := table.Path[:len(table.Path)-1]
+	at = len(f.data)
+	for _, s := range f.statements {
+		own := slices.Equal(s.path[:s.table], table.Path)
+		switch {
+		case own:
+			at, has = s.lines.end, true
+		case !has && len(family) > 1 && len(s.path) >= len(family) && slices.Equal(s.path[:len(family)], family):
+			at = s.lines.end
+		}
+	}
+	return at, has
+}

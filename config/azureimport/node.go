@@ -1,0 +1,184 @@
+package azureimport
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"strings"
+)
+
+// step is one step of the way to a value, from the outside in.
+type step struct {
+	up    *step
+	key   string // of an object; empty for an element of a list
+	index int
+}
+
+// String is the way, such as value[3].properties.subnet.
+func (s *step) String() string {
+	switch {
+	case s == nil:
+		return "the whole"
+	case s.key == "" && s.up == nil:
+		return fmt.Sprintf("[%d]", s.index)
+	case s.key == "":
+		return fmt.Sprintf("%s[%d]", s.up, s.index)
+	case s.up == nil:
+		return plain(s.key)
+	}
+	return s.up.String() + "." + plain(s.key)
+}
+
+// shapeError says that a value is not what an export has there.
+type shapeError struct {
+	path *step
+	want string
+}
+
+// Error implements error.
+func (e *shapeError) Error() string {
+	return fmt.Sprintf("%s is not %s: export it again, without a query that reshapes it", e.path, e.want)
+}
+
+// node is a value of an export. What an export does not have is a node without a
+// value, and so is what it has as null. All nodes of one resource share the first
+// fault of its shape, so that a reader of two dozen members asks once.
+type node struct {
+	value any
+	path  *step
+	fault **shapeError
+}
+
+// newNode is a resource, without a fault yet.
+func newNode(value any, path *step) node {
+	return node{value: value, path: path, fault: new(*shapeError)}
+}
+
+// err is the first fault of the resource.
+func (n node) err() error {
+	if *n.fault == nil {
+		return nil
+	}
+	return *n.fault
+}
+
+// blame notes that the value is not what is wanted.
+func (n node) blame(want string) {
+	if *n.fault == nil {
+		*n.fault = &shapeError{n.path, want}
+	}
+}
+
+// has tells whether there is a value.
+func (n node) has() bool { return n.value != nil }
+
+// get is a member of an object. The letter case does not matter: versions of the
+// Azure command line differ in it.
+func (n node) get(key string) node {
+	member := node{path: &step{up: n.path, key: key}, fault: n.fault}
+	if n.value == nil {
+		return member
+	}
+	object, is := n.value.(map[string]any)
+	if !is {
+		n.blame("an object")
+		return member
+	}
+	if value, exact := object[key]; exact {
+		member.value = value
+		return member
+	}
+	first := "" // of keys that differ in case only, so that the choice is the same each time
+	for name, value := range object {
+		if strings.EqualFold(name, key) && (first == "" || name < first) {
+			first, member.value = name, value
+		}
+	}
+	return member
+}
+
+// body is where the properties of a resource are: REST and Resource Graph put them
+// into an object of their own, the Azure command line does not.
+func (n node) body() node {
+	if properties := n.get("properties"); properties.has() {
+		return properties
+	}
+	return n
+}
+
+// list are the elements of a list.
+func (n node) list() []node {
+	if n.value == nil {
+		return nil
+	}
+	elements, is := n.value.([]any)
+	if !is {
+		n.blame("a list")
+		return nil
+	}
+	nodes := make([]node, len(elements))
+	for i, value := range elements {
+		nodes[i] = node{value: value, path: &step{up: n.path, index: i}, fault: n.fault}
+	}
+	return nodes
+}
+
+// text is a string.
+func (n node) text() string {
+	text, is := n.value.(string)
+	if !is && n.value != nil {
+		n.blame("a string")
+	}
+	return text
+}
+
+// texts are the strings of a list. Resource Graph gives a list as one string where
+// a query casts it.
+func (n node) texts() []string {
+	if text, is := n.value.(string); is && strings.HasPrefix(text, "[") {
+		var texts []string
+		if json.Unmarshal([]byte(text), &texts) != nil {
+			n.blame("a list")
+		}
+		return texts
+	}
+	var texts []string
+	for _, element := range n.list() {
+		texts = append(texts, element.text())
+	}
+	return texts
+}
+
+// truth is a boolean; what is absent is false.
+func (n node) truth() bool {
+	truth, is := n.value.(bool)
+	if !is && n.value != nil {
+		n.blame("true or false")
+	}
+	return truth
+}
+
+// address is an address; ok is false for none, which an endpoint in the making has.
+func (n node) address() (addr netip.Addr, ok bool) {
+	text := n.text()
+	if text == "" {
+		return addr, false
+	}
+	addr, err := netip.ParseAddr(text)
+	if err != nil || addr.Zone() != "" {
+		n.blame("an IP address")
+		return addr, false
+	}
+	return addr.Unmap(), true
+}
+
+// addresses are the addresses of a list.
+func (n node) addresses() []netip.Addr {
+	var addrs []netip.Addr
+	for _, element := range n.list() {
+		if addr, ok := element.address(); ok {
+			addrs = append(addrs, addr)
+		}
+	}
+	return addrs
+}

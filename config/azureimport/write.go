@@ -1,0 +1,87 @@
+package azureimport
+
+import (
+	"net/netip"
+	"strings"
+)
+
+// Table is an endpoint table of a configuration: that of a network, or a set.
+type Table struct {
+	Path     []string // such as networks, hub, endpoints
+	Mappings []Mapping
+}
+
+// NetworkTable is the table of a network's own endpoints.
+func NetworkTable(network string, mappings []Mapping) Table {
+	return Table{Path: []string{"networks", network, "endpoints"}, Mappings: mappings}
+}
+
+// SetTable is the table of a set of endpoints that networks share.
+func SetTable(set string, mappings []Mapping) Table {
+	return Table{Path: []string{"endpoints", set}, Mappings: mappings}
+}
+
+// Key is the key path of the table in TOML's notation.
+func (t Table) Key() string {
+	keys := make([]string, len(t.Path))
+	for i, key := range t.Path {
+		keys[i] = quoteKey(key)
+	}
+	return strings.Join(keys, ".")
+}
+
+// Render writes tables as TOML, each name with the resource that it is of.
+func Render(tables []Table) []byte {
+	var text strings.Builder
+	for i, table := range tables {
+		if i > 0 {
+			text.WriteByte('\n')
+		}
+		text.WriteString("[" + table.Key() + "]\n")
+		for _, m := range table.Mappings {
+			text.WriteString(line(m) + "\n")
+		}
+	}
+	return []byte(text.String())
+}
+
+// line is a mapping as one line.
+func line(m Mapping) string {
+	value := addressValue(m.Addresses)
+	if !m.Private.IsZero() {
+		value = "{ addresses = " + value + ", private_name = " + quote(m.Private.String()) + " }"
+	}
+	return quote(m.Name.String()) + " = " + value + comment(m)
+}
+
+// comment is what stands behind a mapping.
+func comment(m Mapping) string {
+	if m.Source == "" {
+		return ""
+	}
+	return " # " + m.Source
+}
+
+// addressValue writes one address, or a list.
+func addressValue(addrs []netip.Addr) string {
+	if len(addrs) == 1 {
+		return quote(addrs[0].String())
+	}
+	texts := make([]string, len(addrs))
+	for i, addr := range addrs {
+		texts[i] = quote(addr.String())
+	}
+	return "[" + strings.Join(texts, ", ") + "]"
+}
+
+// quote writes a name or an address as a TOML string. They hold nothing that needs
+// an escape.
+func quote(text string) string { return `"` + text + `"` }
+
+// quoteKey writes a part of a key path.
+func quoteKey(key string) string {
+	if key != "" && strings.IndexFunc(key, func(r rune) bool { return !isHostRune(r) }) < 0 {
+		return key
+	}
+	return quote(key)
+}
