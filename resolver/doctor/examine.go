@@ -161,10 +161,10 @@ func (e *examination) askServer(ctx context.Context) {
 	}
 }
 
-// sameAnswer tells whether two good answers lead to the same addresses.
+// sameAnswer tells whether two replies come to the same.
 func sameAnswer(a, b answer) bool {
 	return a.err == nil && b.err == nil && !a.truncated && !b.truncated &&
-		len(a.chain.Addresses) > 0 && slices.Equal(a.addresses(), b.addresses()) && slices.Equal(a.chain.Names(), b.chain.Names())
+		a.rcode == b.rcode && slices.Equal(a.addresses(), b.addresses()) && slices.Equal(a.chain.Names(), b.chain.Names())
 }
 
 func (e *examination) serverStep(name, transport string, a answer) Step {

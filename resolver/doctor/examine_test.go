@@ -84,27 +84,27 @@ func TestEveryFaultOfTheAnswer(t *testing.T) {
 	}{
 		{"REFUSED with EDE 18: no network (RFC 8914 section 4.19)", vnet, func(_ *testing.T, s *scene) {
 			s.change(withErrors(dns.RcodeRefused, dns.ExtendedErrorCodeProhibited, "this client belongs to no network"))
-		}, []string{"dns-udp", "dns-tcp"}, []string{
+		}, []string{"dns-udp"}, []string{
 			"answers REFUSED (extended error 18, Prohibited: this client belongs to no network)",
 			`this client is in no network of the server: add its address to "clients" of one`,
 			"skipped alias: there is no answer to look at",
 		}},
 		{"REFUSED: the zone refuses missing names", vnet, func(_ *testing.T, s *scene) {
 			s.change(withErrors(dns.RcodeRefused, dns.ExtendedErrorCodeProhibited, "no endpoint here, and the zone refuses missing names"))
-		}, []string{"dns-udp", "dns-tcp"}, []string{"=> map mydb.database.windows.net in the network of this client"}},
+		}, []string{"dns-udp"}, []string{"=> map mydb.database.windows.net in the network of this client"}},
 		{"REFUSED without a reason", vnet, func(_ *testing.T, s *scene) {
 			s.server.Always(resolvertest.Rcode(dns.RcodeRefused))
-		}, []string{"dns-udp", "dns-tcp"}, []string{"=> the server does not serve this client"}},
+		}, []string{"dns-udp"}, []string{"=> the server does not serve this client"}},
 		{"NXDOMAIN", "x.example. IN A 192.0.2.1", func(*testing.T, *scene) {},
-			[]string{"dns-udp", "dns-tcp"}, []string{"answers NXDOMAIN", `let its zone have missing = "forward"`}},
+			[]string{"dns-udp"}, []string{"answers NXDOMAIN", `let its zone have missing = "forward"`}},
 		{"SERVFAIL, with hostile text", vnet, func(_ *testing.T, s *scene) {
 			s.change(withErrors(dns.RcodeServerFailure, dns.ExtendedErrorCodeNetworkError, "gone\x1b[2J\r\nok certificate\u202e"))
-		}, []string{"dns-udp", "dns-tcp"}, []string{`extended error 23, Network Error: gone\x1b[2J\r\nok certificate`, "could not ask its upstream"}},
+		}, []string{"dns-udp"}, []string{`extended error 23, Network Error: gone\x1b[2J\r\nok certificate`, "could not ask its upstream"}},
 		{"NOERROR without an address", "mydb.database.windows.net. IN TXT x", func(*testing.T, *scene) {},
-			[]string{"dns-udp", "dns-tcp"}, []string{"answers no address and no alias", "has no address at this server"}},
+			[]string{"dns-udp"}, []string{"answers no address and no alias", "has no address at this server"}},
 		{"a chain that is not completed", vnet, func(_ *testing.T, s *scene) {
 			s.change(func(reply *dns.Msg) { reply.Answer = reply.Answer[:1] })
-		}, []string{"dns-udp", "dns-tcp"}, []string{"the chain ends at mydb.privatelink.database.windows.net without an address"}},
+		}, []string{"dns-udp"}, []string{"the chain ends at mydb.privatelink.database.windows.net without an address"}},
 		{"garbage over UDP", vnet, func(_ *testing.T, s *scene) {
 			s.config.Timeout = impatience
 			s.server.Always(resolvertest.Over(resolvertest.UDP, resolvertest.Bytes([]byte("not a message of DNS"))))
@@ -348,7 +348,7 @@ func TestARealResolverOfTheSystem(t *testing.T) {
 	}}
 	expect(t, examine(t, s.config, sqlName), nil, "ok system: the operating system answers 127.0.0.1")
 	s.server.On(sqlName, resolvertest.Rcode(dns.RcodeNameError))
-	expect(t, examine(t, s.config, sqlName), []string{"system", "dns-udp", "dns-tcp"}, "the operating system knows no such name")
+	expect(t, examine(t, s.config, sqlName), []string{"system", "dns-udp"}, "the operating system knows no such name")
 }
 
 // An examination ends soon after its context, whatever does not answer.

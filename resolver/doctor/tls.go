@@ -169,7 +169,10 @@ func issuerOf(leaf *x509.Certificate) string {
 	if name := leaf.Issuer.CommonName; name != "" {
 		return foreign(name)
 	}
-	return foreign(leaf.Issuer.String())
+	if name := leaf.Issuer.String(); name != "" {
+		return foreign(name)
+	}
+	return "a signer without a name"
 }
 
 // describe says what a good certificate is.
