@@ -1,0 +1,199 @@
+package main
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"pldns/resolver/doctor"
+	"pldns/zones"
+	"pldns/zones/azure"
+)
+
+// doctorFlags are the flags of doctor.
+type doctorFlags struct {
+	server, public, protocol, ca string
+	port                         uint16
+	timeout                      time.Duration
+	direct, asJSON               bool
+}
+
+// machine is what doctor sees of the operating system.
+type machine struct {
+	lookup      doctor.HostLookup
+	nameservers func() []netip.AddrPort
+}
+
+// newDoctor makes the command for this machine, whose programs ask as they are
+// built to.
+func newDoctor() *cobra.Command {
+	return newDoctorAt(machine{
+		lookup:      new(net.Resolver),
+		nameservers: func() []netip.AddrPort { return nameservers(resolvConf, resolvedConf) },
+	})
+}
+
+// newDoctorAt makes the command for a machine.
+func newDoctorAt(here machine) *cobra.Command {
+	var flags doctorFlags
+	command := &cobra.Command{
+		Use:   "doctor NAME",
+		Short: "Find out, at a client, why a private endpoint is not reached",
+		Long: `Doctor is run at a client. It asks the operating system and the DNS server about
+a name, finds the first place where the privatelink alias is lost, connects to
+the private address, and holds the certificate there against the real name, as
+the clients of the service would: over TLS at once, or after the preface of SQL
+Server, PostgreSQL or MySQL. Each step is one line with a verdict (ok, fail, note
+or skipped), what was seen, and what to do. It exits with 1 if a step fails.`,
+		Example: `  pldns doctor mydb.database.windows.net
+  pldns doctor mydb.database.windows.net --server 10.0.0.4
+  pldns doctor api.contoso.com --port 8443 --ca contoso.pem`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(command *cobra.Command, args []string) error {
+			name, err := doctorName(args[0])
+			if err != nil {
+				return err
+			}
+			config, err := flags.config(here)
+			if err != nil {
+				return err
+			}
+			return runDoctor(command, config, name, flags.asJSON)
+		},
+	}
+	jsonFlag(command, &flags.asJSON)
+	set := command.Flags()
+	set.StringVar(&flags.server, "server", "", "the `address` of pldns, with a port unless it is 53; without it, the first nameserver of the system")
+	set.StringVar(&flags.public, "public", "", "the `address` of a public resolver to compare with; without it, none is asked")
+	set.Uint16Var(&flags.port, "port", 0, "the `port` of the service; without it, that of the catalogue, else 443")
+	set.StringVar(&flags.protocol, "protocol", "", "what is spoken there: tls, tds, postgres or mysql; without it, what the `port` says")
+	set.BoolVar(&flags.direct, "direct", false, "do not ask the operating system, as before clients are pointed at a server")
+	proofFlags(command, &flags.ca, &flags.timeout)
+	return command
+}
+
+// proofFlags adds the flags that doctor and verify share.
+func proofFlags(command *cobra.Command, ca *string, timeout *time.Duration) {
+	command.Flags().StringVar(ca, "ca", "", "a PEM `file` of further roots to trust")
+	command.Flags().DurationVar(timeout, "timeout", doctor.DefaultTimeout, "the `time` that each step may take")
+}
+
+// doctorName reads the name to examine.
+func doctorName(text string) (zones.Name, error) {
+	if addr, err := netip.ParseAddr(text); err == nil {
+		return zones.Name{}, fmt.Errorf("%s is an address, which no certificate is for: give the real name, such as mydb.database.windows.net", addr)
+	}
+	name, err := zones.ParseName(text)
+	switch {
+	case err != nil:
+		return zones.Name{}, fmt.Errorf("%w: give the name of a resource, such as mydb.database.windows.net", err)
+	case name.IsWildcard() || name.IsRoot():
+		return zones.Name{}, fmt.Errorf("%s is no name of a resource: give one, such as mydb.database.windows.net", name)
+	}
+	return name, nil
+}
+
+// config turns the flags into what doctor takes.
+func (f doctorFlags) config(here machine) (doctor.Config, error) {
+	c := doctor.Config{Catalogue: azure.New(), Port: f.port, Timeout: f.timeout}
+	var err error
+	if c.Server, err = serverFlag("server", f.server); err != nil {
+		return c, err
+	}
+	if c.Public, err = serverFlag("public", f.public); err != nil {
+		return c, err
+	}
+	if f.protocol != "" {
+		if c.Protocol, err = doctor.ParseProtocol(f.protocol); err != nil {
+			return c, fmt.Errorf("--protocol: %w", err)
+		}
+	}
+	if c.Roots, err = rootsOf(f.ca, f.timeout); err != nil {
+		return c, err
+	}
+	named := here.nameservers()
+	if !f.direct {
+		c.System, c.Nameservers = here.lookup, named
+	} else if !c.Server.IsValid() && len(named) > 0 {
+		c.Server = named[0]
+	}
+	return c, nil
+}
+
+// serverFlag reads the address of a DNS server; port 53 needs not be written.
+func serverFlag(name, text string) (netip.AddrPort, error) {
+	if text == "" {
+		return netip.AddrPort{}, nil
+	}
+	if addr, err := netip.ParseAddr(text); err == nil {
+		return netip.AddrPortFrom(addr, 53), nil
+	}
+	server, err := netip.ParseAddrPort(text)
+	if err != nil || server.Port() == 0 {
+		return netip.AddrPort{}, fmt.Errorf("--%s %s: write an IP address, with a port if it is not 53: 10.0.0.4, 10.0.0.4:5353 or [fd00::4]:5353", name, text)
+	}
+	return server, nil
+}
+
+// rootsOf are the roots of the system and those of a file; nil, which are those of
+// the system, without a file. It also refuses a time that is none.
+func rootsOf(file string, timeout time.Duration) (*x509.CertPool, error) {
+	if timeout <= 0 {
+		return nil, fmt.Errorf("--timeout %s: write a time such as 3s", timeout)
+	}
+	if file == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, failing(fmt.Errorf("--ca: %w", err))
+	}
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		roots = x509.NewCertPool() // the file may be all that is needed
+	}
+	if !roots.AppendCertsFromPEM(text) {
+		return nil, failing(fmt.Errorf("--ca %s: there is no certificate in it: give a file in PEM form", file))
+	}
+	return roots, nil
+}
+
+// runDoctor examines a name and prints each step when it has ended.
+func runDoctor(command *cobra.Command, config doctor.Config, name zones.Name, asJSON bool) error {
+	out := command.OutOrStdout()
+	var written error
+	if !asJSON {
+		config.Told = func(step doctor.Step) { written = errors.Join(written, printStep(out, step)) }
+	}
+	report := doctor.Examine(command.Context(), config, name)
+	if asJSON {
+		written = printJSON(out, report)
+	}
+	switch {
+	case written != nil:
+		return failing(written)
+	case !report.OK:
+		return errNo
+	}
+	return nil
+}
+
+func printStep(w io.Writer, step doctor.Step) error {
+	_, err := fmt.Fprintf(w, "%-8s %-12s %s\n", step.Verdict, step.Name, withRemedy(step.Seen, step.Remedy))
+	return err
+}
+
+// withRemedy puts what was seen and what to do about it into one line.
+func withRemedy(seen, remedy string) string {
+	if remedy == "" {
+		return seen
+	}
+	return seen + " -> " + remedy
+}
