@@ -1,6 +1,10 @@
 package resolver
 
-import "github.com/miekg/dns"
+import (
+	"slices"
+
+	"github.com/miekg/dns"
+)
 
 // UDPSize is the largest UDP message in octets that is sent, and that senders
 // are told to send: it passes every path unfragmented (RFC 9715).
@@ -49,12 +53,16 @@ func (a Answer) opt(request *dns.OPT) *dns.OPT {
 // letter finds its own.
 func spell(records []dns.RR, name string) []dns.RR {
 	canonical := dns.CanonicalName(name)
-	if canonical == name {
+	differs := func(rr dns.RR) bool {
+		own := rr.Header().Name
+		return own != name && dns.CanonicalName(own) == canonical
+	}
+	if !slices.ContainsFunc(records, differs) {
 		return records
 	}
 	spelled := make([]dns.RR, len(records))
 	for i, rr := range records {
-		if dns.CanonicalName(rr.Header().Name) == canonical {
+		if differs(rr) {
 			rr = dns.Copy(rr)
 			rr.Header().Name = name
 		}

@@ -53,6 +53,16 @@ type request struct {
 // lengths add up to the whole message. Octets after the last record make it
 // malformed, because then its counts and its length disagree.
 func accept(packet []byte) (request, Refusal) {
+	r, why := glance(packet)
+	if why == Accepted {
+		why = r.readName()
+	}
+	return r, why
+}
+
+// glance reads all of a packet but the name in its question, which it leaves as
+// it came. It allocates nothing for what it accepts.
+func glance(packet []byte) (request, Refusal) {
 	if len(packet) < headerSize {
 		return request{}, Short
 	}
@@ -91,14 +101,19 @@ func (r *request) read(packet []byte) Refusal {
 	case r.tsig != nil:
 		return BadKey
 	}
+	fixed := r.question[len(r.question)-4:]
+	r.kind = binary.BigEndian.Uint16(fixed)
+	r.class = binary.BigEndian.Uint16(fixed[2:])
+	return Accepted
+}
+
+// readName reads the name in the question.
+func (r *request) readName() Refusal {
 	name, _, err := dns.UnpackDomainName(r.question, 0)
 	if err != nil {
 		return Malformed
 	}
 	r.name = name
-	fixed := r.question[len(r.question)-4:]
-	r.kind = binary.BigEndian.Uint16(fixed)
-	r.class = binary.BigEndian.Uint16(fixed[2:])
 	return Accepted
 }
 

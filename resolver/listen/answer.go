@@ -16,12 +16,13 @@ type served struct {
 	answer  resolver.Answer
 	why     Refusal // Accepted if answer is what the reply says
 	details []any   // for the log, if it is not
+	whole   bool    // the reply is all of the answer
 }
 
-// answer asks the Handler and packs what it says. It never panics: one query
+// answer asks a Handler and packs what it says. It never panics: one query
 // that meets a fault of this program must not take every name of every client
 // down with it, so that query alone is answered SERVFAIL.
-func (s *Server) answer(ctx context.Context, x *exchange, client zones.Client, fit fitting) (out served) {
+func (s *Server) answer(ctx context.Context, handler Handler, x *exchange, client zones.Client, fit fitting) (out served) {
 	failed := func(why Refusal, details ...any) served {
 		return served{
 			frame:   x.refusal(&x.request, why, fit.limit),
@@ -35,12 +36,12 @@ func (s *Server) answer(ctx context.Context, x *exchange, client zones.Client, f
 		}
 	}()
 	out.query = resolver.NewQuery(&x.asked, client)
-	out.answer = s.config.Handler.Resolve(ctx, out.query)
+	out.answer = handler.Resolve(ctx, out.query)
 	frame, err := x.frame(out.answer, fit)
 	if err != nil {
 		return failed(Unpackable, "error", err)
 	}
-	out.frame = frame
+	out.frame, out.whole = frame, x.whole
 	return out
 }
 

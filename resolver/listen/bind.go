@@ -37,10 +37,10 @@ func (s *sockets) close() {
 }
 
 // bind opens UDP and TCP sockets for addrs, or none and says which address is
-// at fault. Where the host has no IPv6, "[::]" means IPv4 only and missing6 is true.
-func bind(addrs []netip.AddrPort) (bound sockets, missing6 bool, err error) {
+// at fault. So many readers are to read each UDP address. Where the host has no IPv6, "[::]" means IPv4 only and missing6 is true.
+func bind(addrs []netip.AddrPort, readers int) (bound sockets, missing6 bool, err error) {
 	for _, group := range groups(addrs) {
-		part, without6, err := bindGroup(group)
+		part, without6, err := bindGroup(group, readers)
 		if err != nil {
 			bound.close()
 			return sockets{}, false, err
@@ -94,13 +94,13 @@ func unspecified(addr netip.Addr) netip.Addr {
 
 // bindGroup binds the addresses of one group. For port 0 it draws ports until
 // one is free everywhere.
-func bindGroup(group []netip.AddrPort) (bound sockets, missing6 bool, err error) {
+func bindGroup(group []netip.AddrPort, readers int) (bound sockets, missing6 bool, err error) {
 	attempts := 1
 	if group[0].Port() == 0 {
 		attempts = portAttempts
 	}
 	for range attempts {
-		bound, missing6, err = bindOnce(group)
+		bound, missing6, err = bindOnce(group, readers)
 		if !errors.Is(err, syscall.EADDRINUSE) {
 			break
 		}
@@ -110,10 +110,10 @@ func bindGroup(group []netip.AddrPort) (bound sockets, missing6 bool, err error)
 
 // bindOnce binds the addresses of one group to its port, or to the one that the
 // system gives to the first of them.
-func bindOnce(group []netip.AddrPort) (bound sockets, missing6 bool, err error) {
+func bindOnce(group []netip.AddrPort, readers int) (bound sockets, missing6 bool, err error) {
 	port := group[0].Port()
 	for _, a := range group {
-		part, err := bindAddr(netip.AddrPortFrom(a.Addr(), port))
+		part, err := bindAddr(netip.AddrPortFrom(a.Addr(), port), readers)
 		if a.Addr() == netip.IPv6Unspecified() && noIPv6(err) {
 			missing6 = true
 			continue
@@ -131,34 +131,33 @@ func bindOnce(group []netip.AddrPort) (bound sockets, missing6 bool, err error) 
 }
 
 // bindAddr binds one address, UDP and TCP on the same port.
-func bindAddr(addr netip.AddrPort) (sockets, error) {
-	udp, err := bindUDP(addr)
+func bindAddr(addr netip.AddrPort, readers int) (sockets, error) {
+	udp, err := bindShared(addr, readers)
+	bound := sockets{udp: udp}
 	if err != nil {
+		bound.close()
 		return sockets{}, bindError("udp", addr, err)
 	}
-	tcp, err := bindTCP(udp.local)
+	local := udp[0].local
+	tcp, err := bindTCP(local)
 	if err != nil {
-		udp.conn.Close()
-		return sockets{}, bindError("tcp", udp.local, err)
+		bound.close()
+		return sockets{}, bindError("tcp", local, err)
 	}
-	return sockets{
-		udp:   []*udpSocket{udp},
-		tcp:   []*net.TCPListener{tcp},
-		addrs: []netip.AddrPort{udp.local},
-	}, nil
+	bound.tcp, bound.addrs = []*net.TCPListener{tcp}, []netip.AddrPort{local}
+	return bound, nil
 }
 
 // bindUDP opens a UDP socket of one family, so that no address ever appears
-// mapped into the other.
-func bindUDP(addr netip.AddrPort) (*udpSocket, error) {
-	var config net.ListenConfig
+// mapped into the other. The config may change the socket before it is bound.
+func bindUDP(addr netip.AddrPort, config net.ListenConfig) (*udpSocket, error) {
 	opened, err := config.ListenPacket(context.Background(), "udp"+family(addr), addr.String())
 	if err != nil {
 		return nil, err
 	}
 	conn := opened.(*net.UDPConn)
 	port := conn.LocalAddr().(*net.UDPAddr).AddrPort().Port()
-	u := &udpSocket{conn: conn, local: netip.AddrPortFrom(addr.Addr(), port), wildcard: addr.Addr().IsUnspecified()}
+	u := &udpSocket{conn: conn, local: netip.AddrPortFrom(addr.Addr(), port), wildcard: addr.Addr().IsUnspecified(), readers: 1}
 	if u.wildcard {
 		if err := enablePacketInfo(conn, addr.Addr().Is6()); err != nil {
 			conn.Close()

@@ -10,12 +10,21 @@ import (
 	"time"
 
 	"pldns/resolver"
+	"pldns/resolver/memo"
 )
 
 // Handler answers queries. Resolve is called by many goroutines at once, one
 // for each query; it returns before ctx ends, or soon after.
 type Handler interface {
 	Resolve(ctx context.Context, q resolver.Query) resolver.Answer
+}
+
+// Remembered is a Handler that answers from one snapshot at a time, whose Resolve
+// is the Handler's own. What the snapshot says may be given again is remembered
+// in its memo, and given without asking it again. *resolver.Resolver is one.
+type Remembered interface {
+	Handler
+	Snapshot() *resolver.Snapshot
 }
 
 // Observer is told what happens at the doors. Its methods are called by many
@@ -25,6 +34,10 @@ type Observer interface {
 	// Served is called for every query that the Handler answered, when the
 	// answer has been sent; took is the time since the query was read.
 	Served(transport string, q resolver.Query, a resolver.Answer, took time.Duration)
+	// Tally gives what is told of the queries that are answered from memory with
+	// an answer of this kind, in the place of Served. It is called when the answer
+	// is remembered, which counts nothing.
+	Tally(transport, network string, rcode int, source resolver.Source) memo.Tally
 	// Refused is called for every packet, query and connection that was refused.
 	Refused(transport string, why Refusal)
 	// Connections is called with 1 when a connection is taken in and with -1
@@ -54,8 +67,9 @@ type Config struct {
 	// on top is answered SERVFAIL at once, so that the client goes on to its
 	// next server without waiting. Default 16384.
 	InFlight int
-	// Readers is how many goroutines read each UDP socket. Default: one for each
-	// processor, at most 8.
+	// Readers is how many goroutines read each UDP address. On Linux each has a
+	// socket of its own, and the system spreads the clients over them. Default: one
+	// for each processor, at most 8.
 	Readers int
 
 	// Connections is how many TCP connections are open at one time. A further one
@@ -140,5 +154,7 @@ func set[T int | time.Duration](value *T, byDefault T) {
 type nobody struct{}
 
 func (nobody) Served(string, resolver.Query, resolver.Answer, time.Duration) {}
+func (nobody) Tally(string, string, int, resolver.Source) memo.Tally         { return nobody{} }
+func (nobody) Add(int, time.Duration)                                        {}
 func (nobody) Refused(string, Refusal)                                       {}
 func (nobody) Connections(string, int)                                       {}

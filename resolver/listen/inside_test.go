@@ -14,6 +14,7 @@ import (
 	"github.com/miekg/dns"
 
 	"pldns/resolver"
+	"pldns/resolver/memo"
 	"pldns/zones"
 )
 
@@ -180,6 +181,7 @@ func TestPanicsElsewhere(t *testing.T) {
 type hostile chan struct{}
 
 func (hostile) Served(string, resolver.Query, resolver.Answer, time.Duration) {}
+func (hostile) Tally(string, string, int, resolver.Source) memo.Tally         { panic("a third fault") }
 func (hostile) Connections(string, int)                                       { panic("another fault in the books") }
 func (h hostile) Refused(string, Refusal) {
 	h <- struct{}{}

@@ -30,6 +30,7 @@ type exchange struct {
 	extra    [1]dns.RR
 	wire     []byte // holds request.question after hold
 	out      []byte // holds the reply, after room for its length
+	whole    bool   // the reply is all of the answer
 }
 
 // hold makes x independent of the packet that r was read from.
@@ -66,7 +67,12 @@ func (r *request) udpLimit() int {
 
 // frame is the reply that says a, after the two octets of its length. It is part
 // of x. An error means that a has no wire form.
+//
+// It is packed in lower case, then the question is put in as it came. So what is
+// compressed against the question follows the asker's letters, and everything
+// else in the reply is the same whatever they are.
 func (x *exchange) frame(a resolver.Answer, fit fitting) ([]byte, error) {
+	x.question[0].Name = dns.CanonicalName(x.request.name)
 	reply := a.Message(&x.asked)
 	if fit.conns != nil && x.request.keepalive {
 		offerKeepalive(reply, fit.conns.idleTime())
@@ -74,10 +80,12 @@ func (x *exchange) frame(a resolver.Answer, fit fitting) ([]byte, error) {
 	if len(x.out) < lengthSize+replyRoom {
 		x.out = make([]byte, lengthSize+replyRoom)
 	}
-	wire, err := fit.pack(reply, x.out[lengthSize:])
+	wire, whole, err := fit.pack(reply, x.out[lengthSize:])
 	if err != nil {
 		return nil, err
 	}
+	x.whole = whole
+	copy(wire[headerSize:], x.request.question)
 	return x.enclose(wire), nil
 }
 
@@ -125,17 +133,22 @@ type fitting struct {
 	conns *connections
 }
 
-// pack gives the wire form of reply within the limit, in buf if that has room.
-// What is too large loses the texts of extended errors first, which are for
+// pack gives the wire form of reply within the limit, in buf if that has room,
+// and tells whether that is the whole of it. What is too large loses the texts of extended errors first, which are for
 // people, and then whole RRsets from the end, with the TC bit (RFC 2181 section
 // 9). The question and the OPT record stay.
-func (f fitting) pack(reply *dns.Msg, buf []byte) ([]byte, error) {
-	wire, err := reply.PackBuffer(buf)
-	if err != nil || len(wire) <= f.limit {
-		return wire, err
+func (f fitting) pack(reply *dns.Msg, buf []byte) (wire []byte, whole bool, err error) {
+	if wire, err = reply.PackBuffer(buf); err != nil || len(wire) <= f.limit {
+		return wire, true, err
 	}
+	wire, err = f.cut(reply, buf)
+	return wire, false, err
+}
+
+// cut makes a reply that is too large fit.
+func (f fitting) cut(reply *dns.Msg, buf []byte) ([]byte, error) {
 	if dropTexts(reply) {
-		if wire, err = reply.PackBuffer(buf); err != nil || len(wire) <= f.limit {
+		if wire, err := reply.PackBuffer(buf); err != nil || len(wire) <= f.limit {
 			return wire, err
 		}
 	}
@@ -145,7 +158,7 @@ func (f fitting) pack(reply *dns.Msg, buf []byte) ([]byte, error) {
 	reply.Truncated = true
 	reply.Ns = nil
 	truncate(reply, f.limit, buf)
-	wire, err = reply.PackBuffer(buf)
+	wire, err := reply.PackBuffer(buf)
 	if err == nil && len(wire) > f.limit {
 		// Even the header, question and options are too much: only a pile of
 		// extended errors can do that.

@@ -17,6 +17,7 @@ const giveUp = time.Second
 // is called once. The other methods may be called at any time after Listen.
 type Server struct {
 	config     Config
+	remembered Remembered // config.Handler if it is one, else nil
 	sockets    sockets
 	local      map[netip.Addr]struct{}
 	conns      *connections
@@ -35,9 +36,11 @@ func New(c Config) (*Server, error) {
 		return nil, err
 	}
 	c = c.withDefaults()
+	remembered, _ := c.Handler.(Remembered)
 	now := time.Now()
 	return &Server{
 		config:     c,
+		remembered: remembered,
 		conns:      newConnections(c),
 		udpRoom:    room{limit: int64(c.InFlight)},
 		tcpRoom:    room{limit: int64(c.InFlight)},
@@ -55,7 +58,7 @@ func (s *Server) Listen() error {
 	if len(s.sockets.addrs) > 0 {
 		return errors.New("listen: the server is bound already")
 	}
-	bound, missing6, err := bind(s.config.Addrs)
+	bound, missing6, err := bind(s.config.Addrs, s.config.Readers)
 	if err != nil {
 		return err
 	}
@@ -84,7 +87,7 @@ func (s *Server) Run(ctx context.Context) error {
 	defer s.sockets.close()
 
 	for _, socket := range s.sockets.udp {
-		for range s.config.Readers {
+		for range socket.readers {
 			s.work.Go(func() { s.readUDP(ctx, answering, socket) })
 		}
 	}

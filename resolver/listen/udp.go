@@ -2,11 +2,11 @@ package listen
 
 import (
 	"context"
-	"errors"
 	"net"
 	"net/netip"
 	"time"
 
+	"pldns/resolver/memo"
 	"pldns/zones"
 )
 
@@ -22,6 +22,7 @@ type udpSocket struct {
 	conn     *net.UDPConn
 	local    netip.AddrPort
 	wildcard bool // local holds an unspecified address
+	readers  int  // how many goroutines read it
 }
 
 // datagram is one query over UDP.
@@ -31,8 +32,29 @@ type datagram struct {
 	peer    netip.AddrPort // as the socket reports it, which is as it wants it back
 	local   netip.AddrPort // the address that was asked
 	began   time.Time
+	memory  memory
 	control [controlSize]byte
-	reply   []byte // control message of the reply, part of control
+	reply   []byte // control message of the reply
+}
+
+// arrive notes where the packet that d is about to be read from comes from, and
+// reads from its control messages which address it was sent to. It makes them
+// those of the reply.
+func (d *datagram) arrive(peer netip.AddrPort, control []byte) {
+	d.peer, d.local, d.reply = peer, d.socket.local, nil
+	if d.socket.wildcard {
+		addr, reply := localAddr(control)
+		d.local, d.reply = netip.AddrPortFrom(addr, d.socket.local.Port()), reply
+	}
+}
+
+// keep makes d independent of the packet that r was read from, and of its control
+// messages.
+func (d *datagram) keep(r request) {
+	d.hold(r)
+	if d.reply != nil {
+		d.reply = append(d.control[:0], d.reply...)
+	}
 }
 
 // client is who asks, and where.
@@ -50,36 +72,6 @@ func (s *Server) readUDP(ctx, answering context.Context, socket *udpSocket) {
 	}
 }
 
-// readPackets reads packets until ctx ends; it is true if a panic ended it.
-func (s *Server) readPackets(ctx, answering context.Context, socket *udpSocket) (again bool) {
-	defer func() {
-		if fault := recover(); fault != nil {
-			s.panicked(udp, fault)
-			again = true
-		}
-	}()
-	packet := make([]byte, largestPacket)
-	d := s.datagram(socket)
-	for {
-		size, controlLen, _, peer, err := socket.conn.ReadMsgUDPAddrPort(packet, d.control[:])
-		if err != nil {
-			if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
-				return false
-			}
-			s.troubled(ctx, "cannot read from a socket", socket.local, err)
-			continue
-		}
-		d.began, d.peer, d.local, d.reply = time.Now(), peer, socket.local, nil
-		if socket.wildcard {
-			addr, reply := localAddr(d.control[:controlLen])
-			d.local, d.reply = netip.AddrPortFrom(addr, socket.local.Port()), reply
-		}
-		if s.receive(answering, packet[:size], d) {
-			d = s.datagram(socket)
-		}
-	}
-}
-
 // datagram is a datagram to read into.
 func (s *Server) datagram(socket *udpSocket) *datagram {
 	d := s.datagrams.Get().(*datagram)
@@ -87,27 +79,41 @@ func (s *Server) datagram(socket *udpSocket) *datagram {
 	return d
 }
 
-// receive deals with one packet, and tells whether d is in use further on.
-func (s *Server) receive(answering context.Context, packet []byte, d *datagram) bool {
+// received is what became of a packet.
+type received struct {
+	reply []byte     // from memory, to be sent now; nil when there is none
+	tally memo.Tally // is to be told when reply has been sent
+	taken bool       // the datagram is in use further on
+}
+
+// receive deals with one packet. A reply from memory is written to out, which has
+// room for the largest; all else is sent from here, or by whoever has taken d.
+func (s *Server) receive(answering context.Context, packet []byte, d *datagram, out []byte) received {
 	if !s.reachable(d.peer) {
 		s.refused(udp, Unreachable, d.peer)
-		return false
+		return received{}
 	}
-	r, why := accept(packet)
+	r, why := glance(packet)
+	if why == Accepted {
+		if known := d.memory.recall(&r, d.client()); known != nil {
+			return received{reply: known.Write(out, r.id, r.question, d.memory.now), tally: known.Tally()}
+		}
+		why = r.readName()
+	}
 	if why == Accepted && !s.udpRoom.enter() {
 		why = Shed
 	}
 	switch {
 	case why == Accepted:
-		d.hold(r)
+		d.keep(r)
 		s.work.Add(1)
 		go s.serveUDP(answering, d)
-		return true
+		return received{taken: true}
 	case !why.silent():
 		s.sendUDP(d, d.refusal(&r, why, r.udpLimit()))
 	}
 	s.refused(udp, why, d.peer)
-	return false
+	return received{}
 }
 
 // serveUDP answers the query of d.
@@ -118,7 +124,7 @@ func (s *Server) serveUDP(ctx context.Context, d *datagram) {
 			s.panicked(udp, fault)
 		}
 	}()
-	served := s.answer(ctx, &d.exchange, d.client(), fitting{limit: d.request.udpLimit()})
+	served := s.decide(ctx, d)
 	s.sendUDP(d, served.frame)
 	s.udpRoom.leave()
 	if served.why == Accepted {
@@ -127,12 +133,30 @@ func (s *Server) serveUDP(ctx context.Context, d *datagram) {
 		s.refused(udp, served.why, d.peer, served.details...)
 	}
 	d.tidy()
+	d.memory.snapshot = nil
 	s.datagrams.Put(d)
 }
 
+// decide asks the Handler about the query of d, in the snapshot in which it was
+// not remembered, and remembers the reply.
+func (s *Server) decide(ctx context.Context, d *datagram) served {
+	handler := s.config.Handler
+	if d.memory.snapshot != nil {
+		handler = d.memory.snapshot
+	}
+	out := s.answer(ctx, handler, &d.exchange, d.client(), fitting{limit: d.request.udpLimit()})
+	d.memory.remember(&out, func() memo.Tally {
+		return s.config.Observer.Tally(udp, out.answer.Network, out.answer.Rcode, out.answer.Source)
+	})
+	return out
+}
+
 // sendUDP sends a framed reply.
-func (s *Server) sendUDP(d *datagram, frame []byte) {
-	if err := d.send(frame[lengthSize:]); err != nil {
+func (s *Server) sendUDP(d *datagram, frame []byte) { s.sendPacket(d, frame[lengthSize:]) }
+
+// sendPacket sends a reply.
+func (s *Server) sendPacket(d *datagram, packet []byte) {
+	if err := d.send(packet); err != nil {
 		s.refused(udp, Unsent, d.peer, "error", err)
 	}
 }

@@ -8,6 +8,7 @@ package metrics
 
 import (
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/miekg/dns"
@@ -18,6 +19,7 @@ import (
 	"pldns/resolver"
 	"pldns/resolver/cache"
 	"pldns/resolver/listen"
+	"pldns/resolver/memo"
 	"pldns/resolver/probe"
 	"pldns/resolver/upstream"
 )
@@ -104,6 +106,7 @@ func rcode(code int) string {
 type doorMetrics struct {
 	queries     *prometheus.CounterVec
 	duration    *prometheus.HistogramVec
+	tallies     *sync.Map // of *tally by kind
 	refused     *prometheus.CounterVec
 	connections *prometheus.GaugeVec
 }
@@ -117,6 +120,7 @@ func newDoorMetrics(to prometheus.Registerer) doorMetrics {
 		duration: m.histogram("query_duration_seconds",
 			"Time from reading a query to sending its answer, by source of the answer.",
 			[]float64{.00001, .00003, .0001, .0003, .001, .003, .01, .03, .1, .3, 1, 2.5, 5}, "source"),
+		tallies: new(sync.Map),
 		refused: m.counter("refused_total",
 			"Packets, queries and connections that were refused at the door, by transport and reason.",
 			"transport", "reason"),
@@ -129,6 +133,42 @@ func (r *Recorder) Served(transport string, _ resolver.Query, a resolver.Answer,
 	source := a.Source.String()
 	r.doors.queries.WithLabelValues(a.Network, transport, rcode(a.Rcode), source).Inc()
 	r.doors.duration.WithLabelValues(source).Observe(took.Seconds())
+}
+
+// kind is what the answers that one tally counts have in common.
+type kind struct {
+	transport, network string
+	rcode              int
+	source             resolver.Source
+}
+
+// tally counts answers of one kind. There are few kinds, and each has one tally.
+type tally struct {
+	queries  prometheus.Counter
+	duration prometheus.Observer
+}
+
+// Tally gives what counts the answers of a kind that come from memory: the same
+// series as Served, found once.
+func (r *Recorder) Tally(transport, network string, code int, source resolver.Source) memo.Tally {
+	of := kind{transport, network, code, source}
+	known, found := r.doors.tallies.Load(of)
+	if !found {
+		known, _ = r.doors.tallies.LoadOrStore(of, &tally{
+			queries:  r.doors.queries.WithLabelValues(network, transport, rcode(code), source.String()),
+			duration: r.doors.duration.WithLabelValues(source.String()),
+		})
+	}
+	return known.(*tally)
+}
+
+// Add counts answers that took equally long.
+func (t *tally) Add(queries int, took time.Duration) {
+	t.queries.Add(float64(queries))
+	seconds := took.Seconds()
+	for range queries {
+		t.duration.Observe(seconds)
+	}
 }
 
 // Refused counts what was refused.

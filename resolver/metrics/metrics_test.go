@@ -26,6 +26,7 @@ func exercised(t *testing.T) *metrics.Recorder {
 	r.Served("udp", resolver.Query{}, resolver.Answer{Network: "europe", Source: resolver.FromLocal}, time.Millisecond)
 	r.Served("tcp", resolver.Query{}, resolver.Answer{Rcode: dns.RcodeRefused}, time.Millisecond)
 	r.Served("tcp", resolver.Query{}, resolver.Answer{Rcode: 3000}, time.Millisecond)
+	r.Tally("udp", "europe", dns.RcodeSuccess, resolver.FromLocal).Add(2, time.Millisecond)
 	r.Refused("udp", listen.Refusal(0))
 	r.Connections("tcp", 1)
 	r.CacheEvent("azure", cache.Hit)
@@ -73,10 +74,10 @@ func TestSeries(t *testing.T) {
 	page := httptest.NewRecorder()
 	exercised(t).Handler().ServeHTTP(page, httptest.NewRequest("GET", "/metrics", nil))
 	for _, want := range []string{
-		`pldns_queries_total{network="europe",rcode="NOERROR",source="local",transport="udp"} 1`,
+		`pldns_queries_total{network="europe",rcode="NOERROR",source="local",transport="udp"} 3`,
 		`pldns_queries_total{network="",rcode="REFUSED",source="none",transport="tcp"} 1`,
 		`pldns_queries_total{network="",rcode="other",source="none",transport="tcp"} 1`,
-		`pldns_query_duration_seconds_count{source="local"} 1`,
+		`pldns_query_duration_seconds_count{source="local"} 3`,
 		`pldns_connections{transport="tcp"} 1`,
 		`pldns_cache_events_total{event="hit",group="azure"} 1`,
 		`pldns_cache_entries 3`,

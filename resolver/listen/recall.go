@@ -1,0 +1,132 @@
+package listen
+
+import (
+	"encoding/binary"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"pldns/resolver"
+	"pldns/resolver/memo"
+	"pldns/zones"
+)
+
+// What was forwarded is given from memory for freshPart of what is left of its
+// TTL, and for freshMax at most. So the cache behind the Handler is asked again
+// and again while its own answer lasts: at least sixteen times in a long life,
+// and several times in the tenth of it in which it refreshes what is in demand.
+// An answer that it has replaced lives on here for five seconds at the most.
+const (
+	freshPart = 8
+	freshMax  = 5 * time.Second
+)
+
+// memory is a query's view of the memo of the snapshot that is to answer it.
+type memory struct {
+	snapshot   *resolver.Snapshot // nil when nothing is remembered
+	memo       *memo.Memo
+	now        memo.Moment
+	generation uint64
+	key        []byte // of the query; empty when it has none
+	room       [memo.MaxKey]byte
+}
+
+// open looks at the snapshot that answers now. All that becomes of queries read
+// from now on happens in it.
+func (m *memory) open(from Remembered, now time.Time) {
+	m.snapshot = nil
+	if from == nil {
+		return
+	}
+	m.snapshot = from.Snapshot()
+	m.memo = m.snapshot.Memo()
+	m.now = m.memo.At(now)
+	m.generation = m.memo.Generation()
+}
+
+// recall finds the reply to a request, nil when it is not remembered or does not
+// fit. Nothing is looked up before the network of the client is known: what
+// networks see never meets.
+func (m *memory) recall(r *request, client zones.Client) *memo.Reply {
+	m.key = m.room[:0]
+	if m.snapshot == nil {
+		return nil
+	}
+	network, found := m.snapshot.Table().NetworkOf(client)
+	if !found {
+		return nil
+	}
+	m.key = memo.AppendKey(m.key, network.Number(), r.asks(), r.question)
+	reply := m.memo.Get(m.key, m.now)
+	if reply == nil || reply.Len() > r.udpLimit() {
+		return nil
+	}
+	return reply
+}
+
+// remember keeps a reply, if it says the whole of an answer that may be given again.
+func (m *memory) remember(out *served, tally func() memo.Tally) {
+	if len(m.key) == 0 || out.why != Accepted || !out.whole || out.answer.Reuse == resolver.Once {
+		return
+	}
+	entry := memo.Entry{
+		Message: out.frame[lengthSize:], AsOf: m.now, Expires: memo.Forever, Generation: m.generation,
+	}
+	if out.answer.Reuse == resolver.WhileFresh {
+		offsets, least := ttls(entry.Message)
+		life := min(time.Duration(least)*time.Second/freshPart, freshMax)
+		if life <= 0 {
+			return
+		}
+		entry.TTLs, entry.Expires = offsets, m.now+memo.Moment(life)
+	}
+	entry.Tally = tally()
+	m.memo.Put(m.key, entry)
+}
+
+// asks are the things that the reply to r depends on besides its question.
+func (r *request) asks() memo.Asks {
+	var asks memo.Asks
+	if r.edns {
+		asks |= memo.EDNS
+	}
+	if r.do {
+		asks |= memo.DO
+	}
+	if r.flags&flagCD != 0 {
+		asks |= memo.CD
+	}
+	if r.flags&flagRD != 0 {
+		asks |= memo.RD
+	}
+	if r.flags&flagAD != 0 {
+		asks |= memo.AD
+	}
+	return asks
+}
+
+// ttls are the offsets of the TTLs in a message, and the least of them; 0 when it
+// has none.
+func ttls(message []byte) (offsets []uint16, least uint32) {
+	s := scanner{packet: message, at: headerSize}
+	count := func(section int) int { return int(binary.BigEndian.Uint16(message[4+2*section:])) }
+	for range count(0) {
+		if _, ok := s.question(); !ok {
+			return nil, 0
+		}
+	}
+	for range count(1) + count(2) + count(3) {
+		rec, ok := s.record()
+		if !ok {
+			return nil, 0
+		}
+		if rec.kind == dns.TypeOPT {
+			continue
+		}
+		if offsets == nil || rec.ttl < least {
+			least = rec.ttl
+		}
+		offsets = append(offsets, uint16(s.at-len(rec.data)-6)) // before it: the length of the data
+	}
+	return offsets, least
+}
