@@ -43,7 +43,7 @@ The comments of what is written say how it is applied, tested and removed.
 			}
 			settings, err := clientSettings(loaded, network, named)
 			if err != nil {
-				return err
+				return failing(err)
 			}
 			text, err := clientconfig.Render(kind, format, settings)
 			if err != nil {

@@ -86,6 +86,9 @@ func checkNames(s Settings) error {
 	for _, zone := range s.Use.Zones {
 		names = append(names, zone.Name)
 	}
+	if !s.Use.Example.IsZero() {
+		names = append(names, s.Use.Example)
+	}
 	for _, name := range names {
 		if !isPlain(name.String(), true) {
 			return fmt.Errorf("%q is no host name: it cannot be written into a configuration", name)
@@ -128,10 +131,12 @@ type page struct {
 	Private   []zones.Name // the privatelink zones among Forwarded, sorted
 	Rules     []rule       // Forwarded, with names for rules
 	Local     bool         // some server is on the same machine
+
+	example zones.Name
 }
 
 func newPage(p profile, s Settings) page {
-	view := page{Owner: owner(s.Network), Zones: s.Use.Zones}
+	view := page{Owner: owner(s.Network), Zones: s.Use.Zones, example: s.Use.Example}
 	for _, socket := range s.Servers {
 		view.Servers = append(view.Servers, server{socket.Addr(), socket.Port()})
 		view.Local = view.Local || socket.Addr().IsLoopback()
@@ -148,10 +153,10 @@ func newPage(p profile, s Settings) page {
 	return view
 }
 
-// First is a name for examples.
-func (p page) First() string {
-	if zone := p.Zones[0]; zone.Apex {
-		return zone.Name.String()
+// Example is a name to test with.
+func (p page) Example() string {
+	if !p.example.IsZero() {
+		return p.example.String()
 	}
 	return "NAME." + p.Zones[0].Name.String()
 }

@@ -20,6 +20,9 @@ type Use struct {
 	// Private are the privatelink zones that lead to the addresses and are not
 	// among Zones.
 	Private []zones.Name
+	// Example is the first name that an endpoint is mapped under, for the reader to
+	// test with; zero where there is none that can be asked for as it is.
+	Example zones.Name
 }
 
 // Zone is one name that clients are to ask the resolver about. At least one of
@@ -33,6 +36,9 @@ type Zone struct {
 // InUse finds what the networks have in use.
 func InUse(networks []config.Network, catalogue *azure.Catalogue) Use {
 	c := collector{catalogue: catalogue, zones: make(map[zones.Name]*Zone), private: make(map[zones.Name]bool)}
+	for _, entry := range catalogue.Entries() {
+		c.patterns = append(c.patterns, entry.PublicZones...)
+	}
 	for i := range networks {
 		for j := range networks[i].Endpoints {
 			c.endpoint(networks[i].Endpoints[j].Endpoint)
@@ -47,8 +53,10 @@ func InUse(networks []config.Network, catalogue *azure.Catalogue) Use {
 // collector gathers what is in use.
 type collector struct {
 	catalogue *azure.Catalogue
+	patterns  []string // the public zones of all rows
 	zones     map[zones.Name]*Zone
 	private   map[zones.Name]bool
+	example   zones.Name
 }
 
 func (c *collector) add(name zones.Name, below, apex bool) {
@@ -63,6 +71,9 @@ func (c *collector) add(name zones.Name, below, apex bool) {
 // endpoint adds what one mapping needs: the public zones of its row in the
 // catalogue, or its very name where the catalogue knows none.
 func (c *collector) endpoint(e zones.Endpoint) {
+	if !e.Name.IsWildcard() && (c.example.IsZero() || e.Name.Compare(c.example) < 0) {
+		c.example = e.Name
+	}
 	if e.Private.IsZero() && !e.Zone.IsZero() {
 		c.privateOnly(e)
 		return
@@ -118,11 +129,7 @@ func (c *collector) publicZones(name zones.Name) []zones.Name {
 	if err != nil && underivable == nil {
 		return nil
 	}
-	var all []string
-	for _, entry := range c.catalogue.Entries() {
-		all = append(all, entry.PublicZones...)
-	}
-	if zone, _, ok := covering(all, name); ok {
+	if zone, _, ok := covering(c.patterns, name); ok {
 		return []zones.Name{zone}
 	}
 	return nil
@@ -142,7 +149,7 @@ func (c *collector) operators(zone zones.ZoneSpec) {
 
 // use is what was gathered. A single name that one of the zones holds is left out.
 func (c *collector) use() Use {
-	var use Use
+	use := Use{Example: c.example}
 	for _, name := range slices.SortedFunc(maps.Keys(c.zones), zones.Name.Compare) {
 		if zone := c.zones[name]; zone.Below || !c.held(name) {
 			use.Zones = append(use.Zones, *zone)
