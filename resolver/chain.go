@@ -95,6 +95,9 @@ func (c *chain) name() zones.Name { return c.names[len(c.names)-1] }
 func (c *chain) owned(result zones.Result) (Answer, bool) {
 	c.local, c.last = true, Reply{}
 	answer := Answer{Zone: result.Zone.Name}
+	if result.Endpoint != nil {
+		answer.Endpoint = result.Endpoint.Name
+	}
 	switch result.Kind {
 	case zones.Alias:
 		c.records = append(c.records, result.Records...)

@@ -51,10 +51,11 @@ type Answer struct {
 	Reuse         Reuse
 
 	// Why, for people: none of it is sent.
-	Network string     // the network that was found; empty when there is none
-	Zone    zones.Name // the zone that decided a local answer; zero when none did
-	Source  Source     // where the part that decided came from
-	Group   string     // the upstream group that was asked last; empty when none was
-	Server  string
-	Hops    int // CNAMEs followed
+	Network  string     // the network that was found; empty when there is none
+	Zone     zones.Name // the zone that decided a local answer; zero when none did
+	Endpoint zones.Name // the mapping that decided; zero when none did
+	Source   Source     // where the part that decided came from
+	Group    string     // the upstream group that was asked last; empty when none was
+	Server   string
+	Hops     int // CNAMEs followed
 }

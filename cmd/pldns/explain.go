@@ -2,14 +2,10 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"net/url"
-	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -102,30 +98,6 @@ func explainFile(ctx context.Context, file string, query resolver.Query, offline
 // explainRemotely has a running server decide.
 func explainRemotely(ctx context.Context, server string, question url.Values) (resolver.Explanation, error) {
 	var e resolver.Explanation
-	base := server
-	if !strings.Contains(base, "://") {
-		base = "http://" + base
-	}
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/api/explain?"+question.Encode(), nil)
-	if err != nil {
-		return e, fmt.Errorf("--server %s: %w", server, err)
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return e, fmt.Errorf("ask %s: %w (is it the admin address of a running pldns?)", server, err)
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
-	if err != nil {
-		return e, fmt.Errorf("read the answer of %s: %w", server, err)
-	}
-	if response.StatusCode != http.StatusOK {
-		return e, fmt.Errorf("%s answers %s: %s", server, response.Status, strings.TrimSpace(string(body)))
-	}
-	if err := json.Unmarshal(body, &e); err != nil {
-		return e, fmt.Errorf("%s is no pldns admin address: %w", server, err)
-	}
-	return e, nil
+	err := fetchJSON(ctx, server, "/api/explain", question, &e)
+	return e, err
 }

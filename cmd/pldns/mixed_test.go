@@ -136,3 +136,38 @@ func withoutTTL(records []string) string {
 	}
 	return text.String()
 }
+
+// A name of another tenant that falls through is reported, by name and network,
+// and so is a mapping that nobody asks for.
+func TestLeaks(t *testing.T) {
+	r := start(t, regions(upstreamTable(azureDNS(t).Addr)))
+	for range 2 {
+		r.ask("udp", australia, "fabrikam.blob.core.windows.net", dns.TypeA)
+	}
+	r.ask("udp", australia, "momenta-eun.database.windows.net", dns.TypeA)
+	r.ask("udp", strict, "fabrikam.blob.core.windows.net", dns.TypeA)
+
+	var stdout, stderr bytes.Buffer
+	if code := run(t.Context(), []string{"leaks", "--server", r.admin}, &stdout, &stderr); code != exitNo {
+		t.Errorf("exit code %d: %s", code, stderr.String())
+	}
+	_, after, _ := strings.Cut(stdout.String(), "[networks.australia.endpoints]\n")
+	got, _, _ := strings.Cut(after, "\n\n")
+	for _, want := range []string{`# "fabrikam.blob.core.windows.net" = "" # asked 2 times, last `, ", answered 203.0.113.5",
+		`# "momenta-aue.database.windows.net" is mapped, and nobody has asked for it`} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q in\n%s", want, got)
+		}
+	}
+	if strings.Contains(got, "momenta-eun") {
+		t.Errorf("an endpoint that was asked for is reported:\n%s", got)
+	}
+	if _, after, _ = strings.Cut(stdout.String(), "[networks.strict.endpoints]\n"); strings.Contains(after, "fabrikam") {
+		t.Errorf("a name that was denied is reported as leaking:\n%s", after)
+	}
+	stdout.Reset()
+	run(t.Context(), []string{"leaks", "--server", r.admin, "--json"}, &stdout, &stderr)
+	if !json.Valid(stdout.Bytes()) || !strings.Contains(stdout.String(), `"private_name": "fabrikam.privatelink.blob.core.windows.net"`) {
+		t.Errorf("--json prints %s", stdout.String())
+	}
+}

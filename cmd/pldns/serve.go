@@ -13,6 +13,7 @@ import (
 	"pldns/config"
 	"pldns/resolver"
 	"pldns/resolver/admin"
+	"pldns/resolver/leaks"
 	"pldns/resolver/listen"
 	"pldns/resolver/metrics"
 	"pldns/resolver/probe"
@@ -66,6 +67,7 @@ type server struct {
 	recorder *metrics.Recorder
 	parts    *parts
 	prober   *probe.Prober
+	watch    *leaks.Watch
 	resolver *resolver.Resolver
 	doors    *listen.Server
 	admin    *admin.Server // nil when it is turned off
@@ -74,7 +76,7 @@ type server struct {
 
 // newServer puts the parts together. It opens and starts nothing.
 func newServer(c *config.Config, log *slog.Logger) (*server, error) {
-	s := &server{config: c, log: log, recorder: metrics.New(build()), loaded: time.Now()}
+	s := &server{config: c, log: log, recorder: metrics.New(build()), watch: leaks.New(0), loaded: time.Now()}
 	var err error
 	s.prober = probe.New(probe.Config{
 		Interval: c.Probe.Interval, Timeout: c.Probe.Timeout, Observer: s.recorder, Log: log,
@@ -87,7 +89,7 @@ func newServer(c *config.Config, log *slog.Logger) (*server, error) {
 	s.resolver = resolver.New(s.parts.snapshot)
 	s.recorder.Loaded(s.parts.snapshot.Table(), s.loaded)
 	s.doors, err = listen.New(listen.Config{
-		Addrs: c.Listen.DNS, Handler: s.resolver, Log: log, Observer: s.recorder,
+		Addrs: c.Listen.DNS, Handler: watched{s.resolver, s.watch}, Log: log, Observer: s.recorder,
 	})
 	if err != nil {
 		return nil, err
@@ -102,6 +104,7 @@ func (s *server) adminOptions() admin.Options {
 	options := admin.Options{
 		Addr: s.config.Listen.Admin, Explain: s.resolver.Explain, Status: s.status,
 		Upstreams: s.parts.upstreams, Metrics: s.recorder.Handler(), Log: s.log,
+		Leaks: func() []admin.Leaks { return leakReports(s.watch, s.resolver.Snapshot().Table()) },
 	}
 	if s.parts.cache != nil {
 		options.Memory = memory{s.parts.cache}

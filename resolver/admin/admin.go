@@ -30,6 +30,8 @@ type Options struct {
 	// Memory is what upstreams said, for /api/cache and /-/flush; nil when nothing
 	// is remembered.
 	Memory Memory
+	// Leaks are what was seen of each network, for /api/leaks. It must not be nil.
+	Leaks func() []Leaks
 	// Metrics answers /metrics. It must not be nil.
 	Metrics http.Handler
 	// Log is told of faults of the HTTP server; nil discards them.
@@ -117,6 +119,7 @@ func (s *Server) handler() http.Handler {
 	mux.Handle("GET /metrics", s.options.Metrics)
 	mux.HandleFunc("GET /api/explain", s.explain)
 	mux.HandleFunc("GET /api/upstreams", s.upstreams)
+	mux.HandleFunc("GET /api/leaks", s.leaks)
 	if s.options.Memory != nil {
 		mux.HandleFunc("GET /api/cache", s.dump)
 		mux.HandleFunc("POST /-/flush", s.flush)

@@ -37,7 +37,10 @@ func serve(t *testing.T, status admin.Status) string {
 		Upstreams: func() []admin.Upstream {
 			return []admin.Upstream{{Group: "azure", Server: "168.63.129.16", Healthy: true}}
 		},
-		Memory:  new(memory),
+		Memory: new(memory),
+		Leaks: func() []admin.Leaks {
+			return []admin.Leaks{{Network: "europe", Unmapped: []admin.Unmapped{{Name: "fabrikam.blob.core.windows.net"}}}}
+		},
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "pldns_build_info 1\n") }),
 	})
 	if err := server.Listen(); err != nil {
@@ -88,6 +91,7 @@ func TestPages(t *testing.T) {
 		{"/api/explain?name=a.b&client=10.0.0.7&type=NONSENSE", 400, "is no record type"},
 		{"/api/explain?name=a.b&client=10.0.0.7&listener=x", 400, "is no address"},
 		{"/api/upstreams", 200, `"server": "168.63.129.16"`},
+		{"/api/leaks", 200, `"name": "fabrikam.blob.core.windows.net"`},
 		{"/api/cache?name=www.contoso.com", 200, `"www.contoso.com. 300 IN A 203.0.113.80"`},
 		{"/api/cache?name=contoso.com", 200, `[]`},
 		{"/api/cache?name=contoso.com&subtree=true", 200, `"name": "www.contoso.com"`},

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"pldns/resolver"
+	"pldns/resolver/admin"
+	"pldns/resolver/leaks"
+	"pldns/resolver/listen"
+	"pldns/zones"
+	"pldns/zones/azure"
+)
+
+// watched is a handler whose answers are watched for leaks.
+type watched struct {
+	listen.Handler
+	watch *leaks.Watch
+}
+
+func (w watched) Resolve(ctx context.Context, q resolver.Query) resolver.Answer {
+	answer := w.Handler.Resolve(ctx, q)
+	w.watch.Saw(q, answer)
+	return answer
+}
+
+// leakReports are what the watch saw, as operators see it.
+func leakReports(watch *leaks.Watch, table *zones.Table) []admin.Leaks {
+	catalogue := azure.New()
+	all := make([]admin.Leaks, 0)
+	for _, report := range watch.Report(table) {
+		shown := admin.Leaks{Network: report.Network, Unmapped: []admin.Unmapped{}, NeverAsked: []string{}}
+		for _, leak := range report.Leaks {
+			u := admin.Unmapped{
+				Name: leak.Private.String(), Private: leak.Private.String(), Asked: leak.Asked.String(),
+				Count: leak.Count, First: leak.First, Last: leak.Last,
+			}
+			if public := catalogue.PublicNames(leak.Private); len(public) > 0 {
+				u.Name = public[0].String()
+			}
+			if leak.Address.IsValid() {
+				u.Address = leak.Address.String()
+			}
+			shown.Unmapped = append(shown.Unmapped, u)
+		}
+		for _, name := range report.Unasked {
+			shown.NeverAsked = append(shown.NeverAsked, name.String())
+		}
+		all = append(all, shown)
+	}
+	return all
+}
+
+func newLeaks() *cobra.Command {
+	var server string
+	var asJSON bool
+	command := &cobra.Command{
+		Use:   "leaks",
+		Short: "List names that should perhaps be mapped, and mappings nobody asks for",
+		Long: `Leaks asks a running pldns which privatelink names it had to answer from outside,
+because the asker's network maps no endpoint for them, and which endpoints nobody
+has asked for since it began. It prints them as a stub of a configuration: fill in
+the address of the private endpoint and remove the "#" where there is one. It exits
+with 1 when a name was answered from outside.`,
+		Args: cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			var all []admin.Leaks
+			if err := fetchJSON(command.Context(), server, "/api/leaks", nil, &all); err != nil {
+				return failing(err)
+			}
+			write := printLeaks
+			if asJSON {
+				write = func(w io.Writer, all []admin.Leaks) error { return printJSON(w, all) }
+			}
+			if err := write(command.OutOrStdout(), all); err != nil {
+				return err
+			}
+			for _, network := range all {
+				if len(network.Unmapped) > 0 {
+					return errNo
+				}
+			}
+			return nil
+		},
+	}
+	jsonFlag(command, &asJSON)
+	command.Flags().StringVar(&server, "server", "127.0.0.1:8053", "the admin `address` of a running pldns")
+	return command
+}
+
+// printLeaks writes a stub of a configuration.
+func printLeaks(w io.Writer, all []admin.Leaks) error {
+	var text strings.Builder
+	for _, network := range all {
+		if len(network.Unmapped) == 0 && len(network.NeverAsked) == 0 {
+			fmt.Fprintf(&text, "# %s: nothing to report\n\n", network.Network)
+			continue
+		}
+		fmt.Fprintf(&text, "[networks.%s.endpoints]\n", network.Network)
+		for _, u := range network.Unmapped {
+			fmt.Fprintf(&text, "# %q = \"\" # asked %d times, last %s, answered %s\n",
+				u.Name, u.Count, u.Last.UTC().Format(time.RFC3339), u.Address)
+		}
+		for _, name := range network.NeverAsked {
+			fmt.Fprintf(&text, "# %q is mapped, and nobody has asked for it\n", name)
+		}
+		text.WriteString("\n")
+	}
+	_, err := io.WriteString(w, text.String())
+	return failing(err)
+}
+
+// fetchJSON reads a page of an admin server.
+func fetchJSON(ctx context.Context, server, path string, parameters url.Values, into any) error {
+	base := server
+	if !strings.Contains(base, "://") {
+		base = "http://" + base
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, base+path+"?"+parameters.Encode(), nil)
+	if err != nil {
+		return fmt.Errorf("--server %s: %w", server, err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return fmt.Errorf("ask %s: %w (is it the admin address of a running pldns?)", server, err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, 64<<20))
+	if err != nil {
+		return fmt.Errorf("read the answer of %s: %w", server, err)
+	}
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s answers %s: %s", server, response.Status, strings.TrimSpace(string(body)))
+	}
+	if err := json.Unmarshal(body, into); err != nil {
+		return fmt.Errorf("%s is no pldns admin address: %w", server, err)
+	}
+	return nil
+}

@@ -1,0 +1,164 @@
+// Package leaks watches for names that should perhaps be mapped and are not, and
+// for mappings that nobody asks for: a privatelink name that an upstream answered
+// says that somebody has a private endpoint, and that this network uses it over
+// the public Internet.
+//
+// What is remembered is bounded for each network, and lives no longer than the
+// process.
+package leaks
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+	"github.com/miekg/dns"
+
+	"pldns/resolver"
+	"pldns/zones"
+)
+
+// defaultNames is how many names of a network are remembered.
+const defaultNames = 1000
+
+// Watch sees answers. Its methods may be called by many goroutines at once.
+type Watch struct {
+	names int
+	now   func() time.Time
+
+	mu       sync.Mutex
+	networks map[string]*seen
+}
+
+// seen is what was seen of one network.
+type seen struct {
+	leaked *simplelru.LRU[zones.Name, *Leak] // by private name
+	asked  map[zones.Name]bool               // endpoints that were asked for
+}
+
+// Leak is a privatelink name that was answered from outside.
+type Leak struct {
+	// Private is the privatelink name, and Asked a name that led to it.
+	Private, Asked zones.Name
+	Count          int
+	First, Last    time.Time
+	// Address is an address that was answered; not valid if none was.
+	Address netip.Addr
+}
+
+// Report is what was seen of one network.
+type Report struct {
+	Network string
+	// Leaks are the most frequent first.
+	Leaks []Leak
+	// Unasked are the endpoints that nobody has asked for, sorted by name.
+	Unasked []zones.Name
+}
+
+// New makes a watch that remembers so many leaked names for each network; 0
+// stands for 1,000.
+func New(names int) *Watch {
+	if names <= 0 {
+		names = defaultNames
+	}
+	return &Watch{names: names, now: time.Now, networks: make(map[string]*seen)}
+}
+
+// Saw takes note of one answer, if there is something about it.
+func (w *Watch) Saw(q resolver.Query, a resolver.Answer) {
+	private, leaked := leakOf(a)
+	if a.Network == "" || !leaked && a.Endpoint.IsZero() {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	s := w.network(a.Network)
+	if !a.Endpoint.IsZero() {
+		s.asked[a.Endpoint] = true
+	}
+	if !leaked {
+		return
+	}
+	leak, known := s.leaked.Get(private)
+	if !known {
+		leak = &Leak{Private: private, First: w.now()}
+		s.leaked.Add(private, leak)
+	}
+	leak.Asked, leak.Last = q.Name, w.now()
+	leak.Count++
+	if addr := lastAddress(a.Records); addr.IsValid() {
+		leak.Address = addr
+	}
+}
+
+// network is what was seen of a network. The lock is held.
+func (w *Watch) network(name string) *seen {
+	s := w.networks[name]
+	if s == nil {
+		// The only error is a size that is not positive.
+		leaked, _ := simplelru.NewLRU[zones.Name, *Leak](w.names, nil)
+		s = &seen{leaked: leaked, asked: make(map[zones.Name]bool)}
+		w.networks[name] = s
+	}
+	return s
+}
+
+// leakOf finds the privatelink name that the outside answered: the name asked for,
+// or one of its chain. A chain that ends in the network's own data leaks nothing.
+func leakOf(a resolver.Answer) (zones.Name, bool) {
+	if a.Source == resolver.FromLocal || a.Source == resolver.FromNowhere || a.Rcode != dns.RcodeSuccess || len(a.Records) == 0 {
+		return zones.Name{}, false
+	}
+	for _, rr := range a.Records {
+		if strings.Contains(rr.Header().Name, "privatelink") {
+			return zones.NameOf(rr.Header().Name), true
+		}
+	}
+	return zones.Name{}, false
+}
+
+// lastAddress is the address that an answer ends in.
+func lastAddress(records []dns.RR) netip.Addr {
+	var addr netip.Addr
+	for _, rr := range records {
+		switch rr := rr.(type) {
+		case *dns.A:
+			addr, _ = netip.AddrFromSlice(rr.A)
+		case *dns.AAAA:
+			addr, _ = netip.AddrFromSlice(rr.AAAA)
+		}
+	}
+	return addr.Unmap()
+}
+
+// Report tells what was seen of the networks of a table, in its order.
+func (w *Watch) Report(table *zones.Table) []Report {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	reports := make([]Report, 0, len(table.Networks()))
+	for _, network := range table.Networks() {
+		s := w.network(network.Name())
+		report := Report{Network: network.Name()}
+		for _, leak := range s.leaked.Values() {
+			// What is mapped by now does not leak any more.
+			if result := network.Lookup(leak.Private, dns.TypeA); !result.Owned() {
+				report.Leaks = append(report.Leaks, *leak)
+			}
+		}
+		slices.SortFunc(report.Leaks, func(a, b Leak) int {
+			return cmp.Or(cmp.Compare(b.Count, a.Count), a.Private.Compare(b.Private))
+		})
+		for endpoint := range network.Endpoints() {
+			if !s.asked[endpoint.Name] {
+				report.Unasked = append(report.Unasked, endpoint.Name)
+			}
+		}
+		slices.SortFunc(report.Unasked, zones.Name.Compare)
+		reports = append(reports, report)
+	}
+	return reports
+}

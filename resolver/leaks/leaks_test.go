@@ -1,0 +1,107 @@
+package leaks_test
+
+import (
+	"fmt"
+	"net/netip"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/miekg/dns"
+
+	"pldns/resolver"
+	"pldns/resolver/leaks"
+	"pldns/resolver/resolvertest"
+	"pldns/zones"
+)
+
+func table(t *testing.T, mapped ...string) *zones.Table {
+	t.Helper()
+	spec := zones.NetworkSpec{Name: "europe", Clients: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/16")}}
+	for _, name := range mapped {
+		spec.Endpoints = append(spec.Endpoints, zones.Endpoint{
+			Name: zones.MustName(name + ".blob.core.windows.net"), Private: zones.MustName(name + ".privatelink.blob.core.windows.net"),
+			Zone: zones.MustName("privatelink.blob.core.windows.net"), Addresses: []netip.Addr{netip.MustParseAddr("10.0.0.4")},
+		})
+	}
+	built, err := zones.Build([]zones.NetworkSpec{spec, {Name: "quiet", Clients: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return built
+}
+
+func asked(name string) resolver.Query {
+	return resolver.NewClientQuery(zones.MustName(name), dns.TypeA, zones.Client{})
+}
+
+// leaked is an answer from outside over the privatelink name of an account.
+func leaked(t *testing.T, account string) resolver.Answer {
+	return resolver.Answer{Network: "europe", Source: resolver.FromCache, Records: resolvertest.RRs(t, fmt.Sprintf(
+		"%[1]s.blob.core.windows.net. 60 IN CNAME %[1]s.privatelink.blob.core.windows.net.\n"+
+			"%[1]s.privatelink.blob.core.windows.net. 60 IN A 203.0.113.5", account))}
+}
+
+// summary puts a report into lines.
+func summary(reports []leaks.Report) []string {
+	var lines []string
+	for _, r := range reports {
+		for _, l := range r.Leaks {
+			lines = append(lines, fmt.Sprint(r.Network, " leaks ", l.Private, " as ", l.Asked, " to ", l.Address, " ", l.Count, " times"))
+		}
+		for _, name := range r.Unasked {
+			lines = append(lines, fmt.Sprint(r.Network, " never asks ", name))
+		}
+	}
+	return lines
+}
+
+func TestReport(t *testing.T) {
+	w := leaks.New(0)
+	local := resolver.Answer{Network: "europe", Source: resolver.FromLocal, Endpoint: zones.MustName("used.blob.core.windows.net")}
+	w.Saw(asked("used.blob.core.windows.net"), local)
+	w.Saw(asked("rare.blob.core.windows.net"), leaked(t, "rare"))
+	w.Saw(asked("fabrikam.blob.core.windows.net"), leaked(t, "fabrikam"))
+	w.Saw(asked("vanity.contoso.com"), leaked(t, "fabrikam"))
+	for _, nothing := range []resolver.Answer{
+		{},
+		{Network: "europe", Source: resolver.FromUpstream, Records: resolvertest.RRs(t, "www.contoso.com. 60 IN A 203.0.113.80")},
+		{Network: "europe", Source: resolver.FromUpstream, Rcode: dns.RcodeNameError},
+		{Network: "europe", Source: resolver.FromNowhere, Rcode: dns.RcodeServerFailure},
+	} {
+		w.Saw(asked("www.contoso.com"), nothing)
+	}
+	want := []string{
+		"europe leaks fabrikam.privatelink.blob.core.windows.net as vanity.contoso.com to 203.0.113.5 2 times",
+		"europe leaks rare.privatelink.blob.core.windows.net as rare.blob.core.windows.net to 203.0.113.5 1 times",
+		"europe never asks idle.blob.core.windows.net",
+	}
+	if diff := cmp.Diff(want, summary(w.Report(table(t, "used", "idle")))); diff != "" {
+		t.Error(diff)
+	}
+	// Mapped at last: it does not leak any more, and has not been asked for yet.
+	want = []string{
+		"europe leaks rare.privatelink.blob.core.windows.net as rare.blob.core.windows.net to 203.0.113.5 1 times",
+		"europe never asks fabrikam.blob.core.windows.net",
+	}
+	if diff := cmp.Diff(want, summary(w.Report(table(t, "used", "fabrikam")))); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// Whatever is asked, memory is bounded: the names that were asked last stay.
+func TestNamesAreBounded(t *testing.T) {
+	w := leaks.New(10)
+	var group sync.WaitGroup
+	for worker := range 4 {
+		group.Go(func() {
+			for i := range 500 {
+				w.Saw(asked("x.contoso.com"), leaked(t, fmt.Sprintf("a%d-%d", worker, i)))
+			}
+		})
+	}
+	group.Wait()
+	if got := len(w.Report(table(t))[0].Leaks); got != 10 {
+		t.Errorf("%d names are remembered, want 10", got)
+	}
+}
