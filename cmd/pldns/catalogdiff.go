@@ -26,8 +26,9 @@ func newCatalogDiff() *cobra.Command {
 says which zones of the catalogue it lacks and which of its zones the catalogue
 does not know. "-" is standard input. A zone of one region, such as
 privatelink.northeurope.azmk8s.io, stands for its form, and so does any word in
-braces for a region. Superseded zones may be in the list and need not. It exits
-with 1 when there is a difference.`,
+braces for a region. Superseded zones, and those that are documented below
+another, may be in the list and need not. It exits with 1 when there is a
+difference.`,
 		Example: `  pldns catalog diff zones.txt
   az network private-dns zone list --query '[].name' -o json | pldns catalog diff -`,
 		Args: cobra.ExactArgs(1),
@@ -45,6 +46,11 @@ with 1 when there is a difference.`,
 	jsonFlag(command, &asJSON)
 	command.Flags().StringVar(&cloud, "cloud", string(azure.Public), "the `cloud` whose zones are expected: public, usgov or china")
 	return command
+}
+
+// isForeign tells whether names of zones, and words in braces, never have a letter.
+func isForeign(r rune) bool {
+	return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyz0123456789-_.{}", r)
 }
 
 // maxZoneList is how much of a list is read: far more than every zone there is.
@@ -92,14 +98,14 @@ func parseZoneList(data []byte) ([]string, error) {
 	}
 	var clean []string
 	for _, name := range names {
-		name = strings.ToLower(strings.TrimSuffix(strings.TrimSpace(name), "."))
+		name = strings.ToLower(strings.TrimSpace(name))
 		if name == "" {
 			continue
 		}
-		if _, err := zones.ParseName(name); err != nil || strings.ContainsAny(name, " \t\\\"") {
+		if _, err := zones.ParseName(name); err != nil || name == "." || strings.ContainsFunc(name, isForeign) {
 			return nil, fmt.Errorf("%q is no name of a zone: write a JSON array of names, or a name a line", name)
 		}
-		clean = append(clean, name)
+		clean = append(clean, strings.TrimSuffix(name, "."))
 	}
 	if len(clean) == 0 {
 		return nil, errors.New("it names no zone")
@@ -133,6 +139,9 @@ func compareZones(catalogue *azure.Catalogue, cloud azure.Cloud, listed []string
 		}
 	}
 	for _, zone := range slices.Sorted(maps.Keys(services)) {
+		if at := strings.Index(zone, ".privatelink."); at > 0 && services[zone[at+1:]] != nil {
+			continue // the other layout of a zone, which holds the same names
+		}
 		if !slices.ContainsFunc(listed, func(name string) bool { return isForm(zone, name) }) {
 			diff.Missing = append(diff.Missing, missingZone{zone, services[zone]})
 		}
