@@ -190,7 +190,7 @@ func forwardable(qtype uint16) bool {
 func (c *chain) splice(route Route, reply Reply) (Answer, bool) {
 	c.signed = c.signed && reply.Authenticated
 	if reply.Rcode != dns.RcodeSuccess && reply.Rcode != dns.RcodeNameError {
-		return Answer{Rcode: reply.Rcode, Errors: reply.Errors}, true
+		return unanswered(route.Group, reply), true
 	}
 	followed := false
 	for i, rr := range reply.Answer {

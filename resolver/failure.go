@@ -40,3 +40,13 @@ func failure(group string, err error) Answer {
 		return failed(dns.ExtendedErrorCodeNetworkError, fmt.Sprintf("upstream %s could not be asked", group))
 	}
 }
+
+// unanswered passes on a response code of an upstream group that is no answer. It
+// always says why: in the group's words, or that it said nothing else.
+func unanswered(group string, reply Reply) Answer {
+	errors := reply.Errors
+	if len(errors) == 0 {
+		errors = []Error{{dns.ExtendedErrorCodeOther, fmt.Sprintf("upstream %s answered %s", group, rcodeName(reply.Rcode))}}
+	}
+	return Answer{Rcode: reply.Rcode, Errors: errors}
+}

@@ -244,7 +244,7 @@ func TestResolve(t *testing.T) {
 		{"loop outside", "10.0.9.9", "back.contoso.com", "A", []string{"SERVFAIL EDE 0"}, []string{"back.contoso.com", "there.contoso.com"}},
 		{"loop inside", "10.0.9.9", "loop.internal.contoso.com", "A", []string{"SERVFAIL EDE 0"}, nil},
 		{"too many links", "10.0.9.9", "long.contoso.com", "A", []string{"SERVFAIL EDE 0"}, []string{"long.contoso.com"}},
-		{"upstream says SERVFAIL", "10.0.9.9", "lame.contoso.com", "A", []string{"SERVFAIL"}, []string{"lame.contoso.com"}},
+		{"upstream says SERVFAIL", "10.0.9.9", "lame.contoso.com", "A", []string{"SERVFAIL EDE 0"}, []string{"lame.contoso.com"}},
 		{"upstream is dead", "10.0.9.9", "dead.contoso.com", "A", []string{"SERVFAIL EDE 23"}, []string{"dead.contoso.com"}},
 		{"upstream is silent", "10.0.9.9", "slow.contoso.com", "A", []string{"SERVFAIL EDE 22"}, []string{"slow.contoso.com"}},
 		{"upstream's error has a code", "10.0.9.9", "busy.contoso.com", "A", []string{"SERVFAIL EDE 14"}, []string{"busy.contoso.com"}},
