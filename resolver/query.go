@@ -3,6 +3,7 @@ package resolver
 import (
 	"github.com/miekg/dns"
 
+	"pldns/resolver/memo"
 	"pldns/zones"
 )
 
@@ -58,4 +59,6 @@ type Answer struct {
 	Group    string     // the upstream group that was asked last; empty when none was
 	Server   string
 	Hops     int // CNAMEs followed
+
+	memo *memo.Memo
 }

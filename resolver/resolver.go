@@ -52,6 +52,7 @@ func (s *Snapshot) resolve(ctx context.Context, q Query, trace *Trace) Answer {
 		answer = s.answerIn(ctx, q, match.Network, trace)
 		answer.Network = match.Network.Name()
 	}
+	answer.memo = s.memo
 	trace.answer(answer)
 	return answer
 }

@@ -1,8 +1,6 @@
 package resolver
 
 import (
-	"context"
-
 	"github.com/miekg/dns"
 
 	"pldns/resolver/memo"
@@ -37,9 +35,9 @@ func (c *chain) reuse(a Answer) Reuse {
 	}
 }
 
-// Resolve decides one answer, as [Resolver.Resolve] does.
-func (s *Snapshot) Resolve(ctx context.Context, q Query) Answer { return s.resolve(ctx, q, nil) }
-
 // Memo is for whoever packs answers of this snapshot into messages: the place to
 // remember the finished ones, as far as their Reuse allows.
 func (s *Snapshot) Memo() *memo.Memo { return s.memo }
+
+// Memo is that of the snapshot that decided a; nil when none did.
+func (a Answer) Memo() *memo.Memo { return a.memo }

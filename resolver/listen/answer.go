@@ -19,10 +19,10 @@ type served struct {
 	whole   bool    // the reply is all of the answer
 }
 
-// answer asks a Handler and packs what it says. It never panics: one query
+// answer asks the Handler and packs what it says. It never panics: one query
 // that meets a fault of this program must not take every name of every client
 // down with it, so that query alone is answered SERVFAIL.
-func (s *Server) answer(ctx context.Context, handler Handler, x *exchange, client zones.Client, fit fitting) (out served) {
+func (s *Server) answer(ctx context.Context, x *exchange, client zones.Client, fit fitting) (out served) {
 	failed := func(why Refusal, details ...any) served {
 		return served{
 			frame:   x.refusal(&x.request, why, fit.limit),
@@ -36,7 +36,7 @@ func (s *Server) answer(ctx context.Context, handler Handler, x *exchange, clien
 		}
 	}()
 	out.query = resolver.NewQuery(&x.asked, client)
-	out.answer = handler.Resolve(ctx, out.query)
+	out.answer = s.config.Handler.Resolve(ctx, out.query)
 	frame, err := x.frame(out.answer, fit)
 	if err != nil {
 		return failed(Unpackable, "error", err)

@@ -19,9 +19,9 @@ type Handler interface {
 	Resolve(ctx context.Context, q resolver.Query) resolver.Answer
 }
 
-// Remembered is a Handler that answers from one snapshot at a time, whose Resolve
-// is the Handler's own. What the snapshot says may be given again is remembered
-// in its memo, and given without asking it again. *resolver.Resolver is one.
+// Remembered is a Handler that answers from one snapshot at a time, as a
+// *resolver.Resolver does. Answers that may be given again are remembered in the
+// memo of that snapshot, and given without asking the Handler.
 type Remembered interface {
 	Handler
 	Snapshot() *resolver.Snapshot

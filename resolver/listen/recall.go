@@ -21,7 +21,7 @@ const (
 	freshMax  = 5 * time.Second
 )
 
-// memory is a query's view of the memo of the snapshot that is to answer it.
+// memory is a query's view of the memo of the snapshot that answers.
 type memory struct {
 	snapshot   *resolver.Snapshot // nil when nothing is remembered
 	memo       *memo.Memo
@@ -31,8 +31,7 @@ type memory struct {
 	room       [memo.MaxKey]byte
 }
 
-// open looks at the snapshot that answers now. All that becomes of queries read
-// from now on happens in it.
+// open looks at the snapshot that answers now.
 func (m *memory) open(from Remembered, now time.Time) {
 	m.snapshot = nil
 	if from == nil {
@@ -64,9 +63,10 @@ func (m *memory) recall(r *request, client zones.Client) *memo.Reply {
 	return reply
 }
 
-// remember keeps a reply, if it says the whole of an answer that may be given again.
+// remember keeps a reply, if it says the whole of an answer that may be given
+// again, unless another snapshot has come to decide it.
 func (m *memory) remember(out *served, tally func() memo.Tally) {
-	if len(m.key) == 0 || out.why != Accepted || !out.whole || out.answer.Reuse == resolver.Once {
+	if len(m.key) == 0 || out.answer.Memo() != m.memo || out.why != Accepted || !out.whole || out.answer.Reuse == resolver.Once {
 		return
 	}
 	entry := memo.Entry{

@@ -240,7 +240,7 @@ func (c *conn) reply(ctx context.Context, q *segment) served {
 	defer s.conns.end(c)
 	defer func() { <-c.slots }()
 	defer s.tcpRoom.leave()
-	out := s.answer(ctx, s.config.Handler, &q.exchange, c.client, fitting{limit: largestMessage, conns: s.conns})
+	out := s.answer(ctx, &q.exchange, c.client, fitting{limit: largestMessage, conns: s.conns})
 	c.send(out.frame, time.Now())
 	return out
 }

@@ -137,14 +137,9 @@ func (s *Server) serveUDP(ctx context.Context, d *datagram) {
 	s.datagrams.Put(d)
 }
 
-// decide asks the Handler about the query of d, in the snapshot in which it was
-// not remembered, and remembers the reply.
+// decide asks the Handler about the query of d and remembers the reply.
 func (s *Server) decide(ctx context.Context, d *datagram) served {
-	handler := s.config.Handler
-	if d.memory.snapshot != nil {
-		handler = d.memory.snapshot
-	}
-	out := s.answer(ctx, handler, &d.exchange, d.client(), fitting{limit: d.request.udpLimit()})
+	out := s.answer(ctx, &d.exchange, d.client(), fitting{limit: d.request.udpLimit()})
 	d.memory.remember(&out, func() memo.Tally {
 		return s.config.Observer.Tally(udp, out.answer.Network, out.answer.Rcode, out.answer.Source)
 	})
