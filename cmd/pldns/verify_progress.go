@@ -16,6 +16,7 @@ const verifyProgressEvery = 100 * time.Millisecond
 // looks there is none.
 type verifyProgress struct {
 	to    io.Writer // nil where nobody looks
+	now   func() time.Time
 	told  time.Time
 	shown bool
 }
@@ -23,7 +24,7 @@ type verifyProgress struct {
 func newVerifyProgress(stderr io.Writer) *verifyProgress {
 	if file, is := stderr.(*os.File); is {
 		if info, err := file.Stat(); err == nil && info.Mode()&fs.ModeCharDevice != 0 {
-			return &verifyProgress{to: stderr}
+			return &verifyProgress{to: stderr, now: time.Now}
 		}
 	}
 	return &verifyProgress{}
@@ -31,12 +32,17 @@ func newVerifyProgress(stderr io.Writer) *verifyProgress {
 
 // tell writes the line, unless it was written a moment ago.
 func (p *verifyProgress) tell(done, all int) {
-	if now := time.Now(); p.to != nil && (now.Sub(p.told) >= verifyProgressEvery || done == all) {
-		const width = 30
-		bar := strings.Repeat("#", width*done/all)
-		fmt.Fprintf(p.to, "\r\x1b[Kverifying [%-*s] %d of %d", width, bar, done, all)
-		p.told, p.shown = now, true
+	if p.to == nil {
+		return
 	}
+	now := p.now()
+	if now.Sub(p.told) < verifyProgressEvery && done != all {
+		return
+	}
+	const width = 30
+	bar := strings.Repeat("#", width*done/all)
+	fmt.Fprintf(p.to, "\r\x1b[Kverifying [%-*s] %d of %d", width, bar, done, all)
+	p.told, p.shown = now, true
 }
 
 // end takes the line away.

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"pldns/zones"
@@ -47,7 +48,8 @@ type Config struct {
 	// OS is the operating system that remedies are worded for, by its GOOS; empty is
 	// the one this runs on.
 	OS string
-	// Now is the clock that certificates are judged by; nil is time.Now.
+	// Now is the clock that certificates are judged by; nil is time.Now. It may be
+	// called by several goroutines at once.
 	Now func() time.Time
 	// Told is told each step when it has ended; nil is nobody.
 	Told func(Step)
@@ -68,7 +70,7 @@ func (c Config) withDefaults() Config {
 // Examine finds out whether a client ends at the right address of a name, with a
 // valid certificate, and where it goes wrong if it does not. Each step has one
 // cause to report: what follows from an earlier fault is skipped. It ends within
-// some ten times the timeout, and soon after the context does.
+// seven times the timeout, and soon after the context does.
 func Examine(ctx context.Context, config Config, name zones.Name) Report {
 	e := &examination{Config: config.withDefaults(), name: name}
 	service := ServiceOf(e.Catalogue, name).At(e.Port)
@@ -220,8 +222,16 @@ func (e *examination) connect(ctx context.Context) {
 		}
 		return
 	}
-	for _, addr := range addrs[:min(len(addrs), maxAddresses)] {
-		e.probe(ctx, netip.AddrPortFrom(addr, e.report.Port))
+	probes := make([][]Step, min(len(addrs), maxAddresses))
+	var all sync.WaitGroup
+	for i := range probes {
+		all.Go(func() { probes[i] = e.probe(ctx, netip.AddrPortFrom(addrs[i], e.report.Port)) })
+	}
+	all.Wait()
+	for _, steps := range probes {
+		for _, step := range steps {
+			e.add(step)
+		}
 	}
 	if more := len(addrs) - maxAddresses; more > 0 {
 		e.add(Step{Name: "connect", Verdict: Note, Seen: fmt.Sprintf("%d more addresses were not connected to", more), Addresses: addrs[maxAddresses:]})
@@ -242,21 +252,21 @@ func (e *examination) reachable() []netip.Addr {
 	return slices.DeleteFunc(addrs, func(addr netip.Addr) bool { return !isPrivate(addr) })
 }
 
-func (e *examination) probe(ctx context.Context, to netip.AddrPort) {
+// probe connects to one address and looks at its certificate.
+func (e *examination) probe(ctx context.Context, to netip.AddrPort) []Step {
 	here := []netip.Addr{to.Addr()}
 	conn, err := dial(ctx, to, e.Timeout)
 	if err != nil {
 		seen, remedy := dialFault(to, err, e.Timeout)
-		e.add(Step{Name: "connect", Verdict: Fail, Seen: seen, Remedy: remedy, Addresses: here})
-		e.add(Step{Name: "certificate", Verdict: Skipped, Seen: fmt.Sprintf("there is no connection to %s", to), Addresses: here})
-		return
+		return []Step{
+			{Name: "connect", Verdict: Fail, Seen: seen, Remedy: remedy, Addresses: here},
+			{Name: "certificate", Verdict: Skipped, Seen: fmt.Sprintf("there is no connection to %s", to), Addresses: here},
+		}
 	}
-	e.add(Step{Name: "connect", Verdict: OK, Seen: fmt.Sprintf("%s accepts connections", to), Addresses: here})
 	shown, err := handshake(ctx, conn, e.report.Protocol, e.name, e.Timeout)
-	look := newLook(shown, err, e.name, e.Roots, e.Now())
-	step := look.step(e.Catalogue, e.name, e.report.Protocol, e.Timeout)
+	step := newLook(shown, err, e.name, e.Roots, e.Now()).step(e.Catalogue, e.name, e.report.Protocol, e.Timeout)
 	step.Seen, step.Addresses = fmt.Sprintf("%s: %s", to, step.Seen), here
-	e.add(step)
+	return []Step{{Name: "connect", Verdict: OK, Seen: fmt.Sprintf("%s accepts connections", to), Addresses: here}, step}
 }
 
 // list writes things one after another.

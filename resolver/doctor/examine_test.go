@@ -73,15 +73,29 @@ func TestAllIsWell(t *testing.T) {
 	}
 }
 
-// Every way in which DNS goes wrong fails one step, which says what to do.
-func TestEveryFaultOfTheAnswer(t *testing.T) {
-	for _, test := range []struct {
-		name  string
-		zone  string
-		as    func(t *testing.T, s *scene)
-		fails []string
-		says  []string
-	}{
+// story is something that goes wrong in a scene, and what is to be told of it.
+type story struct {
+	name  string
+	zone  string
+	as    func(t *testing.T, s *scene)
+	fails []string
+	says  []string
+}
+
+func runStories(t *testing.T, stories []story) {
+	for _, test := range stories {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t, test.zone)
+			test.as(t, s)
+			expect(t, examine(t, s.config, sqlName), test.fails, test.says...)
+		})
+	}
+}
+
+// Every reply without an address fails one step, which says what to do.
+func TestEveryReplyWithoutAddress(t *testing.T) {
+	runStories(t, []story{
 		{"REFUSED with EDE 18: no network (RFC 8914 section 4.19)", vnet, func(_ *testing.T, s *scene) {
 			s.change(withErrors(dns.RcodeRefused, dns.ExtendedErrorCodeProhibited, "this client belongs to no network"))
 		}, []string{"dns-udp"}, []string{
@@ -105,6 +119,12 @@ func TestEveryFaultOfTheAnswer(t *testing.T) {
 		{"a chain that is not completed", vnet, func(_ *testing.T, s *scene) {
 			s.change(func(reply *dns.Msg) { reply.Answer = reply.Answer[:1] })
 		}, []string{"dns-udp"}, []string{"the chain ends at mydb.privatelink.database.windows.net without an address"}},
+	})
+}
+
+// Whatever a server does in place of a reply fails its own step.
+func TestEveryMissingReply(t *testing.T) {
+	runStories(t, []story{
 		{"garbage over UDP", vnet, func(_ *testing.T, s *scene) {
 			s.config.Timeout = impatience
 			s.server.Always(resolvertest.Over(resolvertest.UDP, resolvertest.Bytes([]byte("not a message of DNS"))))
@@ -130,6 +150,12 @@ func TestEveryFaultOfTheAnswer(t *testing.T) {
 		{"too long for UDP (RFC 1035 section 4.2.1)", vnet, func(_ *testing.T, s *scene) {
 			s.server.Always(resolvertest.Truncated)
 		}, nil, []string{"ok dns-udp: ", "the answer is too long for UDP", "ok dns-tcp: ", "ok certificate"}},
+	})
+}
+
+// What the operating system says, or does not, is a step of its own.
+func TestEveryAnswerOfTheSystem(t *testing.T) {
+	runStories(t, []story{
 		{"the system knows no such name", vnet, func(_ *testing.T, s *scene) {
 			s.config.System = hostFunc(func(host string) ([]netip.Addr, error) {
 				return nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
@@ -147,25 +173,12 @@ func TestEveryFaultOfTheAnswer(t *testing.T) {
 			nil, []string{"skipped dns-udp: there is no server to ask: the system names none => name the address of pldns with --server"}},
 		{"public IPv6 beside the private address", vnet + "mydb.privatelink.database.windows.net. 10 IN AAAA 2001:db8::9", func(*testing.T, *scene) {},
 			[]string{"ipv6"}, []string{"public IPv6 addresses (2001:db8::9) stand beside the private ones"}},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			s := newScene(t, test.zone)
-			test.as(t, s)
-			expect(t, examine(t, s.config, sqlName), test.fails, test.says...)
-		})
-	}
+	})
 }
 
-// Where the alias is lost is found: at the server, a nameserver, or the system.
-func TestWhereTheAliasIsLost(t *testing.T) {
-	for _, test := range []struct {
-		name  string
-		zone  string
-		as    func(t *testing.T, s *scene)
-		fails []string
-		says  []string
-	}{
+// The place where the alias is lost is found: here the server itself.
+func TestTheServerLosesTheAlias(t *testing.T) {
+	runStories(t, []story{
 		{"public answer: the alias is there, and nothing is mapped", internet, func(*testing.T, *scene) {}, []string{"alias"}, []string{
 			"leaves the private path at mydb.privatelink.database.windows.net and goes on to dataslice4.eastus2.database.windows.net: the answer is public, because no endpoint of this name is mapped in this network",
 			"note public: the answer above is a public one: the alias mydb.privatelink.database.windows.net shows that somebody has an approved private endpoint for it",
@@ -179,6 +192,14 @@ func TestWhereTheAliasIsLost(t *testing.T) {
 			"loses the alias at mydb.database.windows.net: it goes on to dataslice4.eastus2.database.windows.net, though it knows mydb.privatelink.database.windows.net as 10.0.1.4",
 			"forward the public zone, not only the privatelink zone, to pldns",
 		}},
+		{"private and public addresses", vnet + "mydb.privatelink.database.windows.net. 10 IN A 203.0.113.9", func(_ *testing.T, s *scene) { s.config.System = nil },
+			[]string{"alias"}, []string{"answers with private and with public addresses", "ok certificate: 127.0.0.1:"}},
+	})
+}
+
+// Here a nameserver of the operating system loses the alias.
+func TestANameserverLosesTheAlias(t *testing.T) {
+	runStories(t, []story{
 		{"a nameserver of the system", vnet, func(t *testing.T, s *scene) {
 			other := resolvertest.StartUpstream(t, internet)
 			s.config.Nameservers = []netip.AddrPort{other.Addr, s.server.Addr}
@@ -197,6 +218,12 @@ func TestWhereTheAliasIsLost(t *testing.T) {
 		{"a nameserver that does not answer loses nothing", vnet, func(t *testing.T, s *scene) {
 			s.config.Nameservers = []netip.AddrPort{s.server.Addr, resolvertest.ClosedAddr(t)}
 		}, nil, []string{"and the operating system answers the same"}},
+	})
+}
+
+// Here the operating system loses the alias, and remedies are in its own words.
+func TestTheSystemLosesTheAlias(t *testing.T) {
+	runStories(t, []story{
 		{"the system, on Linux", vnet, func(_ *testing.T, s *scene) { s.config.System = hostOf("203.0.113.9") }, []string{"alias"}, []string{
 			"the alias is lost in the operating system: it answers 203.0.113.9, and 127.0.0.1:", "set the custom DNS servers of the VNet to 127.0.0.1, download the VPN profile again", "/etc/hosts",
 		}},
@@ -213,8 +240,12 @@ func TestWhereTheAliasIsLost(t *testing.T) {
 		{"only the system answers, and publicly", vnet, func(t *testing.T, s *scene) {
 			s.config.Server, s.config.System = resolvertest.ClosedAddr(t), hostOf("203.0.113.9")
 		}, []string{"dns-udp", "dns-tcp", "alias"}, []string{"the operating system answers publicly"}},
-		{"private and public addresses", vnet + "mydb.privatelink.database.windows.net. 10 IN A 203.0.113.9", func(_ *testing.T, s *scene) { s.config.System = nil },
-			[]string{"alias"}, []string{"answers with private and with public addresses", "ok certificate: 127.0.0.1:"}},
+	})
+}
+
+// A public resolver shows what somebody outside is told, and fails nothing.
+func TestAPublicResolver(t *testing.T) {
+	runStories(t, []story{
 		{"a public resolver to compare with", vnet, func(t *testing.T, s *scene) {
 			s.config.Public = resolvertest.StartUpstream(t, internet).Addr
 		}, nil, []string{"note public: 127.0.0.1:", "shows that somebody has an approved private endpoint"}},
@@ -224,14 +255,7 @@ func TestWhereTheAliasIsLost(t *testing.T) {
 		{"a public resolver that does not answer", vnet, func(t *testing.T, s *scene) {
 			s.config.Public = resolvertest.ClosedAddr(t)
 		}, nil, []string{"note public: nothing listens at 127.0.0.1:"}},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			s := newScene(t, test.zone)
-			test.as(t, s)
-			expect(t, examine(t, s.config, sqlName), test.fails, test.says...)
-		})
-	}
+	})
 }
 
 // Names outside the catalogue, and names that lead into it, are looked at too.

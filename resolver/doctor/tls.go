@@ -72,7 +72,7 @@ func handshakeFault(protocol Protocol, err error, timeout time.Duration) (seen, 
 	case isTimeout(err):
 		return fmt.Sprintf("it takes the connection and says nothing within %s", timeout),
 			fmt.Sprintf("check that the service at this port speaks %s, and that no firewall holds the connection", protocol.title())
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), isReset(err), errors.Is(err, syscall.EPIPE):
 		return "it closes the connection before showing a certificate",
 			"check that the private endpoint connection is approved, and that no firewall inspects TLS on the way"
 	case errors.As(err, &record):

@@ -37,7 +37,8 @@ type VerifyConfig struct {
 	Timeout time.Duration
 	// Limit is how many addresses are connected to at once; 0 is DefaultLimit.
 	Limit int
-	// Now is the clock that certificates are judged by; nil is time.Now.
+	// Now is the clock that certificates are judged by; nil is time.Now. It may be
+	// called by several goroutines at once.
 	Now func() time.Time
 	// Progress is told how many of all addresses are done, one call at a time; nil
 	// is nobody.

@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/netip"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/miekg/dns"
@@ -52,7 +51,7 @@ func noReply(a answer, transport string, timeout time.Duration) (seen, remedy st
 	case isTimeout(a.err):
 		return fmt.Sprintf("%s does not answer over %s within %s", a.server, transport, timeout),
 			fmt.Sprintf("check that pldns listens there, and that no firewall or missing route drops %s to port %d", transport, a.server.Port())
-	case errors.Is(a.err, syscall.ECONNREFUSED):
+	case isRefused(a.err), transport == "UDP" && isReset(a.err): // Windows says of UDP that it was reset
 		return fmt.Sprintf("nothing listens at %s over %s", a.server, transport),
 			"start pldns there, or name where it listens with --server"
 	default:
