@@ -3,12 +3,8 @@ package azureimport
 import (
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
-
-	"pldns/zones"
 )
 
 const endpointJSON = `{"id":"/subscriptions/s/resourceGroups/rg/providers/Microsoft.Network/privateEndpoints/pe","type":"Microsoft.Network/privateEndpoints",%s}`
@@ -243,54 +239,3 @@ func BenchmarkImport(b *testing.B) {
 		}
 	}
 }
-
-// fuzzRead shows that a reader refuses or takes whatever it gets, and that what it
-// takes is written as TOML that says the same.
-func fuzzRead(f *testing.F, kind Kind, seeds ...string) {
-	for _, seed := range seeds {
-		names, err := filepath.Glob(filepath.Join("testdata", seed))
-		if err != nil || len(names) == 0 {
-			f.Fatalf("no seeds %s: %v", seed, err)
-		}
-		for _, name := range names {
-			data, err := os.ReadFile(name)
-			if err != nil {
-				f.Fatal(err)
-			}
-			f.Add(data)
-		}
-	}
-	catalogue := NewExport(Options{}).catalogue // once, because it takes longer than an export
-	f.Fuzz(func(t *testing.T, data []byte) {
-		export := NewExport(Options{Pending: true, Origin: zones.MustName("privatelink.database.windows.net")})
-		export.catalogue = catalogue
-		export.limits = limits{total: 1 << 20, element: 1 << 16, depth: 64}
-		if err := export.Read(kind, "fuzz", strings.NewReader(string(data))); err != nil {
-			if strings.ContainsAny(err.Error(), "\n\r\x1b") {
-				t.Errorf("an error of several lines: %q", err)
-			}
-			return
-		}
-		networks, err := export.Networks(ByVNet)
-		if err != nil {
-			return
-		}
-		for _, network := range networks {
-			table := NetworkTable(network.Name, network.Mappings)
-			file, err := NewFile("fuzz.toml", Render([]Table{table}), false)
-			if err != nil {
-				t.Fatalf("%v:\n%s", err, Render([]Table{table}))
-			}
-			if err := file.Edit(table); err != nil || file.Changed() {
-				t.Fatalf("a second import changes something: %v\n%s", err, file.Diff())
-			}
-		}
-	})
-}
-
-func FuzzAZ(f *testing.F)        { fuzzRead(f, AZ, "az_*.json") }
-func FuzzARM(f *testing.F)       { fuzzRead(f, ARM, "arm.json") }
-func FuzzGraph(f *testing.F)     { fuzzRead(f, Graph, "graph_*.json") }
-func FuzzTerraform(f *testing.F) { fuzzRead(f, Terraform, "terraform_*.json") }
-func FuzzZoneFile(f *testing.F)  { fuzzRead(f, DNSZone, "zone.txt") }
-func FuzzHosts(f *testing.F)     { fuzzRead(f, Hosts, "hosts.txt") }

@@ -37,7 +37,11 @@ type change struct {
 // With prune, names that no mapping has are removed; otherwise they stay, and a
 // note counts them.
 func NewFile(name string, data []byte, prune bool) (*File, error) {
-	f := &File{name: name, data: data, catalogue: azure.New(), prune: prune}
+	return newFile(name, data, prune, azure.New())
+}
+
+func newFile(name string, data []byte, prune bool, catalogue *azure.Catalogue) (*File, error) {
+	f := &File{name: name, data: data, catalogue: catalogue, prune: prune}
 	if _, err := toml.NewDecoder(bytes.NewReader(data)).Decode(&f.values); err != nil {
 		return nil, fmt.Errorf("edit %s: it is no TOML: check it with \"pldns check\"", name)
 	}

@@ -316,35 +316,3 @@ func TestEditChecks(t *testing.T) {
 		})
 	}
 }
-
-// FuzzEdit shows that an edit of any file either is refused or changes endpoints
-// only, and that a second one changes nothing.
-func FuzzEdit(f *testing.F) {
-	f.Add(config.Example())
-	for _, text := range []string{
-		"[networks.hub.endpoints]\n\"sql.database.windows.net\" = { addresses = [\"10.0.0.4\"], ttl = 60 } # x\n",
-		"networks.hub.endpoints = {}\n", "[[networks]]\n", "[networks.hub.endpoints.\"sql.database.windows.net\"]\naddresses = '''10.0.0.4'''\n",
-		"[networks]\nhub.endpoints.'sql.database.windows.net' = \"10.0.0.4\"\r\n", "\"networks\".'hub' . endpoints.\"a\\u002eb\" = [ # x\n]",
-	} {
-		f.Add([]byte(text))
-	}
-	table := tableOf(f, "sql.database.windows.net 10.0.0.5\nkv.vault.azure.net 10.0.0.6 10.0.0.7")
-	f.Fuzz(func(t *testing.T, data []byte) {
-		first, ok := tryEdit(data, table)
-		if !ok {
-			return
-		}
-		if second, ok := tryEdit(first, table); !ok || string(second) != string(first) {
-			t.Errorf("%q becomes %q, and then %v %q", data, first, ok, second)
-		}
-	})
-}
-
-func tryEdit(data []byte, table azureimport.Table) ([]byte, bool) {
-	file, err := azureimport.NewFile("pldns.toml", data, false)
-	if err != nil || file.Edit(table) != nil {
-		return nil, false
-	}
-	result, err := file.Result()
-	return result, err == nil
-}

@@ -42,9 +42,11 @@ type Export struct {
 }
 
 // NewExport makes an export that nothing has been read into.
-func NewExport(options Options) *Export {
+func NewExport(options Options) *Export { return newExport(options, azure.New()) }
+
+func newExport(options Options, catalogue *azure.Catalogue) *Export {
 	return &Export{
-		options: options, limits: standardLimits(), catalogue: azure.New(),
+		options: options, limits: standardLimits(), catalogue: catalogue,
 		endpoints: make(map[string]*endpoint), nics: make(map[string]string), noted: make(map[string]bool),
 	}
 }

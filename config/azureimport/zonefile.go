@@ -10,8 +10,9 @@ import (
 	"github.com/miekg/dns"
 )
 
-// maxRecords bounds what a zone file may generate.
-const maxRecords = 1_000_000
+// maxRecords bounds what a zone file may generate; a private zone has 25,000 record
+// sets at most.
+const maxRecords = 200_000
 
 // readZoneFile reads the addresses and aliases of a master file (RFC 1035 section
 // 5). It includes no other file.
