@@ -73,7 +73,7 @@ or skipped), what was seen, and what to do. It exits with 1 if a step fails.`,
 	set.StringVar(&flags.server, "server", "", "the `address` of pldns, with a port unless it is 53; without it, the first nameserver of the system")
 	set.StringVar(&flags.public, "public", "", "the `address` of a public resolver to compare with; without it, none is asked")
 	set.Uint16Var(&flags.port, "port", 0, "the `port` of the service; without it, that of the catalogue, else 443")
-	set.StringVar(&flags.protocol, "protocol", "", "what is spoken there: tls, tds, postgres or mysql; without it, what the `port` says")
+	set.StringVar(&flags.protocol, "protocol", "", "the `protocol` that is spoken there: tls, tds, postgres or mysql; without it, what the port says")
 	set.BoolVar(&flags.direct, "direct", false, "do not ask the operating system, as before clients are pointed at a server")
 	proofFlags(command, &flags.ca, &flags.timeout)
 	return command

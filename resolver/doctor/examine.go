@@ -264,7 +264,11 @@ func (e *examination) probe(ctx context.Context, to netip.AddrPort) []Step {
 		}
 	}
 	shown, err := handshake(ctx, conn, e.report.Protocol, e.name, e.Timeout)
-	step := newLook(shown, err, e.name, e.Roots, e.Now()).step(e.Catalogue, e.name, e.report.Protocol, e.Timeout)
+	look := newLook(shown, err, e.name, e.Roots, e.Now())
+	step := look.step(e.Catalogue, e.name, e.report.Protocol, e.Timeout)
+	if look.leaf != nil && !look.named {
+		step.Remedy += "; at the server, pldns verify finds endpoints that were swapped"
+	}
 	step.Seen, step.Addresses = fmt.Sprintf("%s: %s", to, step.Seen), here
 	return []Step{{Name: "connect", Verdict: OK, Seen: fmt.Sprintf("%s accepts connections", to), Addresses: here}, step}
 }

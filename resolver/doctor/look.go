@@ -63,7 +63,7 @@ func (l look) step(catalogue *azure.Catalogue, name zones.Name, protocol Protoco
 // wrongName is what to do about a certificate for another name.
 func wrongName(catalogue *azure.Catalogue, name zones.Name) string {
 	if _, private := catalogue.ZoneOf(name); !private {
-		return "check that the address is that of this name's private endpoint: pldns verify finds endpoints that were swapped"
+		return "check that the address is that of this name's private endpoint"
 	}
 	const why = "clients must connect by the public name: neither the private name nor an address ever verifies"
 	if public := catalogue.PublicNames(name); len(public) > 0 {
