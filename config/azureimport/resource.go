@@ -106,7 +106,7 @@ func (e *Export) readNIC(file string, n node) bool {
 		e.strange++
 		return false
 	}
-	p := e.endpoint(id, file)
+	var p *endpoint
 	switch {
 	case owner != "":
 		p = e.resource(owner, file)
