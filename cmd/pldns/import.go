@@ -80,6 +80,14 @@ func runImport(command *cobra.Command, flags importFlags, args []string) error {
 	if flags.into == "" && (flags.dryRun || flags.asPruning || flags.config != "") {
 		return errors.New("--dry-run, --prune and --config say how a file is edited: name it with --into")
 	}
+	for _, name := range []string{flags.network, flags.set} {
+		if name == "" {
+			continue
+		}
+		if err := azureimport.CheckName(name); err != nil {
+			return err
+		}
+	}
 	export, err := newExport(command, flags.pending, flags.origin)
 	if err != nil {
 		return err

@@ -86,7 +86,7 @@ func (e *endless) Read(p []byte) (int, error) {
 
 // Hostile exports end with an error, long before they need much memory.
 func TestBounded(t *testing.T) {
-	small := limits{total: 4 << 20, element: 1 << 20, depth: 64}
+	small := limits{total: 1 << 20, element: 300 << 10, depth: 64}
 	for _, test := range []struct {
 		name, begin, again, want string
 		kind                     Kind

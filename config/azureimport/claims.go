@@ -175,7 +175,7 @@ func (e *Export) targets(p *endpoint) []named {
 	}
 	cloud := cloudOf(p.location)
 	var found []named
-	for _, entry := range e.catalogue.Entries() {
+	for _, entry := range e.entries {
 		if entry.Cloud != cloud || entry.Legacy || !strings.EqualFold(entry.ResourceType, kind) || !strings.EqualFold(entry.Subresource, group) {
 			continue
 		}

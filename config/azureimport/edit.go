@@ -104,7 +104,9 @@ func (f *File) Edit(table Table) error {
 type target struct {
 	entries map[string]*entry
 	order   []*entry
-	dotted  bool // whether it is defined by keys of a table above it
+	// spellings are the entries by what they come down to.
+	spellings map[identity][]*entry
+	dotted    bool // whether it is defined by keys of a table above it
 }
 
 // match finds the mapping of a name: by the name, or by another spelling of it.
@@ -112,8 +114,8 @@ func (t *target) match(m Mapping) *entry {
 	if at := t.entries[m.Name.String()]; at != nil {
 		return at
 	}
-	for _, at := range t.order {
-		if at.id == m.id && !at.touched {
+	for _, at := range t.spellings[m.id] {
+		if !at.touched {
 			return at
 		}
 	}
@@ -122,7 +124,7 @@ func (t *target) match(m Mapping) *entry {
 
 // find finds the mappings of a table, and refuses forms that cannot be edited.
 func (f *File) find(table Table) (*target, error) {
-	t := &target{entries: make(map[string]*entry)}
+	t := &target{entries: make(map[string]*entry), spellings: make(map[identity][]*entry)}
 	depth := len(table.Path)
 	for i := range f.statements {
 		s := &f.statements[i]
@@ -152,6 +154,9 @@ func (f *File) enter(t *target, table Table, s *statement) {
 		at = f.entry(table, key)
 		t.entries[name] = at
 		t.order = append(t.order, at)
+		if !at.id.IsZero() {
+			t.spellings[at.id] = append(t.spellings[at.id], at)
+		}
 	}
 	switch rest := s.path[len(table.Path)+1:]; {
 	case len(rest) == 0 && f.data[s.value.start] == '{':

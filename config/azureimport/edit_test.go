@@ -48,59 +48,64 @@ func asEndpoints(lines string) string {
 	return "[" + strings.Join(all, ",") + "]"
 }
 
+// sqlServer is an endpoint to import.
+const sqlServer = "sql.database.windows.net 10.0.0.5"
+
+// edits are files before and after an import.
+var edits = []struct {
+	name, file, imported, want string
+	prune                      bool
+}{
+	{name: "a changed address", imported: sqlServer,
+		file: "[networks.hub.endpoints]\n# ours\n  \"sql.database.windows.net\"   = \"10.0.0.4\"   # the old one\n\"b.contoso.com\" = \"10.0.0.9\"\n",
+		want: "[networks.hub.endpoints]\n# ours\n  \"sql.database.windows.net\"   = \"10.0.0.5\"   # the old one\n\"b.contoso.com\" = \"10.0.0.9\"\n"},
+	{name: "the comment of an import is renewed", imported: sqlServer,
+		file: "[networks.hub.endpoints]\n\"sql.database.windows.net\" = \"10.0.0.4\" # rg/pe-old\n",
+		want: "[networks.hub.endpoints]\n\"sql.database.windows.net\" = \"10.0.0.5\" # rg/pe-sql-0\n"},
+	{name: "an unchanged address in another form", imported: sqlServer,
+		file: "[networks.hub.endpoints]\n'SQL.database.windows.net.' = ['10.0.0.5'] # rg/pe-old\n",
+		want: "[networks.hub.endpoints]\n'SQL.database.windows.net.' = ['10.0.0.5'] # rg/pe-old\n"},
+	{name: "another spelling of the name", imported: "kv.vault.azure.net 10.0.0.5",
+		file: "[networks.hub.endpoints]\n\"kv.privatelink.vaultcore.azure.net\" = \"10.0.0.4\"\n",
+		want: "[networks.hub.endpoints]\n\"kv.privatelink.vaultcore.azure.net\" = \"10.0.0.5\"\n"},
+	{name: "an inline table keeps its settings", imported: sqlServer,
+		file: "[networks.hub.endpoints]\n\"sql.database.windows.net\" = { ttl = 60, addresses = [\"10.0.0.4\"] } # x\n",
+		want: "[networks.hub.endpoints]\n\"sql.database.windows.net\" = { ttl = 60, addresses = \"10.0.0.5\" } # x\n"},
+	{name: "a table of its own", imported: sqlServer,
+		file: "[networks.hub.endpoints.\"sql.database.windows.net\"]\nttl = 60\naddresses = [\n  \"10.0.0.4\",\n]\n",
+		want: "[networks.hub.endpoints.\"sql.database.windows.net\"]\nttl = 60\naddresses = \"10.0.0.5\"\n"},
+	{name: "a list over several lines", imported: "dual.blob.core.windows.net 10.0.0.5 fd00::5",
+		file: "[networks.hub.endpoints]\n\"dual.blob.core.windows.net\" = [\n  \"10.0.0.4\",\n  \"fd00::4\",\n]\n# end\n",
+		want: "[networks.hub.endpoints]\n\"dual.blob.core.windows.net\" = [\"10.0.0.5\", \"fd00::5\"]\n# end\n"},
+	{name: "a failover list that has the address", imported: sqlServer,
+		file: "[networks.hub.endpoints]\n\"sql.database.windows.net\" = { addresses = [\"10.0.0.5\", \"10.1.0.5\"], probe = \"tcp:1433\" }\n",
+		want: "[networks.hub.endpoints]\n\"sql.database.windows.net\" = { addresses = [\"10.0.0.5\", \"10.1.0.5\"], probe = \"tcp:1433\" }\n"},
+	{name: "new names go behind the last", imported: "b.contoso.com 10.0.0.6\na.contoso.com 10.0.0.5",
+		file: "[networks.hub.endpoints]\n\"z.contoso.com\" = \"10.0.0.9\"\n\n# next\n[networks.spoke]\nclients = [\"10.1.0.0/16\"]\n",
+		want: "[networks.hub.endpoints]\n\"z.contoso.com\" = \"10.0.0.9\"\n\"a.contoso.com\" = \"10.0.0.5\" # rg/pe-a-1\n\"b.contoso.com\" = \"10.0.0.6\" # rg/pe-b-0\n\n# next\n[networks.spoke]\nclients = [\"10.1.0.0/16\"]\n"},
+	{name: "a new table goes behind its network", imported: sqlServer,
+		file: "[networks.hub]\nclients = [\n  \"10.0.0.0/16\", # hub\n]\n[networks.spoke]\nclients = [\"10.1.0.0/16\"]\n",
+		want: "[networks.hub]\nclients = [\n  \"10.0.0.0/16\", # hub\n]\n\n[networks.hub.endpoints]\n\"sql.database.windows.net\" = \"10.0.0.5\" # rg/pe-sql-0\n[networks.spoke]\nclients = [\"10.1.0.0/16\"]\n"},
+	{name: "an empty file", imported: sqlServer, file: "",
+		want: "[networks.hub.endpoints]\n\"sql.database.windows.net\" = \"10.0.0.5\" # rg/pe-sql-0\n"},
+	{name: "a file without a final line end", imported: sqlServer, file: "deadline = \"2s\"",
+		want: "deadline = \"2s\"\n\n[networks.hub.endpoints]\n\"sql.database.windows.net\" = \"10.0.0.5\" # rg/pe-sql-0\n"},
+	{name: "line ends of Windows", imported: sqlServer,
+		file: "[networks.hub.endpoints]\r\n\"a.contoso.com\" = \"10.0.0.9\"\r\n",
+		want: "[networks.hub.endpoints]\r\n\"a.contoso.com\" = \"10.0.0.9\"\r\n\"sql.database.windows.net\" = \"10.0.0.5\" # rg/pe-sql-0\r\n"},
+	{name: "headers and brackets in strings", imported: sqlServer,
+		file: "[zones.\"x.contoso.com\"]\nrecords = [\"\"\"\n[networks.hub.endpoints]\n\"\"\", '# no comment ] ']\n[networks.hub.endpoints] # here\n",
+		want: "[zones.\"x.contoso.com\"]\nrecords = [\"\"\"\n[networks.hub.endpoints]\n\"\"\", '# no comment ] ']\n[networks.hub.endpoints] # here\n\"sql.database.windows.net\" = \"10.0.0.5\" # rg/pe-sql-0\n"},
+	{name: "pruning", imported: sqlServer, prune: true,
+		file: "[networks.hub.endpoints]\n# first\n\"a.contoso.com\" = \"10.0.0.9\"\n\"sql.database.windows.net\" = \"10.0.0.5\"\n\"gone.database.windows.net\" = [\n  \"10.0.0.8\",\n]\n",
+		want: "[networks.hub.endpoints]\n# first\n\"sql.database.windows.net\" = \"10.0.0.5\"\n"},
+	{name: "an import of nothing", imported: "",
+		file: "[networks.hub.endpoints]\n\"a.contoso.com\" = \"10.0.0.9\"\n", want: "[networks.hub.endpoints]\n\"a.contoso.com\" = \"10.0.0.9\"\n"},
+}
+
 // An edit changes what changed, and nothing else; a second one changes nothing.
 func TestEdit(t *testing.T) {
-	const sql = "sql.database.windows.net 10.0.0.5"
-	for _, test := range []struct {
-		name, file, imported, want string
-		prune                      bool
-	}{
-		{name: "a changed address", imported: sql,
-			file: "[networks.hub.endpoints]\n# ours\n  \"sql.database.windows.net\"   = \"10.0.0.4\"   # the old one\n\"b.contoso.com\" = \"10.0.0.9\"\n",
-			want: "[networks.hub.endpoints]\n# ours\n  \"sql.database.windows.net\"   = \"10.0.0.5\"   # the old one\n\"b.contoso.com\" = \"10.0.0.9\"\n"},
-		{name: "the comment of an import is renewed", imported: sql,
-			file: "[networks.hub.endpoints]\n\"sql.database.windows.net\" = \"10.0.0.4\" # rg/pe-old\n",
-			want: "[networks.hub.endpoints]\n\"sql.database.windows.net\" = \"10.0.0.5\" # rg/pe-sql-0\n"},
-		{name: "an unchanged address in another form", imported: sql,
-			file: "[networks.hub.endpoints]\n'SQL.database.windows.net.' = ['10.0.0.5'] # rg/pe-old\n",
-			want: "[networks.hub.endpoints]\n'SQL.database.windows.net.' = ['10.0.0.5'] # rg/pe-old\n"},
-		{name: "another spelling of the name", imported: "kv.vault.azure.net 10.0.0.5",
-			file: "[networks.hub.endpoints]\n\"kv.privatelink.vaultcore.azure.net\" = \"10.0.0.4\"\n",
-			want: "[networks.hub.endpoints]\n\"kv.privatelink.vaultcore.azure.net\" = \"10.0.0.5\"\n"},
-		{name: "an inline table keeps its settings", imported: sql,
-			file: "[networks.hub.endpoints]\n\"sql.database.windows.net\" = { ttl = 60, addresses = [\"10.0.0.4\"] } # x\n",
-			want: "[networks.hub.endpoints]\n\"sql.database.windows.net\" = { ttl = 60, addresses = \"10.0.0.5\" } # x\n"},
-		{name: "a table of its own", imported: sql,
-			file: "[networks.hub.endpoints.\"sql.database.windows.net\"]\nttl = 60\naddresses = [\n  \"10.0.0.4\",\n]\n",
-			want: "[networks.hub.endpoints.\"sql.database.windows.net\"]\nttl = 60\naddresses = \"10.0.0.5\"\n"},
-		{name: "a list over several lines", imported: "dual.blob.core.windows.net 10.0.0.5 fd00::5",
-			file: "[networks.hub.endpoints]\n\"dual.blob.core.windows.net\" = [\n  \"10.0.0.4\",\n  \"fd00::4\",\n]\n# end\n",
-			want: "[networks.hub.endpoints]\n\"dual.blob.core.windows.net\" = [\"10.0.0.5\", \"fd00::5\"]\n# end\n"},
-		{name: "a failover list that has the address", imported: sql,
-			file: "[networks.hub.endpoints]\n\"sql.database.windows.net\" = { addresses = [\"10.0.0.5\", \"10.1.0.5\"], probe = \"tcp:1433\" }\n",
-			want: "[networks.hub.endpoints]\n\"sql.database.windows.net\" = { addresses = [\"10.0.0.5\", \"10.1.0.5\"], probe = \"tcp:1433\" }\n"},
-		{name: "new names go behind the last", imported: "b.contoso.com 10.0.0.6\na.contoso.com 10.0.0.5",
-			file: "[networks.hub.endpoints]\n\"z.contoso.com\" = \"10.0.0.9\"\n\n# next\n[networks.spoke]\nclients = [\"10.1.0.0/16\"]\n",
-			want: "[networks.hub.endpoints]\n\"z.contoso.com\" = \"10.0.0.9\"\n\"a.contoso.com\" = \"10.0.0.5\" # rg/pe-a-1\n\"b.contoso.com\" = \"10.0.0.6\" # rg/pe-b-0\n\n# next\n[networks.spoke]\nclients = [\"10.1.0.0/16\"]\n"},
-		{name: "a new table goes behind its network", imported: sql,
-			file: "[networks.hub]\nclients = [\n  \"10.0.0.0/16\", # hub\n]\n[networks.spoke]\nclients = [\"10.1.0.0/16\"]\n",
-			want: "[networks.hub]\nclients = [\n  \"10.0.0.0/16\", # hub\n]\n\n[networks.hub.endpoints]\n\"sql.database.windows.net\" = \"10.0.0.5\" # rg/pe-sql-0\n[networks.spoke]\nclients = [\"10.1.0.0/16\"]\n"},
-		{name: "an empty file", imported: sql, file: "",
-			want: "[networks.hub.endpoints]\n\"sql.database.windows.net\" = \"10.0.0.5\" # rg/pe-sql-0\n"},
-		{name: "a file without a final line end", imported: sql, file: "deadline = \"2s\"",
-			want: "deadline = \"2s\"\n\n[networks.hub.endpoints]\n\"sql.database.windows.net\" = \"10.0.0.5\" # rg/pe-sql-0\n"},
-		{name: "line ends of Windows", imported: sql,
-			file: "[networks.hub.endpoints]\r\n\"a.contoso.com\" = \"10.0.0.9\"\r\n",
-			want: "[networks.hub.endpoints]\r\n\"a.contoso.com\" = \"10.0.0.9\"\r\n\"sql.database.windows.net\" = \"10.0.0.5\" # rg/pe-sql-0\r\n"},
-		{name: "headers and brackets in strings", imported: sql,
-			file: "[zones.\"x.contoso.com\"]\nrecords = [\"\"\"\n[networks.hub.endpoints]\n\"\"\", '# no comment ] ']\n[networks.hub.endpoints] # here\n",
-			want: "[zones.\"x.contoso.com\"]\nrecords = [\"\"\"\n[networks.hub.endpoints]\n\"\"\", '# no comment ] ']\n[networks.hub.endpoints] # here\n\"sql.database.windows.net\" = \"10.0.0.5\" # rg/pe-sql-0\n"},
-		{name: "pruning", imported: sql, prune: true,
-			file: "[networks.hub.endpoints]\n# first\n\"a.contoso.com\" = \"10.0.0.9\"\n\"sql.database.windows.net\" = \"10.0.0.5\"\n\"gone.database.windows.net\" = [\n  \"10.0.0.8\",\n]\n",
-			want: "[networks.hub.endpoints]\n# first\n\"sql.database.windows.net\" = \"10.0.0.5\"\n"},
-		{name: "an import of nothing", imported: "",
-			file: "[networks.hub.endpoints]\n\"a.contoso.com\" = \"10.0.0.9\"\n", want: "[networks.hub.endpoints]\n\"a.contoso.com\" = \"10.0.0.9\"\n"},
-	} {
+	for _, test := range edits {
 		t.Run(test.name, func(t *testing.T) {
 			table := tableOf(t, test.imported)
 			got := edited(t, test.file, table, test.prune)

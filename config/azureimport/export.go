@@ -32,6 +32,7 @@ type Export struct {
 	options   Options
 	limits    limits
 	catalogue *azure.Catalogue
+	entries   []azure.Entry        // of the catalogue
 	endpoints map[string]*endpoint // by key
 	nics      map[string]string    // the key of the endpoint that names a network interface, by the id of that
 	aliases   []alias
@@ -46,7 +47,7 @@ func NewExport(options Options) *Export { return newExport(options, azure.New())
 
 func newExport(options Options, catalogue *azure.Catalogue) *Export {
 	return &Export{
-		options: options, limits: standardLimits(), catalogue: catalogue,
+		options: options, limits: standardLimits(), catalogue: catalogue, entries: catalogue.Entries(),
 		endpoints: make(map[string]*endpoint), nics: make(map[string]string), noted: make(map[string]bool),
 	}
 }
@@ -146,7 +147,7 @@ func (p *endpoint) where() string {
 // say adds a fact. What is no host name is noted, and left out.
 func (e *Export) say(p *endpoint, by trust, text string, addrs ...netip.Addr) {
 	if text == "" {
-		p.loose = union(p.loose, addrs...)
+		p.addLoose(addrs...)
 		return
 	}
 	name, ok := hostName(text)
@@ -155,8 +156,25 @@ func (e *Export) say(p *endpoint, by trust, text string, addrs ...netip.Addr) {
 		return
 	}
 	for _, addr := range addrs {
+		if len(p.facts[by]) >= maxFacts {
+			e.note("%s: it has more than %d names and addresses: the others are left out", p.label, maxFacts)
+			return
+		}
 		if f := (fact{name, addr}); !slices.Contains(p.facts[by], f) {
 			p.facts[by] = append(p.facts[by], f)
+		}
+	}
+}
+
+// maxFacts is how much one source may say. Azure's largest endpoints have some
+// dozens of names.
+const maxFacts = 2000
+
+// addLoose adds addresses that come without a name.
+func (p *endpoint) addLoose(addrs ...netip.Addr) {
+	for _, addr := range addrs {
+		if len(p.loose) < maxFacts {
+			p.loose = union(p.loose, addr)
 		}
 	}
 }

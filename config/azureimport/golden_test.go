@@ -167,7 +167,7 @@ func TestTerraformShowsNothingElse(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for end := 1; end < len(text); end += 97 {
+		for end := 1; end < len(text); end += 397 {
 			export := azureimport.NewExport(azureimport.Options{})
 			err := export.Read(azureimport.Terraform, file, strings.NewReader(string(text[:end])))
 			if err == nil {

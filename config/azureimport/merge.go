@@ -115,7 +115,7 @@ func (e *Export) join() {
 		}
 		to := e.endpoints[strings.ToLower(owner)]
 		to.take(p, byNIC)
-		to.loose = union(to.loose, p.loose...)
+		to.addLoose(p.loose...)
 		to.subnet = cmp.Or(to.subnet, p.subnet)
 		delete(e.endpoints, nic)
 	}

@@ -71,14 +71,14 @@ func (e *Export) readEndpoint(file string, n node) {
 	}
 	for _, nic := range body.get("networkInterfaces").list() {
 		e.nics[strings.ToLower(nic.get("id").text())] = id
-		e.readNICBody(file, p, nic.body()) // REST gives the whole interface when it is asked to expand it
+		e.readNICBody(p, nic.body()) // REST gives the whole interface when it is asked to expand it
 	}
 	for _, custom := range body.get("customDnsConfigs").list() {
 		e.say(p, byCustom, custom.get("fqdn").text(), custom.get("ipAddresses").addresses()...)
 	}
 	for _, config := range body.get("ipConfigurations").list() {
 		if addr, ok := config.body().get("privateIPAddress").address(); ok {
-			p.loose = union(p.loose, addr)
+			p.addLoose(addr)
 		}
 	}
 }
@@ -88,7 +88,7 @@ func (p *endpoint) addLink(l link) {
 	same := func(other link) bool {
 		return strings.EqualFold(l.target, other.target) && slices.Equal(l.groups, other.groups) && l.status == other.status
 	}
-	if !slices.ContainsFunc(p.links, same) {
+	if len(p.links) < maxFacts && !slices.ContainsFunc(p.links, same) {
 		p.links = append(p.links, l)
 	}
 }
@@ -120,12 +120,12 @@ func (e *Export) readNIC(file string, n node) bool {
 	if p.location == "" {
 		p.location = n.get("location").text()
 	}
-	e.readNICBody(file, p, body)
+	e.readNICBody(p, body)
 	return true
 }
 
 // readNICBody reads the configurations of a network interface.
-func (e *Export) readNICBody(_ string, p *endpoint, body node) {
+func (e *Export) readNICBody(p *endpoint, body node) {
 	for _, config := range body.get("ipConfigurations").list() {
 		b := config.body()
 		if subnet := b.get("subnet").get("id").text(); subnet != "" && p.subnet == "" {
@@ -141,7 +141,7 @@ func (e *Export) readNICBody(_ string, p *endpoint, body node) {
 // what is known.
 func (e *Export) sayAll(p *endpoint, by trust, names []string, addr netip.Addr) {
 	if len(names) == 0 {
-		p.loose = union(p.loose, addr)
+		p.addLoose(addr)
 	}
 	for _, name := range names {
 		e.say(p, by, name, addr)

@@ -49,18 +49,27 @@ func (e *Export) networkNames(split Split) map[string]string {
 			names[place] = ""
 		}
 	}
-	open := slices.Sorted(maps.Keys(names))
+	taken := make(map[string]bool)
+	open := slices.Collect(maps.Keys(names))
 	for detail := 0; len(open) > 0; detail++ {
 		count := make(map[string]int)
 		for _, id := range open {
 			names[id] = networkName(id, detail)
 			count[names[id]]++
 		}
-		taken := make(map[string]bool)
-		for id, name := range names {
-			taken[name] = taken[name] || name != "" && !slices.Contains(open, id)
+		settled := func(id string) bool { return count[names[id]] == 1 && !taken[names[id]] }
+		var still []string
+		for _, id := range open {
+			if !settled(id) {
+				still = append(still, id)
+			}
 		}
-		open = slices.DeleteFunc(open, func(id string) bool { return count[names[id]] == 1 && !taken[names[id]] })
+		for _, id := range open {
+			if count[names[id]] == 1 {
+				taken[names[id]] = true
+			}
+		}
+		open = still
 	}
 	return names
 }

@@ -147,7 +147,7 @@ func (e *Export) readTerraformEndpoint(file string, values node) {
 			e.note("%s: its connection is approved by hand, and the state does not say whether it is: taken as approved", p.label)
 		}
 		if addr, ok := connection.get("private_ip_address").address(); ok {
-			p.first = union(p.first, addr)
+			p.first = union(p.first[:min(len(p.first), maxFacts)], addr)
 		}
 	}
 	for _, config := range values.get("private_dns_zone_configs").list() {
@@ -160,7 +160,7 @@ func (e *Export) readTerraformEndpoint(file string, values node) {
 	}
 	for _, config := range values.get("ip_configuration").list() {
 		if addr, ok := config.get("private_ip_address").address(); ok {
-			p.loose = union(p.loose, addr)
+			p.addLoose(addr)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package azureimport
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 )
@@ -19,6 +20,14 @@ func NetworkTable(network string, mappings []Mapping) Table {
 // SetTable is the table of a set of endpoints that networks share.
 func SetTable(set string, mappings []Mapping) Table {
 	return Table{Path: []string{"endpoints", set}, Mappings: mappings}
+}
+
+// CheckName refuses what cannot be the name of a network or a set.
+func CheckName(name string) error {
+	if name == "" || len(name) > maxNetworkName || strings.IndexFunc(name, func(r rune) bool { return !isHostRune(r) }) >= 0 {
+		return fmt.Errorf("%q is no name for a network or a set: use up to %d letters, digits, hyphens and underscores", name, maxNetworkName)
+	}
+	return nil
 }
 
 // Key is the key path of the table in TOML's notation.

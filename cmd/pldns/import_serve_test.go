@@ -1,0 +1,88 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/miekg/dns"
+
+	"pldns/resolver/resolvertest"
+)
+
+// mappingLine is a line that import writes: a name, its value, and a comment.
+var mappingLine = regexp.MustCompile(`(?m)^"([^"]+)" = (.*) # .*$`)
+
+// From an export to the answer on the wire: what is imported into a file passes the
+// check, is served, and every name answers every address that the table gives it.
+func TestImportedNamesAreServed(t *testing.T) {
+	exports := filepath.Join("..", "..", "config", "azureimport", "testdata")
+	for _, test := range []struct {
+		kind  string
+		files []string
+	}{
+		{"az", []string{"az_endpoints.json", "az_nics.json", "az_groups.json"}},
+		{"az", []string{"az_records.json"}},
+		{"graph", []string{"graph_joined.json"}},
+		{"arm", []string{"arm.json"}},
+		{"terraform", []string{"terraform_show.json"}},
+		{"terraform", []string{"terraform_state.json"}},
+		{"dns-zone", []string{"zone.txt"}},
+		{"hosts", []string{"hosts.txt"}},
+	} {
+		t.Run(test.kind+" "+strings.Join(test.files, " "), func(t *testing.T) {
+			file := writeConfig(t, `
+[listen]
+dns = ["127.0.0.1:0"]
+admin = "off"
+[upstreams.none]
+servers = ["`+resolvertest.ClosedAddr(t).String()+`"]
+[forward]
+"." = "none"
+[networks.hub]
+clients = ["127.0.1.0/24"]
+`)
+			args := []string{"import", test.kind}
+			for _, name := range test.files {
+				args = append(args, filepath.Join(exports, name))
+			}
+			runs(t, append(args, "--network", "hub", "--into", file)...)
+			runs(t, "check", "-c", file)
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			asksAll(t, start(t, string(text)), string(text))
+		})
+	}
+}
+
+// runs runs a command that must succeed.
+func runs(t *testing.T, args ...string) {
+	t.Helper()
+	var out bytes.Buffer
+	if code := run(t.Context(), args, &out, &out); code != exitFine {
+		t.Fatalf("pldns %s exits with %d: %s", strings.Join(args, " "), code, out.String())
+	}
+}
+
+// asksAll asks a server for every name of an imported table.
+func asksAll(t *testing.T, r *running, text string) {
+	t.Helper()
+	lines := mappingLine.FindAllStringSubmatch(text, -1)
+	if len(lines) == 0 {
+		t.Fatal("nothing was imported")
+	}
+	for _, line := range lines {
+		name := strings.Replace(line[1], "*", "app", 1)
+		answers := says(r.ask("udp", "127.0.1.1", name, dns.TypeA)) + " " + says(r.ask("udp", "127.0.1.1", name, dns.TypeAAAA))
+		for _, addr := range regexp.MustCompile(`"([0-9.]+|[0-9a-f:]+)"`).FindAllStringSubmatch(line[2], -1) {
+			if !strings.Contains(answers, "A "+addr[1]) {
+				t.Errorf("%s answers %s, without %s", name, answers, addr[1])
+			}
+		}
+	}
+}
