@@ -301,6 +301,9 @@ func (f *File) insert(table Table, lines []string) {
 		if at > 0 {
 			lines = append([]string{""}, lines...)
 		}
+		if at < len(f.data) && f.data[at] != '\n' && f.data[at] != '\r' {
+			lines = append(lines, "")
+		}
 	}
 	text := strings.Join(lines, eol) + eol
 	if at > 0 && f.data[at-1] != '\n' {

@@ -85,7 +85,7 @@ var edits = []struct {
 		want: "[networks.hub.endpoints]\n\"z.contoso.com\" = \"10.0.0.9\"\n\"a.contoso.com\" = \"10.0.0.5\" # rg/pe-a-1\n\"b.contoso.com\" = \"10.0.0.6\" # rg/pe-b-0\n\n# next\n[networks.spoke]\nclients = [\"10.1.0.0/16\"]\n"},
 	{name: "a new table goes behind its network", imported: sqlServer,
 		file: "[networks.hub]\nclients = [\n  \"10.0.0.0/16\", # hub\n]\n[networks.spoke]\nclients = [\"10.1.0.0/16\"]\n",
-		want: "[networks.hub]\nclients = [\n  \"10.0.0.0/16\", # hub\n]\n\n[networks.hub.endpoints]\n\"sql.database.windows.net\" = \"10.0.0.5\" # rg/pe-sql-0\n[networks.spoke]\nclients = [\"10.1.0.0/16\"]\n"},
+		want: "[networks.hub]\nclients = [\n  \"10.0.0.0/16\", # hub\n]\n\n[networks.hub.endpoints]\n\"sql.database.windows.net\" = \"10.0.0.5\" # rg/pe-sql-0\n\n[networks.spoke]\nclients = [\"10.1.0.0/16\"]\n"},
 	{name: "an empty file", imported: sqlServer, file: "",
 		want: "[networks.hub.endpoints]\n\"sql.database.windows.net\" = \"10.0.0.5\" # rg/pe-sql-0\n"},
 	{name: "a file without a final line end", imported: sqlServer, file: "deadline = \"2s\"",
