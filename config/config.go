@@ -23,6 +23,9 @@ type Config struct {
 	Networks []Network
 	// Files are the files that were read, the main one first.
 	Files []string
+	// Patterns are what the key files says, as [filepath.Glob] takes it: files that
+	// match them later belong to the configuration too.
+	Patterns []string
 }
 
 // Specs are the networks as [zones.Build] takes them, in the same order.

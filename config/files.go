@@ -11,6 +11,8 @@ import (
 type files interface {
 	// match gives the names of the files that a pattern matches, in a stable order.
 	match(pattern string) ([]string, error)
+	// absolute is a pattern as anybody else can look it up; empty if nobody can.
+	absolute(pattern string) string
 	read(name string) ([]byte, error)
 }
 
@@ -18,10 +20,14 @@ type files interface {
 type diskFiles struct{ dir string }
 
 func (d diskFiles) match(pattern string) ([]string, error) {
-	if !filepath.IsAbs(pattern) {
-		pattern = filepath.Join(d.literal(), pattern)
+	return filepath.Glob(d.absolute(pattern))
+}
+
+func (d diskFiles) absolute(pattern string) string {
+	if filepath.IsAbs(pattern) {
+		return pattern
 	}
-	return filepath.Glob(pattern)
+	return filepath.Join(d.literal(), pattern)
 }
 
 // literal is the directory as a pattern that matches it alone.
@@ -43,5 +49,7 @@ func (m memoryFiles) match(pattern string) ([]string, error) {
 	}
 	return fs.Glob(m.fsys, pattern)
 }
+
+func (m memoryFiles) absolute(string) string { return "" }
 
 func (m memoryFiles) read(name string) ([]byte, error) { return fs.ReadFile(m.fsys, name) }

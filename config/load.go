@@ -128,6 +128,9 @@ func (l *loader) settings(root table) {
 func (l *loader) more(root table, files files) {
 	patterns, _ := root.texts("files", "endpoints.d/*.toml")
 	for _, pattern := range patterns {
+		if full := files.absolute(pattern.text); full != "" {
+			l.config.Patterns = append(l.config.Patterns, full)
+		}
 		names, err := files.match(pattern.text)
 		switch {
 		case err != nil:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
 
 	"pldns/config"
 	"pldns/resolver"
@@ -16,15 +17,24 @@ import (
 // parts are the running parts that one configuration is turned into.
 type parts struct {
 	snapshot *resolver.Snapshot
-	cache    *cache.Cache // nil when it is turned off
-	pools    []namedPool
+	cache    *memory // nil when it is turned off
+	pools    map[string]*pool
 	loops    *upstream.Loops
 }
 
-// namedPool is the pool of an upstream group.
-type namedPool struct {
+// memory is the cache, and what it was made of.
+type memory struct {
+	*cache.Cache
+	settings config.Cache
+}
+
+// pool is an upstream group, what it was made of, and how it is asked: over the
+// cache, if there is one.
+type pool struct {
 	*upstream.Pool
-	name string
+	settings upstream.Config
+	over     *memory
+	asked    resolver.Exchanger
 }
 
 // observers are who is told of what happens; the zero value is nobody.
@@ -35,46 +45,65 @@ type observers struct {
 	health   resolver.Health // what is asked about the addresses of endpoints
 }
 
-// assemble turns settings into running parts. It starts nothing. With offline,
-// nothing is ever asked of an upstream.
-func assemble(c *config.Config, told observers, offline bool) (*parts, error) {
+// assemble turns settings into running parts. It starts nothing. What the parts
+// before have that was made of the same settings is taken over, with all that it
+// knows: the cache, and upstream groups with their health and connections.
+func assemble(c *config.Config, told observers, before *parts) (*parts, error) {
 	table, err := zones.Build(c.Specs())
 	if err != nil {
 		return nil, err
 	}
-	p := &parts{loops: upstream.NewLoops()}
-	if c.Cache.Entries > 0 && !offline {
-		p.cache = cache.New(cacheConfig(c, told))
+	p := &parts{pools: make(map[string]*pool), loops: before.loops}
+	if p.loops == nil {
+		p.loops = upstream.NewLoops()
 	}
+	p.cache = newMemory(c, told, before)
 	groups := make(map[string]resolver.Exchanger)
 	for _, group := range c.Upstreams {
-		if offline {
-			groups[group.Name] = notAsked{}
-			continue
-		}
-		pool, err := newPool(c, group, p.loops, told)
+		made, err := p.newPool(c, group, told, before)
 		if err != nil {
 			return nil, err
 		}
-		p.pools = append(p.pools, namedPool{pool, group.Name})
-		groups[group.Name] = pool
-		if p.cache != nil {
-			groups[group.Name] = p.cache.Group(group.Name, pool)
-		}
+		p.pools[group.Name], groups[group.Name] = made, made.asked
 	}
-	p.snapshot, err = resolver.NewSnapshot(resolver.Options{
-		Table: table, Routes: routes(c, groups), Health: told.health, Loops: p.loops, Deadline: c.Deadline,
-	})
+	p.snapshot, err = newSnapshot(c, table, groups, told.health, p.loops)
 	return p, err
 }
 
-func cacheConfig(c *config.Config, told observers) cache.Config {
-	return cache.Config{
+func newSnapshot(c *config.Config, table *zones.Table, groups map[string]resolver.Exchanger,
+	health resolver.Health, loops resolver.Loops) (*resolver.Snapshot, error) {
+	return resolver.NewSnapshot(resolver.Options{
+		Table: table, Routes: routes(c, groups), Health: health, Loops: loops, Deadline: c.Deadline,
+	})
+}
+
+// offline turns settings into a snapshot that asks nobody.
+func offline(c *config.Config) (*resolver.Snapshot, error) {
+	table, err := zones.Build(c.Specs())
+	if err != nil {
+		return nil, err
+	}
+	groups := make(map[string]resolver.Exchanger)
+	for _, group := range c.Upstreams {
+		groups[group.Name] = notAsked{}
+	}
+	return newSnapshot(c, table, groups, nil, nil)
+}
+
+// newMemory makes the cache, or takes over the one before.
+func newMemory(c *config.Config, told observers, before *parts) *memory {
+	switch {
+	case c.Cache.Entries == 0:
+		return nil
+	case before.cache != nil && before.cache.settings == c.Cache:
+		return before.cache
+	}
+	return &memory{settings: c.Cache, Cache: cache.New(cache.Config{
 		Entries: c.Cache.Entries, Bytes: c.Cache.Bytes,
 		MinTTL: c.Cache.MinTTL, MaxTTL: c.Cache.MaxTTL,
 		Stale: c.Cache.Stale, Prefetch: c.Cache.Prefetch,
 		Timeout: c.Deadline, Observer: told.cache,
-	}
+	})}
 }
 
 // routes are the forward tables of the networks, with the groups they lead to.
@@ -97,14 +126,37 @@ func (notAsked) Exchange(context.Context, resolver.Question) (resolver.Reply, er
 	return resolver.Reply{}, errors.New("it would be asked now, but --offline says not to")
 }
 
-// newPool makes the pool of an upstream group.
-func newPool(c *config.Config, group config.Upstream, loops *upstream.Loops, told observers) (*upstream.Pool, error) {
+// newPool makes an upstream group, or takes over the one before. Of a group that
+// is made anew nothing is remembered: other servers may say otherwise.
+func (p *parts) newPool(c *config.Config, group config.Upstream, told observers, before *parts) (*pool, error) {
 	servers, err := serversOf(c, group)
 	if err != nil {
 		return nil, fmt.Errorf("upstream %s: %w", group.Name, err)
 	}
-	return upstream.New(upstream.Config{
+	settings := upstream.Config{
 		Name: group.Name, Servers: servers, Policy: policyOf(group.Policy),
-		Timeout: c.Deadline, MaxQPS: group.MaxQPS, Loops: loops, Observer: told.upstream, Log: told.log,
-	})
+		Timeout: c.Deadline, MaxQPS: group.MaxQPS, Loops: p.loops, Observer: told.upstream, Log: told.log,
+	}
+	known := before.pools[group.Name]
+	if known != nil && known.over == p.cache && reflect.DeepEqual(known.settings, settings) {
+		return known, nil
+	}
+	made := &pool{settings: settings, over: p.cache}
+	if made.Pool, err = upstream.New(settings); err != nil {
+		return nil, err
+	}
+	made.asked = made.Pool
+	if p.cache != nil {
+		made.asked = p.cache.Group(group.Name, made.Pool)
+	}
+	return made, nil
+}
+
+// forget drops what is remembered of groups that the parts before do not share.
+func (p *parts) forget(before *parts) {
+	for name, made := range p.pools {
+		if known := before.pools[name]; known != nil && known != made && p.cache != nil {
+			p.cache.FlushGroup(name)
+		}
+	}
 }

@@ -100,7 +100,7 @@ func TestBehindAValidator(t *testing.T) {
 		}
 		return files, args
 	}}
-	at := startPeer(t, validator, r.addrs[0], europe)
+	at := startPeer(t, validator, r.addrs[0], europe, upstream)
 	for _, test := range []struct {
 		name, qname, want string
 		secure            bool

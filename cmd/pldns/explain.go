@@ -82,17 +82,29 @@ func reportExplanation(w io.Writer, e resolver.Explanation, asJSON bool) error {
 }
 
 // explainFile decides from a file alone.
-func explainFile(ctx context.Context, file string, query resolver.Query, offline bool) (resolver.Explanation, error) {
+func explainFile(ctx context.Context, file string, query resolver.Query, notAsking bool) (resolver.Explanation, error) {
 	loaded, err := config.Load(file)
 	if err != nil {
 		return resolver.Explanation{}, err
 	}
-	parts, err := assemble(loaded, observers{}, offline)
+	snapshot, err := snapshotOf(loaded, notAsking)
 	if err != nil {
 		return resolver.Explanation{}, err
 	}
-	answer, trace := parts.snapshot.Explain(ctx, query)
+	answer, trace := snapshot.Explain(ctx, query)
 	return resolver.NewExplanation(query, answer, trace), nil
+}
+
+// snapshotOf turns settings into a snapshot that asks upstreams, or nobody.
+func snapshotOf(c *config.Config, notAsking bool) (*resolver.Snapshot, error) {
+	if notAsking {
+		return offline(c)
+	}
+	p, err := assemble(c, observers{}, new(parts))
+	if err != nil {
+		return nil, err
+	}
+	return p.snapshot, nil
 }
 
 // explainRemotely has a running server decide.

@@ -87,9 +87,9 @@ controls { };
 }
 
 // startPeer runs a peer until the test ends, and gives the address it answers at.
-// The test is skipped where the program is not installed, unless PLDNS_PEERS says
-// that it must be.
-func startPeer(t *testing.T, p peer, ask netip.AddrPort, source string) netip.AddrPort {
+// Behind it, at the end of all forwarding, is the given upstream. The test is
+// skipped where the program is not installed, unless PLDNS_PEERS says that it must be.
+func startPeer(t *testing.T, p peer, ask netip.AddrPort, source string, behind *resolvertest.Upstream) netip.AddrPort {
 	t.Helper()
 	path, err := exec.LookPath(p.command)
 	if err != nil {
@@ -128,7 +128,7 @@ func startPeer(t *testing.T, p peer, ask netip.AddrPort, source string) netip.Ad
 			t.Logf("%s said:\n%s", p.name, text)
 		}
 	})
-	awaitAnswer(t, p.name, at)
+	awaitAnswer(t, p.name, at, behind)
 	return at
 }
 
@@ -142,12 +142,15 @@ func tail(output io.Reader) string {
 	return strings.Join(lines, "\n")
 }
 
-// awaitAnswer asks until something answers.
-func awaitAnswer(t *testing.T, name string, at netip.AddrPort) {
+// awaitAnswer asks new names until one of them has reached the upstream behind all,
+// which shows that it is this peer that answers there, and not somebody who had
+// the port before it.
+func awaitAnswer(t *testing.T, name string, at netip.AddrPort, behind *resolvertest.Upstream) {
 	t.Helper()
 	client := &dns.Client{Timeout: 300 * time.Millisecond}
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {
-		if _, _, err := client.Exchange(new(dns.Msg).SetQuestion("localhost.", dns.TypeA), at.String()); err == nil {
+	for i, deadline := 0, time.Now().Add(30*time.Second); time.Now().Before(deadline); i++ {
+		asked := fmt.Sprintf("await-%d.contoso.com.", i)
+		if _, _, err := client.Exchange(new(dns.Msg).SetQuestion(asked, dns.TypeA), at.String()); err == nil && behind.Count(asked, dns.TypeA) > 0 {
 			return
 		}
 	}
@@ -171,8 +174,9 @@ func throughPeer(line string) string {
 func TestBehindPeers(t *testing.T) {
 	for _, p := range peers() {
 		t.Run(p.name, func(t *testing.T) {
-			r := start(t, regions(upstreamTable(azureDNS(t).Addr)))
-			at := startPeer(t, p, r.addrs[0], europe)
+			upstream := azureDNS(t)
+			r := start(t, regions(upstreamTable(upstream.Addr)))
+			at := startPeer(t, p, r.addrs[0], europe, upstream)
 			for _, round := range []string{"cold", "warm"} {
 				for _, test := range chains {
 					if test.from != europe {
@@ -204,7 +208,8 @@ func TestBehindPeers(t *testing.T) {
 func TestPeersAsUpstreams(t *testing.T) {
 	for _, p := range peers()[:2] {
 		t.Run(p.name, func(t *testing.T) {
-			at := startPeer(t, p, azureDNS(t).Addr, "127.0.0.1")
+			upstream := azureDNS(t)
+			at := startPeer(t, p, upstream.Addr, "127.0.0.1", upstream)
 			r := start(t, regions(upstreamTable(at)))
 			for _, round := range []string{"cold", "warm"} {
 				for _, test := range chains {

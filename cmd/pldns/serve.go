@@ -5,6 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
+	"os"
+	"os/signal"
+	"sync"
+	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -26,7 +32,9 @@ func newServe() *cobra.Command {
 		Use:   "serve",
 		Short: "Answer queries until SIGTERM or SIGINT",
 		Long: `Serve reads the configuration, opens the listeners and answers. On SIGTERM or
-SIGINT it stops reading, answers what it has read, and ends.`,
+SIGINT it stops reading, answers what it has read, and ends. It reads the
+configuration anew when its files change, on SIGHUP, and on POST /-/reload at the
+admin address; a faulty one changes nothing.`,
 		Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			load := func() (*config.Config, error) { return config.Load(file) }
@@ -34,14 +42,9 @@ SIGINT it stops reading, answers what it has read, and ends.`,
 				file = "the built-in example"
 				load = func() (*config.Config, error) { return config.Parse(file, config.Example(), nil) }
 			}
-			loaded, err := load()
+			s, err := newServer(load, slog.New(slog.NewTextHandler(command.ErrOrStderr(), nil)))
 			if err != nil {
 				return failing(fmt.Errorf("%s cannot be served:\n%w", file, err))
-			}
-			log := slog.New(slog.NewTextHandler(command.ErrOrStderr(), nil))
-			s, err := newServer(loaded, log)
-			if err != nil {
-				return failing(err)
 			}
 			if err := s.listen(); err != nil {
 				return failing(err)
@@ -51,7 +54,10 @@ SIGINT it stops reading, answers what it has read, and ends.`,
 					return failing(err)
 				}
 			}
-			return failing(s.run(command.Context()))
+			hangUps := make(chan os.Signal, 1)
+			signal.Notify(hangUps, syscall.SIGHUP)
+			defer signal.Stop(hangUps)
+			return failing(s.run(command.Context(), hangUps))
 		},
 	}
 	configFlag(command, &file)
@@ -62,32 +68,44 @@ SIGINT it stops reading, answers what it has read, and ends.`,
 
 // server is everything that runs, and nothing that decides.
 type server struct {
-	config   *config.Config
+	load     func() (*config.Config, error) // reads the configuration
 	log      *slog.Logger
 	recorder *metrics.Recorder
-	parts    *parts
 	prober   *probe.Prober
 	watch    *leaks.Watch
+	current  atomic.Pointer[served]
 	resolver *resolver.Resolver
 	doors    *listen.Server
 	admin    *admin.Server // nil when it is turned off
-	loaded   time.Time
+	behind   *lives        // what the doors lead to; nil until run
+
+	reloading  sync.Mutex // held by a reload
+	mutex      sync.Mutex
+	lastReload admin.Reload // under mutex
 }
 
-// newServer puts the parts together. It opens and starts nothing.
-func newServer(c *config.Config, log *slog.Logger) (*server, error) {
-	s := &server{config: c, log: log, recorder: metrics.New(build()), watch: leaks.New(0), loaded: time.Now()}
-	var err error
-	s.prober = probe.New(probe.Config{
-		Interval: c.Probe.Interval, Timeout: c.Probe.Timeout, Observer: s.recorder, Log: log,
-	})
-	s.parts, err = assemble(c, observers{cache: s.recorder, upstream: s.recorder, log: log, health: s.prober}, false)
+// now is what is served now.
+func (s *server) now() *served { return s.current.Load() }
+
+// newServer puts the parts together for the configuration that load reads. It
+// opens and starts nothing.
+func newServer(load func() (*config.Config, error), log *slog.Logger) (*server, error) {
+	c, err := load()
 	if err != nil {
 		return nil, err
 	}
-	s.prober.Watch(s.parts.snapshot.Table().Targets())
-	s.resolver = resolver.New(s.parts.snapshot)
-	s.recorder.Loaded(s.parts.snapshot.Table(), s.loaded)
+	s := &server{load: load, log: log, recorder: metrics.New(build()), watch: leaks.New(0)}
+	s.prober = probe.New(probe.Config{
+		Interval: c.Probe.Interval, Timeout: c.Probe.Timeout, Observer: s.recorder, Log: log,
+	})
+	made, err := assemble(c, s.observers(), new(parts))
+	if err != nil {
+		return nil, err
+	}
+	first := &served{parts: made, config: c, loaded: time.Now()}
+	s.current.Store(first)
+	s.resolver = resolver.New(made.snapshot)
+	s.serveFrom(first)
 	s.doors, err = listen.New(listen.Config{
 		Addrs: c.Listen.DNS, Handler: watched{s.resolver, s.watch}, Log: log, Observer: s.recorder,
 	})
@@ -95,35 +113,45 @@ func newServer(c *config.Config, log *slog.Logger) (*server, error) {
 		return nil, err
 	}
 	if c.Listen.Admin.IsValid() {
-		s.admin = admin.New(s.adminOptions())
+		s.admin = admin.New(s.adminOptions(c.Listen.Admin))
 	}
 	return s, nil
 }
 
-func (s *server) adminOptions() admin.Options {
-	options := admin.Options{
-		Addr: s.config.Listen.Admin, Explain: s.resolver.Explain, Status: s.status,
-		Upstreams: s.parts.upstreams, Metrics: s.recorder.Handler(), Log: s.log,
-		Leaks: func() []admin.Leaks { return leakReports(s.watch, s.resolver.Snapshot().Table()) },
+// observers are who is told of what the parts do.
+func (s *server) observers() observers {
+	return observers{cache: s.recorder, upstream: s.recorder, log: s.log, health: s.prober}
+}
+
+func (s *server) adminOptions(addr netip.AddrPort) admin.Options {
+	return admin.Options{
+		Addr: addr, Explain: s.resolver.Explain, Status: s.status, Reload: s.reload,
+		Upstreams: func() []admin.Upstream { return s.now().upstreams() },
+		Memory:    remembers{s},
+		Leaks:     func() []admin.Leaks { return leakReports(s.watch, s.now().snapshot.Table()) },
+		Metrics:   s.recorder.Handler(), Log: s.log,
 	}
-	if s.parts.cache != nil {
-		options.Memory = memory{s.parts.cache}
-	}
-	return options
 }
 
 // status is the state of the server for /readyz. It is asked only while the
 // doors are open.
 func (s *server) status() admin.Status {
-	status := admin.Status{Ready: true, Loaded: s.loaded}
-	for _, upstream := range s.parts.upstreams() {
+	now := s.now()
+	status := admin.Status{Ready: true, Loaded: now.loaded}
+	for _, upstream := range now.upstreams() {
 		if upstream.Looping {
 			status.Loops = append(status.Loops, fmt.Sprintf("server %s of upstream %s forwards back to this program", upstream.Server, upstream.Group))
 		}
 	}
-	for _, network := range s.resolver.Snapshot().Table().Networks() {
+	for _, network := range now.snapshot.Table().Networks() {
 		status.Networks++
 		status.Endpoints += network.CountEndpoints()
+	}
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	if !s.lastReload.At.IsZero() {
+		last := s.lastReload
+		status.LastReload = &last
 	}
 	return status
 }
@@ -142,27 +170,38 @@ func (s *server) listen() error {
 }
 
 // run serves until ctx ends. Then the doors are closed first, while what they
-// lead to still works, so that every query that was read is answered.
-func (s *server) run(ctx context.Context) error {
-	s.log.Info("serving", "dns", fmt.Sprint(s.doors.Addrs()), "config", summary(s.config, s.parts.snapshot.Table()))
+// lead to still works, so that every query that was read is answered. Each value
+// from hangUps reloads the configuration, and so does a change of its files.
+func (s *server) run(ctx context.Context, hangUps <-chan os.Signal) error {
+	s.log.Info("serving", "dns", fmt.Sprint(s.doors.Addrs()), "config", summary(s.now().config, s.now().snapshot.Table()))
 	behind, closeBehind := context.WithCancel(context.WithoutCancel(ctx))
 	defer closeBehind()
-	var back errgroup.Group
-	back.Go(func() error { return s.prober.Run(behind) })
-	for _, pool := range s.parts.pools {
-		back.Go(func() error { return pool.Run(behind) })
-	}
-	if s.parts.cache != nil {
-		back.Go(func() error { return s.parts.cache.Run(behind) })
-	}
+	s.reloading.Lock()
+	s.behind = newLives(behind)
+	s.behind.begin(append(s.now().runners(), s.prober))
+	s.reloading.Unlock()
 
 	front, ctx := errgroup.WithContext(ctx)
 	front.Go(func() error { return s.doors.Run(ctx) })
 	if s.admin != nil {
 		front.Go(func() error { return s.admin.Run(ctx) })
 	}
+	front.Go(func() error { return s.watchFiles(ctx) })
+	front.Go(func() error { return s.reloadOn(ctx, hangUps) })
 	err := front.Wait()
 	closeBehind()
 	s.log.Info("stopped")
-	return errors.Join(err, back.Wait())
+	return errors.Join(err, s.behind.wait())
+}
+
+// reloadOn reloads for each signal, until ctx ends.
+func (s *server) reloadOn(ctx context.Context, signals <-chan os.Signal) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-signals:
+			_ = s.reload() // logged, and shown by /readyz
+		}
+	}
 }

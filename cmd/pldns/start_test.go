@@ -20,11 +20,13 @@ import (
 
 // running is a pldns that serves a configuration on real sockets.
 type running struct {
-	tb    testing.TB
-	addrs []netip.AddrPort // where it answers, in the order of listen.dns
-	admin string           // host:port
-	stop  context.CancelFunc
-	ended chan error
+	tb      testing.TB
+	file    string           // its configuration
+	addrs   []netip.AddrPort // where it answers, in the order of listen.dns
+	admin   string           // host:port
+	hangUps chan os.Signal
+	stop    context.CancelFunc
+	ended   chan error
 }
 
 // writeConfig puts a configuration into a file of its own.
@@ -51,11 +53,8 @@ func start(tb testing.TB, toml string) *running {
 // tryStart is start, for configurations that may fail to listen.
 func tryStart(tb testing.TB, toml string) (*running, error) {
 	tb.Helper()
-	loaded, err := config.Load(writeConfig(tb, toml))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	s, err := newServer(loaded, slog.New(slog.DiscardHandler))
+	file := writeConfig(tb, toml)
+	s, err := newServer(func() (*config.Config, error) { return config.Load(file) }, slog.New(slog.DiscardHandler))
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -63,11 +62,13 @@ func tryStart(tb testing.TB, toml string) (*running, error) {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	r := &running{tb: tb, addrs: s.doors.Addrs(), stop: cancel, ended: make(chan error, 1)}
+	r := &running{
+		tb: tb, file: file, addrs: s.doors.Addrs(), stop: cancel, ended: make(chan error, 1), hangUps: make(chan os.Signal, 1),
+	}
 	if s.admin != nil {
 		r.admin = s.admin.Addr().String()
 	}
-	go func() { r.ended <- s.run(ctx) }()
+	go func() { r.ended <- s.run(ctx, r.hangUps) }()
 	tb.Cleanup(func() {
 		cancel()
 		if err := <-r.ended; err != nil {

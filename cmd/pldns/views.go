@@ -2,6 +2,8 @@ package main
 
 import (
 	"iter"
+	"maps"
+	"slices"
 
 	"github.com/miekg/dns"
 
@@ -14,10 +16,10 @@ import (
 // upstreams are the servers of all pools, as operators see them.
 func (p *parts) upstreams() []admin.Upstream {
 	all := make([]admin.Upstream, 0)
-	for _, pool := range p.pools {
-		for _, s := range pool.State() {
+	for _, name := range slices.Sorted(maps.Keys(p.pools)) {
+		for _, s := range p.pools[name].State() {
 			all = append(all, admin.Upstream{
-				Group: pool.name, Server: s.Server, Transport: s.Transport.String(), Healthy: s.Healthy,
+				Group: name, Server: s.Server, Transport: s.Transport.String(), Healthy: s.Healthy,
 				Looping: s.Looping, RTT: s.RTT.Seconds(), Failures: s.Failures, InFlight: s.InFlight,
 			})
 		}
@@ -25,17 +27,31 @@ func (p *parts) upstreams() []admin.Upstream {
 	return all
 }
 
-// memory is the cache, as operators see it.
-type memory struct{ *cache.Cache }
+// remembers is the memory of a server, as operators see it: whatever cache the
+// configuration of the moment has, and the finished replies that follow from it.
+type remembers struct{ *server }
 
-func (m memory) Dump(name zones.Name, subtree bool) iter.Seq[admin.Remembered] {
+func (m remembers) Dump(name zones.Name, subtree bool) iter.Seq[admin.Remembered] {
 	return func(yield func(admin.Remembered) bool) {
-		for e := range m.Cache.Dump(name, subtree) {
+		memory := m.now().cache
+		if memory == nil {
+			return
+		}
+		for e := range memory.Dump(name, subtree) {
 			if !yield(remembered(e)) {
 				return
 			}
 		}
 	}
+}
+
+func (m remembers) Flush(name zones.Name, subtree bool) int {
+	now := m.now()
+	defer now.snapshot.Memo().Forget()
+	if now.cache == nil {
+		return 0
+	}
+	return now.cache.Flush(name, subtree)
 }
 
 func remembered(e cache.Entry) admin.Remembered {

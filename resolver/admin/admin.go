@@ -24,11 +24,13 @@ type Options struct {
 	Explain func(context.Context, resolver.Query) (resolver.Answer, *resolver.Trace)
 	// Status is the state of the program for /readyz. It must not be nil.
 	Status func() Status
+	// Reload reads the configuration anew, for /-/reload; the error says why it was
+	// not served. It must not be nil.
+	Reload func() error
 	// Upstreams are the servers that may be asked, for /api/upstreams. It must not
 	// be nil.
 	Upstreams func() []Upstream
-	// Memory is what upstreams said, for /api/cache and /-/flush; nil when nothing
-	// is remembered.
+	// Memory is what upstreams said, for /api/cache and /-/flush. It must not be nil.
 	Memory Memory
 	// Leaks are what was seen of each network, for /api/leaks. It must not be nil.
 	Leaks func() []Leaks
@@ -46,6 +48,16 @@ type Status struct {
 	Networks  int       `json:"networks"`
 	Endpoints int       `json:"endpoints"`
 	Loops     []string  `json:"loops,omitempty"` // upstream servers that lead back to this program
+	// LastReload is the last time that the configuration was read anew; absent when
+	// it never was.
+	LastReload *Reload `json:"last_reload,omitempty"`
+}
+
+// Reload is what came of reading the configuration anew.
+type Reload struct {
+	At    time.Time `json:"at"`
+	OK    bool      `json:"ok"`
+	Error string    `json:"error,omitempty"` // why what was served before goes on
 }
 
 // Server serves HTTP for operators.
@@ -120,10 +132,9 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("GET /api/explain", s.explain)
 	mux.HandleFunc("GET /api/upstreams", s.upstreams)
 	mux.HandleFunc("GET /api/leaks", s.leaks)
-	if s.options.Memory != nil {
-		mux.HandleFunc("GET /api/cache", s.dump)
-		mux.HandleFunc("POST /-/flush", s.flush)
-	}
+	mux.HandleFunc("GET /api/cache", s.dump)
+	mux.HandleFunc("POST /-/flush", s.flush)
+	mux.HandleFunc("POST /-/reload", s.reload)
 	// What changes something is not for pages of other origins to ask.
 	return http.NewCrossOriginProtection().Handler(mux)
 }
@@ -136,6 +147,16 @@ func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
 		code = http.StatusServiceUnavailable
 	}
 	writeJSON(w, code, status)
+}
+
+// reload answers POST /-/reload: 200 when the configuration of now is served, 422
+// and why when it cannot be.
+func (s *Server) reload(w http.ResponseWriter, _ *http.Request) {
+	if err := s.options.Reload(); err != nil {
+		writeJSON(w, http.StatusUnprocessableEntity, map[string]string{"error": err.Error()})
+		return
+	}
+	writeJSON(w, http.StatusOK, s.options.Status())
 }
 
 // writeJSON writes a value as JSON that no browser takes for anything else.

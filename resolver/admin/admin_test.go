@@ -33,6 +33,12 @@ func serve(t *testing.T, status admin.Status) string {
 			return resolver.Answer{Network: "europe", Zone: zone, Source: resolver.FromLocal, Records: []dns.RR{rr}},
 				&resolver.Trace{Steps: []resolver.Step{{Room: "network", Text: "europe"}}}
 		},
+		Reload: func() error {
+			if !status.Ready {
+				return errors.New("pldns.toml:3: a fault")
+			}
+			return nil
+		},
 		Status: func() admin.Status { return status },
 		Upstreams: func() []admin.Upstream {
 			return []admin.Upstream{{Group: "azure", Server: "168.63.129.16", Healthy: true}}
@@ -184,6 +190,24 @@ func TestFlush(t *testing.T) {
 	}
 	if code, _ := get(t, base+"/-/flush?name=www.contoso.com"); code != http.StatusMethodNotAllowed {
 		t.Errorf("GET flushes: %d", code)
+	}
+}
+
+func TestReload(t *testing.T) {
+	for _, test := range []struct {
+		ready bool
+		code  int
+		want  string
+	}{{true, http.StatusOK, `"ready": true`}, {false, http.StatusUnprocessableEntity, "pldns.toml:3: a fault"}} {
+		response, err := http.Post(serve(t, admin.Status{Ready: test.ready})+"/-/reload", "", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(response.Body)
+		response.Body.Close()
+		if err != nil || response.StatusCode != test.code || !strings.Contains(string(body), test.want) {
+			t.Errorf("got %s %s %v", response.Status, body, err)
+		}
 	}
 }
 

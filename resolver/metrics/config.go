@@ -12,6 +12,8 @@ import (
 // is doing.
 type configMetrics struct {
 	loaded    prometheus.Gauge
+	reloaded  prometheus.Gauge
+	reloads   *prometheus.CounterVec
 	endpoints *prometheus.GaugeVec
 	probes    *prometheus.CounterVec
 	unhealthy prometheus.Gauge
@@ -22,6 +24,9 @@ func newConfigMetrics(to prometheus.Registerer) configMetrics {
 	return configMetrics{
 		loaded: m.gauge("config_load_timestamp_seconds",
 			"When the configuration that is served was loaded, in seconds since 1970.").WithLabelValues(),
+		reloaded: m.gauge("config_last_reload_successful",
+			"Whether the last reload of the configuration is served: 1, or 0 when what was served before goes on.").WithLabelValues(),
+		reloads:   m.counter("config_reloads_total", "Reloads of the configuration, by result: ok or failed.", "result"),
 		endpoints: m.gauge("endpoints", "Endpoints that a network has.", "network"),
 		probes:    m.counter("endpoint_probes_total", "Probes of addresses of endpoints, by result: ok or failed.", "result"),
 		unhealthy: m.gauge("endpoint_addresses_unhealthy", "Probed addresses of endpoints that cannot be reached.").WithLabelValues(),
@@ -31,10 +36,21 @@ func newConfigMetrics(to prometheus.Registerer) configMetrics {
 // Loaded records that a table is served from now on.
 func (r *Recorder) Loaded(table *zones.Table, at time.Time) {
 	r.config.loaded.Set(float64(at.UnixMilli()) / 1000)
+	r.config.reloaded.Set(1)
 	r.config.endpoints.Reset()
 	for _, network := range table.Networks() {
 		r.config.endpoints.WithLabelValues(network.Name()).Set(float64(network.CountEndpoints()))
 	}
+}
+
+// Reloaded counts a reload, and records whether it is served.
+func (r *Recorder) Reloaded(ok bool) {
+	result, value := "failed", 0.0
+	if ok {
+		result, value = "ok", 1
+	}
+	r.config.reloaded.Set(value)
+	r.config.reloads.WithLabelValues(result).Inc()
 }
 
 // Probed counts a probe of an endpoint's address.

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"pldns/config"
+	"pldns/resolver"
+	"pldns/resolver/admin"
+)
+
+// reload reads the configuration anew and serves it: read, check, build, try,
+// swap. Whatever is wrong, what was served before goes on as it was, and the
+// error says why. Reloads come one after another, whoever asks for them.
+func (s *server) reload() error {
+	s.reloading.Lock()
+	defer s.reloading.Unlock()
+	begun := time.Now()
+	next, err := s.prepare()
+	s.mutex.Lock()
+	s.lastReload = admin.Reload{At: begun, OK: err == nil}
+	if err != nil {
+		s.lastReload.Error = err.Error()
+	}
+	s.mutex.Unlock()
+	s.recorder.Reloaded(err == nil)
+	if err != nil {
+		s.log.Error("the configuration was not reloaded: what was served before goes on", "error", err)
+		return err
+	}
+	s.serveFrom(next)
+	s.log.Info("reloaded", "config", summary(next.config, next.parts.snapshot.Table()), "took", time.Since(begun))
+	return nil
+}
+
+// served is what is served from one configuration.
+type served struct {
+	*parts
+	config *config.Config
+	loaded time.Time
+}
+
+// prepare makes everything that the configuration of now needs, and changes
+// nothing.
+func (s *server) prepare() (*served, error) {
+	before := s.now()
+	loaded, err := s.load()
+	if err != nil {
+		return nil, err
+	}
+	if !slices.Equal(loaded.Listen.DNS, before.config.Listen.DNS) || loaded.Listen.Admin != before.config.Listen.Admin {
+		return nil, errors.New("listen has changed, which takes a restart: restart the program, or put listen back as it was")
+	}
+	made, err := assemble(loaded, s.observers(), before.parts)
+	if err != nil {
+		return nil, err
+	}
+	if err := selfTest(made.snapshot); err != nil {
+		return nil, err
+	}
+	return &served{parts: made, config: loaded, loaded: time.Now()}, nil
+}
+
+// selfTestNames is how many endpoints of each network are tried before a
+// configuration is served.
+const selfTestNames = 100
+
+// selfTest looks up endpoints of every network, as clients would.
+func selfTest(snapshot *resolver.Snapshot) error {
+	for _, network := range snapshot.Table().Networks() {
+		tried := 0
+		for endpoint := range network.Endpoints() {
+			if tried++; tried > selfTestNames {
+				break
+			}
+			if !network.Lookup(endpoint.Name, dns.TypeA).Owned() {
+				return fmt.Errorf("network %s does not answer its endpoint %s: this is a fault of the program", network.Name(), endpoint.Name)
+			}
+		}
+	}
+	return nil
+}
+
+// serveFrom swaps. Queries under way end with the snapshot that they began with,
+// and what only they still use is retired when the last of them must have ended.
+func (s *server) serveFrom(next *served) {
+	before := s.now()
+	if s.behind != nil {
+		s.behind.begin(next.runners())
+	}
+	s.prober.Watch(next.snapshot.Table().Targets())
+	s.current.Store(next)
+	s.resolver.Swap(next.snapshot)
+	next.forget(before.parts)
+	s.recorder.Loaded(next.snapshot.Table(), next.loaded)
+	if s.behind != nil {
+		s.behind.retire(append(next.runners(), s.prober), before.config.Deadline+time.Second)
+	}
+}
+
+// runners are the long-lived parts.
+func (p *parts) runners() []runner {
+	var all []runner
+	for _, pool := range p.pools {
+		all = append(all, pool.Pool)
+	}
+	if p.cache != nil {
+		all = append(all, p.cache.Cache)
+	}
+	return all
+}
+
+// watchInterval is how often the files are looked at. Looking costs a few system
+// calls, and works alike for files that are renamed, written in place, swapped by
+// a link as Kubernetes does it, or on a file share that tells of no changes.
+const watchInterval = time.Second
+
+// watchFiles reloads when the files of the configuration have changed and then
+// stayed as they are for one more look, so that nothing is read half written.
+func (s *server) watchFiles(ctx context.Context) error {
+	ticker := time.NewTicker(watchInterval)
+	defer ticker.Stop()
+	served := s.signature()
+	last := served
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+		now := s.signature()
+		if settled := now == last; settled && now != served {
+			served = now
+			_ = s.reload() // logged, and shown by /readyz
+		}
+		last = now
+	}
+}
+
+// signature tells versions of the files apart: those that were read, and those
+// that the patterns match now.
+func (s *server) signature() string {
+	c := s.now().config
+	files := slices.Clone(c.Files)
+	for _, pattern := range c.Patterns {
+		matches, _ := filepath.Glob(pattern) // the pattern was good when it was loaded
+		files = append(files, matches...)
+	}
+	slices.Sort(files)
+	var signature strings.Builder
+	for _, file := range slices.Compact(files) {
+		info, err := os.Stat(file)
+		if err != nil {
+			fmt.Fprintln(&signature, file, "absent")
+			continue
+		}
+		fmt.Fprintln(&signature, file, info.Size(), info.ModTime().UnixNano(), inode(info))
+	}
+	return signature.String()
+}
