@@ -94,7 +94,8 @@ func newServer(load func() (*config.Config, error), log *slog.Logger) (*server, 
 	if err != nil {
 		return nil, err
 	}
-	s := &server{load: load, log: log, recorder: metrics.New(build()), watch: leaks.New(0)}
+	s := &server{load: load, log: log, recorder: metrics.New(build())}
+	s.watch = leaks.New(0, s.recorder)
 	s.prober = probe.New(probe.Config{
 		Interval: c.Probe.Interval, Timeout: c.Probe.Timeout, Observer: s.recorder, Log: log,
 	})

@@ -25,10 +25,18 @@ import (
 // defaultNames is how many names of a network are remembered.
 const defaultNames = 1000
 
+// Observer is told of leaks. Its method is called by many goroutines at once.
+type Observer interface {
+	// Leaked counts an answer to a network that came from outside though somebody
+	// has a private endpoint for its name.
+	Leaked(network string)
+}
+
 // Watch sees answers. Its methods may be called by many goroutines at once.
 type Watch struct {
-	names int
-	now   func() time.Time
+	names    int
+	observer Observer // nil is nobody
+	now      func() time.Time
 
 	mu       sync.Mutex
 	networks map[string]*seen
@@ -60,12 +68,12 @@ type Report struct {
 }
 
 // New makes a watch that remembers so many leaked names for each network; 0
-// stands for 1,000.
-func New(names int) *Watch {
+// stands for 1,000. The observer may be nil.
+func New(names int, observer Observer) *Watch {
 	if names <= 0 {
 		names = defaultNames
 	}
-	return &Watch{names: names, now: time.Now, networks: make(map[string]*seen)}
+	return &Watch{names: names, observer: observer, now: time.Now, networks: make(map[string]*seen)}
 }
 
 // Saw takes note of one answer, if there is something about it.
@@ -73,6 +81,9 @@ func (w *Watch) Saw(q resolver.Query, a resolver.Answer) {
 	private, leaked := leakOf(a)
 	if a.Network == "" || !leaked && a.Endpoint.IsZero() {
 		return
+	}
+	if leaked && w.observer != nil {
+		w.observer.Leaked(a.Network)
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()

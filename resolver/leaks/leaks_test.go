@@ -57,7 +57,7 @@ func summary(reports []leaks.Report) []string {
 }
 
 func TestReport(t *testing.T) {
-	w := leaks.New(0)
+	w := leaks.New(0, nil)
 	local := resolver.Answer{Network: "europe", Source: resolver.FromLocal, Endpoint: zones.MustName("used.blob.core.windows.net")}
 	w.Saw(asked("used.blob.core.windows.net"), local)
 	w.Saw(asked("rare.blob.core.windows.net"), leaked(t, "rare"))
@@ -91,7 +91,7 @@ func TestReport(t *testing.T) {
 
 // Whatever is asked, memory is bounded: the names that were asked last stay.
 func TestNamesAreBounded(t *testing.T) {
-	w := leaks.New(10)
+	w := leaks.New(10, nil)
 	var group sync.WaitGroup
 	for worker := range 4 {
 		group.Go(func() {

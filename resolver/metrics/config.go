@@ -17,6 +17,7 @@ type configMetrics struct {
 	endpoints *prometheus.GaugeVec
 	probes    *prometheus.CounterVec
 	unhealthy prometheus.Gauge
+	leaked    *prometheus.CounterVec
 }
 
 func newConfigMetrics(to prometheus.Registerer) configMetrics {
@@ -29,6 +30,9 @@ func newConfigMetrics(to prometheus.Registerer) configMetrics {
 		reloads:   m.counter("config_reloads_total", "Reloads of the configuration, by result: ok or failed.", "result"),
 		endpoints: m.gauge("endpoints", "Endpoints that a network has.", "network"),
 		probes:    m.counter("endpoint_probes_total", "Probes of addresses of endpoints, by result: ok or failed.", "result"),
+		leaked: m.counter("leaked_answers_total",
+			"Answers from outside for privatelink names that a network does not map, by network; what is given again from memory is not counted again.",
+			"network"),
 		unhealthy: m.gauge("endpoint_addresses_unhealthy", "Probed addresses of endpoints that cannot be reached.").WithLabelValues(),
 	}
 }
@@ -52,6 +56,9 @@ func (r *Recorder) Reloaded(ok bool) {
 	r.config.reloaded.Set(value)
 	r.config.reloads.WithLabelValues(result).Inc()
 }
+
+// Leaked counts an answer that came from outside for a privatelink name.
+func (r *Recorder) Leaked(network string) { r.config.leaked.WithLabelValues(network).Inc() }
 
 // Probed counts a probe of an endpoint's address.
 func (r *Recorder) Probed(ok bool) {

@@ -18,6 +18,7 @@ import (
 
 	"pldns/resolver"
 	"pldns/resolver/cache"
+	"pldns/resolver/leaks"
 	"pldns/resolver/listen"
 	"pldns/resolver/memo"
 	"pldns/resolver/probe"
@@ -31,6 +32,7 @@ var (
 	_ upstream.Observer = (*Recorder)(nil)
 	_ upstream.Watcher  = (*Recorder)(nil)
 	_ probe.Observer    = (*Recorder)(nil)
+	_ leaks.Observer    = (*Recorder)(nil)
 )
 
 // Recorder counts. It may be used by any number of goroutines.

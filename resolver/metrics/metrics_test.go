@@ -40,6 +40,7 @@ func exercised(t *testing.T) *metrics.Recorder {
 	r.UpstreamSuspicious("azure", "168.63.129.16", upstream.PrivateAddress)
 	r.Probed(true)
 	r.Reloaded(false)
+	r.Leaked("europe")
 	r.Unhealthy(2)
 	table, err := zones.Build([]zones.NetworkSpec{{Name: "europe", Clients: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/16")}}})
 	if err != nil {
@@ -91,6 +92,7 @@ func TestSeries(t *testing.T) {
 		`pldns_upstream_suspicious_total{group="azure",kind="private-address",server="168.63.129.16"} 1`,
 		`pldns_endpoints{network="europe"} 0`,
 		`pldns_config_reloads_total{result="failed"} 1`,
+		`pldns_leaked_answers_total{network="europe"} 1`,
 		`pldns_endpoint_probes_total{result="ok"} 1`,
 		`pldns_endpoint_addresses_unhealthy 2`,
 		`pldns_build_info{goversion="go",revision="abc",version="v1.0.0"} 1`,
