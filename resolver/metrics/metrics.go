@@ -30,7 +30,6 @@ var (
 	_ listen.Observer   = (*Recorder)(nil)
 	_ cache.Observer    = (*Recorder)(nil)
 	_ upstream.Observer = (*Recorder)(nil)
-	_ upstream.Watcher  = (*Recorder)(nil)
 	_ probe.Observer    = (*Recorder)(nil)
 	_ leaks.Observer    = (*Recorder)(nil)
 )

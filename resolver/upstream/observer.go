@@ -22,6 +22,10 @@ type Observer interface {
 	// UpstreamShed counts a question that was turned away because too much is
 	// under way (see [ErrShed]).
 	UpstreamShed(group string)
+	// UpstreamSuspicious counts something about what came from the address of a
+	// server that might be an attack. All of it has harmless reasons too; it is the
+	// number that tells.
+	UpstreamSuspicious(group, server string, what Suspicion)
 }
 
 // Why is the reason for which a query is sent.
@@ -38,14 +42,6 @@ const (
 // String is the word used in metrics.
 func (w Why) String() string {
 	return [...]string{"first", "retry", "hedge", "probe"}[w]
-}
-
-// Watcher is what an [Observer] may be besides: one that is told what might be an
-// attack. All of it has harmless reasons too; it is the number that tells.
-type Watcher interface {
-	// UpstreamSuspicious counts something suspicious about what came from the
-	// address of a server.
-	UpstreamSuspicious(group, server string, what Suspicion)
 }
 
 // Suspicion is what looks like an attack.
@@ -73,3 +69,4 @@ func (nobody) UpstreamFailed(string, string, Reason)               {}
 func (nobody) UpstreamInFlight(string, string, int)                {}
 func (nobody) UpstreamHealth(string, string, bool)                 {}
 func (nobody) UpstreamShed(string)                                 {}
+func (nobody) UpstreamSuspicious(string, string, Suspicion)        {}

@@ -124,9 +124,7 @@ func (p *Pool) ended(s *server) {
 
 // suspect counts what looks like an attack on a server's answers.
 func (p *Pool) suspect(s *server, what Suspicion) {
-	if watcher, ok := p.config.Observer.(Watcher); ok {
-		watcher.UpstreamSuspicious(p.config.Name, s.Text, what)
-	}
+	p.config.Observer.UpstreamSuspicious(p.config.Name, s.Text, what)
 }
 
 // rose says that a server is healthy again.
