@@ -14,7 +14,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"pldns/resolver/doctor"
 )
@@ -222,27 +221,5 @@ func TestNameservers(t *testing.T) {
 		if !slices.Equal(got, test.want) {
 			t.Errorf("%s and %s: %q, want %q", test.file, test.behind, got, test.want)
 		}
-	}
-}
-
-// On a terminal a line says how far verify is, and is taken away at the end.
-func TestVerifyProgress(t *testing.T) {
-	var terminal bytes.Buffer
-	clock := time.Now()
-	p := &verifyProgress{to: &terminal, now: func() time.Time { return clock }}
-	p.tell(1, 4)
-	p.tell(2, 4) // at once after the first: not shown
-	p.tell(4, 4)
-	p.end()
-	want := "\r\x1b[Kverifying [#######                       ] 1 of 4" +
-		"\r\x1b[Kverifying [##############################] 4 of 4\r\x1b[K"
-	if got := terminal.String(); got != want {
-		t.Errorf("%q, want %q", got, want)
-	}
-	nobody := newVerifyProgress(&terminal)
-	nobody.tell(4, 4)
-	nobody.end()
-	if terminal.String() != want {
-		t.Error("something is written where nobody looks")
 	}
 }

@@ -87,7 +87,7 @@ func runDrift(command *cobra.Command, flags driftFlags) error {
 }
 
 // readExports reads what the flag --export names, each with its kind.
-func readExports(command *cobra.Command, export *azureimport.Export, exports []string) error {
+func readExports(command *cobra.Command, export *export, exports []string) error {
 	for _, text := range exports {
 		word, file, found := strings.Cut(text, ":")
 		if !found {

@@ -165,8 +165,14 @@ func importInto(command *cobra.Command, flags importFlags, tables []azureimport.
 	return nil
 }
 
+// export is an export that is read with a progress line.
+type export struct {
+	*azureimport.Export
+	line *progress
+}
+
 // newExport makes an export that tells its progress, if anybody looks.
-func newExport(command *cobra.Command, pending bool, origin string) (*azureimport.Export, error) {
+func newExport(command *cobra.Command, pending bool, origin string) (*export, error) {
 	options := azureimport.Options{Pending: pending}
 	if origin != "" {
 		zone, err := zones.ParseName(origin)
@@ -175,14 +181,13 @@ func newExport(command *cobra.Command, pending bool, origin string) (*azureimpor
 		}
 		options.Origin = zone
 	}
-	if terminal, is := command.ErrOrStderr().(*os.File); is && isTerminal(terminal) {
-		options.Progress = newProgressLine(terminal).tell
-	}
-	return azureimport.NewExport(options), nil
+	line := newProgress(command.ErrOrStderr())
+	options.Progress = func(file string, read int) { line.tell("reading %s: %d", file, read) }
+	return &export{azureimport.NewExport(options), line}, nil
 }
 
 // readExport reads a file, or standard input.
-func readExport(command *cobra.Command, export *azureimport.Export, kind azureimport.Kind, name string) (err error) {
+func readExport(command *cobra.Command, export *export, kind azureimport.Kind, name string) (err error) {
 	var from io.Reader = command.InOrStdin()
 	title := "standard input"
 	if name != "-" {
@@ -194,9 +199,7 @@ func readExport(command *cobra.Command, export *azureimport.Export, kind azureim
 		from, title = file, name
 	}
 	err = export.Read(kind, title, from)
-	if terminal, is := command.ErrOrStderr().(*os.File); is && isTerminal(terminal) {
-		fmt.Fprint(terminal, clearLine)
-	}
+	export.line.end()
 	return failing(err)
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -43,11 +44,13 @@ address fails.`,
 			if err != nil {
 				return err
 			}
-			progress := newVerifyProgress(command.ErrOrStderr())
+			line := newProgress(command.ErrOrStderr())
 			results := doctor.Verify(command.Context(), doctor.VerifyConfig{
-				Catalogue: azure.New(), Roots: roots, Timeout: timeout, Progress: progress.tell,
+				Catalogue: azure.New(), Roots: roots, Timeout: timeout, Progress: func(done, all int) {
+					line.tell("verifying [%-*s] %d of %d", barWidth, strings.Repeat("#", barWidth*done/all), done, all)
+				},
 			}, targets)
-			progress.end()
+			line.end()
 			return reportResults(command.OutOrStdout(), results, asJSON)
 		},
 	}
@@ -57,6 +60,9 @@ address fails.`,
 	proofFlags(command, &ca, &timeout)
 	return command
 }
+
+// barWidth is the width of the bar that says how far verify is.
+const barWidth = 30
 
 // targetsOf are the mappings of one network, or of all. A mapping that is written
 // under its private name stands for all public names of it; the usual one of them
