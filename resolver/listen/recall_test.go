@@ -1,0 +1,275 @@
+package listen
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"pldns/resolver"
+	"pldns/resolver/memo"
+)
+
+// running is a server of an estate.
+type running struct {
+	*Server
+	told chan string // what the Observer was told, one line for each query
+	conn net.Conn
+}
+
+// books is an Observer that passes on what it is told.
+type books struct {
+	nobody
+	told chan string
+}
+
+func (b books) Served(transport string, _ resolver.Query, a resolver.Answer, _ time.Duration) {
+	b.told <- fmt.Sprintln("served", transport, a.Network, a.Rcode, a.Source)
+}
+
+func (b books) Tally(transport, network string, rcode int, source resolver.Source) memo.Tally {
+	return page{b.told, fmt.Sprintln("remembered", transport, network, rcode, source)}
+}
+
+type page struct {
+	told chan string
+	line string
+}
+
+func (p page) Add(queries int, _ time.Duration) {
+	for range queries {
+		p.told <- p.line
+	}
+}
+
+func run(tb testing.TB, h Handler, observer bool) running {
+	tb.Helper()
+	r := running{told: make(chan string, 1<<10)}
+	config := Config{Addrs: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}, Handler: h}
+	if observer {
+		config.Observer = books{told: r.told}
+	}
+	var err error
+	if r.Server, err = New(config); err != nil {
+		tb.Fatal(err)
+	}
+	if err := r.Listen(); err != nil {
+		tb.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	result := make(chan error)
+	go func() { result <- r.Run(ctx) }()
+	if r.conn, err = net.Dial(udp, r.Addrs()[0].String()); err != nil {
+		tb.Fatal(err)
+	}
+	_ = r.conn.SetDeadline(time.Now().Add(time.Minute))
+	tb.Cleanup(func() {
+		r.conn.Close()
+		cancel()
+		if err := <-result; err != nil {
+			tb.Error(err)
+		}
+	})
+	return r
+}
+
+// ask asks over UDP and gives the reply.
+func (r running) ask(tb testing.TB, name string) *dns.Msg {
+	tb.Helper()
+	packet, err := new(dns.Msg).SetQuestion(name, dns.TypeA).SetEdns0(1232, false).Pack()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return r.send(tb, packet)
+}
+
+func (r running) send(tb testing.TB, packet []byte) *dns.Msg {
+	tb.Helper()
+	if _, err := r.conn.Write(packet); err != nil {
+		tb.Fatal(err)
+	}
+	buf := make([]byte, 2048)
+	n, err := r.conn.Read(buf)
+	if err != nil {
+		tb.Fatal("no reply:", err)
+	}
+	reply := new(dns.Msg)
+	if err := reply.Unpack(buf[:n]); err != nil {
+		tb.Fatal(err)
+	}
+	if id := uint16(packet[0])<<8 | uint16(packet[1]); reply.Id != id {
+		tb.Fatalf("the reply has the id %d, asked was %d", reply.Id, id)
+	}
+	return reply
+}
+
+// TestRemembered: the second time an answer comes from memory, to the asker's own
+// question, and is counted like the first.
+func TestRemembered(t *testing.T) {
+	r := run(t, newEstate(t), true)
+	for i, name := range []string{"mydb.database.windows.net.", "MyDB.Database.Windows.NET."} {
+		reply := r.ask(t, name)
+		if reply.Question[0].Name != name || len(reply.Answer) != 2 || reply.Answer[0].Header().Name != name || !reply.Authoritative {
+			t.Errorf("the reply is %v", reply)
+		}
+		want := []string{"served", "remembered"}[i] + " udp europe 0 local\n"
+		if got := <-r.told; got != want {
+			t.Errorf("the books say %q, want %q", got, want)
+		}
+	}
+}
+
+// TestNotRemembered: what may be different the next time is decided every time.
+func TestNotRemembered(t *testing.T) {
+	e := newEstate(t)
+	r := run(t, e, false)
+	for _, row := range []struct{ why, name string }{
+		{"an error of the outside", "broken.example."},
+		{"SERVFAIL of the outside", "servfail.example."},
+		{"RFC 2308: a denial without a proof", "unproven.example."},
+		{"RFC 1035: a TTL of zero", "fleeting.example."},
+		{"an endpoint whose health is probed", "probed.database.windows.net."},
+		{"an answer that does not fit", "large.example."},
+	} {
+		for range 3 {
+			r.ask(t, row.name)
+		}
+		if n := e.Snapshot().Memo().Len(); n != 0 {
+			t.Fatalf("%s: %s is remembered", row.why, row.name)
+		}
+	}
+	e.ill.Store(true)
+	if got := r.ask(t, "probed.database.windows.net.").Answer[1].(*dns.A).A.String(); got != "10.0.1.9" {
+		t.Errorf("an address that is ill is answered: %s", got)
+	}
+}
+
+// TestForgotten: a new snapshot and a flush are obeyed by the very next query.
+func TestForgotten(t *testing.T) {
+	e := newEstate(t)
+	r := run(t, e, true)
+	address := func() string {
+		return r.ask(t, "mydb.database.windows.net.").Answer[1].(*dns.A).A.String()
+	}
+	for range 2 {
+		address()
+		<-r.told
+	}
+	e.Snapshot().Memo().Forget()
+	if got := address(); got != "10.0.1.4" || <-r.told != "served udp europe 0 local\n" {
+		t.Errorf("after a flush, %s from memory", got)
+	}
+	e.Swap(e.snapshot(t, "10.0.1.5"))
+	if got := address(); got != "10.0.1.5" {
+		t.Errorf("after a swap, still %s", got)
+	}
+}
+
+// TestFreshness: what was forwarded is given for an eighth of its TTL and five
+// seconds at most, with TTLs that count down, so that the cache keeps seeing who
+// asks. What is local stays.
+func TestFreshness(t *testing.T) {
+	e := newEstate(t)
+	s, err := New(Config{Addrs: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:53")}, Handler: e})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &datagram{socket: new(udpSocket), peer: netip.MustParseAddrPort("127.0.0.1:4000"), local: netip.MustParseAddrPort("127.0.0.1:53")}
+	for _, row := range []struct {
+		name string
+		last time.Duration // it is known this long after, and not an instant later
+		ttl  uint32        // at that moment
+	}{
+		{"www.example.", 5*time.Second - 1, 296},
+		{"short.example.", time.Second/8 - 1, 1},
+		{"vanity.example.", 10*time.Second/8 - 1, 76}, // an alias from outside, TTL 77, of an endpoint of ours, TTL 10
+	} {
+		packet, err := new(dns.Msg).SetQuestion(row.name, dns.TypeA).Pack()
+		if err != nil {
+			t.Fatal(err)
+		}
+		fast(s, packet, d)
+		if _, known := fast(s, packet, d); known {
+			t.Errorf("%s: what was asked just now is remembered before the cache has it", row.name)
+		}
+		r, _ := glance(packet)
+		at := func(after time.Duration) *memo.Reply {
+			later := d.memory
+			later.now += memo.Moment(after)
+			return later.recall(&r, d.client())
+		}
+		known := at(row.last)
+		if known == nil || at(row.last+1) != nil {
+			t.Errorf("%s is not remembered for %s", row.name, row.last)
+			continue
+		}
+		var reply dns.Msg
+		if err := reply.Unpack(known.Write(make([]byte, 512), 1, r.question, d.memory.now+memo.Moment(row.last))); err != nil {
+			t.Fatal(err)
+		}
+		if got := reply.Answer[0].Header().Ttl; got != row.ttl {
+			t.Errorf("%s: the TTL is %d, want %d", row.name, got, row.ttl)
+		}
+	}
+}
+
+// TestAllocations: a query that is answered from memory costs no garbage, from
+// packet to packet.
+func TestAllocations(t *testing.T) {
+	r := run(t, newEstate(t), false)
+	for _, row := range []struct {
+		name string
+		opt  bool
+	}{{"MyDB.database.windows.net.", false}, {"mydb.database.windows.net.", true}, {"nothing.example.", true}} {
+		query := new(dns.Msg).SetQuestion(row.name, dns.TypeA)
+		if row.opt {
+			query.SetEdns0(1232, true)
+		}
+		packet, err := query.Pack()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			r.send(t, packet)
+		}
+		buf := make([]byte, 2048)
+		allocated := testing.AllocsPerRun(500, func() {
+			if _, err := r.conn.Write(packet); err != nil {
+				t.Error(err)
+			}
+			if _, err := r.conn.Read(buf); err != nil {
+				t.Error(err)
+			}
+		})
+		if allocated != 0 {
+			t.Errorf("%s: %v allocations", row.name, allocated)
+		}
+	}
+}
+
+// BenchmarkMemory answers packets of one client from memory, without sockets.
+func BenchmarkMemory(b *testing.B) {
+	e := newEstate(b)
+	s, err := New(Config{Addrs: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:53")}, Handler: e})
+	if err != nil {
+		b.Fatal(err)
+	}
+	packet, err := new(dns.Msg).SetQuestion("MyDB.database.windows.net.", dns.TypeA).SetEdns0(1232, false).Pack()
+	if err != nil {
+		b.Fatal(err)
+	}
+	d := &datagram{socket: new(udpSocket), peer: netip.MustParseAddrPort("127.0.0.1:4000"), local: netip.MustParseAddrPort("127.0.0.1:53")}
+	fast(s, packet, d)
+	d.memory.open(s.remembered, time.Now())
+	out := make([]byte, resolver.UDPSize)
+	b.ReportAllocs()
+	for b.Loop() {
+		if s.receive(b.Context(), packet, d, out).reply == nil {
+			b.Fatal("not from memory")
+		}
+	}
+}

@@ -1,0 +1,5 @@
+//go:build !race
+
+package listen
+
+const sameQuestions = 1_000_000

@@ -1,0 +1,166 @@
+package listen
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"math/rand/v2"
+	"net/netip"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"pldns/resolver"
+)
+
+// TestSameFromMemory: a reply from memory is octet for octet the reply that the
+// Handler's answer makes, TTLs apart, for every question that anybody may ask.
+func TestSameFromMemory(t *testing.T) {
+	e := newEstate(t)
+	s, err := New(Config{Addrs: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:53")}, Handler: e})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var remembered atomic.Int64
+	var group sync.WaitGroup
+	workers := runtime.GOMAXPROCS(0)
+	for worker := range workers {
+		group.Go(func() {
+			random := rand.New(rand.NewPCG(uint64(worker), 4))
+			plain, quick := new(exchange), &datagram{socket: new(udpSocket)}
+			for range sameQuestions / workers {
+				packet := randomPacket(random)
+				quick.peer = netip.AddrPortFrom(netip.AddrFrom4([4]byte{[]byte{127, 127, 10, 192}[random.IntN(4)], byte(random.IntN(256)), 0, 1}), 4000)
+				quick.local = netip.MustParseAddrPort("127.0.0.1:53")
+				want := ordinary(s, plain, packet, quick)
+				got, known := fast(s, packet, quick)
+				if known {
+					remembered.Add(1)
+				}
+				if want[3]&0xF == dns.RcodeServerFailure { // the first to fail is told other reasons than the next
+					want = ordinary(s, plain, packet, quick)
+				}
+				if !bytes.Equal(withoutTTLs(got), withoutTTLs(want)) {
+					t.Errorf("from memory: %v, client %s\nasked %x\n got %x\nwant %x", known, quick.peer, packet, got, want)
+					return
+				}
+			}
+		})
+	}
+	group.Wait()
+	if n := remembered.Load(); n < sameQuestions/5 {
+		t.Errorf("of %d questions only %d were answered from memory: little was shown", sameQuestions, n)
+	}
+}
+
+// ordinary is the reply to a packet by way of Resolve and Message.
+func ordinary(s *Server, x *exchange, packet []byte, d *datagram) []byte {
+	r, why := accept(packet)
+	if why != Accepted {
+		return x.refusal(&r, why, r.udpLimit())[lengthSize:]
+	}
+	x.hold(r)
+	answer := s.config.Handler.Resolve(context.Background(), resolver.NewQuery(&x.asked, d.client()))
+	frame, err := x.frame(answer, fitting{limit: x.request.udpLimit()})
+	if err != nil {
+		panic(err)
+	}
+	return frame[lengthSize:]
+}
+
+// fast is the reply to a packet by the way that packets take: from memory if it is
+// there, and otherwise into it.
+func fast(s *Server, packet []byte, d *datagram) (reply []byte, known bool) {
+	d.memory.open(s.remembered, time.Now())
+	r, why := glance(packet)
+	if why == Accepted {
+		if found := d.memory.recall(&r, d.client()); found != nil {
+			return found.Write(make([]byte, resolver.UDPSize), r.id, r.question, d.memory.now), true
+		}
+		why = r.readName()
+	}
+	if why != Accepted {
+		return d.refusal(&r, why, r.udpLimit())[lengthSize:], false
+	}
+	d.keep(r)
+	out := s.decide(context.Background(), d)
+	return out.frame[lengthSize:], false
+}
+
+// withoutTTLs is a reply with every TTL zero.
+func withoutTTLs(reply []byte) []byte {
+	reply = bytes.Clone(reply)
+	offsets, _ := ttls(reply)
+	for _, at := range offsets {
+		clear(reply[at : at+4])
+	}
+	return reply
+}
+
+// randomPacket is a query: most are ordinary, so that they are asked again, and
+// some are odd in every way.
+func randomPacket(random *rand.Rand) []byte {
+	pick := func(from ...uint16) uint16 { return from[random.IntN(len(from))] }
+	names := []string{
+		"mydb.database.windows.net", "mydb.privatelink.database.windows.net", "probed.database.windows.net",
+		"none.privatelink.database.windows.net", "privatelink.database.windows.net", "api.contoso.com", "www.api.contoso.com",
+		"a.env.azurecontainerapps.io", "b.env.azurecontainerapps.io", "a.privatelink.env.azurecontainerapps.io", "*.env.azurecontainerapps.io",
+		"corp.contoso.com", "db.corp.contoso.com", "away.corp.contoso.com", "none.corp.contoso.com",
+		"www.example", "short.example", "fleeting.example", "nothing.example", "unproven.example", "servfail.example", "broken.example",
+		"large.example", "vanity.example", "localhost", "4.1.0.10.in-addr.arpa", "1.0.10.in-addr.arpa", "_dns.resolver.arpa", "",
+	}
+	kinds := []uint16{dns.TypeA, dns.TypeA, dns.TypeA, dns.TypeAAAA, dns.TypeHTTPS, dns.TypeTXT, dns.TypeMX, dns.TypeSOA, dns.TypeNS, dns.TypeDS,
+		dns.TypeCNAME, dns.TypePTR, dns.TypeANY, dns.TypeAXFR, dns.TypeOPT, dns.TypeTSIG, 0, 65280}
+	class, flags := uint16(dns.ClassINET), uint16(flagRD)
+	if random.IntN(20) == 0 {
+		class = pick(dns.ClassCHAOS, dns.ClassANY, 0)
+	}
+	if random.IntN(3) == 0 {
+		flags = uint16(random.Uint32()) &^ (flagQR | maskOpcode)
+	}
+	if random.IntN(50) == 0 {
+		flags |= uint16(random.Uint32()) & (flagQR | maskOpcode) &^ flagQR
+	}
+	packet := binary.BigEndian.AppendUint16(nil, uint16(random.Uint32()))
+	packet = binary.BigEndian.AppendUint16(packet, flags)
+	packet = append(packet, 0, 1, 0, 0, 0, 0, 0, 0)
+	packet = appendName(packet, names[random.IntN(len(names))], random)
+	packet = binary.BigEndian.AppendUint16(packet, pick(kinds...))
+	packet = binary.BigEndian.AppendUint16(packet, class)
+	if random.IntN(2) == 0 {
+		return packet
+	}
+	packet[11] = 1
+	packet = append(packet, 0, 0, byte(dns.TypeOPT))
+	packet = binary.BigEndian.AppendUint16(packet, pick(0, 512, 600, 1232, 1232, 4096, 65535))
+	packet = append(packet, 0, 0, byte(pick(0, 0, 0, 0x80)), 0)
+	if random.IntN(50) == 0 {
+		packet[len(packet)-3] = 1 // a version that nobody knows
+	}
+	options := []string{"", "", "", "\x00\x0a\x00\x0812345678", "\x00\x0a\x00\x05short", "\x00\x08\x00\x07\x00\x01\x18\x00\x0a\x01\x02", "\xfd\xe9\x00\x00", "\x00\x0b\x00\x00", "\x00"}
+	option := options[random.IntN(len(options))]
+	packet = binary.BigEndian.AppendUint16(packet, uint16(len(option)))
+	return append(packet, option...)
+}
+
+// appendName appends a name in wire form, in random letter case.
+func appendName(packet []byte, name string, random *rand.Rand) []byte {
+	for label := range strings.SplitSeq(name, ".") {
+		if label == "" {
+			continue
+		}
+		packet = append(packet, byte(len(label)))
+		for _, letter := range []byte(label) {
+			if random.IntN(2) == 0 && 'a' <= letter && letter <= 'z' {
+				letter -= 'a' - 'A'
+			}
+			packet = append(packet, letter)
+		}
+	}
+	return append(packet, 0)
+}
