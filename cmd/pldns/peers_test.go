@@ -88,21 +88,11 @@ controls { };
 
 // startPeer runs a peer until the test ends, and gives the address it answers at.
 // Behind it, at the end of all forwarding, is the given upstream. The test is
-// skipped where the program is not installed, unless PLDNS_PEERS says that it must be.
+// skipped where the program or dig is not installed, unless PLDNS_PEERS says that it must be.
 func startPeer(t *testing.T, p peer, ask netip.AddrPort, source string, behind *resolvertest.Upstream) netip.AddrPort {
 	t.Helper()
-	path, err := exec.LookPath(p.command)
-	if err != nil {
-		if _, err = os.Stat("/usr/sbin/" + p.command); err == nil {
-			path = "/usr/sbin/" + p.command
-		}
-	}
-	if path == "" {
-		if os.Getenv("PLDNS_PEERS") != "" {
-			t.Fatalf("%s is not installed, and PLDNS_PEERS wants it", p.command)
-		}
-		t.Skipf("needs %s, which is not installed", p.command)
-	}
+	path := find(t, p.command)
+	find(t, "dig")
 	at := resolvertest.ClosedAddr(t)
 	files, args := p.arguments(t.TempDir(), at, ask, source)
 	for file, text := range files {
@@ -130,6 +120,21 @@ func startPeer(t *testing.T, p peer, ask netip.AddrPort, source string, behind *
 	})
 	awaitAnswer(t, p.name, at, behind)
 	return at
+}
+
+// find finds a program, in the folders of an administrator too.
+func find(t *testing.T, command string) string {
+	t.Helper()
+	for _, name := range []string{command, "/usr/sbin/" + command} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	if os.Getenv("PLDNS_PEERS") != "" {
+		t.Fatalf("%s is not installed, and PLDNS_PEERS wants it", command)
+	}
+	t.Skipf("needs %s, which is not installed", command)
+	return ""
 }
 
 // tail is the end of what a program says.
@@ -169,6 +174,28 @@ func throughPeer(line string) string {
 	return strings.Join(kept, " | ")
 }
 
+// dig is what dig +short prints.
+func dig(t *testing.T, at netip.AddrPort, qname string, options ...string) string {
+	t.Helper()
+	args := append([]string{"+short", "@" + at.Addr().String(), "-p", fmt.Sprint(at.Port()), qname, "A"}, options...)
+	output, err := exec.CommandContext(t.Context(), "dig", args...).Output()
+	if err != nil {
+		t.Fatalf("dig %s: %v", strings.Join(args, " "), err)
+	}
+	return string(output)
+}
+
+// data is what stands in the records of an answer, a line each.
+func data(line string) string {
+	var text strings.Builder
+	for part := range strings.SplitSeq(throughPeer(line), " | ") {
+		if _, value, is := strings.Cut(part, " "); is {
+			text.WriteString(value + "\n")
+		}
+	}
+	return text.String()
+}
+
 // The main job behind other servers: they forward everything to pldns, from an
 // address of Europe, and their clients get Europe's answers.
 func TestBehindPeers(t *testing.T) {
@@ -189,6 +216,9 @@ func TestBehindPeers(t *testing.T) {
 					}
 					if got, want := throughPeer(says(reply)), throughPeer(test.want); got != want {
 						t.Errorf("%s %s\ngot  %s\nwant %s", round, test.name, got, want)
+					}
+					if got, want := dig(t, at, test.qname), data(test.want); got != want {
+						t.Errorf("%s %s: dig prints\n%s\nwant\n%s", round, test.name, got, want)
 					}
 				}
 			}
@@ -215,6 +245,9 @@ func TestPeersAsUpstreams(t *testing.T) {
 				for _, test := range chains {
 					if got, want := throughPeer(says(r.ask("udp", test.from, test.qname, dns.TypeA))), throughPeer(test.want); got != want {
 						t.Errorf("%s %s\ngot  %s\nwant %s", round, test.name, got, want)
+					}
+					if got, want := dig(t, r.addrs[0], test.qname, "-b", test.from), data(test.want); got != want {
+						t.Errorf("%s %s: dig prints\n%s\nwant\n%s", round, test.name, got, want)
 					}
 				}
 			}
