@@ -13,6 +13,10 @@ import (
 // giveUp is how long Run waits for handlers after it has told them to stop.
 const giveUp = time.Second
 
+// maxIdlers is how many goroutines wait for queries over UDP, each with a stack of
+// some kilobytes.
+const maxIdlers = 256
+
 // Server listens for queries and sends answers. Listen binds, Run serves; each
 // is called once. The other methods may be called at any time after Listen.
 type Server struct {
@@ -23,6 +27,9 @@ type Server struct {
 	conns      *connections
 	udpRoom    room
 	tcpRoom    room
+	idlers     room           // goroutines that wait for a query over UDP
+	waiting    chan *datagram // what they are given
+	stopped    chan struct{}  // closed when nothing is read any more
 	work       sync.WaitGroup // everything that runs
 	datagrams  sync.Pool      // of *datagram
 	segments   sync.Pool      // of *segment
@@ -44,6 +51,9 @@ func New(c Config) (*Server, error) {
 		conns:      newConnections(c),
 		udpRoom:    room{limit: int64(c.InFlight)},
 		tcpRoom:    room{limit: int64(c.InFlight)},
+		idlers:     room{limit: maxIdlers},
+		waiting:    make(chan *datagram),
+		stopped:    make(chan struct{}),
 		datagrams:  sync.Pool{New: func() any { return new(datagram) }},
 		segments:   sync.Pool{New: func() any { return new(segment) }},
 		complaints: complaints{since: now},
@@ -101,6 +111,7 @@ func (s *Server) Run(ctx context.Context) error {
 
 // stopReading ends all reading and accepting. UDP sockets stay open for answers.
 func (s *Server) stopReading() {
+	close(s.stopped)
 	for _, socket := range s.sockets.udp {
 		_ = socket.conn.SetReadDeadline(time.Unix(1, 0))
 	}

@@ -106,8 +106,7 @@ func (s *Server) receive(answering context.Context, packet []byte, d *datagram, 
 	switch {
 	case why == Accepted:
 		d.keep(r)
-		s.work.Add(1)
-		go s.serveUDP(answering, d)
+		s.handOver(answering, d)
 		return received{taken: true}
 	case !why.silent():
 		s.sendUDP(d, d.refusal(&r, why, r.udpLimit()))
@@ -116,9 +115,46 @@ func (s *Server) receive(answering context.Context, packet []byte, d *datagram, 
 	return received{}
 }
 
-// serveUDP answers the query of d.
+// handOver has the query of d answered: by a goroutine that waits for one, or by
+// a new one.
+func (s *Server) handOver(answering context.Context, d *datagram) {
+	select {
+	case s.waiting <- d:
+	default:
+		s.work.Add(1)
+		go s.serveUDP(answering, d)
+	}
+}
+
+// serveUDP answers the query of d, and then others. A goroutine that has answered
+// one has a stack that is deep enough for the next, and growing a stack costs
+// about as much as deciding an answer from the network's table. A few wait for
+// more; what a burst has brought up besides ends with it.
 func (s *Server) serveUDP(ctx context.Context, d *datagram) {
 	defer s.work.Done()
+	for d != nil {
+		s.serveDatagram(ctx, d)
+		d = s.awaitDatagram()
+	}
+}
+
+// awaitDatagram waits for the next query, nil if there are enough that do or if
+// nothing is read any more.
+func (s *Server) awaitDatagram() *datagram {
+	if !s.idlers.enter() {
+		return nil
+	}
+	defer s.idlers.leave()
+	select {
+	case d := <-s.waiting:
+		return d
+	case <-s.stopped:
+		return nil
+	}
+}
+
+// serveDatagram answers the query of d.
+func (s *Server) serveDatagram(ctx context.Context, d *datagram) {
 	defer func() {
 		if fault := recover(); fault != nil {
 			s.panicked(udp, fault)
