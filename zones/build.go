@@ -89,6 +89,11 @@ func compile(spec *NetworkSpec) (*Network, error) {
 	for _, suffix := range spec.Routes {
 		network.routes[suffix] = true
 	}
+	addresses := 0
+	for i := range spec.Endpoints {
+		addresses += len(spec.Endpoints[i].Addresses)
+	}
+	network.reverse = make([]mappedAddress, 0, addresses)
 	var faults []error
 	for _, zone := range spec.Zones {
 		network.zones[zone.Name] = Zone{Name: zone.Name, Missing: zone.Missing.or(network.missing)}

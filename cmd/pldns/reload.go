@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -37,15 +39,29 @@ func (s *server) reload() error {
 		return err
 	}
 	s.serveFrom(next)
-	s.log.Info("reloaded", "config", summary(next.config, next.parts.snapshot.Table()), "took", time.Since(begun))
+	s.log.Info("reloaded", "config", next.summary, "took", time.Since(begun))
+	debug.FreeOSMemory() // what reading and the old snapshot took, which may be much
 	return nil
 }
 
-// served is what is served from one configuration.
+// served is what is served from one configuration. The configuration itself is
+// not kept: with many endpoints it is large, and all of it is in the parts.
 type served struct {
 	*parts
-	config *config.Config
-	loaded time.Time
+	listen   config.Listen
+	deadline time.Duration
+	files    []string
+	patterns []string
+	summary  string
+	loaded   time.Time
+}
+
+// newServed puts together what stays of a configuration.
+func newServed(c *config.Config, made *parts) *served {
+	return &served{
+		parts: made, listen: c.Listen, deadline: c.Deadline, files: c.Files, patterns: c.Patterns,
+		summary: summary(c, made.snapshot.Table()), loaded: time.Now(),
+	}
 }
 
 // prepare makes everything that the configuration of now needs, and changes
@@ -56,7 +72,7 @@ func (s *server) prepare() (*served, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !slices.Equal(loaded.Listen.DNS, before.config.Listen.DNS) || loaded.Listen.Admin != before.config.Listen.Admin {
+	if !reflect.DeepEqual(loaded.Listen, before.listen) {
 		return nil, errors.New("listen has changed, which takes a restart: restart the program, or put listen back as it was")
 	}
 	made, err := assemble(loaded, s.observers(), before.parts)
@@ -66,7 +82,7 @@ func (s *server) prepare() (*served, error) {
 	if err := selfTest(made.snapshot); err != nil {
 		return nil, err
 	}
-	return &served{parts: made, config: loaded, loaded: time.Now()}, nil
+	return newServed(loaded, made), nil
 }
 
 // selfTestNames is how many endpoints of each network are tried before a
@@ -102,7 +118,7 @@ func (s *server) serveFrom(next *served) {
 	next.forget(before.parts)
 	s.recorder.Loaded(next.snapshot.Table(), next.loaded)
 	if s.behind != nil {
-		s.behind.retire(append(next.runners(), s.prober), before.config.Deadline+time.Second)
+		s.behind.retire(append(next.runners(), s.prober), before.deadline+time.Second)
 	}
 }
 
@@ -148,9 +164,9 @@ func (s *server) watchFiles(ctx context.Context) error {
 // signature tells versions of the files apart: those that were read, and those
 // that the patterns match now.
 func (s *server) signature() string {
-	c := s.now().config
-	files := slices.Clone(c.Files)
-	for _, pattern := range c.Patterns {
+	now := s.now()
+	files := slices.Clone(now.files)
+	for _, pattern := range now.patterns {
 		matches, _ := filepath.Glob(pattern) // the pattern was good when it was loaded
 		files = append(files, matches...)
 	}

@@ -8,10 +8,10 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"syscall"
-	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -103,7 +103,7 @@ func newServer(load func() (*config.Config, error), log *slog.Logger) (*server, 
 	if err != nil {
 		return nil, err
 	}
-	first := &served{parts: made, config: c, loaded: time.Now()}
+	first := newServed(c, made)
 	s.current.Store(first)
 	s.resolver = resolver.New(made.snapshot)
 	s.serveFrom(first)
@@ -174,7 +174,8 @@ func (s *server) listen() error {
 // lead to still works, so that every query that was read is answered. Each value
 // from hangUps reloads the configuration, and so does a change of its files.
 func (s *server) run(ctx context.Context, hangUps <-chan os.Signal) error {
-	s.log.Info("serving", "dns", fmt.Sprint(s.doors.Addrs()), "config", summary(s.now().config, s.now().snapshot.Table()))
+	s.log.Info("serving", "dns", fmt.Sprint(s.doors.Addrs()), "config", s.now().summary)
+	debug.FreeOSMemory() // what reading the configuration took, which may be much
 	behind, closeBehind := context.WithCancel(context.WithoutCancel(ctx))
 	defer closeBehind()
 	s.reloading.Lock()
