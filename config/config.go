@@ -2,6 +2,7 @@ package config
 
 import (
 	"net/netip"
+	"strings"
 	"time"
 
 	"pldns/zones"
@@ -44,6 +45,13 @@ type Listen struct {
 	DNS []netip.AddrPort
 	// Admin is for HTTP, for operators. The zero value says that it is off.
 	Admin netip.AddrPort
+	// AdminToken is what whoever changes something over Admin must know, and
+	// AdminTokenFile where it stands; empty when nobody may. An Admin that is no
+	// loopback address has one.
+	AdminToken, AdminTokenFile string
+	// AdminHosts are the names that Admin is called by, in canonical form, besides
+	// IP addresses and localhost.
+	AdminHosts []string
 }
 
 // Upstream is a named group of servers.
@@ -166,7 +174,8 @@ type Network struct {
 // Spec is the network as [zones.Build] takes it.
 func (n *Network) Spec() zones.NetworkSpec {
 	spec := zones.NetworkSpec{
-		Name: n.Name, Clients: n.Clients, Listeners: n.Listeners, Missing: n.Missing, Zones: n.Zones,
+		// The name is a part of the file's text, all of which it would keep.
+		Name: strings.Clone(n.Name), Clients: n.Clients, Listeners: n.Listeners, Missing: n.Missing, Zones: n.Zones,
 		Endpoints: make([]zones.Endpoint, len(n.Endpoints)),
 	}
 	for i := range n.Endpoints {

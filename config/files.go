@@ -13,6 +13,8 @@ type files interface {
 	match(pattern string) ([]string, error)
 	// absolute is a pattern as anybody else can look it up; empty if nobody can.
 	absolute(pattern string) string
+	// path is where one file is, for read.
+	path(name string) string
 	read(name string) ([]byte, error)
 }
 
@@ -38,6 +40,13 @@ func (d diskFiles) literal() string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(d.dir)
 }
 
+func (d diskFiles) path(name string) string {
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(d.dir, name)
+}
+
 func (d diskFiles) read(name string) ([]byte, error) { return os.ReadFile(name) }
 
 // memoryFiles are files of a file system; nil holds none.
@@ -52,4 +61,11 @@ func (m memoryFiles) match(pattern string) ([]string, error) {
 
 func (m memoryFiles) absolute(string) string { return "" }
 
-func (m memoryFiles) read(name string) ([]byte, error) { return fs.ReadFile(m.fsys, name) }
+func (m memoryFiles) path(name string) string { return name }
+
+func (m memoryFiles) read(name string) ([]byte, error) {
+	if m.fsys == nil {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+	}
+	return fs.ReadFile(m.fsys, name)
+}

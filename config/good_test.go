@@ -72,6 +72,9 @@ func meaning(c *config.Config) string {
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	line("files %v", c.Files)
 	line("listen %v admin %v", c.Listen.DNS, c.Listen.Admin)
+	if c.Listen.AdminTokenFile != "" {
+		line("token %s of %s, hosts %v", c.Listen.AdminToken, c.Listen.AdminTokenFile, c.Listen.AdminHosts)
+	}
 	line("deadline %v", c.Deadline)
 	line("cache %+v", c.Cache)
 	for _, u := range c.Upstreams {

@@ -3,11 +3,11 @@ package config
 import "net/netip"
 
 // listen reads the table of the addresses that are opened.
-func (l *loader) listen(root table) {
+func (l *loader) listen(root table, files files) {
 	t, _ := root.sub("listen")
-	t.only("dns", "admin")
+	t.only("dns", "admin", "admin_token_file", "admin_hosts")
 	l.listenDNS(t)
-	l.listenAdmin(t)
+	l.listenAdmin(t, files)
 }
 
 // listenDNS takes the addresses for UDP and TCP. When one of them is faulty,
@@ -38,28 +38,6 @@ func (l *loader) listenDNS(t table) {
 		l.config.Listen.DNS = append(l.config.Listen.DNS, socket)
 		open = append(open, e)
 	}
-}
-
-// listenAdmin takes the address for operators; "off" is none.
-func (l *loader) listenAdmin(t table) {
-	text, given := t.text("admin", defaultAdmin)
-	switch {
-	case text == "off":
-		return
-	case !given:
-		text = defaultAdmin
-	}
-	socket, f := parseSocket(text, defaultAdminPort)
-	for _, dns := range l.config.Listen.DNS {
-		if f == nil && overlap(socket, dns) {
-			f = faultf("write another port", "%q is taken by listen.dns", text)
-		}
-	}
-	if f != nil {
-		l.rep.add(t.place("admin"), f)
-		return
-	}
-	l.config.Listen.Admin = socket
 }
 
 // overlap tells whether two addresses cannot be opened beside each other. Port 0

@@ -64,7 +64,7 @@ func load(name string, data []byte, files files, catalogue *azure.Catalogue) (*C
 		return nil, l.rep.err()
 	}
 	root.only(append(mainKeys(), sharedKeys()...)...)
-	l.listen(root)
+	l.listen(root, files)
 	l.settings(root)
 	l.tables(root)
 	l.more(root, files)

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"runtime"
 	"strconv"
@@ -200,6 +201,27 @@ func (r *running) get(path string) string {
 		r.tb.Fatal(err)
 	}
 	return string(body)
+}
+
+// post asks the admin server, with the token, to change something.
+func (r *running) post(path string, form url.Values) (int, string) {
+	r.tb.Helper()
+	request, err := http.NewRequest(http.MethodPost, "http://"+r.admin+path, strings.NewReader(form.Encode()))
+	if err != nil {
+		r.tb.Fatal(err)
+	}
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	request.Header.Set("Authorization", "Bearer "+adminToken)
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		r.tb.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		r.tb.Fatal(err)
+	}
+	return response.StatusCode, string(body)
 }
 
 // metric is the value of a metric without labels.

@@ -20,16 +20,27 @@ import (
 	"pldns/zones/azure"
 )
 
-// watched is a handler whose answers are watched for leaks. What the doors give
-// from memory passes by: a name is seen when it is decided, every few seconds.
+// watched is a handler whose answers are watched for leaks, and for the live list
+// of the page. What the doors give from memory passes by: a name is seen when it
+// is decided, every few seconds. While somebody looks at the live list nothing is
+// remembered, so that it shows every query.
 type watched struct {
 	listen.Remembered
-	watch *leaks.Watch
+	watch  *leaks.Watch
+	recent *admin.Recent
 }
 
 func (w watched) Resolve(ctx context.Context, q resolver.Query) resolver.Answer {
+	if !w.recent.On() {
+		answer := w.Remembered.Resolve(ctx, q)
+		w.watch.Saw(q, answer)
+		return answer
+	}
+	begun := time.Now()
 	answer := w.Remembered.Resolve(ctx, q)
 	w.watch.Saw(q, answer)
+	w.recent.Saw(q, answer, time.Since(begun))
+	answer.Reuse = resolver.Once
 	return answer
 }
 

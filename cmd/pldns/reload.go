@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/miekg/dns"
@@ -17,6 +18,7 @@ import (
 	"pldns/config"
 	"pldns/resolver"
 	"pldns/resolver/admin"
+	"pldns/zones"
 )
 
 // reload reads the configuration anew and serves it: read, check, build, try,
@@ -52,6 +54,8 @@ type served struct {
 	deadline time.Duration
 	files    []string
 	patterns []string
+	networks []admin.Network
+	sorted   func() [][]*zones.Endpoint // the endpoints of each network
 	summary  string
 	loaded   time.Time
 }
@@ -60,6 +64,7 @@ type served struct {
 func newServed(c *config.Config, made *parts) *served {
 	return &served{
 		parts: made, listen: c.Listen, deadline: c.Deadline, files: c.Files, patterns: c.Patterns,
+		networks: networksOf(c), sorted: sync.OnceValue(func() [][]*zones.Endpoint { return sortedEndpoints(made.snapshot.Table()) }),
 		summary: summary(c, made.snapshot.Table()), loaded: time.Now(),
 	}
 }
@@ -72,7 +77,7 @@ func (s *server) prepare() (*served, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !reflect.DeepEqual(loaded.Listen, before.listen) {
+	if !reflect.DeepEqual(opened(loaded.Listen), opened(before.listen)) {
 		return nil, errors.New("listen has changed, which takes a restart: restart the program, or put listen back as it was")
 	}
 	made, err := assemble(loaded, s.observers(), before.parts)
@@ -83,6 +88,13 @@ func (s *server) prepare() (*served, error) {
 		return nil, err
 	}
 	return newServed(loaded, made), nil
+}
+
+// opened is what of a listen table is opened, which takes a restart to change. Who
+// may do what at the admin address is looked up anew for each request.
+func opened(l config.Listen) config.Listen {
+	l.AdminToken, l.AdminTokenFile, l.AdminHosts = "", "", nil
+	return l
 }
 
 // selfTestNames is how many endpoints of each network are tried before a
@@ -166,6 +178,9 @@ func (s *server) watchFiles(ctx context.Context) error {
 func (s *server) signature() string {
 	now := s.now()
 	files := slices.Clone(now.files)
+	if now.listen.AdminTokenFile != "" {
+		files = append(files, now.listen.AdminTokenFile)
+	}
 	for _, pattern := range now.patterns {
 		matches, _ := filepath.Glob(pattern) // the pattern was good when it was loaded
 		files = append(files, matches...)

@@ -25,14 +25,14 @@ func stamped(stamp int, rest string) string {
 [listen]
 dns = ["127.0.0.1:0"]
 admin = "127.0.0.1:0"
-%s
+%s%s
 [networks.europe]
 clients = ["127.0.0.0/8"]
 [networks.europe.endpoints]
 "stamp-%d.contoso.com" = "10.0.%d.%d"
 [zones."internal.contoso.com"]
 records = ["db 10 IN CNAME stamp-%d.contoso.com."]
-`, rest, stamp, stamp/256, stamp%256, stamp)
+`, withToken, rest, stamp, stamp/256, stamp%256, stamp)
 }
 
 // saysStamp is what a configuration with a stamp answers.
@@ -60,12 +60,8 @@ func (r *running) rewrite(toml string) {
 // reload asks for a reload at the admin address.
 func (r *running) reload() int {
 	r.tb.Helper()
-	response, err := http.Post("http://"+r.admin+"/-/reload", "", nil)
-	if err != nil {
-		r.tb.Fatal(err)
-	}
-	response.Body.Close()
-	return response.StatusCode
+	code, _ := r.post("/-/reload", nil)
+	return code
 }
 
 // The three ways to reload: the admin server, a signal, a change of the file.

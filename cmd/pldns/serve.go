@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"net/netip"
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -23,6 +25,7 @@ import (
 	"pldns/resolver/listen"
 	"pldns/resolver/metrics"
 	"pldns/resolver/probe"
+	"pldns/zones"
 )
 
 func newServe() *cobra.Command {
@@ -73,6 +76,7 @@ type server struct {
 	recorder *metrics.Recorder
 	prober   *probe.Prober
 	watch    *leaks.Watch
+	recent   *admin.Recent
 	current  atomic.Pointer[served]
 	resolver *resolver.Resolver
 	doors    *listen.Server
@@ -96,6 +100,7 @@ func newServer(load func() (*config.Config, error), log *slog.Logger) (*server, 
 	}
 	s := &server{load: load, log: log, recorder: metrics.New(build())}
 	s.watch = leaks.New(0, s.recorder)
+	s.recent = admin.NewRecent(func() { s.now().snapshot.Memo().Forget() }, nil)
 	s.prober = probe.New(probe.Config{
 		Interval: c.Probe.Interval, Timeout: c.Probe.Timeout, Observer: s.recorder, Log: log,
 	})
@@ -108,7 +113,7 @@ func newServer(load func() (*config.Config, error), log *slog.Logger) (*server, 
 	s.resolver = resolver.New(made.snapshot)
 	s.serveFrom(first)
 	s.doors, err = listen.New(listen.Config{
-		Addrs: c.Listen.DNS, Handler: watched{s.resolver, s.watch}, Log: log, Observer: s.recorder,
+		Addrs: c.Listen.DNS, Handler: watched{s.resolver, s.watch, s.recent}, Log: log, Observer: s.recorder,
 	})
 	if err != nil {
 		return nil, err
@@ -130,7 +135,11 @@ func (s *server) adminOptions(addr netip.AddrPort) admin.Options {
 		Upstreams: func() []admin.Upstream { return s.now().upstreams() },
 		Memory:    remembers{s},
 		Leaks:     func() []admin.Leaks { return leakReports(s.watch, s.now().snapshot.Table()) },
-		Metrics:   s.recorder.Handler(), Log: s.log,
+		Networks:  func() []admin.Network { return slices.Clone(s.now().networks) },
+		Endpoints: func() iter.Seq2[string, *zones.Endpoint] { return s.now().endpoints() },
+		Healthy:   s.prober.Healthy, Recent: s.recent,
+		Access:  func() admin.Access { return s.now().access() },
+		Metrics: s.recorder.Handler(), Log: s.log,
 	}
 }
 

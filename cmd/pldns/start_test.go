@@ -29,12 +29,23 @@ type running struct {
 	ended   chan error
 }
 
-// writeConfig puts a configuration into a file of its own.
+// adminToken is the token of every server whose configuration has withToken in its
+// [listen].
+const (
+	adminToken = "5f2b0c9a7e1d4836"
+	withToken  = "admin_token_file = \"admin.token\"\n"
+)
+
+// writeConfig puts a configuration into a file of its own, beside one that holds
+// adminToken.
 func writeConfig(tb testing.TB, toml string) string {
 	tb.Helper()
-	file := filepath.Join(tb.TempDir(), "pldns.toml")
-	if err := os.WriteFile(file, []byte(toml), 0o600); err != nil {
-		tb.Fatal(err)
+	dir := tb.TempDir()
+	file := filepath.Join(dir, "pldns.toml")
+	for name, text := range map[string]string{file: toml, filepath.Join(dir, "admin.token"): adminToken + "\n"} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			tb.Fatal(err)
+		}
 	}
 	return file
 }
@@ -133,7 +144,7 @@ deadline = "2500ms"
 [listen]
 dns = ["127.0.0.1:0"]
 admin = "127.0.0.1:0"
-` + head + `
+` + withToken + head + `
 [endpoints.shared]
 "contosoacr.azurecr.io" = "10.0.2.4"
 "contosoacr.northeurope.data.azurecr.io" = "10.0.2.5"

@@ -3,10 +3,12 @@ package main
 import (
 	"iter"
 	"maps"
+	"net/netip"
 	"slices"
 
 	"github.com/miekg/dns"
 
+	"pldns/config"
 	"pldns/resolver"
 	"pldns/resolver/admin"
 	"pldns/resolver/cache"
@@ -25,6 +27,51 @@ func (p *parts) upstreams() []admin.Upstream {
 		}
 	}
 	return all
+}
+
+// networksOf are the networks of a configuration, as operators see them.
+func networksOf(c *config.Config) []admin.Network {
+	all := make([]admin.Network, 0, len(c.Networks))
+	for _, n := range c.Networks {
+		missing := n.Missing
+		if missing == zones.Inherit {
+			missing = zones.Forward
+		}
+		all = append(all, admin.Network{
+			Name: n.Name, Missing: missing.String(),
+			Clients: append([]netip.Prefix{}, n.Clients...), Listeners: append([]netip.AddrPort{}, n.Listeners...),
+		})
+	}
+	return all
+}
+
+// sortedEndpoints are the endpoints of each network of a table, sorted by name.
+func sortedEndpoints(table *zones.Table) [][]*zones.Endpoint {
+	all := make([][]*zones.Endpoint, len(table.Networks()))
+	for i, network := range table.Networks() {
+		all[i] = slices.AppendSeq(make([]*zones.Endpoint, 0, network.CountEndpoints()), network.Endpoints())
+		slices.SortFunc(all[i], func(a, b *zones.Endpoint) int { return a.Name.Compare(b.Name) })
+	}
+	return all
+}
+
+// endpoints are the endpoints of all networks, by network and name. They are
+// sorted when somebody looks at them for the first time.
+func (s *served) endpoints() iter.Seq2[string, *zones.Endpoint] {
+	return func(yield func(string, *zones.Endpoint) bool) {
+		for i, sorted := range s.sorted() {
+			for _, endpoint := range sorted {
+				if !yield(s.snapshot.Table().Networks()[i].Name(), endpoint) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// access says who may do what at the admin address.
+func (s *served) access() admin.Access {
+	return admin.Access{Token: s.listen.AdminToken, Hosts: s.listen.AdminHosts}
 }
 
 // remembers is the memory of a server, as operators see it: whatever cache the

@@ -1,5 +1,9 @@
 // Package admin is the HTTP server for operators: is the process alive, does it
-// serve, what does it count, and what would a given client be answered.
+// serve, what does it count, and what would a given client be answered. Programs
+// get JSON, and people a page that a browser shows without scripts.
+//
+// Reading needs nothing but to reach the address; changing something needs a
+// token. Without one the server listens on loopback addresses only.
 package admin
 
 import (
@@ -7,6 +11,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"html/template"
+	"iter"
 	"log/slog"
 	"net"
 	"net/http"
@@ -14,6 +20,7 @@ import (
 	"time"
 
 	"pldns/resolver"
+	"pldns/zones"
 )
 
 // Options are what a [Server] needs.
@@ -34,6 +41,20 @@ type Options struct {
 	Memory Memory
 	// Leaks are what was seen of each network, for /api/leaks. It must not be nil.
 	Leaks func() []Leaks
+	// Networks are the networks in the order in which they are shown; what is counted
+	// of their endpoints may be left out. Nil stands for none.
+	Networks func() []Network
+	// Endpoints are the endpoints of all networks, with the names of these, in the
+	// order in which they are shown. Nil stands for none.
+	Endpoints func() iter.Seq2[string, *zones.Endpoint]
+	// Healthy tells whether an address of an endpoint can be reached, as far as is
+	// known. Nil stands for always.
+	Healthy func(zones.Target) bool
+	// Recent are the last decisions. Nil stands for a list that sees none.
+	Recent *Recent
+	// Access says who may do what. It is asked for every request. Nil stands for
+	// nobody's changing anything.
+	Access func() Access
 	// Metrics answers /metrics. It must not be nil.
 	Metrics http.Handler
 	// Log is told of faults of the HTTP server; nil discards them.
@@ -65,14 +86,13 @@ type Server struct {
 	options  Options
 	listener net.Listener
 	http     *http.Server
+	views    map[string]*template.Template
 }
 
 // New makes a server. It neither listens nor starts anything.
 func New(options Options) *Server {
-	if options.Log == nil {
-		options.Log = slog.New(slog.DiscardHandler)
-	}
-	s := &Server{options: options}
+	options.fill()
+	s := &Server{options: options, views: newViews()}
 	s.http = &http.Server{
 		Handler:           s.handler(),
 		ReadHeaderTimeout: 5 * time.Second,
@@ -85,8 +105,30 @@ func New(options Options) *Server {
 	return s
 }
 
-// Listen opens the address.
+// fill puts what stands for nothing in the place of what is left out.
+func (o *Options) fill() {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Networks == nil {
+		o.Networks = func() []Network { return nil }
+	}
+	if o.Endpoints == nil {
+		o.Endpoints = func() iter.Seq2[string, *zones.Endpoint] { return func(func(string, *zones.Endpoint) bool) {} }
+	}
+	if o.Healthy == nil {
+		o.Healthy = func(zones.Target) bool { return true }
+	}
+	if o.Recent == nil {
+		o.Recent = NewRecent(nil, nil)
+	}
+}
+
+// Listen opens the address. Without a token it must be a loopback address.
 func (s *Server) Listen() error {
+	if !s.options.Addr.Addr().IsLoopback() && s.access().Token == "" {
+		return fmt.Errorf("open the admin address: %s can be reached from other machines, and there is no token (name a file that holds one in listen.admin_token_file, or set listen.admin to a loopback address)", s.options.Addr)
+	}
 	listener, err := net.Listen("tcp", s.options.Addr.String())
 	if err != nil {
 		return fmt.Errorf("open the admin address: %w (set listen.admin to a free address, or to \"off\")", err)
@@ -133,10 +175,27 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("GET /api/upstreams", s.upstreams)
 	mux.HandleFunc("GET /api/leaks", s.leaks)
 	mux.HandleFunc("GET /api/cache", s.dump)
-	mux.HandleFunc("POST /-/flush", s.flush)
-	mux.HandleFunc("POST /-/reload", s.reload)
-	// What changes something is not for pages of other origins to ask.
-	return http.NewCrossOriginProtection().Handler(mux)
+	mux.HandleFunc("GET /api/networks", s.listNetworks)
+	mux.HandleFunc("GET /api/endpoints", s.listEndpoints)
+	mux.HandleFunc("GET /api/recent", s.recent)
+	mux.HandleFunc("POST /-/flush", s.guarded(s.flush))
+	mux.HandleFunc("POST /-/reload", s.guarded(s.reload))
+	mux.HandleFunc("POST /-/live", s.guarded(s.live))
+	s.handlePages(mux)
+	return s.secured(mux)
+}
+
+// handlePages routes what browsers show.
+func (s *Server) handlePages(mux *http.ServeMux) {
+	mux.HandleFunc("GET /{$}", s.overview)
+	mux.HandleFunc("GET /networks", s.networksPage)
+	mux.HandleFunc("GET /endpoints", s.endpointsPage)
+	mux.HandleFunc("GET /upstreams", s.upstreamsPage)
+	mux.HandleFunc("GET /leaks", s.leaksPage)
+	mux.HandleFunc("GET /explain", s.explainPage)
+	mux.HandleFunc("GET /live", s.livePage)
+	mux.HandleFunc("GET /operate", s.operatePage)
+	mux.Handle("GET /static/", files())
 }
 
 // ready answers 200 when queries are served, else 503, with the status.
@@ -149,21 +208,9 @@ func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, code, status)
 }
 
-// reload answers POST /-/reload: 200 when the configuration of now is served, 422
-// and why when it cannot be.
-func (s *Server) reload(w http.ResponseWriter, _ *http.Request) {
-	if err := s.options.Reload(); err != nil {
-		writeJSON(w, http.StatusUnprocessableEntity, map[string]string{"error": err.Error()})
-		return
-	}
-	writeJSON(w, http.StatusOK, s.options.Status())
-}
-
-// writeJSON writes a value as JSON that no browser takes for anything else.
+// writeJSON writes a value as JSON.
 func writeJSON(w http.ResponseWriter, code int, value any) {
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(code)
 	encoder := json.NewEncoder(w)
 	encoder.SetIndent("", "  ")

@@ -19,10 +19,13 @@ import (
 	"pldns/zones"
 )
 
+// token is the token of every server of these tests.
+const token = "correct-horse-battery"
+
 // serve starts an admin server in front of a made-up program.
-func serve(t *testing.T, status admin.Status) string {
+func serve(t testing.TB, status admin.Status, change ...func(*admin.Options)) string {
 	t.Helper()
-	server := admin.New(admin.Options{
+	options := admin.Options{
 		Addr: netip.MustParseAddrPort("127.0.0.1:0"),
 		Explain: func(_ context.Context, q resolver.Query) (resolver.Answer, *resolver.Trace) {
 			zone := zones.MustName("privatelink.database.windows.net")
@@ -48,7 +51,12 @@ func serve(t *testing.T, status admin.Status) string {
 			return []admin.Leaks{{Network: "europe", Unmapped: []admin.Unmapped{{Name: "fabrikam.blob.core.windows.net"}}}}
 		},
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "pldns_build_info 1\n") }),
-	})
+		Access:  func() admin.Access { return admin.Access{Token: token, Hosts: []string{"pldns.contoso.com"}} },
+	}
+	for _, c := range change {
+		c(&options)
+	}
+	server := admin.New(options)
 	if err := server.Listen(); err != nil {
 		t.Fatal(err)
 	}
@@ -64,9 +72,19 @@ func serve(t *testing.T, status admin.Status) string {
 	return "http://" + server.Addr().String()
 }
 
-func get(t *testing.T, url string) (int, string) {
+func get(t testing.TB, url string) (int, string) {
 	t.Helper()
-	response, err := http.Get(url)
+	request, err := http.NewRequest(http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return do(t, request)
+}
+
+func do(t testing.TB, request *http.Request) (int, string) {
+	t.Helper()
+	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	response, err := client.Do(request)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,6 +95,23 @@ func get(t *testing.T, url string) (int, string) {
 	}
 	return response.StatusCode, string(body)
 }
+
+// post sends a form, with headers in pairs.
+func post(t testing.TB, url, form string, headers ...string) (int, string) {
+	t.Helper()
+	request, err := http.NewRequest(http.MethodPost, url, strings.NewReader(form))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	for i := 0; i < len(headers); i += 2 {
+		request.Header.Set(headers[i], headers[i+1])
+	}
+	return do(t, request)
+}
+
+// bearerToken is how programs show the token.
+func bearerToken() []string { return []string{"Authorization", "Bearer " + token} }
 
 func TestPages(t *testing.T) {
 	base := serve(t, admin.Status{Ready: true, Loaded: time.Unix(1_800_000_000, 0).UTC(), Networks: 2, Endpoints: 7})
@@ -103,6 +138,11 @@ func TestPages(t *testing.T) {
 		{"/api/cache?name=contoso.com&subtree=true", 200, `"name": "www.contoso.com"`},
 		{"/api/cache", 400, "the name is empty"},
 		{"/api/cache?name=a&subtree=perhaps", 400, "write true or false"},
+		{"/api/networks", 200, "[]"},
+		{"/api/endpoints", 200, `"total": 0`},
+		{"/api/endpoints?page=0", 400, "whole numbers from 1"},
+		{"/api/endpoints?health=ill", 400, "health: write"},
+		{"/api/recent", 200, "[]"},
 		{"/nothing", 404, ""},
 	} {
 		t.Run(test.path, func(t *testing.T) {
@@ -170,22 +210,13 @@ func TestFlush(t *testing.T) {
 		{"", "name=contoso.com&subtree=true", http.StatusOK, `"flushed": 1`},
 		{"", "name=www.contoso.com", http.StatusOK, `"flushed": 0`},
 	} {
-		request, err := http.NewRequest(http.MethodPost, base+"/-/flush", strings.NewReader(test.form))
-		if err != nil {
-			t.Fatal(err)
-		}
-		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		headers := bearerToken()
 		if test.origin != "" {
-			request.Header.Set("Origin", test.origin)
+			headers = append(headers, "Origin", test.origin)
 		}
-		response, err := http.DefaultClient.Do(request)
-		if err != nil {
-			t.Fatal(err)
-		}
-		body, err := io.ReadAll(response.Body)
-		response.Body.Close()
-		if err != nil || response.StatusCode != test.code || !strings.Contains(string(body), test.want) {
-			t.Errorf("%s from %q: %s %s %v", test.form, test.origin, response.Status, body, err)
+		code, body := post(t, base+"/-/flush", test.form, headers...)
+		if code != test.code || !strings.Contains(body, test.want) {
+			t.Errorf("%s from %q: %d %s", test.form, test.origin, code, body)
 		}
 	}
 	if code, _ := get(t, base+"/-/flush?name=www.contoso.com"); code != http.StatusMethodNotAllowed {
@@ -199,14 +230,9 @@ func TestReload(t *testing.T) {
 		code  int
 		want  string
 	}{{true, http.StatusOK, `"ready": true`}, {false, http.StatusUnprocessableEntity, "pldns.toml:3: a fault"}} {
-		response, err := http.Post(serve(t, admin.Status{Ready: test.ready})+"/-/reload", "", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		body, err := io.ReadAll(response.Body)
-		response.Body.Close()
-		if err != nil || response.StatusCode != test.code || !strings.Contains(string(body), test.want) {
-			t.Errorf("got %s %s %v", response.Status, body, err)
+		code, body := post(t, serve(t, admin.Status{Ready: test.ready})+"/-/reload", "", bearerToken()...)
+		if code != test.code || !strings.Contains(body, test.want) {
+			t.Errorf("got %d %s", code, body)
 		}
 	}
 }

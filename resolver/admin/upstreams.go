@@ -1,6 +1,8 @@
 package admin
 
 import (
+	"errors"
+	"fmt"
 	"iter"
 	"net/http"
 	"strconv"
@@ -55,25 +57,24 @@ func (s *Server) upstreams(w http.ResponseWriter, _ *http.Request) {
 
 // about reads which names a request about the memory means: a name, and with
 // subtree=true those below it.
-func about(w http.ResponseWriter, r *http.Request) (name zones.Name, subtree, ok bool) {
-	name, err := zones.ParseName(r.FormValue("name"))
+func about(r *http.Request) (name zones.Name, subtree bool, err error) {
+	name, err = zones.ParseName(r.FormValue("name"))
 	if err != nil {
-		writeJSON(w, http.StatusBadRequest, map[string]string{"error": "name: " + err.Error() + ": give a name; . with subtree=true is everything"})
-		return name, false, false
+		return name, false, fmt.Errorf("name: %w: give a name; . with subtree=true is everything", err)
 	}
 	if text := r.FormValue("subtree"); text != "" {
 		if subtree, err = strconv.ParseBool(text); err != nil {
-			writeJSON(w, http.StatusBadRequest, map[string]string{"error": "subtree: write true or false"})
-			return name, false, false
+			return name, false, errors.New("subtree: write true or false")
 		}
 	}
-	return name, subtree, true
+	return name, subtree, nil
 }
 
 // dump answers /api/cache?name=NAME[&subtree=true] with what is remembered.
 func (s *Server) dump(w http.ResponseWriter, r *http.Request) {
-	name, subtree, ok := about(w, r)
-	if !ok {
+	name, subtree, err := about(r)
+	if err != nil {
+		writeJSON(w, http.StatusBadRequest, map[string]string{"error": err.Error()})
 		return
 	}
 	found := make([]Remembered, 0)
@@ -84,14 +85,4 @@ func (s *Server) dump(w http.ResponseWriter, r *http.Request) {
 		found = append(found, entry)
 	}
 	writeJSON(w, http.StatusOK, found)
-}
-
-// flush answers POST /-/flush with name and subtree as form values or parameters.
-func (s *Server) flush(w http.ResponseWriter, r *http.Request) {
-	r.Body = http.MaxBytesReader(w, r.Body, 1<<16)
-	name, subtree, ok := about(w, r)
-	if !ok {
-		return
-	}
-	writeJSON(w, http.StatusOK, map[string]int{"flushed": s.options.Memory.Flush(name, subtree)})
 }

@@ -1,0 +1,216 @@
+package admin
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+
+	"pldns/zones"
+)
+
+// Network is a consumer network, as /api/networks shows it.
+type Network struct {
+	Name      string           `json:"name"`
+	Clients   []netip.Prefix   `json:"clients"`
+	Listeners []netip.AddrPort `json:"listeners"`
+	Missing   string           `json:"missing"` // what is done with missing names where the zone says nothing
+	Endpoints int              `json:"endpoints"`
+	Probed    int              `json:"probed"`    // endpoints whose addresses are probed
+	Unhealthy int              `json:"unhealthy"` // of these, those with an address that is not healthy
+}
+
+// Client is an address that the network's queries come from, for examples; it is
+// not valid where the network takes every client of its listeners.
+func (n Network) Client() netip.Addr {
+	if len(n.Clients) == 0 {
+		return netip.Addr{}
+	}
+	prefix := n.Clients[0]
+	if next := prefix.Addr().Next(); prefix.Contains(next) {
+		return next
+	}
+	return prefix.Addr()
+}
+
+// Endpoint is a mapping of one network, as /api/endpoints shows it.
+type Endpoint struct {
+	Network   string    `json:"network"`
+	Name      string    `json:"name"`
+	Private   string    `json:"private_name,omitempty"`
+	Addresses []Address `json:"addresses"`
+	TTL       uint32    `json:"ttl"`
+	Pick      string    `json:"pick"`
+	Probe     string    `json:"probe,omitempty"` // absent: its addresses are not probed
+}
+
+// Address is an address of an endpoint, and how it is.
+type Address struct {
+	Address string `json:"address"`
+	Health  string `json:"health"`
+}
+
+// What is known of an address.
+const (
+	healthy   = "healthy"
+	unhealthy = "unhealthy"
+	unprobed  = "not probed"
+)
+
+// Endpoints is a part of all endpoints that a search found.
+type Endpoints struct {
+	window
+	Endpoints []Endpoint `json:"endpoints"`
+}
+
+// search says which endpoints are wanted.
+type search struct {
+	Network string // empty for all
+	Text    string // part of a name, an address or a prefix; empty for all
+	Health  string // healthy, unhealthy or not probed; empty for all
+	prefix  netip.Prefix
+}
+
+// searchOf reads a search from its parameters.
+func searchOf(values url.Values) (search, error) {
+	s := search{Network: values.Get("network"), Text: strings.TrimSpace(values.Get("search")), Health: values.Get("health")}
+	if s.Health != "" && s.Health != healthy && s.Health != unhealthy && s.Health != unprobed {
+		return s, fmt.Errorf("health: write %q, %q or %q", healthy, unhealthy, unprobed)
+	}
+	if addr, err := netip.ParseAddr(s.Text); err == nil {
+		s.prefix = netip.PrefixFrom(addr, addr.BitLen())
+	} else if prefix, err := netip.ParsePrefix(s.Text); err == nil {
+		s.prefix = prefix
+	}
+	return s, nil
+}
+
+// finds tells whether an endpoint is wanted, its health apart.
+func (s search) finds(network string, e *zones.Endpoint) bool {
+	switch {
+	case s.Network != "" && s.Network != network:
+		return false
+	case s.Text == "":
+		return true
+	case s.prefix.IsValid():
+		for _, addr := range e.Addresses {
+			if s.prefix.Contains(addr) {
+				return true
+			}
+		}
+		return false
+	}
+	text := strings.ToLower(strings.TrimSuffix(s.Text, "."))
+	return strings.Contains(e.Name.String(), text) || strings.Contains(e.Private.String(), text)
+}
+
+// health is how an address of an endpoint is.
+func (s *Server) health(e *zones.Endpoint, addr netip.Addr) string {
+	switch {
+	case e.Probe == zones.Probe{}:
+		return unprobed
+	case s.options.Healthy(zones.Target{Addr: addr, Probe: e.Probe}):
+		return healthy
+	default:
+		return unhealthy
+	}
+}
+
+// worst is how an endpoint is: as its address that is worst.
+func (s *Server) worst(e *zones.Endpoint) string {
+	worst := healthy
+	for _, addr := range e.Addresses {
+		if worst = s.health(e, addr); worst != healthy {
+			break
+		}
+	}
+	return worst
+}
+
+// endpointsFor looks through all endpoints, and puts only those that are shown
+// into words: there may be a million.
+func (s *Server) endpointsFor(want search, w window) Endpoints {
+	var all []found
+	for network, e := range s.options.Endpoints() {
+		if want.finds(network, e) && (want.Health == "" || s.worst(e) == want.Health) {
+			all = append(all, found{network, e})
+		}
+	}
+	part := Endpoints{Endpoints: make([]Endpoint, 0)}
+	for _, f := range cut(&w, all) {
+		part.Endpoints = append(part.Endpoints, s.endpoint(f))
+	}
+	part.window = w
+	return part
+}
+
+// found is an endpoint that a search found.
+type found struct {
+	network  string
+	endpoint *zones.Endpoint
+}
+
+func (s *Server) endpoint(f found) Endpoint {
+	e := f.endpoint
+	shown := Endpoint{
+		Network: f.network, Name: e.Name.String(), Private: e.Private.String(), TTL: e.TTL, Pick: e.Pick.String(),
+		Addresses: make([]Address, 0, len(e.Addresses)),
+	}
+	if e.Probe != (zones.Probe{}) {
+		shown.Probe = fmt.Sprintf("tcp:%d", e.Probe.TCP)
+	}
+	for _, addr := range e.Addresses {
+		shown.Addresses = append(shown.Addresses, Address{addr.String(), s.health(e, addr)})
+	}
+	return shown
+}
+
+// networks gives all networks with the health of their endpoints.
+func (s *Server) networks() []Network {
+	networks := append([]Network{}, s.options.Networks()...)
+	at := make(map[string]*Network, len(networks))
+	for i := range networks {
+		at[networks[i].Name] = &networks[i]
+	}
+	for name, e := range s.options.Endpoints() {
+		network := at[name]
+		if network == nil {
+			continue // a reload came between
+		}
+		network.Endpoints++
+		switch s.worst(e) {
+		case unhealthy:
+			network.Unhealthy++
+			network.Probed++
+		case healthy:
+			network.Probed++
+		}
+	}
+	return networks
+}
+
+// listNetworks answers /api/networks with every network.
+func (s *Server) listNetworks(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusOK, s.networks())
+}
+
+// The sizes of a page of /api/endpoints.
+const (
+	usualPart = 100
+	maxPart   = 1000
+)
+
+// listEndpoints answers /api/endpoints[?network=NAME][&search=TEXT][&health=HEALTH]
+// [&page=N][&per_page=N] with a part of the endpoints that match, or 400 and
+// {"error": ...}. A page past the last one is the last one.
+func (s *Server) listEndpoints(w http.ResponseWriter, r *http.Request) {
+	want, err := searchOf(r.URL.Query())
+	part, err2 := windowOf(r.URL.Query(), usualPart, maxPart)
+	if err := errors.Join(err, err2); err != nil {
+		writeJSON(w, http.StatusBadRequest, map[string]string{"error": err.Error()})
+		return
+	}
+	writeJSON(w, http.StatusOK, s.endpointsFor(want, part))
+}

@@ -1,0 +1,64 @@
+package admin
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"net/http"
+	"strings"
+)
+
+// Access says who may do what at the admin address.
+type Access struct {
+	// Token is what whoever changes something must know; empty when nobody may.
+	Token string
+	// Hosts are the names that the address is called by, in lower case and without
+	// final dot, besides IP addresses and localhost.
+	Hosts []string
+}
+
+// maxForm bounds the body of a request, in octets.
+const maxForm = 64 << 10
+
+// access is who may do what now: it may change with every reload.
+func (s *Server) access() Access {
+	if s.options.Access == nil {
+		return Access{}
+	}
+	return s.options.Access()
+}
+
+// guarded lets only those who know the token do something. Programs send it as
+// "Authorization: Bearer TOKEN" (RFC 6750 section 2.1), the page as a form field;
+// in an address, which is logged and shown, it does not count.
+func (s *Server) guarded(do http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+		want := s.access().Token
+		if want == "" {
+			s.outcome(w, r, http.StatusForbidden, refusal("there is no token, so nobody may do this here: name a file that holds one in listen.admin_token_file"))
+			return
+		}
+		given, is := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		if !is {
+			given = r.PostFormValue("token")
+		}
+		if !sameToken(strings.TrimSpace(given), want) {
+			s.options.Log.Warn("somebody without the token was turned away from the admin address", "from", r.RemoteAddr, "path", r.URL.Path)
+			w.Header().Set("WWW-Authenticate", `Bearer realm="pldns"`)
+			text := "this is not the token: the file that listen.admin_token_file names holds it"
+			if given == "" {
+				text = `this needs the token: send it as "Authorization: Bearer TOKEN"; the file that listen.admin_token_file names holds it`
+			}
+			s.outcome(w, r, http.StatusUnauthorized, refusal(text))
+			return
+		}
+		do(w, r)
+	}
+}
+
+// sameToken compares in a time that tells nothing about the token, nor about its
+// length.
+func sameToken(given, want string) bool {
+	a, b := sha256.Sum256([]byte(given)), sha256.Sum256([]byte(want))
+	return subtle.ConstantTimeCompare(a[:], b[:]) == 1
+}
