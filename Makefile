@@ -4,8 +4,10 @@ GO         ?= go
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME   ?= 5000x
 IMAGE      ?= pldns
+VERSION    ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+REVISION   ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 
-.PHONY: build run test race lint fuzz bench image clean
+.PHONY: build run test race lint fuzz bench bench-go image sbom clean
 
 build: ## bin/pldns
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/pldns ./cmd/pldns
@@ -34,11 +36,18 @@ fuzz: ## every fuzz target, FUZZTIME inputs each
 	  done; \
 	done
 
-bench: ## every benchmark, once
+bench: build ## queries over sockets, against an echo and other servers; see BENCHMARKS.md
+	$(GO) run ./resolver/listen/bench
+
+bench-go: ## every Go benchmark, once
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 image: ## the container image
-	docker build -t $(IMAGE) .
+	docker build --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) -t $(IMAGE) .
+
+sbom: build ## what is in the binary, as CycloneDX: dist/pldns.cdx.json
+	@mkdir -p dist
+	$(GO) run ./deploy/sbom bin/pldns > dist/pldns.cdx.json
 
 clean:
 	rm -rf bin dist

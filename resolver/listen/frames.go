@@ -26,6 +26,16 @@ func (f frames) wait() error {
 	return err
 }
 
+// ready tells whether a whole message has been read already.
+func (f frames) ready() bool {
+	held := f.stream.Buffered()
+	if held < lengthSize {
+		return false
+	}
+	head, err := f.stream.Peek(lengthSize)
+	return err == nil && held-lengthSize >= int(binary.BigEndian.Uint16(head))
+}
+
 // next reads a whole message; it is valid until the next call. The room for a
 // long one grows with what arrives, so that a length alone costs nothing.
 func (f frames) next() ([]byte, error) {

@@ -43,10 +43,13 @@ func (m *memory) open(from Remembered, now time.Time) {
 	m.generation = m.memo.Generation()
 }
 
-// recall finds the reply to a request, nil when it is not remembered or does not
-// fit. Nothing is looked up before the network of the client is known: what
+// close lets go of the snapshot: who waits must not keep an old one.
+func (m *memory) close() { m.snapshot, m.memo = nil, nil }
+
+// recall finds the reply to a request that came over a transport (memo.TCP, or 0
+// for UDP), nil when it is not remembered or larger than the limit. Nothing is looked up before the network of the client is known: what
 // networks see never meets.
-func (m *memory) recall(r *request, client zones.Client) *memo.Reply {
+func (m *memory) recall(r *request, client zones.Client, transport memo.Asks, limit int) *memo.Reply {
 	m.key = m.room[:0]
 	if m.snapshot == nil {
 		return nil
@@ -55,9 +58,9 @@ func (m *memory) recall(r *request, client zones.Client) *memo.Reply {
 	if !found {
 		return nil
 	}
-	m.key = memo.AppendKey(m.key, network.Number(), r.asks(), r.question)
+	m.key = memo.AppendKey(m.key, network.Number(), r.asks()|transport, r.question)
 	reply := m.memo.Get(m.key, m.now)
-	if reply == nil || reply.Len() > r.udpLimit() {
+	if reply == nil || reply.Len() > limit {
 		return nil
 	}
 	return reply
@@ -66,7 +69,8 @@ func (m *memory) recall(r *request, client zones.Client) *memo.Reply {
 // remember keeps a reply, if it says the whole of an answer that may be given
 // again, unless another snapshot has come to decide it.
 func (m *memory) remember(out *served, tally func() memo.Tally) {
-	if len(m.key) == 0 || out.answer.Memo() != m.memo || out.why != Accepted || !out.whole || out.answer.Reuse == resolver.Once {
+	if len(m.key) == 0 || out.answer.Memo() != m.memo || out.why != Accepted || !out.whole || out.answer.Reuse == resolver.Once ||
+		len(out.frame) > lengthSize+resolver.UDPSize {
 		return
 	}
 	entry := memo.Entry{

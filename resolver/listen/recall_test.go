@@ -2,9 +2,11 @@ package listen
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -123,6 +125,63 @@ func TestRemembered(t *testing.T) {
 	}
 }
 
+// TestRememberedTCP: RFC 7766: pipelined queries are all answered, from memory or
+// not, each to its own question, and counted once; what depends on the connection
+// (RFC 7828) is decided every time.
+func TestRememberedTCP(t *testing.T) {
+	const total = 300
+	r := run(t, newEstate(t), true)
+	conn, err := net.Dial(tcp, r.Addrs()[0].String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(time.Minute))
+	names := []string{"mydb.database.windows.net.", "API.contoso.com.", "probed.database.windows.net.", "www.example."}
+	fromMemory := 0
+	for range 3 {
+		var stream []byte
+		for id := range total {
+			m := new(dns.Msg).SetQuestion(names[id%len(names)], dns.TypeA)
+			m.Id = uint16(id)
+			if id%10 == 0 {
+				m.SetEdns0(1232, false).IsEdns0().Option = []dns.EDNS0{&dns.EDNS0_LOCAL{Code: dns.EDNS0TCPKEEPALIVE}}
+			}
+			packet, err := m.Pack()
+			if err != nil {
+				t.Fatal(err)
+			}
+			stream = append(binary.BigEndian.AppendUint16(stream, uint16(len(packet))), packet...)
+		}
+		if _, err := conn.Write(stream); err != nil {
+			t.Fatal(err)
+		}
+		seen := make(map[uint16]bool)
+		library := dns.Conn{Conn: conn}
+		for range total {
+			reply, err := library.ReadMsg()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if id := int(reply.Id); seen[reply.Id] || reply.Question[0].Name != names[id%len(names)] || len(reply.Answer) == 0 ||
+				(reply.IsEdns0() != nil) != (id%10 == 0) || id%10 == 0 && len(reply.IsEdns0().Option) != 1 {
+				t.Fatalf("the reply is %v", reply)
+			}
+			seen[reply.Id] = true
+		}
+		for range total {
+			if line := <-r.told; strings.HasPrefix(line, "remembered tcp europe 0 ") {
+				fromMemory++
+			} else if !strings.HasPrefix(line, "served tcp europe 0 ") {
+				t.Fatalf("the books say %q", line)
+			}
+		}
+	}
+	if fromMemory < total/2 {
+		t.Errorf("only %d replies came from memory", fromMemory)
+	}
+}
+
 // TestNotRemembered: what may be different the next time is decided every time.
 func TestNotRemembered(t *testing.T) {
 	e := newEstate(t)
@@ -200,7 +259,7 @@ func TestFreshness(t *testing.T) {
 		at := func(after time.Duration) *memo.Reply {
 			later := d.memory
 			later.now += memo.Moment(after)
-			return later.recall(&r, d.client())
+			return later.recall(&r, d.client(), 0, r.udpLimit())
 		}
 		known := at(row.last)
 		if known == nil || at(row.last+1) != nil {

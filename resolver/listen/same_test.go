@@ -79,7 +79,7 @@ func fast(s *Server, packet []byte, d *datagram) (reply []byte, known bool) {
 	d.memory.open(s.remembered, time.Now())
 	r, why := glance(packet)
 	if why == Accepted {
-		if found := d.memory.recall(&r, d.client()); found != nil {
+		if found := d.memory.recall(&r, d.client(), 0, r.udpLimit()); found != nil {
 			return found.Write(make([]byte, resolver.UDPSize), r.id, r.question, d.memory.now), true
 		}
 		why = r.readName()

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"pldns/resolver/memo"
 	"pldns/zones"
 )
 
@@ -36,6 +37,9 @@ type conn struct {
 	slots   chan struct{} // one for each query under way
 	queries sync.WaitGroup
 
+	spare  *segment // for the next query; nil when it must be got
+	recall recalled // replies from memory that are to be sent
+
 	sending sync.Mutex
 	broken  bool // under sending: a write has failed
 
@@ -49,7 +53,8 @@ type conn struct {
 // segment is one query over TCP.
 type segment struct {
 	exchange
-	began time.Time
+	began  time.Time
+	memory memory
 }
 
 // acceptTCP takes connections in until ctx ends. A panic costs at most the
@@ -126,12 +131,16 @@ func (c *conn) serve(ctx context.Context) {
 	}()
 	defer c.finish()
 	for {
+		if !c.frames.ready() {
+			c.sendRecalled()
+		}
 		message, err := c.next()
 		if err != nil {
 			c.note(err)
 			return
 		}
 		if !c.receive(ctx, message) {
+			c.sendRecalled()
 			return
 		}
 	}
@@ -143,6 +152,9 @@ var errIdle = errors.New("the connection is idle")
 // next reads the next message. Waiting for its first octet is idle time; from
 // then on all of it has to arrive within Config.Receive, however it is cut up.
 func (c *conn) next() ([]byte, error) {
+	if c.frames.ready() {
+		return c.frames.next()
+	}
 	for {
 		patience := c.server.conns.patience(c, time.Now())
 		c.readUntil(patience)
@@ -187,7 +199,13 @@ func (c *conn) note(err error) {
 // receive deals with one message, and tells whether to go on reading.
 func (c *conn) receive(ctx context.Context, message []byte) bool {
 	s, began := c.server, time.Now()
-	r, why := accept(message)
+	r, why := glance(message)
+	if why == Accepted {
+		if c.recallReply(&r, began) {
+			return true
+		}
+		why = r.readName()
+	}
 	if why.silent() {
 		s.refused(tcp, why, c.peer)
 		return false // it does not speak DNS, or not as a client
@@ -198,7 +216,8 @@ func (c *conn) receive(ctx context.Context, message []byte) bool {
 	if why == Accepted {
 		c.slots <- struct{}{} // while the pipeline is full, nothing is read
 		if s.tcpRoom.enter() {
-			q := s.segments.Get().(*segment)
+			q := c.segment()
+			c.spare = nil
 			q.began = began
 			q.hold(r)
 			c.queries.Add(1)
@@ -231,6 +250,7 @@ func (c *conn) answer(ctx context.Context, q *segment) {
 		s.refused(tcp, served.why, c.peer, served.details...)
 	}
 	q.tidy()
+	q.memory.close()
 	s.segments.Put(q)
 }
 
@@ -241,6 +261,9 @@ func (c *conn) reply(ctx context.Context, q *segment) served {
 	defer func() { <-c.slots }()
 	defer s.tcpRoom.leave()
 	out := s.answer(ctx, &q.exchange, c.client, fitting{limit: largestMessage, conns: s.conns})
+	q.memory.remember(&out, func() memo.Tally {
+		return s.config.Observer.Tally(tcp, out.answer.Network, out.answer.Rcode, out.answer.Source)
+	})
 	c.send(out.frame, time.Now())
 	return out
 }

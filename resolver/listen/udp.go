@@ -95,7 +95,7 @@ func (s *Server) receive(answering context.Context, packet []byte, d *datagram, 
 	}
 	r, why := glance(packet)
 	if why == Accepted {
-		if known := d.memory.recall(&r, d.client()); known != nil {
+		if known := d.memory.recall(&r, d.client(), 0, r.udpLimit()); known != nil {
 			return received{reply: known.Write(out, r.id, r.question, d.memory.now), tally: known.Tally()}
 		}
 		why = r.readName()
@@ -169,7 +169,7 @@ func (s *Server) serveDatagram(ctx context.Context, d *datagram) {
 		s.refused(udp, served.why, d.peer, served.details...)
 	}
 	d.tidy()
-	d.memory.snapshot = nil
+	d.memory.close()
 	s.datagrams.Put(d)
 }
 

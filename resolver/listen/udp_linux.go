@@ -101,7 +101,7 @@ func (w *worker) answer(answering context.Context, read int) {
 	w.batch.send(func(to netip.AddrPort, err error) {
 		w.server.refused(udp, Unsent, to, "error", err)
 	})
-	w.next.memory.snapshot = nil // a worker without work must not keep an old one
+	w.next.memory.close()
 	w.counts.tell(began)
 }
 

@@ -10,6 +10,8 @@ const (
 	CD
 	RD
 	AD
+	// TCP is not asked for: it keeps apart what is counted apart.
+	TCP
 )
 
 // keyHead is the length of a key without its question.
