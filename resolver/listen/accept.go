@@ -37,7 +37,9 @@ type request struct {
 	size      uint16
 	version   uint8
 	do        bool
-	keepalive bool   // it has the edns-tcp-keepalive option
+	keepalive bool // it has the edns-tcp-keepalive option
+	hasCookie bool // it has a cookie, that of the client is
+	cookie    [clientCookieSize]byte
 	options   []byte // the data of the OPT record, part of the packet
 
 	tsig []byte // the TSIG record that belongs into the reply
@@ -184,7 +186,6 @@ func (r *request) readAdditional(packet []byte, rec record, last bool) bool {
 // length (RFC 7873 section 5.2.2), and that keepalive is asked for (RFC 7828).
 // Client subnets are ignored whatever they hold: they never select anything.
 func (r *request) readOptions() bool {
-	cookie := false
 	for rest := r.options; len(rest) > 0; {
 		if len(rest) < 4 {
 			return false
@@ -193,14 +194,18 @@ func (r *request) readOptions() bool {
 		if rest = rest[4:]; len(rest) < size {
 			return false
 		}
+		data := rest[:size]
 		rest = rest[size:]
 		switch code {
 		case dns.EDNS0COOKIE:
 			// Of several cookies only the first counts (RFC 7873 section 5.2).
-			if !cookie && size != 8 && (size < 16 || size > 40) {
+			if r.hasCookie {
+				continue
+			}
+			if size != clientCookieSize && (size < 16 || size > 40) {
 				return false
 			}
-			cookie = true
+			r.hasCookie, r.cookie = true, [clientCookieSize]byte(data)
 		case dns.EDNS0TCPKEEPALIVE:
 			r.keepalive = true
 		}

@@ -3,6 +3,7 @@ package listen_test
 import (
 	"context"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -335,6 +336,11 @@ func summaryOPT(opt *dns.OPT) string {
 	for _, o := range opt.Option {
 		if ede, ok := o.(*dns.EDNS0_EDE); ok {
 			text += fmt.Sprintf(",ede%d:%s", ede.InfoCode, ede.ExtraText)
+			continue
+		}
+		if cookie, ok := o.(*dns.EDNS0_COOKIE); ok && len(cookie.Cookie) == 48 {
+			client, _ := hex.DecodeString(cookie.Cookie[:16])
+			text += fmt.Sprintf(",cookie=%s", client)
 			continue
 		}
 		text += fmt.Sprintf(",%d:%s", o.Option(), o)

@@ -130,8 +130,8 @@ func ednsDuties() []duty {
 		{"RFC 6891: an OPT record in another section is a record like any", header(rd, [4]uint16{1, 1}, ask, good), "NOERROR ra rd q=a.example. an=1", listen.Accepted},
 		{"an option longer than the record", withOPT(opt(1232, 0, "\x00\x0a\x00\x09c")), formerr + " opt=v0,1232", listen.Malformed},
 		{"half an option", withOPT(opt(1232, 0, "\x00\x0a\x00")), formerr + " opt=v0,1232", listen.Malformed},
-		{"RFC 7873: a client cookie; no server has it back yet", withOPT(cookie(8)), plain, listen.Accepted},
-		{"RFC 7873: only the first cookie counts", withOPT(opt(1232, 0, option(10, "12345678")+option(10, "1"))), plain, listen.Accepted},
+		{"RFC 7873: a client cookie gets a server cookie", withOPT(cookie(8)), plain + ",cookie=cccccccc", listen.Accepted},
+		{"RFC 7873: only the first cookie counts", withOPT(opt(1232, 0, option(10, "12345678")+option(10, "1"))), plain + ",cookie=12345678", listen.Accepted},
 		{"RFC 7871: a client subnet is ignored", withOPT(opt(1232, 0, option(8, "\x00\x01\x18\x00\x0a\x00\x01"))), plain, listen.Accepted},
 		{"RFC 7871: so is one that is no client subnet", withOPT(opt(1232, 0, option(8, "?"))), plain, listen.Accepted},
 		{"RFC 7830: padding is tolerated", withOPT(opt(1232, 0, option(12, strings.Repeat("\x00", 300)))), plain, listen.Accepted},
@@ -149,7 +149,7 @@ func ednsDuties() []duty {
 		list = append(list, duty{"RFC 7873: a cookie of illegal length", withOPT(cookie(n)), formerr + " opt=v0,1232", listen.Malformed})
 	}
 	for _, n := range []int{16, 24, 40} {
-		list = append(list, duty{"RFC 7873: client and server cookie", withOPT(cookie(n)), plain, listen.Accepted})
+		list = append(list, duty{"RFC 7873: client and server cookie", withOPT(cookie(n)), plain + ",cookie=cccccccc", listen.Accepted})
 	}
 	return list
 }

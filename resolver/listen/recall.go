@@ -15,10 +15,10 @@ import (
 // TTL, and for freshMax at most. So the cache behind the Handler is asked again
 // and again while its own answer lasts: at least sixteen times in a long life,
 // and several times in the tenth of it in which it refreshes what is in demand.
-// An answer that it has replaced lives on here for five seconds at the most.
+// An answer that it has replaced lives on here for fifteen seconds at the most.
 const (
 	freshPart = 8
-	freshMax  = 5 * time.Second
+	freshMax  = 15 * time.Second
 )
 
 // memory is a query's view of the memo of the snapshot that answers.

@@ -66,11 +66,13 @@ func ordinary(s *Server, x *exchange, packet []byte, d *datagram) []byte {
 	}
 	x.hold(r)
 	answer := s.config.Handler.Resolve(context.Background(), resolver.NewQuery(&x.asked, d.client()))
-	frame, err := x.frame(answer, fitting{limit: x.request.udpLimit()})
+	frame, err := x.frame(answer, fitting{limit: x.request.udpLimit() - x.request.cookieRoom()})
 	if err != nil {
 		panic(err)
 	}
-	return frame[lengthSize:]
+	out := served{frame: frame}
+	s.addCookie(&out, x, d.client().Addr)
+	return out.frame[lengthSize:]
 }
 
 // fast is the reply to a packet by the way that packets take: from memory if it is
@@ -79,8 +81,9 @@ func fast(s *Server, packet []byte, d *datagram) (reply []byte, known bool) {
 	d.memory.open(s.remembered, time.Now())
 	r, why := glance(packet)
 	if why == Accepted {
-		if found := d.memory.recall(&r, d.client(), 0, r.udpLimit()); found != nil {
-			return found.Write(make([]byte, resolver.UDPSize), r.id, r.question, d.memory.now), true
+		if found := d.memory.recall(&r, d.client(), 0, r.udpLimit()-r.cookieRoom()); found != nil {
+			reply := found.Write(make([]byte, resolver.UDPSize), r.id, r.question, d.memory.now)
+			return s.cookies.add(reply, &r, d.client().Addr, time.Now()), true
 		}
 		why = r.readName()
 	}
@@ -92,9 +95,16 @@ func fast(s *Server, packet []byte, d *datagram) (reply []byte, known bool) {
 	return out.frame[lengthSize:], false
 }
 
-// withoutTTLs is a reply with every TTL zero.
+// withoutTTLs is a reply with every TTL zero, and the server's part of a cookie,
+// which says when it was made.
 func withoutTTLs(reply []byte) []byte {
 	reply = bytes.Clone(reply)
+	const made = 12
+	if at := optLength(reply); at > 0 && len(reply)-at-2 >= cookieRoom {
+		if option := reply[len(reply)-cookieRoom:]; option[1] == dns.EDNS0COOKIE && option[3] == cookieRoom-4 {
+			clear(reply[len(reply)-made:])
+		}
+	}
 	offsets, _ := ttls(reply)
 	for _, at := range offsets {
 		clear(reply[at : at+4])

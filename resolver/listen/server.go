@@ -33,6 +33,7 @@ type Server struct {
 	work       sync.WaitGroup // everything that runs
 	datagrams  sync.Pool      // of *datagram
 	segments   sync.Pool      // of *segment
+	cookies    cookies
 	complaints complaints
 	troubles   complaints
 }
@@ -56,6 +57,7 @@ func New(c Config) (*Server, error) {
 		stopped:    make(chan struct{}),
 		datagrams:  sync.Pool{New: func() any { return new(datagram) }},
 		segments:   sync.Pool{New: func() any { return new(segment) }},
+		cookies:    newCookies(),
 		complaints: complaints{since: now},
 		troubles:   complaints{since: now},
 	}, nil

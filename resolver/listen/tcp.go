@@ -260,10 +260,11 @@ func (c *conn) reply(ctx context.Context, q *segment) served {
 	defer s.conns.end(c)
 	defer func() { <-c.slots }()
 	defer s.tcpRoom.leave()
-	out := s.answer(ctx, &q.exchange, c.client, fitting{limit: largestMessage, conns: s.conns})
+	out := s.answer(ctx, &q.exchange, c.client, fitting{limit: largestMessage - q.request.cookieRoom(), conns: s.conns})
 	q.memory.remember(&out, func() memo.Tally {
 		return s.config.Observer.Tally(tcp, out.answer.Network, out.answer.Rcode, out.answer.Source)
 	})
+	s.addCookie(&out, &q.exchange, c.client.Addr)
 	c.send(out.frame, time.Now())
 	return out
 }

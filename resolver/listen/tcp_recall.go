@@ -2,6 +2,7 @@ package listen
 
 import (
 	"encoding/binary"
+	"net/netip"
 	"time"
 
 	"pldns/resolver"
@@ -16,6 +17,7 @@ const recalledRoom = 8192
 // piece when nothing more has been read to be answered.
 type recalled struct {
 	frames  []byte
+	last    int       // where the last of them begins, after its length
 	began   time.Time // when the first of their queries was read
 	tally   memo.Tally
 	queries int // that tally is to be told of
@@ -46,6 +48,9 @@ func (c *conn) recallReply(r *request, began time.Time) bool {
 		return true // it has given way: reading it ends by itself
 	}
 	c.recall.take(known, r, q.memory.now, began)
+	if r.hasCookie {
+		c.recall.addCookie(&c.server.cookies, r, c.client.Addr)
+	}
 	if len(c.recall.frames) >= recalledRoom {
 		c.sendRecalled()
 	}
@@ -70,6 +75,14 @@ func (p *recalled) take(known *memo.Reply, r *request, now memo.Moment, began ti
 	at += lengthSize
 	known.Write(p.frames[at:at+known.Len()], r.id, r.question, now)
 	p.frames = p.frames[:at+known.Len()]
+	p.last = at
+}
+
+// addCookie adds the cookie to the last reply.
+func (p *recalled) addCookie(from *cookies, r *request, client netip.Addr) {
+	reply := from.add(p.frames[p.last:], r, client, p.began)
+	p.frames = append(p.frames[:p.last], reply...)
+	binary.BigEndian.PutUint16(p.frames[p.last-lengthSize:], uint16(len(reply)))
 }
 
 // tell passes the count on.

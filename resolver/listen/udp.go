@@ -95,8 +95,12 @@ func (s *Server) receive(answering context.Context, packet []byte, d *datagram, 
 	}
 	r, why := glance(packet)
 	if why == Accepted {
-		if known := d.memory.recall(&r, d.client(), 0, r.udpLimit()); known != nil {
-			return received{reply: known.Write(out, r.id, r.question, d.memory.now), tally: known.Tally()}
+		if known := d.memory.recall(&r, d.client(), 0, r.udpLimit()-r.cookieRoom()); known != nil {
+			reply := known.Write(out, r.id, r.question, d.memory.now)
+			if r.hasCookie {
+				reply = s.cookies.add(reply, &r, d.client().Addr, d.began)
+			}
+			return received{reply: reply, tally: known.Tally()}
 		}
 		why = r.readName()
 	}
@@ -175,11 +179,19 @@ func (s *Server) serveDatagram(ctx context.Context, d *datagram) {
 
 // decide asks the Handler about the query of d and remembers the reply.
 func (s *Server) decide(ctx context.Context, d *datagram) served {
-	out := s.answer(ctx, &d.exchange, d.client(), fitting{limit: d.request.udpLimit()})
+	out := s.answer(ctx, &d.exchange, d.client(), fitting{limit: d.request.udpLimit() - d.request.cookieRoom()})
 	d.memory.remember(&out, func() memo.Tally {
 		return s.config.Observer.Tally(udp, out.answer.Network, out.answer.Rcode, out.answer.Source)
 	})
+	s.addCookie(&out, &d.exchange, d.client().Addr)
 	return out
+}
+
+// addCookie adds the cookie to a reply that has been packed.
+func (s *Server) addCookie(out *served, x *exchange, client netip.Addr) {
+	if x.request.hasCookie {
+		out.frame = x.enclose(s.cookies.add(out.frame[lengthSize:], &x.request, client, time.Now()))
+	}
 }
 
 // sendUDP sends a framed reply.

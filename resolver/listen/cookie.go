@@ -1,0 +1,137 @@
+package listen
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"math/bits"
+	"net/netip"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+const (
+	clientCookieSize = 8
+	serverCookieSize = 16
+	// cookieRoom is what the COOKIE option of a reply takes.
+	cookieRoom = 4 + clientCookieSize + serverCookieSize
+)
+
+// cookies makes server cookies (RFC 7873) in the form that all servers of one
+// address can share (RFC 9018 section 4). Nothing is kept of any client: a cookie
+// tells those who get it back that it is this server that answers. What comes back
+// from clients is not judged, and every reply has a new one.
+type cookies struct{ key [2]uint64 }
+
+// newCookies draws a secret for the life of the process.
+func newCookies() cookies {
+	var secret [16]byte
+	_, _ = rand.Read(secret[:]) // never fails
+	return cookiesOf(secret)
+}
+
+func cookiesOf(secret [16]byte) cookies {
+	return cookies{[2]uint64{binary.LittleEndian.Uint64(secret[:]), binary.LittleEndian.Uint64(secret[8:])}}
+}
+
+// add adds to a reply the cookie for a client, if its request has one: an option
+// in the OPT record, which is the last record of every reply that has it. The
+// room for it has been left.
+func (c *cookies) add(reply []byte, r *request, client netip.Addr, now time.Time) []byte {
+	at := optLength(reply)
+	if !r.hasCookie || at == 0 {
+		return reply
+	}
+	binary.BigEndian.PutUint16(reply[at:], binary.BigEndian.Uint16(reply[at:])+cookieRoom)
+	reply = binary.BigEndian.AppendUint16(reply, dns.EDNS0COOKIE)
+	reply = binary.BigEndian.AppendUint16(reply, clientCookieSize+serverCookieSize)
+	return c.appendCookie(reply, r.cookie, client, now)
+}
+
+// appendCookie appends a client cookie and the server cookie that goes with it:
+// version 1, the time, and a hash of all that and of the client's address.
+func (c *cookies) appendCookie(out []byte, cookie [clientCookieSize]byte, client netip.Addr, now time.Time) []byte {
+	start := len(out)
+	out = append(out, cookie[:]...)
+	out = append(out, 1, 0, 0, 0)
+	out = binary.BigEndian.AppendUint32(out, uint32(now.Unix()))
+	var room [clientCookieSize + 8 + 16]byte
+	hashed := append(room[:0], out[start:]...)
+	if client.Is4() {
+		addr := client.As4()
+		hashed = append(hashed, addr[:]...)
+	} else {
+		addr := client.As16()
+		hashed = append(hashed, addr[:]...)
+	}
+	return binary.LittleEndian.AppendUint64(out, sipHash(c.key, hashed))
+}
+
+// cookieRoom is the room that a reply to r needs for its cookie.
+func (r *request) cookieRoom() int {
+	if r.hasCookie {
+		return cookieRoom
+	}
+	return 0
+}
+
+// optLength is the offset of the length of the data of the OPT record, 0 if the
+// last record of a message is none.
+func optLength(message []byte) int {
+	s := scanner{packet: message, at: headerSize}
+	count := func(section int) int { return int(binary.BigEndian.Uint16(message[4+2*section:])) }
+	for range count(0) {
+		if _, ok := s.question(); !ok {
+			return 0
+		}
+	}
+	var last record
+	for range count(1) + count(2) + count(3) {
+		rec, ok := s.record()
+		if !ok {
+			return 0
+		}
+		last = rec
+	}
+	if last.kind != dns.TypeOPT || s.at != len(message) {
+		return 0
+	}
+	return s.at - len(last.data) - 2
+}
+
+// sipHash is SipHash-2-4, the keyed hash that RFC 9018 asks for.
+func sipHash(key [2]uint64, data []byte) uint64 {
+	v := [4]uint64{
+		key[0] ^ 0x736f6d6570736575, key[1] ^ 0x646f72616e646f6d,
+		key[0] ^ 0x6c7967656e657261, key[1] ^ 0x7465646279746573,
+	}
+	length := uint64(len(data)) << 56
+	for ; len(data) >= 8; data = data[8:] {
+		sipBlock(&v, binary.LittleEndian.Uint64(data), 2)
+	}
+	for i, octet := range data {
+		length |= uint64(octet) << (8 * i)
+	}
+	sipBlock(&v, length, 2)
+	v[2] ^= 0xff
+	sipBlock(&v, 0, 4)
+	return v[0] ^ v[1] ^ v[2] ^ v[3]
+}
+
+// sipBlock takes one word in, by so many rounds.
+func sipBlock(v *[4]uint64, word uint64, rounds int) {
+	v[3] ^= word
+	for range rounds {
+		v[0] += v[1]
+		v[1] = bits.RotateLeft64(v[1], 13) ^ v[0]
+		v[0] = bits.RotateLeft64(v[0], 32)
+		v[2] += v[3]
+		v[3] = bits.RotateLeft64(v[3], 16) ^ v[2]
+		v[0] += v[3]
+		v[3] = bits.RotateLeft64(v[3], 21) ^ v[0]
+		v[2] += v[1]
+		v[1] = bits.RotateLeft64(v[1], 17) ^ v[2]
+		v[2] = bits.RotateLeft64(v[2], 32)
+	}
+	v[0] ^= word
+}
