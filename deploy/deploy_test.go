@@ -1,0 +1,231 @@
+// Package deploy_test holds what operators apply against what the program is:
+// its configuration, its metrics, and the programs that read the other files.
+package deploy_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"pldns/config"
+	"pldns/resolver/metrics"
+)
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// needs skips a test where a program is missing, unless everything is to be run.
+func needs(t *testing.T, program string) {
+	t.Helper()
+	if _, err := exec.LookPath(program); err == nil {
+		return
+	}
+	if os.Getenv("PLDNS_DEPLOY") != "" {
+		t.Fatalf("%s is not installed", program)
+	}
+	t.Skipf("%s is not installed", program)
+}
+
+func run(t *testing.T, program string, args ...string) {
+	t.Helper()
+	if out, err := exec.Command(program, args...).CombinedOutput(); err != nil {
+		t.Errorf("%s %s: %v\n%s", program, strings.Join(args, " "), err, out)
+	}
+}
+
+// Every configuration that is shipped can be served.
+func TestConfigurations(t *testing.T) {
+	token := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte("0123456789abcdef0123456789abcdef"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"compose/etc/pldns.toml", "kubernetes/pldns.toml", "azure/pldns.toml"} {
+		text := strings.ReplaceAll(read(t, path), "/etc/pldns-admin/token", token)
+		copied := filepath.Join(t.TempDir(), "pldns.toml")
+		if err := os.WriteFile(copied, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := config.Load(copied); err != nil {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
+
+var (
+	description = regexp.MustCompile(`fqName: "([^"]+)".*constLabels: \{(.*?)\}, variableLabels: \{(.*?)\}`)
+	metricName  = regexp.MustCompile(`\b(?:pldns|process|go)_\w+`)
+	suffix      = regexp.MustCompile(`_(?:bucket|sum|count)$`)
+	matchers    = regexp.MustCompile(`\{([^}]*)\}`)
+	matched     = regexp.MustCompile(`(\w+)\s*(?:=~|!~|!=|=)`)
+	grouped     = regexp.MustCompile(`\bby \(([^)]*)\)`)
+	word        = regexp.MustCompile(`\w+`)
+)
+
+// exported are the labels of every metric of the program, by name.
+func exported(t *testing.T) map[string][]string {
+	t.Helper()
+	registry, is := metrics.New(metrics.Build{}).Gatherer().(prometheus.Collector)
+	if !is {
+		t.Fatal("the registry does not describe its metrics")
+	}
+	descriptions := make(chan *prometheus.Desc)
+	go func() {
+		registry.Describe(descriptions)
+		close(descriptions)
+	}()
+	labels := make(map[string][]string)
+	for d := range descriptions {
+		found := description.FindStringSubmatch(d.String())
+		if found == nil {
+			t.Errorf("no metric is described by %s", d)
+			continue
+		}
+		labels[found[1]] = append(word.FindAllString(found[3], -1), "instance", "job", "le")
+	}
+	return labels
+}
+
+// check holds an expression against the metrics that there are.
+func check(labels map[string][]string, expression string) error {
+	var known []string
+	for _, name := range metricName.FindAllString(expression, -1) {
+		of, found := labels[name]
+		if !found {
+			of, found = labels[suffix.ReplaceAllString(name, "")]
+		}
+		if !found {
+			return fmt.Errorf("%q: the program exports no %s", expression, name)
+		}
+		known = append(known, of...)
+	}
+	var used []string
+	for _, match := range matchers.FindAllStringSubmatch(expression, -1) {
+		for _, label := range matched.FindAllStringSubmatch(match[1], -1) {
+			used = append(used, label[1])
+		}
+	}
+	for _, match := range grouped.FindAllStringSubmatch(expression, -1) {
+		used = append(used, word.FindAllString(match[1], -1)...)
+	}
+	for _, label := range used {
+		if !slices.Contains(append(known, "instance", "job", "le"), label) {
+			return fmt.Errorf("%q: the metrics have no label %s", expression, label)
+		}
+	}
+	return nil
+}
+
+// expressions are what the dashboard asks, with its variables filled in.
+func expressions(t *testing.T) []string {
+	t.Helper()
+	var dashboard struct {
+		Panels []struct {
+			Title   string
+			Targets []struct{ Expr string }
+		}
+	}
+	if err := json.Unmarshal([]byte(read(t, "compose/grafana/dashboards/pldns.json")), &dashboard); err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, panel := range dashboard.Panels {
+		for _, target := range panel.Targets {
+			all = append(all, strings.NewReplacer("$__rate_interval", "5m", "$instance", ".*").Replace(target.Expr))
+		}
+		if len(panel.Targets) == 0 {
+			t.Errorf("panel %q asks nothing", panel.Title)
+		}
+	}
+	if len(all) == 0 {
+		t.Fatal("the dashboard asks nothing")
+	}
+	return all
+}
+
+// Dashboard and alerts ask for what the program exports, by labels that it has.
+func TestMetricsAreExported(t *testing.T) {
+	labels := exported(t)
+	for _, expression := range expressions(t) {
+		if err := check(labels, expression); err != nil {
+			t.Error("dashboard:", err)
+		}
+	}
+	for _, alert := range strings.Split(read(t, "compose/prometheus/rules.yml"), "- alert:")[1:] {
+		_, rest, _ := strings.Cut(alert, "expr:")
+		expression, _, _ := strings.Cut(rest, "labels: {severity")
+		expression = regexp.MustCompile(`\n\s+for: .*`).ReplaceAllString(expression, "")
+		if err := check(labels, strings.Join(strings.Fields(expression), " ")); err != nil {
+			t.Error("alerts:", err)
+		}
+	}
+}
+
+// The test above finds what is not there.
+func TestMetricsThatAreMissing(t *testing.T) {
+	labels := exported(t)
+	for _, expression := range []string{
+		"pldns_nothing_total", `rate(pldns_queries_total{client="10.0.0.1"}[5m])`, "sum by (name) (pldns_queries_total)",
+	} {
+		if check(labels, expression) == nil {
+			t.Errorf("%s is taken for an expression that has an answer", expression)
+		}
+	}
+}
+
+// Prometheus itself takes the rules, its configuration, and every expression of the
+// dashboard.
+func TestPrometheus(t *testing.T) {
+	needs(t, "promtool")
+	run(t, "promtool", "check", "config", "compose/prometheus/prometheus.yml")
+	rules := "groups:\n  - name: dashboard\n    rules:\n"
+	for i, expression := range expressions(t) {
+		rules += fmt.Sprintf("      - record: panel:%d\n        expr: %q\n", i, expression)
+	}
+	file := filepath.Join(t.TempDir(), "rules.yml")
+	if err := os.WriteFile(file, []byte(rules), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run(t, "promtool", "check", "rules", file)
+}
+
+func TestCompose(t *testing.T) {
+	needs(t, "docker-compose")
+	run(t, "docker-compose", "-f", "compose/compose.yaml", "config", "--quiet")
+}
+
+// systemd takes the unit, and its exposure is below 2.0 of 10.
+func TestUnit(t *testing.T) {
+	needs(t, "systemd-analyze")
+	program, err := os.Executable() // systemd wants to see a program where one is named
+	if err != nil {
+		t.Fatal(err)
+	}
+	unit := filepath.Join(t.TempDir(), "pldns.service")
+	text := strings.ReplaceAll(read(t, "systemd/pldns.service"), "/usr/local/bin/pldns", program)
+	if err := os.WriteFile(unit, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run(t, "systemd-analyze", "verify", "--man=no", unit)
+	run(t, "systemd-analyze", "security", "--offline=true", "--threshold=19", unit)
+}
+
+func TestTerraformFormat(t *testing.T) {
+	if _, err := exec.LookPath("terraform"); err != nil {
+		t.Skip("terraform is not installed, and Debian has no package of it")
+	}
+	run(t, "terraform", "fmt", "-check", "-diff", "azure")
+}

@@ -1,0 +1,266 @@
+package validate_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclparse"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"sigs.k8s.io/yaml"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// terraform parses hub.tf.
+func terraform(t *testing.T) *hclsyntax.Body {
+	t.Helper()
+	file, problems := hclparse.NewParser().ParseHCLFile("../azure/hub.tf")
+	if problems.HasErrors() {
+		t.Fatal(problems)
+	}
+	return file.Body.(*hclsyntax.Body)
+}
+
+// address is how other blocks refer to a block, empty if they do not.
+func address(block *hclsyntax.Block) string {
+	switch block.Type {
+	case "resource":
+		return strings.Join(block.Labels, ".")
+	case "data":
+		return "data." + strings.Join(block.Labels, ".")
+	case "variable":
+		return "var." + block.Labels[0]
+	}
+	return ""
+}
+
+// Whatever the Terraform file refers to is declared in it, and what is declared is
+// used: that much can be known without Azure's provider.
+func TestTerraformReferences(t *testing.T) {
+	body := terraform(t)
+	declared := map[string]bool{}
+	for _, block := range body.Blocks {
+		if name := address(block); name != "" {
+			declared[name] = false
+		}
+		if block.Type == "locals" {
+			for name := range block.Body.Attributes {
+				declared["local."+name] = false
+			}
+		}
+	}
+	for _, traversal := range variables(body) {
+		name := referenced(traversal)
+		if name == "" {
+			continue
+		}
+		if _, known := declared[name]; !known {
+			t.Errorf("%s: %s is not declared", traversal.SourceRange(), name)
+		}
+		declared[name] = true
+	}
+	for name, used := range declared {
+		if !used && (strings.HasPrefix(name, "var.") || strings.HasPrefix(name, "local.")) {
+			t.Errorf("%s is declared and not used", name)
+		}
+	}
+}
+
+// variables are the references in a body and what is in it.
+func variables(body *hclsyntax.Body) []hcl.Traversal {
+	var found []hcl.Traversal
+	for _, attribute := range body.Attributes {
+		found = append(found, attribute.Expr.Variables()...)
+	}
+	for _, block := range body.Blocks {
+		found = append(found, variables(block.Body)...)
+	}
+	return found
+}
+
+// referenced is the address that a reference begins with, empty for words of the
+// language.
+func referenced(traversal hcl.Traversal) string {
+	parts := []string{traversal.RootName()}
+	for _, step := range traversal[1:] {
+		if attribute, is := step.(hcl.TraverseAttr); is {
+			parts = append(parts, attribute.Name)
+		}
+	}
+	switch {
+	case parts[0] == "path" || parts[0] == "each" || len(parts) < 2:
+		return ""
+	case parts[0] == "data":
+		return strings.Join(parts[:min(3, len(parts))], ".")
+	}
+	return strings.Join(parts[:2], ".")
+}
+
+var (
+	bicepParameter = regexp.MustCompile(`(?m)^param (\w+) \w+ = '([^']*)'$`)
+	capital        = regexp.MustCompile(`[A-Z]`)
+)
+
+// The two descriptions of the hub have the same defaults.
+func TestBicepAndTerraformAgree(t *testing.T) {
+	defaults := map[string]string{}
+	for _, block := range terraform(t).Blocks {
+		if block.Type != "variable" || block.Body.Attributes["default"] == nil {
+			continue
+		}
+		value, problems := block.Body.Attributes["default"].Expr.Value(nil)
+		if problems.HasErrors() {
+			t.Fatal(problems)
+		}
+		if value.Type().FriendlyName() == "string" {
+			defaults[block.Labels[0]] = value.AsString()
+		}
+	}
+	found := bicepParameter.FindAllStringSubmatch(read(t, "../azure/hub.bicep"), -1)
+	if len(found) != len(defaults) {
+		t.Errorf("Bicep has %d texts as defaults, Terraform %d", len(found), len(defaults))
+	}
+	for _, parameter := range found {
+		name := capital.ReplaceAllStringFunc(parameter[1], func(letter string) string { return "_" + strings.ToLower(letter) })
+		if defaults[name] != parameter[2] {
+			t.Errorf("%s is %q in Bicep, %s is %q in Terraform", parameter[1], parameter[2], name, defaults[name])
+		}
+	}
+}
+
+var bicepDeclaration = regexp.MustCompile(`(?m)^(?:targetScope|param|var|resource|output).*$`)
+
+// Bicep's own compiler is in no package that could be had, so this only shows what
+// the files declare, and that nothing of it changes unnoticed. "go test -update"
+// writes the golden files anew.
+func TestBicepDeclarations(t *testing.T) {
+	for _, name := range []string{"hub", "aci"} {
+		text := read(t, "../azure/"+name+".bicep")
+		for _, pair := range []string{"{}", "[]", "()"} {
+			if strings.Count(text, pair[:1]) != strings.Count(text, pair[1:]) {
+				t.Errorf("%s.bicep: unequal numbers of %s", name, pair)
+			}
+		}
+		got := strings.Join(bicepDeclaration.FindAllString(text, -1), "\n") + "\n"
+		golden := filepath.Join("testdata", name+".golden")
+		if *update {
+			if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if want := read(t, golden); got != want {
+			t.Errorf("%s.bicep declares:\n%s\nthe golden file has:\n%s", name, got, want)
+		}
+	}
+}
+
+// cloudInit is what is used of cloud-init's format.
+type cloudInit struct {
+	PackageUpdate bool     `json:"package_update"`
+	Packages      []string `json:"packages"`
+	WriteFiles    []struct {
+		Path        string `json:"path"`
+		Encoding    string `json:"encoding"`
+		Content     string `json:"content"`
+		Permissions string `json:"permissions"`
+	} `json:"write_files"`
+	RunCmd [][]string `json:"runcmd"`
+}
+
+// cloud-init finds what it is to run, shellcheck finds nothing in it, and both
+// descriptions of the hub fill in the same two gaps.
+func TestCloudInit(t *testing.T) {
+	text := read(t, "../azure/cloud-init.yaml")
+	if !strings.HasPrefix(text, "#cloud-config\n") {
+		t.Error("the first line is not #cloud-config")
+	}
+	var setup cloudInit
+	if err := yaml.UnmarshalStrict([]byte(text), &setup); err != nil {
+		t.Fatal(err)
+	}
+	scripts := map[string]string{}
+	for _, file := range setup.WriteFiles {
+		if strings.HasPrefix(file.Content, "#!") {
+			scripts[file.Path] = file.Content
+		}
+	}
+	for _, command := range setup.RunCmd {
+		if _, written := scripts[command[0]]; !written {
+			t.Errorf("%s is run, and not written", command[0])
+		}
+	}
+	for _, gap := range []string{"@IMAGE@", "@CONFIG@"} {
+		for _, file := range []string{"../azure/cloud-init.yaml", "../azure/hub.bicep", "../azure/hub.tf"} {
+			if !strings.Contains(read(t, file), gap) {
+				t.Errorf("%s has no %s", file, gap)
+			}
+		}
+	}
+	needs(t, "shellcheck")
+	for path, script := range scripts {
+		command := exec.Command("shellcheck", "-")
+		command.Stdin = strings.NewReader(script)
+		if out, err := command.CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s", path, err, out)
+		}
+	}
+}
+
+// needs skips a test where a program is missing, unless everything is to be run.
+func needs(t *testing.T, program string) {
+	t.Helper()
+	if _, err := exec.LookPath(program); err == nil {
+		return
+	}
+	if os.Getenv("PLDNS_DEPLOY") != "" {
+		t.Fatalf("%s is not installed", program)
+	}
+	t.Skipf("%s is not installed", program)
+}
+
+// The files for Grafana and Prometheus are well formed, and the dashboard asks the
+// data source that is provisioned.
+func TestComposeFiles(t *testing.T) {
+	paths, err := filepath.Glob("../compose/grafana/provisioning/*/*.yaml")
+	if err != nil || len(paths) != 2 {
+		t.Fatalf("%v, %v", paths, err)
+	}
+	for _, path := range append(paths, "../compose/compose.yaml", "../compose/prometheus/prometheus.yml", "../compose/prometheus/rules.yml") {
+		if _, err := yaml.YAMLToJSONStrict([]byte(read(t, path))); err != nil {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	var sources struct{ Datasources []struct{ UID string } }
+	if err := yaml.Unmarshal([]byte(read(t, "../compose/grafana/provisioning/datasources/prometheus.yaml")), &sources); err != nil {
+		t.Fatal(err)
+	}
+	var dashboard struct {
+		Panels []struct{ Datasource struct{ UID string } }
+	}
+	decoder := json.NewDecoder(bytes.NewReader([]byte(read(t, "../compose/grafana/dashboards/pldns.json"))))
+	if err := decoder.Decode(&dashboard); err != nil {
+		t.Fatal(err)
+	}
+	for i, panel := range dashboard.Panels {
+		if panel.Datasource.UID != sources.Datasources[0].UID {
+			t.Errorf("panel %d asks %q, and %q is provisioned", i+1, panel.Datasource.UID, sources.Datasources[0].UID)
+		}
+	}
+}
