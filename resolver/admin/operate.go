@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"net/http"
 	"strconv"
 )
@@ -10,13 +11,13 @@ type result struct {
 	OK    bool
 	Title string
 	Text  string
-	Back  string // the page to go on with
+	Back  string // the page to go on with; empty for the one with the form
 	value any    // for programs
 }
 
 // refusal is a result that says why nothing was done.
 func refusal(text string) result {
-	return result{Title: "Not done", Text: text, Back: "/operate", value: map[string]string{"error": text}}
+	return result{Title: "Not done", Text: text, value: map[string]string{"error": text}}
 }
 
 // outcome answers a request to change something: a page to browsers, JSON to
@@ -26,7 +27,12 @@ func (s *Server) outcome(w http.ResponseWriter, r *http.Request, code int, resul
 		writeJSON(w, code, result.value)
 		return
 	}
-	s.show(w, code, page{View: "outcome", Title: result.Title, Path: "/operate", Data: result})
+	path := "/operate"
+	if r.URL.Path == "/-/live" {
+		path = "/live"
+	}
+	result.Back = cmp.Or(result.Back, path)
+	s.show(w, code, page{View: "outcome", Title: result.Title, Path: path, Data: result})
 }
 
 // reload answers POST /-/reload: 200 when the configuration of now is served, 422
@@ -53,7 +59,7 @@ func (s *Server) flush(w http.ResponseWriter, r *http.Request) {
 	flushed := s.options.Memory.Flush(name, subtree)
 	s.outcome(w, r, http.StatusOK, result{
 		OK: true, Title: "Flushed", Text: counted(flushed, "remembered answer is", "remembered answers are") + " forgotten.",
-		Back: "/operate", value: map[string]int{"flushed": flushed},
+		value: map[string]int{"flushed": flushed},
 	})
 }
 

@@ -1,0 +1,220 @@
+package admin_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"iter"
+	"net/http"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"pldns/resolver"
+	"pldns/resolver/admin"
+	"pldns/zones"
+)
+
+// crowd gives a made-up program two networks: hub with so many endpoints, and spoke
+// with two that are probed, one of which has an address that is not healthy.
+func crowd(hub int) func(*admin.Options) {
+	endpoints := make([]zones.Endpoint, hub)
+	for i := range endpoints {
+		endpoints[i] = zones.Endpoint{
+			Name: zones.MustName(fmt.Sprintf("server-%05d.database.windows.net", i)), TTL: 10,
+			Private:   zones.MustName(fmt.Sprintf("server-%05d.privatelink.database.windows.net", i)),
+			Addresses: []netip.Addr{netip.AddrFrom4([4]byte{10, 8, byte(i / 250), byte(i%250 + 1)})},
+		}
+	}
+	ill := netip.MustParseAddr("10.0.9.9")
+	probed := []zones.Endpoint{
+		{Name: zones.MustName("ill.contoso.com"), Addresses: []netip.Addr{netip.MustParseAddr("10.0.9.8"), ill}, Probe: zones.Probe{TCP: 1433}, Pick: zones.PickFirstHealthy},
+		{Name: zones.MustName("well.contoso.com"), Addresses: []netip.Addr{netip.MustParseAddr("fd00::8")}, Probe: zones.Probe{TCP: 443}},
+	}
+	return func(o *admin.Options) {
+		o.Networks = func() []admin.Network {
+			return []admin.Network{
+				{Name: "hub", Clients: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/16")}, Missing: "forward"},
+				{Name: "spoke", Listeners: []netip.AddrPort{netip.MustParseAddrPort("10.9.0.5:53")}, Missing: "nxdomain"},
+			}
+		}
+		o.Endpoints = func() iter.Seq2[string, *zones.Endpoint] {
+			return func(yield func(string, *zones.Endpoint) bool) {
+				for name, list := range map[string][]zones.Endpoint{"hub": endpoints, "spoke": probed} {
+					for i := range list {
+						if !yield(name, &list[i]) {
+							return
+						}
+					}
+				}
+			}
+		}
+		o.Healthy = func(target zones.Target) bool { return target.Addr != ill }
+	}
+}
+
+func TestNetworks(t *testing.T) {
+	_, body := get(t, serve(t, admin.Status{}, crowd(30))+"/api/networks")
+	var networks []admin.Network
+	if err := json.Unmarshal([]byte(body), &networks); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{"hub 30 0 0 forward", "spoke 2 2 1 nxdomain"} {
+		n := networks[i]
+		if got := fmt.Sprint(n.Name, " ", n.Endpoints, " ", n.Probed, " ", n.Unhealthy, " ", n.Missing); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
+
+func TestEndpoints(t *testing.T) {
+	base := serve(t, admin.Status{}, crowd(10_000))
+	for _, test := range []struct {
+		name, query          string
+		total, pages, length int
+		first                string
+	}{
+		{"one network", "network=hub", 10_000, 100, 100, "server-00000.database.windows.net"},
+		{"a page of it", "network=hub&page=3&per_page=7", 10_000, 1429, 7, "server-00014.database.windows.net"},
+		{"past the end", "network=hub&page=999999", 10_000, 100, 100, "server-09900.database.windows.net"},
+		{"a page that is too long", "network=hub&per_page=5000", 10_000, 10, 1000, "server-00000.database.windows.net"},
+		{"part of a name", "search=er-0007", 10, 1, 10, "server-00070.database.windows.net"},
+		{"in capitals and absolute", "search=SERVER-00007.DATABASE.windows.net.", 1, 1, 1, "server-00007.database.windows.net"},
+		{"part of a private name", "search=00007.privatelink", 1, 1, 1, "server-00007.database.windows.net"},
+		{"an address", "search=10.8.0.8", 1, 1, 1, "server-00007.database.windows.net"},
+		{"a prefix", "search=10.8.1.0/24", 250, 3, 100, "server-00250.database.windows.net"},
+		{"IPv6", "search=fd00::8", 1, 1, 1, "well.contoso.com"},
+		{"what is not healthy", "health=unhealthy", 1, 1, 1, "ill.contoso.com"},
+		{"what is healthy", "health=healthy", 1, 1, 1, "well.contoso.com"},
+		{"what is not probed", "health=not+probed&network=spoke", 0, 1, 0, ""},
+		{"no such network", "network=nobody", 0, 1, 0, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			code, body := get(t, base+"/api/endpoints?"+test.query)
+			var got struct {
+				Total, Pages int
+				Endpoints    []admin.Endpoint
+			}
+			if err := json.Unmarshal([]byte(body), &got); err != nil || code != http.StatusOK {
+				t.Fatal(code, err)
+			}
+			if got.Total != test.total || got.Pages != test.pages || len(got.Endpoints) != test.length {
+				t.Errorf("%d in %d pages, here %d", got.Total, got.Pages, len(got.Endpoints))
+			}
+			if test.length > 0 && got.Endpoints[0].Name != test.first {
+				t.Errorf("the first is %s", got.Endpoints[0].Name)
+			}
+		})
+	}
+}
+
+// Every page of the browser is there without anything configured, and says so.
+func TestPagesOfNothing(t *testing.T) {
+	base := serve(t, admin.Status{Reason: "draining"}, func(o *admin.Options) {
+		o.Access, o.Upstreams, o.Leaks = nil, func() []admin.Upstream { return nil }, func() []admin.Leaks { return nil }
+	})
+	for path, want := range map[string]string{
+		"/": "Not ready: draining", "/networks": "Nothing found", "/endpoints": "No endpoint matches", "/upstreams": "Nothing is forwarded",
+		"/leaks": "None.", "/leaks?show=never-asked": "None.", "/explain": "Client address", "/live": "there is no token", "/operate": "there is no token",
+		"/static/page.css": "prefers-color-scheme", "/static/icon.svg": "<svg",
+	} {
+		if code, body := get(t, base+path); code != http.StatusOK || !strings.Contains(body, want) {
+			t.Errorf("%s: %d %s", path, code, body)
+		}
+	}
+}
+
+// What comes from outside is text on every page, whatever it is made of.
+func TestHostileTexts(t *testing.T) {
+	const script = `"><script>alert(1)</script>`
+	base := serve(t, admin.Status{
+		Ready: true, Loops: []string{script}, LastReload: &admin.Reload{Error: script},
+	}, crowd(0), func(o *admin.Options) {
+		o.Upstreams = func() []admin.Upstream { return []admin.Upstream{{Group: script, Server: script}} }
+		o.Leaks = func() []admin.Leaks {
+			return []admin.Leaks{{Network: script, Unmapped: []admin.Unmapped{{Name: script, Private: script, Address: script}}, NeverAsked: []string{script}}}
+		}
+		o.Recent = admin.NewRecent(nil, nil)
+		o.Recent.Switch(true)
+		name := zones.NameOf(`"><script>alert\(1\)</script>.`)
+		txt := &dns.TXT{Hdr: dns.RR_Header{Name: name.FQDN(), Rrtype: dns.TypeTXT, Class: dns.ClassINET}, Txt: []string{script}}
+		o.Recent.Saw(resolver.NewClientQuery(name, dns.TypeTXT, zones.Client{}), resolver.Answer{Network: script, Records: []dns.RR{txt}}, 0)
+	})
+	for _, path := range []string{
+		"/", "/upstreams", "/leaks", "/leaks?show=never-asked", "/live", "/operate", "/networks?search=%22%3E%3Cscript%3E",
+		"/endpoints?search=%22%3E%3Cscript%3E&network=%22%3E%3Cscript%3E&health=%3Cscript%3E",
+		"/explain?name=%22%3E%3Cscript%3E&client=%22%3E%3Cscript%3E&listener=%3Cscript%3E", "/explain?name=%3Cscript%3E&client=10.0.0.7",
+	} {
+		_, body := get(t, base+path)
+		if strings.Contains(body, "<script") || !strings.Contains(body, "&lt;script") {
+			t.Errorf("%s holds a script, or nothing of it:\n%s", path, body)
+		}
+	}
+}
+
+// A decision is drawn from the asked name to what its chain ends in.
+func TestExplainPage(t *testing.T) {
+	base := serve(t, admin.Status{}, crowd(1))
+	_, body := get(t, base+"/explain?name=mydb.database.windows.net&client=10.0.0.7&type=A")
+	for _, want := range []string{"of network europe gets NOERROR", `<span class="via">A`, "<code>10.0.1.4</code>", `class="room-network"`} {
+		if !strings.Contains(body, want) {
+			t.Errorf("no %s in:\n%s", want, body)
+		}
+	}
+	if _, body = get(t, base+"/explain?name=mydb.database.windows.net&network=hub"); !strings.Contains(body, `value="10.0.0.1"`) || strings.Contains(body, "Hop by hop") {
+		t.Errorf("the form is not filled in for a client of the network:\n%s", body)
+	}
+	if _, body = get(t, base+"/explain?name=mydb.database.windows.net&network=spoke"); !strings.Contains(body, `value="10.9.0.5:53"`) {
+		t.Errorf("the form does not name the listener of the network:\n%s", body)
+	}
+	if code, body := get(t, base+"/explain?name=a..b&client=ten"); code != http.StatusBadRequest || strings.Count(body, "<li>") < 2 {
+		t.Errorf("both faults are to be told: %d\n%s", code, body)
+	}
+}
+
+// The list is off, on for ten minutes, and off again with nothing kept.
+func TestRecent(t *testing.T) {
+	now, began := time.Unix(1_800_000_000, 0), 0
+	recent := admin.NewRecent(func() { began++ }, func() time.Time { return now })
+	saw := func(n int) {
+		for i := range n {
+			q := resolver.NewClientQuery(zones.MustName(fmt.Sprintf("n%d.contoso.com", i)), dns.TypeA, zones.Client{})
+			recent.Saw(q, resolver.Answer{Network: "hub", Rcode: dns.RcodeNameError}, time.Millisecond)
+		}
+	}
+	saw(3)
+	if recent.On() || len(recent.List()) != 0 || began != 0 {
+		t.Error("off, it sees")
+	}
+	recent.Switch(true)
+	saw(1200)
+	list := recent.List()
+	if len(list) != 500 || list[0].Name != "n1199.contoso.com" || list[499].Name != "n700.contoso.com" || list[0].Rcode != "NXDOMAIN" || began != 1 {
+		t.Errorf("%d decisions, from %v to %v", len(list), list[0], list[len(list)-1])
+	}
+	now = now.Add(10 * time.Minute)
+	if recent.On() || len(recent.List()) != 0 {
+		t.Error("it is on after ten minutes")
+	}
+	recent.Switch(true)
+	if len(recent.List()) != 0 {
+		t.Error("what was seen before is shown again")
+	}
+	saw(2)
+	recent.Switch(false)
+	saw(1)
+	if recent.On() || len(recent.List()) != 0 {
+		t.Error("switched off, it shows something")
+	}
+}
+
+func BenchmarkEndpointsPage(b *testing.B) {
+	base := serve(b, admin.Status{}, crowd(10_000))
+	for b.Loop() {
+		if code, _ := get(b, base+"/endpoints?search=server-09"); code != http.StatusOK {
+			b.Fatal(code)
+		}
+	}
+}
