@@ -1,19 +1,30 @@
 # The binary needs nothing but CA certificates, so the image holds nothing else:
-# no shell, no package manager, no root.
+# no shell, no package manager, no root. Any builder makes it; for another
+# processor than the builder's, give TARGETARCH (amd64, arm64): nothing is run of
+# what was built.
 FROM golang:1.26 AS build
+ARG TARGETARCH
 WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-RUN CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o /out/pldns ./cmd/pldns
-RUN mkdir -p /out/etc/pldns /out/etc/ssl/certs \
+RUN CGO_ENABLED=0 GOOS=linux GOARCH=$TARGETARCH go build -trimpath -ldflags='-s -w' -o /out/usr/bin/pldns ./cmd/pldns \
+ && mkdir -p /out/etc/ssl/certs \
  && cp /etc/ssl/certs/ca-certificates.crt /out/etc/ssl/certs/ \
- && printf 'pldns:x:65532:65532:pldns:/:/sbin/nologin\n' > /out/etc/passwd \
- && mkdir -p /out/usr/bin && mv /out/pldns /out/usr/bin/pldns
+ && printf 'pldns:x:65532:65532:pldns:/:/sbin/nologin\n' > /out/etc/passwd
 
 FROM scratch
+ARG VERSION=unknown
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="pldns" \
+      org.opencontainers.image.description="Private DNS resolver for Azure Private Link" \
+      org.opencontainers.image.version="$VERSION" \
+      org.opencontainers.image.revision="$REVISION"
 COPY --from=build /out/ /
 USER 65532:65532
 EXPOSE 53/udp 53/tcp
+HEALTHCHECK --interval=10s --timeout=3s --start-period=5s CMD ["/usr/bin/pldns", "probe"]
 ENTRYPOINT ["/usr/bin/pldns"]
-CMD ["serve"]
+# Without a folder /etc/pldns, which is where the configuration is mounted, this
+# serves the built-in example.
+CMD ["serve", "--or-example"]
