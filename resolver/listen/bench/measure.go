@@ -75,7 +75,7 @@ func (o options) measure(ctx context.Context, dir string, s server, w workload) 
 func ready(ctx context.Context, name string, p *process) error {
 	m := new(dns.Msg).SetQuestion(name, dns.TypeA)
 	client := dns.Client{Timeout: 100 * time.Millisecond}
-	for range 600 {
+	for range 3000 {
 		reply, _, err := client.ExchangeContext(ctx, m, fmt.Sprintf("127.0.0.1:%d", serverPort))
 		if err == nil && reply.Rcode == dns.RcodeSuccess {
 			return nil
