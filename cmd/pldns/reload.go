@@ -156,7 +156,7 @@ const watchInterval = time.Second
 func (s *server) watchFiles(ctx context.Context) error {
 	ticker := time.NewTicker(watchInterval)
 	defer ticker.Stop()
-	served := s.signature()
+	served := s.first
 	last := served
 	for {
 		select {
@@ -171,6 +171,19 @@ func (s *server) watchFiles(ctx context.Context) error {
 		}
 		last = now
 	}
+}
+
+// firstSignature is the signature of the files that were just read, beginning at
+// the given time. Where one of them may have changed since it was read, nothing is
+// known: that differs from every signature, so they will be read once more.
+func (s *server) firstSignature(began time.Time) string {
+	const doubt = 100 * time.Millisecond // between the clocks of files and of programs
+	for _, file := range s.now().files {
+		if info, err := os.Stat(file); err != nil || info.ModTime().After(began.Add(-doubt)) {
+			return ""
+		}
+	}
+	return s.signature()
 }
 
 // signature tells versions of the files apart: those that were read, and those

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -83,6 +84,7 @@ type server struct {
 	admin    *admin.Server // nil when it is turned off
 	behind   *lives        // what the doors lead to; nil until run
 
+	first      string     // signature of the files that were read first
 	reloading  sync.Mutex // held by a reload
 	mutex      sync.Mutex
 	lastReload admin.Reload // under mutex
@@ -94,6 +96,7 @@ func (s *server) now() *served { return s.current.Load() }
 // newServer puts the parts together for the configuration that load reads. It
 // opens and starts nothing.
 func newServer(load func() (*config.Config, error), log *slog.Logger) (*server, error) {
+	began := time.Now()
 	c, err := load()
 	if err != nil {
 		return nil, err
@@ -112,6 +115,7 @@ func newServer(load func() (*config.Config, error), log *slog.Logger) (*server, 
 	s.current.Store(first)
 	s.resolver = resolver.New(made.snapshot)
 	s.serveFrom(first)
+	s.first = s.firstSignature(began)
 	s.doors, err = listen.New(listen.Config{
 		Addrs: c.Listen.DNS, Handler: watched{s.resolver, s.watch, s.recent}, Log: log, Observer: s.recorder,
 	})
