@@ -39,7 +39,7 @@ type ExplainedError struct {
 // NewExplanation puts a decision together with its trace.
 func NewExplanation(q Query, a Answer, trace *Trace) Explanation {
 	e := Explanation{
-		Name: q.Name.String(), Type: typeName(q.Type), Client: q.Client.Addr.String(),
+		Name: q.Name.String(), Type: typeName(q.Type), Client: q.Client.String(),
 		Network: a.Network, Steps: trace.Steps, Rcode: rcodeName(a.Rcode),
 		Answer: Presentation(a.Records), Authority: Presentation(a.Authority),
 		Source: a.Source.String(), Upstream: a.Group, Server: a.Server, Hops: a.Hops,

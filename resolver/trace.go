@@ -42,15 +42,15 @@ func (t *Trace) network(client zones.Client, match zones.Match, found bool) {
 		return
 	}
 	door := ""
-	if match.Door.IsValid() {
-		door = fmt.Sprintf(", behind listener %s", match.Door)
+	if !match.Door.IsZero() {
+		door = fmt.Sprintf(", behind %s", match.Door)
 	}
 	if !found {
-		t.add("network", "no network lists client %s%s", client.Addr, door)
+		t.add("network", "no network lists client %s%s", client, door)
 		return
 	}
 	t.add("network", "%s: client %s is in %s, the longest prefix that holds it%s",
-		match.Network.Name(), client.Addr, match.Prefix, door)
+		match.Network.Name(), client, match.Prefix, door)
 }
 
 // lookup tells what the network's table has for a name.

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-
-	"github.com/gaissmai/bart"
 )
 
 // Build compiles networks into a table. It keeps the endpoints and records of
@@ -14,7 +12,10 @@ import (
 // what cannot be one table: two networks that one client matches equally well, a
 // network that nobody matches, a name that is owned twice in one network.
 func Build(specs []NetworkSpec) (*Table, error) {
-	table := &Table{open: new(prefixes), doors: make(map[netip.AddrPort]*prefixes)}
+	table := &Table{
+		open: new(prefixes), nobody: new(prefixes),
+		doors: make(map[Door]*prefixes), listeners: make(map[netip.AddrPort]*prefixes),
+	}
 	var faults []error
 	for i := range specs {
 		network, err := compile(&specs[i])
@@ -31,23 +32,25 @@ func Build(specs []NetworkSpec) (*Table, error) {
 	return table, nil
 }
 
-// admit enters the client prefixes of a network at its doors.
+// admit enters the client prefixes of a network at its doors. A network without a
+// door is also behind the path with its name: whoever asks there and is one of its
+// clients says only which of the networks that it could belong to is meant.
 func (t *Table) admit(network *Network, spec *NetworkSpec) error {
-	clients := spec.Clients
+	clients, claims := spec.Clients, spec.Doors()
 	if len(clients) == 0 {
-		if len(spec.Listeners) == 0 {
-			return fmt.Errorf("network %s has neither clients nor listeners: nobody can match it", spec.Name)
+		if len(claims) == 0 {
+			return fmt.Errorf("network %s has neither clients nor doors: nobody can match it", spec.Name)
 		}
 		clients = []netip.Prefix{
 			netip.PrefixFrom(netip.IPv4Unspecified(), 0), netip.PrefixFrom(netip.IPv6Unspecified(), 0),
 		}
 	}
-	doors := []*prefixes{t.open}
-	if len(spec.Listeners) > 0 {
-		doors = doors[:0]
-		for _, listener := range spec.Listeners {
-			doors = append(doors, t.door(listener))
-		}
+	var doors []*prefixes
+	for _, door := range claims {
+		doors = append(doors, t.door(door))
+	}
+	if len(claims) == 0 {
+		doors = []*prefixes{t.open, t.door(Door{Kind: PathDoor, Path: spec.Name})}
 	}
 	var faults []error
 	for _, door := range doors {
@@ -62,17 +65,20 @@ func (t *Table) admit(network *Network, spec *NetworkSpec) error {
 	return errors.Join(faults...)
 }
 
-// door gives the table behind a listener, made when it is first claimed.
-func (t *Table) door(listener netip.AddrPort) *prefixes {
-	if listener.Addr().IsUnspecified() {
-		listener = anyAddress(listener.Port())
-	} else {
-		listener = netip.AddrPortFrom(plain(listener.Addr()), listener.Port())
+// door gives the table behind a door, made when it is first claimed.
+func (t *Table) door(door Door) *prefixes {
+	t.uses[door.Kind] = true
+	if door.Kind == ListenerDoor {
+		return entered(t.listeners, door.Listener)
 	}
-	if t.doors[listener] == nil {
-		t.doors[listener] = new(bart.Table[*Network])
+	return entered(t.doors, door)
+}
+
+func entered[K comparable](doors map[K]*prefixes, door K) *prefixes {
+	if doors[door] == nil {
+		doors[door] = new(prefixes)
 	}
-	return t.doors[listener]
+	return doors[door]
 }
 
 // compile makes one network of its specification.

@@ -49,9 +49,17 @@ type NetworkSpec struct {
 	// Listeners are the local addresses it is reached by; an unspecified address
 	// (0.0.0.0 or ::) stands for every local address with that port.
 	Listeners []netip.AddrPort
-	Missing   Missing
-	Endpoints []Endpoint
-	Zones     []ZoneSpec
+	// Links are the link ids of the Private Link Services that it comes through.
+	Links []uint32
+	// Certificates are DNS names of which its clients have a certificate.
+	Certificates []Name
+	// Paths follow [DoHPath] in the URLs that it asks.
+	Paths []string
+	// ServerNames are the names that it knows the server by, over TLS and HTTPS.
+	ServerNames []Name
+	Missing     Missing
+	Endpoints   []Endpoint
+	Zones       []ZoneSpec
 	// Routes are the suffixes, other than the root, that the operator sends to an
 	// upstream by name. The zones that are answered locally only because nobody
 	// should ask the public about them (RFC 6303, RFC 6761) give way to these.

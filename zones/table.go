@@ -10,11 +10,15 @@ import (
 // may use it.
 type Table struct {
 	networks []*Network
-	// doors holds, for each listener that a network claims, the networks behind
-	// it; open holds those that claim none. A client that comes through a claimed
-	// door can only ever belong to a network behind that door.
-	doors map[netip.AddrPort]*prefixes
-	open  *prefixes
+	// doors holds, for each door that a network claims, the networks behind it;
+	// open holds those that claim none. A client that comes through a claimed door
+	// can only ever belong to a network behind that door. The listeners stand
+	// apart, because every packet has one.
+	doors     map[Door]*prefixes
+	listeners map[netip.AddrPort]*prefixes
+	open      *prefixes
+	nobody    *prefixes       // stays empty
+	uses      [doorKinds]bool // whether any network claims a door of the kind
 }
 
 // prefixes is the longest-prefix table of the networks behind one door.
@@ -23,19 +27,21 @@ type prefixes = bart.Table[*Network]
 // Match is the network of a client, and what decided it.
 type Match struct {
 	Network *Network
-	Prefix  netip.Prefix   // the longest client prefix that holds the client
-	Door    netip.AddrPort // the listener that narrowed the candidates; zero when none did
+	Prefix  netip.Prefix // the longest client prefix that holds the client
+	Door    Door         // what narrowed the candidates; zero when nothing did
 }
 
 // NetworkFor finds the network of a client: its door narrows the candidates, then
-// the longest client prefix wins. It finds none for a client that nobody listed.
+// the longest client prefix wins. It finds none for a client that nobody listed,
+// nor for one of which too little is known to tell two networks apart.
 func (t *Table) NetworkFor(client Client) (Match, bool) {
-	candidates, door := t.behind(client.Listener)
-	if !client.Addr.IsValid() {
+	candidates, door := t.behind(client)
+	known := client.Prefix()
+	if !known.IsValid() {
 		return Match{}, false
 	}
-	prefix, network, found := candidates.LookupPrefixLPM(netip.PrefixFrom(client.Addr, client.Addr.BitLen()))
-	if !found {
+	prefix, network, found := candidates.LookupPrefixLPM(known)
+	if !found || ambiguous(candidates, known, network) {
 		return Match{Door: door}, false
 	}
 	return Match{Network: network, Prefix: prefix, Door: door}, true
@@ -44,22 +50,46 @@ func (t *Table) NetworkFor(client Client) (Match, bool) {
 // NetworkOf finds the same network as [Table.NetworkFor] and does not say what
 // decided it, which makes it quick enough for every packet.
 func (t *Table) NetworkOf(client Client) (*Network, bool) {
-	candidates, _ := t.behind(client.Listener)
+	if client.Bits != 0 {
+		match, found := t.NetworkFor(client)
+		return match.Network, found
+	}
+	candidates, _ := t.behind(client)
 	return candidates.Lookup(client.Addr)
 }
 
-// behind gives the networks behind the door that a query came through: the exact
-// address, else every address with that port, else those without a door.
-func (t *Table) behind(listener netip.AddrPort) (*prefixes, netip.AddrPort) {
-	if len(t.doors) == 0 || !listener.IsValid() {
-		return t.open, netip.AddrPort{}
+// ambiguous tells whether a client of which only a prefix is known may belong to
+// another network that has a part of that prefix.
+func ambiguous(candidates *prefixes, known netip.Prefix, network *Network) bool {
+	if known.IsSingleIP() {
+		return false
 	}
-	for _, door := range [...]netip.AddrPort{listener, anyAddress(listener.Port())} {
-		if candidates, claimed := t.doors[door]; claimed {
+	for _, other := range candidates.Subnets(known) {
+		if other != network {
+			return true
+		}
+	}
+	return false
+}
+
+// behind gives the networks behind the door that a query came through: the first
+// claimed one of what the client shows, else its listener, the exact address
+// before every address with that port, else those without a door.
+func (t *Table) behind(client Client) (*prefixes, Door) {
+	if client.Shown != nil {
+		if candidates, door, decided := t.behindShown(client.Shown); decided {
 			return candidates, door
 		}
 	}
-	return t.open, netip.AddrPort{}
+	if len(t.listeners) == 0 || !client.Listener.IsValid() {
+		return t.open, Door{}
+	}
+	for _, listener := range [...]netip.AddrPort{client.Listener, anyAddress(client.Listener.Port())} {
+		if candidates, claimed := t.listeners[listener]; claimed {
+			return candidates, Door{Kind: ListenerDoor, Listener: listener}
+		}
+	}
+	return t.open, Door{}
 }
 
 // anyAddress is the one form of "every local address with this port".

@@ -37,11 +37,11 @@ func TestNetworkFor(t *testing.T) {
 		{"IPv6, shorter", "fd00:2::7", "10.9.0.4:53", "hub fd00::/8"},
 		{"IPv4 in IPv6", "::ffff:10.0.1.1", "10.9.0.4:53", "europe 10.0.0.0/16"},
 		{"zone of an address is nothing", "fd00:2::7%eth0", "10.9.0.4:53", "hub fd00::/8"},
-		{"the door narrows first", "10.0.200.7", "10.9.0.5:53", "fabrikam 10.0.0.0/16 by 10.9.0.5:53"},
-		{"the door in IPv6 form", "10.0.200.7", "[::ffff:10.9.0.5]:53", "fabrikam 10.0.0.0/16 by 10.9.0.5:53"},
+		{"the door narrows first", "10.0.200.7", "10.9.0.5:53", "fabrikam 10.0.0.0/16 by listener 10.9.0.5:53"},
+		{"the door in IPv6 form", "10.0.200.7", "[::ffff:10.9.0.5]:53", "fabrikam 10.0.0.0/16 by listener 10.9.0.5:53"},
 		{"a claimed door takes nobody else", "10.200.1.1", "10.9.0.5:53", "none"},
-		{"a door without prefixes takes all", "203.0.113.9", "10.9.0.6:53", "guests 0.0.0.0/0 by 10.9.0.6:53"},
-		{"every address of a port", "10.0.1.1", "192.0.2.1:5353", "tailspin 10.0.0.0/16 by [::]:5353"},
+		{"a door without prefixes takes all", "203.0.113.9", "10.9.0.6:53", "guests 0.0.0.0/0 by listener 10.9.0.6:53"},
+		{"every address of a port", "10.0.1.1", "192.0.2.1:5353", "tailspin 10.0.0.0/16 by listener [::]:5353"},
 		{"unlisted", "203.0.113.9", "10.9.0.4:53", "none"},
 		{"unlisted IPv6", "2001:db8::1", "10.9.0.4:53", "none"},
 	} {
@@ -51,7 +51,7 @@ func TestNetworkFor(t *testing.T) {
 			got := "none"
 			if found {
 				got = fmt.Sprint(match.Network.Name(), " ", match.Prefix)
-				if match.Door.IsValid() {
+				if !match.Door.IsZero() {
 					got += " by " + match.Door.String()
 				}
 			}
