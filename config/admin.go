@@ -25,9 +25,11 @@ func (l *loader) listenAdmin(t table, files files) {
 		text = defaultAdmin
 	}
 	socket, f := parseSocket(text, defaultAdminPort)
-	for _, dns := range l.config.Listen.DNS {
-		if f == nil && overlap(socket, dns) {
-			f = faultf("write another port", "%q is taken by listen.dns", text)
+	for key, open := range map[string][]netip.AddrPort{"dns": l.config.Listen.DNS, "dot": l.config.Listen.DoT, "doh": l.config.Listen.DoH} {
+		for _, other := range open { // which do not overlap each other
+			if f == nil && overlap(socket, other) {
+				f = faultf("write another port", "%q is taken by listen.%s", text, key)
+			}
 		}
 	}
 	if f == nil && !hasToken && !socket.Addr().IsLoopback() {

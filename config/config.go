@@ -1,7 +1,10 @@
 package config
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,6 +14,8 @@ import (
 // Config is one configuration: valid, complete, and not changed by anybody.
 type Config struct {
 	Listen Listen
+	TLS    Secure
+	Trust  Trust
 	// Upstreams are the groups that can be asked, sorted by name. The built-in
 	// group "system" is among them when something is forwarded to it.
 	Upstreams []Upstream
@@ -43,6 +48,9 @@ type Listen struct {
 	// DNS are for UDP and TCP. The address [::] stands for every local address of
 	// both families, 0.0.0.0 for every IPv4 address. Port 0 lets the system choose.
 	DNS []netip.AddrPort
+	// DoT are for DNS over TLS (RFC 7858), DoH for DNS over HTTPS (RFC 8484), in the
+	// same form.
+	DoT, DoH []netip.AddrPort
 	// Admin is for HTTP, for operators. The zero value says that it is off.
 	Admin netip.AddrPort
 	// AdminToken is what whoever changes something over Admin must know, and
@@ -52,6 +60,34 @@ type Listen struct {
 	// AdminHosts are the names that Admin is called by, in canonical form, besides
 	// IP addresses and localhost.
 	AdminHosts []string
+}
+
+// All are the addresses at which queries arrive, over whatever.
+func (l Listen) All() []netip.AddrPort { return slices.Concat(l.DNS, l.DoT, l.DoH) }
+
+// Secure is what the secure listeners show and ask for. The zero value says that
+// there are none.
+type Secure struct {
+	Cert, Key string // the files that Certificate is from
+	// Certificate is shown by the listeners for TLS and HTTPS.
+	Certificate tls.Certificate
+	ClientCA    string // the file that ClientCAs is from; empty for none
+	// ClientCAs sign the certificates of clients, which may show one then; nil asks
+	// for none.
+	ClientCAs *x509.CertPool
+}
+
+// Files are the files that were read.
+func (t Secure) Files() []string {
+	return slices.DeleteFunc([]string{t.Cert, t.Key, t.ClientCA}, func(file string) bool { return file == "" })
+}
+
+// Trust says who may say that somebody else asks.
+type Trust struct {
+	// ClientSubnet are forwarders, whose EDNS client subnet (RFC 7871) is the client.
+	ClientSubnet []netip.Prefix
+	// ProxyProtocol are load balancers, whose PROXY header names the client.
+	ProxyProtocol []netip.Prefix
 }
 
 // Upstream is a named group of servers.
@@ -161,7 +197,12 @@ type Network struct {
 	Clients []netip.Prefix
 	// Listeners are opened by Listen.DNS; [::] stands for every local address.
 	Listeners []netip.AddrPort
-	Missing   zones.Missing // Inherit where the file is silent
+	// LinkIDs, Certificates, DoHPaths and ServerNames are the other doors.
+	LinkIDs      []uint32
+	Certificates []zones.Name
+	DoHPaths     []string
+	ServerNames  []zones.Name
+	Missing      zones.Missing // Inherit where the file is silent
 	// Endpoints are the network's own, sorted by key, then those of its sets.
 	Endpoints []Endpoint
 	// Zones are sorted by name.
@@ -176,6 +217,7 @@ func (n *Network) Spec() zones.NetworkSpec {
 	spec := zones.NetworkSpec{
 		// The name is a part of the file's text, all of which it would keep.
 		Name: strings.Clone(n.Name), Clients: n.Clients, Listeners: n.Listeners, Missing: n.Missing, Zones: n.Zones,
+		Links: n.LinkIDs, Certificates: n.Certificates, Paths: n.DoHPaths, ServerNames: n.ServerNames,
 		Endpoints: make([]zones.Endpoint, len(n.Endpoints)),
 	}
 	for i := range n.Endpoints {

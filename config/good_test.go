@@ -75,6 +75,13 @@ func meaning(c *config.Config) string {
 	if c.Listen.AdminTokenFile != "" {
 		line("token %s of %s, hosts %v", c.Listen.AdminToken, c.Listen.AdminTokenFile, c.Listen.AdminHosts)
 	}
+	if c.Listen.DoT != nil || c.Listen.DoH != nil {
+		line("dot %v doh %v", c.Listen.DoT, c.Listen.DoH)
+		line("tls %v, certificates %d, asks %v", c.TLS.Files(), len(c.TLS.Certificate.Certificate), c.TLS.ClientCAs != nil)
+	}
+	if c.Trust.ClientSubnet != nil || c.Trust.ProxyProtocol != nil {
+		line("trust client_subnet %v proxy_protocol %v", c.Trust.ClientSubnet, c.Trust.ProxyProtocol)
+	}
 	line("deadline %v", c.Deadline)
 	line("cache %+v", c.Cache)
 	for _, u := range c.Upstreams {
@@ -92,6 +99,10 @@ func meaning(c *config.Config) string {
 
 func writeNetwork(line func(string, ...any), n *config.Network) {
 	line("network %s clients %v listeners %v missing %v", n.Name, n.Clients, n.Listeners, n.Missing)
+	spec := n.Spec()
+	for _, door := range spec.Doors() {
+		line("  door %s", door)
+	}
 	line("  forward %v, suffixes %v", n.Forward, n.Spec().Routes)
 	for _, e := range n.Endpoints {
 		line("  endpoint %s", e.Name)

@@ -5,8 +5,9 @@ import "net/netip"
 // listen reads the table of the addresses that are opened.
 func (l *loader) listen(root table, files files) {
 	t, _ := root.sub("listen")
-	t.only("dns", "admin", "admin_token_file", "admin_hosts")
+	t.only("dns", "dot", "doh", "admin", "admin_token_file", "admin_hosts")
 	l.listenDNS(t)
+	l.listenSecure(t)
 	l.listenAdmin(t, files)
 }
 

@@ -43,7 +43,8 @@ type loader struct {
 	config    *Config
 	main      string // name of the main file
 
-	listenKnown  bool // whether every address of listen.dns is in order
+	listenKnown  bool // whether every address of listen is in order
+	opened       opened
 	groups       map[string]*groupDraft
 	top          routes
 	undefined    map[Place]bool // routes whose group is reported to be undefined
@@ -65,6 +66,9 @@ func load(name string, data []byte, files files, catalogue *azure.Catalogue) (*C
 	}
 	root.only(append(mainKeys(), sharedKeys()...)...)
 	l.listen(root, files)
+	l.secure(root, files)
+	l.trust(root)
+	l.open(root)
 	l.settings(root)
 	l.tables(root)
 	l.more(root, files)
@@ -76,7 +80,9 @@ func load(name string, data []byte, files files, catalogue *azure.Catalogue) (*C
 }
 
 // mainKeys are the top-level keys of the main file alone.
-func mainKeys() []string { return []string{"listen", "cache", "probe", "deadline", "files"} }
+func mainKeys() []string {
+	return []string{"listen", "tls", "trust", "cache", "probe", "deadline", "files"}
+}
 
 // sharedKeys are the top-level keys that every file may hold.
 func sharedKeys() []string { return []string{"upstreams", "forward", "endpoints", "networks", "zones"} }

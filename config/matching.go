@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"pldns/zones"
 )
 
 // The rules by which a client finds its network are those of zones.Table: its door
@@ -15,24 +17,16 @@ import (
 
 // candidate is a prefix at a door, and whose it is.
 type candidate struct {
-	door    netip.AddrPort // zero where the network has no door
+	door    zones.Door // zero where the network has no door
 	prefix  netip.Prefix
 	network *networkDraft
 	place   Place
 }
 
-// door is the one form of a listener: [::] is every local address with its port.
-func door(socket netip.AddrPort) netip.AddrPort {
-	if socket.Addr().IsUnspecified() {
-		return netip.AddrPortFrom(netip.IPv6Unspecified(), socket.Port())
-	}
-	return socket
-}
-
 // checkMatching reports networks that one client matches equally well, and those
 // that no client can match.
 func (l *loader) checkMatching() {
-	behind := make(map[netip.AddrPort][]candidate)
+	behind := make(map[zones.Door][]candidate)
 	for _, name := range slices.Sorted(maps.Keys(l.drafts)) {
 		for _, c := range candidates(l.drafts[name]) {
 			behind[c.door] = append(behind[c.door], c)
@@ -44,7 +38,7 @@ func (l *loader) checkMatching() {
 		})
 		behind[door] = list
 	}
-	for _, door := range slices.SortedFunc(maps.Keys(behind), netip.AddrPort.Compare) {
+	for _, door := range slices.SortedFunc(maps.Keys(behind), func(a, b zones.Door) int { return cmp.Compare(a.String(), b.String()) }) {
 		l.equalMatches(behind[door])
 	}
 	for _, name := range slices.Sorted(maps.Keys(l.drafts)) {
@@ -57,21 +51,24 @@ func (l *loader) checkMatching() {
 // candidates are the prefixes of a network at each of its doors. A network with a
 // door and no prefix takes every client of the door.
 func candidates(draft *networkDraft) []candidate {
-	doors := draft.listeners
+	doors := slices.Clone(draft.claims)
+	for _, d := range draft.listeners {
+		doors = append(doors, claim{zones.NewListenerDoor(d.socket), d.place})
+	}
 	if len(doors) == 0 {
-		doors = []listener{{}}
+		doors = []claim{{}}
 	}
 	var list []candidate
 	for _, d := range doors {
 		clients := draft.clients
-		if len(clients) == 0 && len(draft.listeners) > 0 {
+		if len(clients) == 0 && !d.door.IsZero() {
 			clients = []client{
 				{netip.PrefixFrom(netip.IPv4Unspecified(), 0), d.place},
 				{netip.PrefixFrom(netip.IPv6Unspecified(), 0), d.place},
 			}
 		}
 		for _, c := range clients {
-			list = append(list, candidate{door(d.socket), c.prefix, draft, c.place})
+			list = append(list, candidate{d.door, c.prefix, draft, c.place})
 		}
 	}
 	return list
@@ -95,12 +92,12 @@ func (l *loader) equalMatches(list []candidate) {
 }
 
 // checkReach reports a network that no client can match.
-func (l *loader) checkReach(draft *networkDraft, behind map[netip.AddrPort][]candidate) {
+func (l *loader) checkReach(draft *networkDraft, behind map[zones.Door][]candidate) {
 	at := draft.place
 	if len(draft.clients) > 0 {
 		at = Place{draft.clients[0].place.File, draft.place.below("clients").Key(), ""}
 	}
-	if len(draft.clients) == 0 && len(draft.listeners) == 0 {
+	if len(draft.clients) == 0 && len(draft.listeners) == 0 && len(draft.claims) == 0 {
 		l.rep.add(at, &fault{"no client can match this network: it has neither clients nor listeners",
 			`add clients = ["10.0.0.0/16"] or listeners = ["10.0.0.4:53"]`})
 		return
@@ -122,18 +119,21 @@ func (l *loader) checkReach(draft *networkDraft, behind map[netip.AddrPort][]can
 
 // hasOpenDoor tells whether queries that arrive somewhere have this network among
 // their candidates.
-func (l *loader) hasOpenDoor(draft *networkDraft, behind map[netip.AddrPort][]candidate) bool {
-	for _, open := range l.config.Listen.DNS {
-		wildcard := netip.AddrPortFrom(netip.IPv6Unspecified(), open.Port())
-		_, exact := behind[open]
+func (l *loader) hasOpenDoor(draft *networkDraft, behind map[zones.Door][]candidate) bool {
+	if len(draft.claims) > 0 {
+		return true
+	}
+	for _, open := range l.config.Listen.All() {
+		wildcard := zones.NewListenerDoor(netip.AddrPortFrom(netip.IPv6Unspecified(), open.Port()))
+		_, exact := behind[zones.NewListenerDoor(open)]
 		_, all := behind[wildcard]
 		exact = exact && !open.Addr().IsUnspecified()
 		if len(draft.listeners) == 0 && !exact && !all {
 			return true
 		}
 		for _, d := range draft.listeners {
-			own := door(d.socket)
-			if own == wildcard && !exact || own != wildcard && opens(open, own) {
+			own := zones.NewListenerDoor(d.socket)
+			if own == wildcard && !exact || own != wildcard && opens(open, own.Listener) {
 				return true
 			}
 		}

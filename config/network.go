@@ -16,6 +16,7 @@ type networkDraft struct {
 	place     Place
 	clients   []client
 	listeners []listener
+	claims    []claim // the other doors
 	include   []entry
 	missing   zones.Missing
 	forward   routes // nil when the network has no table of its own
@@ -61,9 +62,10 @@ func (l *loader) network(name string, t table) {
 		draft = &networkDraft{name: name, place: t.here(), zones: make(zoneDrafts)}
 		l.drafts[name] = draft
 	}
-	t.only("clients", "listeners", "include", "missing", "forward", "endpoints", "zones")
+	t.only("clients", "listeners", "server_names", "link_ids", "certificates", "doh_paths", "include", "missing", "forward", "endpoints", "zones")
 	l.clients(t, draft)
 	l.listeners(t, draft)
+	l.doors(t, draft)
 	include, _ := t.texts("include", "shared")
 	draft.include = append(draft.include, include...)
 	if missing, given := l.missing(t); given {
@@ -122,7 +124,9 @@ func (l *loader) listeners(t table, draft *networkDraft) {
 
 // listenerFault refuses a door that stands twice or that no query comes through.
 func (l *loader) listenerFault(draft *networkDraft, socket netip.AddrPort, text string) *fault {
-	twice := slices.ContainsFunc(draft.listeners, func(other listener) bool { return door(other.socket) == door(socket) })
+	twice := slices.ContainsFunc(draft.listeners, func(other listener) bool {
+		return zones.NewListenerDoor(other.socket) == zones.NewListenerDoor(socket)
+	})
 	switch {
 	case socket.Port() == 0:
 		return faultf("write the port that listen.dns has", "%q has port 0", text)
@@ -136,7 +140,7 @@ func (l *loader) listenerFault(draft *networkDraft, socket netip.AddrPort, text 
 
 // reachable tells whether queries can reach a listener of a network.
 func (l *loader) reachable(socket netip.AddrPort) bool {
-	return slices.ContainsFunc(l.config.Listen.DNS, func(open netip.AddrPort) bool {
+	return slices.ContainsFunc(l.config.Listen.All(), func(open netip.AddrPort) bool {
 		return opens(open, socket) || socket.Addr().IsUnspecified() && socket.Port() == open.Port()
 	})
 }
@@ -211,6 +215,8 @@ func (l *loader) finishNetwork(draft *networkDraft) Network {
 	for _, d := range draft.listeners {
 		network.Listeners = append(network.Listeners, d.socket)
 	}
+	network.claimed(draft.claims)
+	l.checkPaths(draft)
 	claims := newClaims(l.rep)
 	network.Zones = l.composeZones(draft.zones, claims)
 	network.Endpoints = claims.keep(l.included(draft))
