@@ -37,10 +37,12 @@ type request struct {
 	size      uint16
 	version   uint8
 	do        bool
+	padding   bool // it has the padding option
 	keepalive bool // it has the edns-tcp-keepalive option
 	hasCookie bool // it has a cookie, that of the client is
 	cookie    [clientCookieSize]byte
 	options   []byte // the data of the OPT record, part of the packet
+	subnet    subnet
 
 	tsig []byte // the TSIG record that belongs into the reply
 }
@@ -184,7 +186,8 @@ func (r *request) readAdditional(packet []byte, rec record, last bool) bool {
 // readOptions walks over the EDNS options and tells whether they are well
 // formed. Of what they say only two things matter: that a cookie has a legal
 // length (RFC 7873 section 5.2.2), and that keepalive is asked for (RFC 7828).
-// Client subnets are ignored whatever they hold: they never select anything.
+// Of several client subnets only the last counts, because a forwarder adds its own
+// behind what its client sent. Whether it means anything is not decided here.
 func (r *request) readOptions() bool {
 	for rest := r.options; len(rest) > 0; {
 		if len(rest) < 4 {
@@ -197,6 +200,10 @@ func (r *request) readOptions() bool {
 		data := rest[:size]
 		rest = rest[size:]
 		switch code {
+		case dns.EDNS0SUBNET:
+			r.subnet.data = data
+		case dns.EDNS0PADDING:
+			r.padding = true
 		case dns.EDNS0COOKIE:
 			// Of several cookies only the first counts (RFC 7873 section 5.2).
 			if r.hasCookie {

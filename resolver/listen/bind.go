@@ -22,8 +22,23 @@ const (
 // sockets are what a Server is reached by.
 type sockets struct {
 	udp   []*udpSocket
-	tcp   []*net.TCPListener
+	tcp   []streamListener
 	addrs []netip.AddrPort
+}
+
+// streamListener takes connections in for what is spoken over them.
+type streamListener struct {
+	*net.TCPListener
+	transport string
+}
+
+// bindStreams opens TCP sockets alone for addrs, as bind does.
+func bindStreams(addrs []netip.AddrPort, transport string) (bound sockets, missing6 bool, err error) {
+	bound, missing6, err = bind(addrs, 0)
+	for i := range bound.tcp {
+		bound.tcp[i].transport = transport
+	}
+	return bound, missing6, err
 }
 
 // close closes everything. What has been closed before does not matter.
@@ -37,7 +52,8 @@ func (s *sockets) close() {
 }
 
 // bind opens UDP and TCP sockets for addrs, or none and says which address is
-// at fault. So many readers are to read each UDP address. Where the host has no IPv6, "[::]" means IPv4 only and missing6 is true.
+// at fault. So many readers are to
+// read each UDP address; without any there are none. Where the host has no IPv6, "[::]" means IPv4 only and missing6 is true.
 func bind(addrs []netip.AddrPort, readers int) (bound sockets, missing6 bool, err error) {
 	for _, group := range groups(addrs) {
 		part, without6, err := bindGroup(group, readers)
@@ -130,21 +146,25 @@ func bindOnce(group []netip.AddrPort, readers int) (bound sockets, missing6 bool
 	return bound, missing6, nil
 }
 
-// bindAddr binds one address, UDP and TCP on the same port.
+// bindAddr binds one address, UDP (if anybody reads it) and TCP on the same port.
 func bindAddr(addr netip.AddrPort, readers int) (sockets, error) {
-	udp, err := bindShared(addr, readers)
-	bound := sockets{udp: udp}
-	if err != nil {
-		bound.close()
-		return sockets{}, bindError("udp", addr, err)
+	var bound sockets
+	local := addr
+	if readers > 0 {
+		var err error
+		if bound.udp, err = bindShared(addr, readers); err != nil {
+			bound.close()
+			return sockets{}, bindError("udp", addr, err)
+		}
+		local = bound.udp[0].local
 	}
-	local := udp[0].local
-	tcp, err := bindTCP(local)
+	opened, err := bindTCP(local)
 	if err != nil {
 		bound.close()
 		return sockets{}, bindError("tcp", local, err)
 	}
-	bound.tcp, bound.addrs = []*net.TCPListener{tcp}, []netip.AddrPort{local}
+	local = netip.AddrPortFrom(local.Addr(), opened.Addr().(*net.TCPAddr).AddrPort().Port())
+	bound.tcp, bound.addrs = []streamListener{{opened, tcp}}, []netip.AddrPort{local}
 	return bound, nil
 }
 

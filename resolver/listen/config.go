@@ -2,11 +2,13 @@ package listen
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
 	"runtime"
+	"slices"
 	"time"
 
 	"pldns/resolver"
@@ -29,7 +31,7 @@ type Remembered interface {
 
 // Observer is told what happens at the doors. Its methods are called by many
 // goroutines at once and on the path of every query: they must be quick. The
-// transport is "udp" or "tcp".
+// transport is "udp", "tcp", "tls" or "https".
 type Observer interface {
 	// Served is called for every query that the Handler answered, when the
 	// answer has been sent; took is the time since the query was read.
@@ -38,6 +40,9 @@ type Observer interface {
 	// an answer of this kind, in the place of Served. It is called when the answer
 	// is remembered, which counts nothing.
 	Tally(transport, network string, rcode int, source resolver.Source) memo.Tally
+	// SubnetIgnored is called for every query with a client subnet of somebody who
+	// is not trusted to tell one.
+	SubnetIgnored(transport string)
 	// Refused is called for every packet, query and connection that was refused.
 	Refused(transport string, why Refusal)
 	// Connections is called with 1 when a connection is taken in and with -1
@@ -54,6 +59,15 @@ type Config struct {
 	// that such a wildcard covers, are bound once. Port 0 stands for a free port,
 	// the same over UDP, TCP and both families. Must not be empty.
 	Addrs []netip.AddrPort
+	// TLS and HTTPS are the addresses to listen on for DNS over TLS (RFC 7858) and
+	// over HTTPS (RFC 8484), in the same form.
+	TLS, HTTPS []netip.AddrPort
+	// TLSConfig holds their certificate; what it offers as application protocols
+	// is replaced. To change it while serving, let its GetConfigForClient choose. It
+	// must not be nil if there is an address for them.
+	TLSConfig *tls.Config
+	// Trust says who may say that somebody else asks. See [Server.SetTrust].
+	Trust Trust
 	// Handler answers the queries. Must not be nil.
 	Handler Handler
 	// Log receives what an operator may want to know. What clients cause is logged
@@ -63,7 +77,7 @@ type Config struct {
 	Observer Observer
 
 	// InFlight is how many queries of one transport are worked on at one time;
-	// UDP and TCP are counted apart, so that neither starves the other. What comes
+	// UDP and all streams are counted apart, so that neither starves the other. What comes
 	// on top is answered SERVFAIL at once, so that the client goes on to its
 	// next server without waiting. Default 16384.
 	InFlight int
@@ -72,7 +86,7 @@ type Config struct {
 	// for each processor, at most 8.
 	Readers int
 
-	// Connections is how many TCP connections are open at one time. A further one
+	// Connections is how many connections, over TCP, TLS and HTTPS, are open at one time. A further one
 	// takes the place of the one that has been idle the longest; if none is idle,
 	// it is closed. Default 4096.
 	Connections int
@@ -109,12 +123,14 @@ func (c Config) check() error {
 		return errors.New("listen: there is no address to listen on")
 	case c.Handler == nil:
 		return errors.New("listen: there is no handler")
+	case len(c.TLS)+len(c.HTTPS) > 0 && c.TLSConfig == nil:
+		return errors.New("listen: there is no certificate for TLS")
 	case min(c.InFlight, c.Readers, c.Connections, c.ClientConnections, c.Pipeline) < 0:
 		return errors.New("listen: a limit is negative; leave it 0 for its default")
 	case min(c.Idle, c.FirstByte, c.Receive, c.Send, c.Drain) < 0:
 		return errors.New("listen: a duration is negative; leave it 0 for its default")
 	}
-	for _, a := range c.Addrs {
+	for _, a := range slices.Concat(c.Addrs, c.TLS, c.HTTPS) {
 		if !a.IsValid() || a.Addr().Is4In6() || a.Addr().IsMulticast() {
 			return fmt.Errorf("listen: %s is no address to listen on: give a plain IPv4 or IPv6 address and a port", a)
 		}
@@ -156,5 +172,6 @@ type nobody struct{}
 func (nobody) Served(string, resolver.Query, resolver.Answer, time.Duration) {}
 func (nobody) Tally(string, string, int, resolver.Source) memo.Tally         { return nobody{} }
 func (nobody) Add(int, time.Duration)                                        {}
+func (nobody) SubnetIgnored(string)                                          {}
 func (nobody) Refused(string, Refusal)                                       {}
 func (nobody) Connections(string, int)                                       {}

@@ -17,6 +17,7 @@ type connections struct {
 	first     time.Duration
 
 	draining atomic.Bool
+	drained  chan struct{} // closed with draining
 
 	mu      sync.Mutex
 	open    map[*conn]struct{}
@@ -30,6 +31,7 @@ func newConnections(c Config) *connections {
 		perClient: c.ClientConnections,
 		fullIdle:  c.Idle,
 		first:     c.FirstByte,
+		drained:   make(chan struct{}),
 		open:      make(map[*conn]struct{}),
 		clients:   make(map[netip.Addr]int),
 	}
@@ -43,7 +45,7 @@ func newConnections(c Config) *connections {
 func (t *connections) admit(c *conn) (evicted *conn, admitted bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.draining.Load() || t.clients[c.client.Addr] >= t.perClient {
+	if t.draining.Load() || !c.shared && t.clients[c.from] >= t.perClient {
 		return nil, false
 	}
 	if len(t.open) >= t.limit {
@@ -52,7 +54,7 @@ func (t *connections) admit(c *conn) (evicted *conn, admitted bool) {
 		}
 	}
 	t.open[c] = struct{}{}
-	t.clients[c.client.Addr]++
+	t.clients[c.from]++
 	t.rest(c)
 	return evicted, true
 }
@@ -70,6 +72,22 @@ func (t *connections) evict() *conn {
 func (t *connections) begin(c *conn) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	return t.work(c)
+}
+
+// beginRequest is begin for a request over HTTPS, which c then waits for: none can
+// begin after c is removed.
+func (t *connections) beginRequest(c *conn) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.work(c) {
+		return false
+	}
+	c.requests.Add(1)
+	return true
+}
+
+func (t *connections) work(c *conn) bool {
 	if _, open := t.open[c]; !open {
 		return false
 	}
@@ -133,7 +151,9 @@ func (t *connections) idleTime() time.Duration {
 
 // drain refuses further connections and ends the reading of those that are open.
 func (t *connections) drain() {
-	t.draining.Store(true)
+	if !t.draining.Swap(true) {
+		close(t.drained)
+	}
 	t.each(func(c *conn) { c.stopReading() })
 }
 
@@ -177,8 +197,8 @@ func (t *connections) drop(c *conn) bool {
 		return false
 	}
 	delete(t.open, c)
-	if t.clients[c.client.Addr]--; t.clients[c.client.Addr] == 0 {
-		delete(t.clients, c.client.Addr)
+	if t.clients[c.from]--; t.clients[c.from] == 0 {
+		delete(t.clients, c.from)
 	}
 	if c.place != nil {
 		t.idle.Remove(c.place)

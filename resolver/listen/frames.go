@@ -3,6 +3,7 @@ package listen
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -13,6 +14,12 @@ const streamBuffer = 2048
 
 // errEmpty is a message of no octets. Nobody who speaks DNS sends one.
 var errEmpty = errors.New("the message has no octets")
+
+// errForged is a PROXY header where none is to be.
+var errForged = errors.New("there is a PROXY protocol header of somebody who is not trusted to send one")
+
+// proxyBeginning is the length of a message that a PROXY header would be taken for.
+const proxyBeginning = '\r'<<8 | '\n'
 
 // frames reads the messages of a stream, each after its length (RFC 1035
 // section 4.2.2).
@@ -46,6 +53,11 @@ func (f frames) next() ([]byte, error) {
 	size := int(binary.BigEndian.Uint16(head))
 	if size == 0 {
 		return nil, errEmpty
+	}
+	if size == proxyBeginning {
+		if head, err := f.stream.Peek(len(proxySignature)); err != nil || hasProxyHeader(head) {
+			return nil, cmp.Or(err, errForged)
+		}
 	}
 	if lengthSize+size <= f.stream.Size() {
 		whole, err := f.stream.Peek(lengthSize + size)

@@ -53,13 +53,16 @@ type event struct {
 
 // recorder is an Observer that passes on what it is told.
 type recorder struct {
-	events chan event
-	mu     sync.Mutex
-	open   int
-	most   int
+	events  chan event
+	ignored chan string // client subnets, by transport
+	mu      sync.Mutex
+	open    int
+	most    int
 }
 
-func newRecorder() *recorder { return &recorder{events: make(chan event, 1<<16)} }
+func newRecorder() *recorder {
+	return &recorder{events: make(chan event, 1<<16), ignored: make(chan string, 1<<10)}
+}
 
 func (r *recorder) Served(transport string, q resolver.Query, _ resolver.Answer, took time.Duration) {
 	if took <= 0 {
@@ -84,6 +87,8 @@ func (t tally) Add(queries int, took time.Duration) {
 		t.to.Served(t.transport, resolver.Query{}, t.answer, took)
 	}
 }
+
+func (r *recorder) SubnetIgnored(transport string) { r.ignored <- transport }
 
 func (r *recorder) Refused(transport string, why listen.Refusal) {
 	r.events <- event{transport: transport, why: why}

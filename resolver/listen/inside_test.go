@@ -15,7 +15,6 @@ import (
 
 	"pldns/resolver"
 	"pldns/resolver/memo"
-	"pldns/zones"
 )
 
 // echo answers everything with nothing.
@@ -183,6 +182,7 @@ type hostile chan struct{}
 func (hostile) Served(string, resolver.Query, resolver.Answer, time.Duration) {}
 func (hostile) Tally(string, string, int, resolver.Source) memo.Tally         { panic("a third fault") }
 func (hostile) Connections(string, int)                                       { panic("another fault in the books") }
+func (hostile) SubnetIgnored(string)                                          {}
 func (h hostile) Refused(string, Refusal) {
 	h <- struct{}{}
 	panic("a fault in the books")
@@ -241,7 +241,7 @@ func TestIdleTime(t *testing.T) {
 	var got []string
 	for i := range 11 {
 		got = append(got, table.idleTime().String())
-		table.admit(&conn{client: zones.Client{Addr: netip.AddrFrom4([4]byte{10, 0, 0, byte(i)})}})
+		table.admit(&conn{from: netip.AddrFrom4([4]byte{10, 0, 0, byte(i)})})
 	}
 	want := "10s 10s 10s 10s 10s 10s 8.2s 6.4s 4.6s 2.8s 1s"
 	if strings.Join(got, " ") != want {

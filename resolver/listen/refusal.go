@@ -22,6 +22,8 @@ const (
 
 	Short       // shorter than a header, or a TCP message of no octets
 	Response    // a response, not a query
+	Impostor    // a PROXY header from somebody who is not trusted to send one
+	Unproxied   // no proper PROXY header from a proxy that is to send one
 	Unreachable // from UDP port 0, or from an address this server listens on
 
 	// These are answered at once.
@@ -42,20 +44,25 @@ const (
 	Evicted // the longest idle connection, closed to make room for a new one
 	Stalled // a connection whose client did not finish a message or did not read
 
+	// These are about secure transports.
+
+	Handshake  // a TLS handshake that failed
+	BadRequest // an HTTP request without a query
+
 	refusals // how many there are
 )
 
 // String is the word used in logs and metrics.
 func (r Refusal) String() string {
 	return [refusals]string{
-		"accepted", "short", "response", "unreachable",
+		"accepted", "short", "response", "forged-proxy", "no-proxy", "unreachable",
 		"formerr", "not-allowed", "notimp", "badvers", "badkey", "shed", "panic", "unpackable",
-		"unsent", "crowded", "evicted", "stalled",
+		"unsent", "crowded", "evicted", "stalled", "handshake", "bad-request",
 	}[r]
 }
 
 // silent tells whether nothing is said to what is refused so.
-func (r Refusal) silent() bool { return r == Short || r == Response || r == Unreachable }
+func (r Refusal) silent() bool { return Short <= r && r <= Unreachable }
 
 // rcode is what is said to what is refused so.
 func (r Refusal) rcode() int {

@@ -36,7 +36,7 @@ type exchange struct {
 // hold makes x independent of the packet that r was read from.
 func (x *exchange) hold(r request) {
 	x.wire = append(x.wire[:0], r.question...)
-	r.question, r.options, r.tsig = x.wire, nil, nil
+	r.question, r.options, r.tsig, r.subnet.data = x.wire, nil, nil, nil
 	x.request = r
 
 	x.question[0] = dns.Question{Name: r.name, Qtype: r.kind, Qclass: r.class}
@@ -74,6 +74,7 @@ func (r *request) udpLimit() int {
 func (x *exchange) frame(a resolver.Answer, fit fitting) ([]byte, error) {
 	x.question[0].Name = dns.CanonicalName(x.request.name)
 	reply := a.Message(&x.asked)
+	fit.limit -= x.request.subnet.size()
 	if fit.conns != nil && x.request.keepalive {
 		offerKeepalive(reply, fit.conns.idleTime())
 	}
@@ -104,6 +105,22 @@ func (x *exchange) enclose(wire []byte) []byte {
 	return x.out[:lengthSize+len(wire)]
 }
 
+// complete gives the frame of what was served, with what only this client is told
+// behind it: the scope of its subnet, and padding over an encrypted transport if
+// the query was padded too (RFC 7830 section 4).
+func (x *exchange) complete(out *served, encrypted bool) []byte {
+	r := &x.request
+	pads := encrypted && r.padding
+	if out.why != Accepted || !r.subnet.given && !pads {
+		return out.frame
+	}
+	message := r.subnet.append(out.frame[lengthSize:])
+	if pads {
+		message = pad(message)
+	}
+	return x.enclose(message)
+}
+
 // tidy drops what should not be kept while x waits for its next query.
 func (x *exchange) tidy() {
 	if cap(x.out) > lengthSize+replyRoom {
@@ -128,8 +145,10 @@ func offerKeepalive(reply *dns.Msg, idle time.Duration) {
 
 // fitting is what a transport asks of a reply.
 type fitting struct {
-	limit int // octets
-	// conns are the connections that the reply's is one of; nil over UDP.
+	limit     int  // octets
+	stream    bool // nothing is ever truncated
+	encrypted bool
+	// conns are the connections whose idle time the client may be told; nil for none.
 	conns *connections
 }
 
@@ -152,7 +171,7 @@ func (f fitting) cut(reply *dns.Msg, buf []byte) ([]byte, error) {
 			return wire, err
 		}
 	}
-	if f.conns != nil {
+	if f.stream {
 		return nil, errTooLarge
 	}
 	reply.Truncated = true

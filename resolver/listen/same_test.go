@@ -80,6 +80,7 @@ func ordinary(s *Server, x *exchange, packet []byte, d *datagram) []byte {
 // there, and otherwise into it.
 func fast(s *Server, packet []byte, d *datagram) (reply []byte, known bool) {
 	d.memory.open(s.remembered, time.Now())
+	d.asker = d.client()
 	r, why := glance(packet)
 	if why == Accepted {
 		if found := d.memory.recall(&r, d.client(), 0, r.udpLimit()-r.cookieRoom()); found != nil {

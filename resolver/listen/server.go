@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -23,6 +24,8 @@ type Server struct {
 	config     Config
 	remembered Remembered // config.Handler if it is one, else nil
 	sockets    sockets
+	secure     map[string][]netip.AddrPort // the bound addresses of each secure transport
+	trust      atomic.Pointer[trusted]
 	local      map[netip.Addr]struct{}
 	conns      *connections
 	udpRoom    room
@@ -46,7 +49,7 @@ func New(c Config) (*Server, error) {
 	c = c.withDefaults()
 	remembered, _ := c.Handler.(Remembered)
 	now := time.Now()
-	return &Server{
+	s := &Server{
 		config:     c,
 		remembered: remembered,
 		conns:      newConnections(c),
@@ -60,7 +63,10 @@ func New(c Config) (*Server, error) {
 		cookies:    newCookies(),
 		complaints: complaints{since: now},
 		troubles:   complaints{since: now},
-	}, nil
+		secure:     make(map[string][]netip.AddrPort),
+	}
+	s.SetTrust(c.Trust)
+	return s, nil
 }
 
 // Listen binds every address, UDP and TCP, or none of them. An error names the
@@ -74,6 +80,16 @@ func (s *Server) Listen() error {
 	if err != nil {
 		return err
 	}
+	for transport, addrs := range map[string][]netip.AddrPort{dot: s.config.TLS, doh: s.config.HTTPS} {
+		more, without6, err := bindStreams(addrs, transport)
+		if err != nil {
+			bound.close()
+			return err
+		}
+		bound.tcp = append(bound.tcp, more.tcp...)
+		s.secure[transport] = more.addrs
+		missing6 = missing6 || without6
+	}
 	if missing6 {
 		s.config.Log.Info("this host has no IPv6: listening on IPv4 only")
 	}
@@ -85,6 +101,12 @@ func (s *Server) Listen() error {
 // Addrs are the bound addresses: one for each address and family, wildcards as
 // such, with the port that port 0 has become.
 func (s *Server) Addrs() []netip.AddrPort { return slices.Clone(s.sockets.addrs) }
+
+// TLSAddrs are the bound addresses for DNS over TLS.
+func (s *Server) TLSAddrs() []netip.AddrPort { return slices.Clone(s.secure[dot]) }
+
+// HTTPSAddrs are the bound addresses for DNS over HTTPS.
+func (s *Server) HTTPSAddrs() []netip.AddrPort { return slices.Clone(s.secure[doh]) }
 
 // Run serves until ctx ends. Then it stops reading, answers what has been read
 // and closes everything. What is not answered after Config.Drain is told to

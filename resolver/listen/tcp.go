@@ -3,12 +3,14 @@ package listen
 import (
 	"container/list"
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
 	"net/netip"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"pldns/resolver/memo"
@@ -29,13 +31,22 @@ const (
 // by a goroutine of its own, in the order in which answers are ready (RFC 7766
 // section 6.2.1.1).
 type conn struct {
-	net.Conn
-	server  *Server
-	peer    netip.AddrPort
+	net.Conn  // as it was accepted
+	server    *Server
+	transport string
+	peer      netip.AddrPort
+	from      netip.Addr // of peer, as it is counted
+	shared    bool       // by the clients of a proxy
+	// Set by open, before anything else uses them.
 	client  zones.Client
+	stream  net.Conn  // what is read and written: Conn, or TLS over it
+	secured *tls.Conn // nil without TLS
 	frames  frames
 	slots   chan struct{} // one for each query under way
 	queries sync.WaitGroup
+	// requests are those over HTTPS; they begin under the lock of connections.
+	requests sync.WaitGroup
+	webbing  atomic.Bool // an HTTP server reads
 
 	spare  *segment // for the next query; nil when it must be got
 	recall recalled // replies from memory that are to be sent
@@ -53,23 +64,24 @@ type conn struct {
 // segment is one query over TCP.
 type segment struct {
 	exchange
+	client zones.Client
 	began  time.Time
 	memory memory
 }
 
 // acceptTCP takes connections in until ctx ends. A panic costs at most the
 // connection that caused it.
-func (s *Server) acceptTCP(ctx, answering context.Context, listener *net.TCPListener) {
+func (s *Server) acceptTCP(ctx, answering context.Context, listener streamListener) {
 	for s.acceptConnections(ctx, answering, listener) {
 	}
 }
 
 // acceptConnections takes connections in until ctx ends; it is true if a panic
 // ended it.
-func (s *Server) acceptConnections(ctx, answering context.Context, listener *net.TCPListener) (again bool) {
+func (s *Server) acceptConnections(ctx, answering context.Context, listener streamListener) (again bool) {
 	defer func() {
 		if fault := recover(); fault != nil {
-			s.panicked(tcp, fault)
+			s.panicked(listener.transport, fault)
 			again = true
 		}
 	}()
@@ -77,7 +89,7 @@ func (s *Server) acceptConnections(ctx, answering context.Context, listener *net
 		opened, err := listener.AcceptTCP()
 		switch {
 		case err == nil:
-			s.takeIn(answering, opened)
+			s.takeIn(answering, opened, listener.transport)
 		case ctx.Err() != nil || errors.Is(err, net.ErrClosed):
 			return false
 		default:
@@ -89,26 +101,24 @@ func (s *Server) acceptConnections(ctx, answering context.Context, listener *net
 }
 
 // takeIn serves a connection, or closes it if there are too many.
-func (s *Server) takeIn(answering context.Context, opened *net.TCPConn) {
+func (s *Server) takeIn(answering context.Context, opened *net.TCPConn, transport string) {
 	peer, local := opened.RemoteAddr().(*net.TCPAddr).AddrPort(), opened.LocalAddr().(*net.TCPAddr).AddrPort()
+	client := zones.NewClient(peer.Addr(), local)
 	c := &conn{
-		Conn:   opened,
-		server: s,
-		peer:   peer,
-		client: zones.NewClient(peer.Addr(), local),
-		frames: newFrames(opened),
-		slots:  make(chan struct{}, s.config.Pipeline),
+		Conn: opened, stream: opened, server: s, transport: transport,
+		peer: peer, from: client.Addr, shared: s.proxy(peer), client: client,
+		slots: make(chan struct{}, s.config.Pipeline),
 	}
 	evicted, admitted := s.conns.admit(c)
 	s.giveWay(evicted)
 	if !admitted {
-		s.refused(tcp, Crowded, peer)
+		s.refused(transport, Crowded, peer)
 		opened.Close()
 		return
 	}
 	s.work.Add(1)
 	go c.serve(answering)
-	s.config.Observer.Connections(tcp, 1)
+	s.config.Observer.Connections(transport, 1)
 }
 
 // giveWay closes a connection that has been removed to make room.
@@ -117,8 +127,8 @@ func (s *Server) giveWay(c *conn) {
 		return
 	}
 	c.Close() // its goroutine notices
-	s.config.Observer.Connections(tcp, -1)
-	s.refused(tcp, Evicted, c.peer)
+	s.config.Observer.Connections(c.transport, -1)
+	s.refused(c.transport, Evicted, c.peer)
 }
 
 // serve reads c until it ends, then waits for its answers and closes it.
@@ -126,10 +136,18 @@ func (c *conn) serve(ctx context.Context) {
 	defer c.server.work.Done()
 	defer func() {
 		if fault := recover(); fault != nil {
-			c.server.panicked(tcp, fault)
+			c.server.panicked(c.transport, fault)
 		}
 	}()
 	defer c.finish()
+	if !c.open(ctx) {
+		return
+	}
+	if c.transport == doh {
+		c.webbing.Store(true)
+		c.serveWeb(ctx)
+		return
+	}
 	for {
 		if !c.frames.ready() {
 			c.sendRecalled()
@@ -184,22 +202,33 @@ func (c *conn) readUntil(deadline time.Time) {
 }
 
 // stopReading makes reads fail. What has been read before is still worked on.
-func (c *conn) stopReading() { _ = c.SetReadDeadline(time.Unix(1, 0)) }
+// An HTTP server would take that for the end of its client, so it is told otherwise.
+func (c *conn) stopReading() {
+	if !c.webbing.Load() {
+		_ = c.SetReadDeadline(time.Unix(1, 0))
+	}
+}
 
 // note counts the ends of a connection that are the fault of its client.
 func (c *conn) note(err error) {
 	switch {
 	case errors.Is(err, errEmpty):
-		c.server.refused(tcp, Short, c.peer)
+		c.server.refused(c.transport, Short, c.peer)
+	case errors.Is(err, errForged):
+		c.server.refused(c.transport, Impostor, c.peer)
 	case errors.Is(err, os.ErrDeadlineExceeded) && !c.server.conns.draining.Load():
-		c.server.refused(tcp, Stalled, c.peer)
+		c.server.refused(c.transport, Stalled, c.peer)
 	}
 }
 
 // receive deals with one message, and tells whether to go on reading.
 func (c *conn) receive(ctx context.Context, message []byte) bool {
 	s, began := c.server, time.Now()
+	client := c.client
 	r, why := glance(message)
+	if why == Accepted && !s.subnetOf(c.transport, &r, &client) {
+		why = Malformed
+	}
 	if why == Accepted {
 		if c.recallReply(&r, began) {
 			return true
@@ -207,7 +236,7 @@ func (c *conn) receive(ctx context.Context, message []byte) bool {
 		why = r.readName()
 	}
 	if why.silent() {
-		s.refused(tcp, why, c.peer)
+		s.refused(c.transport, why, c.peer)
 		return false // it does not speak DNS, or not as a client
 	}
 	if !s.conns.begin(c) {
@@ -218,7 +247,7 @@ func (c *conn) receive(ctx context.Context, message []byte) bool {
 		if s.tcpRoom.enter() {
 			q := c.segment()
 			c.spare = nil
-			q.began = began
+			q.began, q.client = began, client
 			q.hold(r)
 			c.queries.Add(1)
 			go c.answer(ctx, q)
@@ -230,7 +259,7 @@ func (c *conn) receive(ctx context.Context, message []byte) bool {
 	var x exchange
 	c.send(x.refusal(&r, why, largestMessage), began)
 	s.conns.end(c)
-	s.refused(tcp, why, c.peer)
+	s.refused(c.transport, why, c.peer)
 	return true
 }
 
@@ -240,14 +269,14 @@ func (c *conn) answer(ctx context.Context, q *segment) {
 	defer c.queries.Done()
 	defer func() {
 		if fault := recover(); fault != nil {
-			s.panicked(tcp, fault)
+			s.panicked(c.transport, fault)
 		}
 	}()
 	served := c.reply(ctx, q)
 	if served.why == Accepted {
-		s.config.Observer.Served(tcp, served.query, served.answer, time.Since(q.began))
+		s.config.Observer.Served(c.transport, served.query, served.answer, time.Since(q.began))
 	} else {
-		s.refused(tcp, served.why, c.peer, served.details...)
+		s.refused(c.transport, served.why, c.peer, served.details...)
 	}
 	q.tidy()
 	q.memory.close()
@@ -260,12 +289,15 @@ func (c *conn) reply(ctx context.Context, q *segment) served {
 	defer s.conns.end(c)
 	defer func() { <-c.slots }()
 	defer s.tcpRoom.leave()
-	out := s.answer(ctx, &q.exchange, c.client, fitting{limit: largestMessage - q.request.cookieRoom(), conns: s.conns})
+	encrypted := c.secured != nil
+	out := s.answer(ctx, &q.exchange, q.client, fitting{
+		limit: largestMessage - q.request.cookieRoom(), stream: true, encrypted: encrypted, conns: s.conns,
+	})
 	q.memory.remember(&out, func() memo.Tally {
-		return s.config.Observer.Tally(tcp, out.answer.Network, out.answer.Rcode, out.answer.Source)
+		return s.config.Observer.Tally(c.transport, out.answer.Network, out.answer.Rcode, out.answer.Source)
 	})
 	s.addCookie(&out, &q.exchange, c.client.Addr)
-	c.send(out.frame, time.Now())
+	c.send(q.complete(&out, encrypted), time.Now())
 	return out
 }
 
@@ -279,11 +311,11 @@ func (c *conn) send(frame []byte, ready time.Time) {
 		return
 	}
 	_ = c.SetWriteDeadline(ready.Add(c.server.config.Send))
-	if _, err := c.Write(frame); err != nil {
+	if _, err := c.stream.Write(frame); err != nil {
 		c.broken = true
 		c.Close()
 		if errors.Is(err, os.ErrDeadlineExceeded) {
-			c.server.refused(tcp, Stalled, c.peer)
+			c.server.refused(c.transport, Stalled, c.peer)
 		}
 	}
 }
@@ -293,12 +325,22 @@ func (c *conn) finish() {
 	s := c.server
 	cutShort := s.conns.draining.Load() && s.conns.busy(c)
 	c.queries.Wait()
+	c.sayGoodbye()
 	if cutShort {
 		c.linger()
 	}
 	c.Close()
 	if s.conns.remove(c) {
-		s.config.Observer.Connections(tcp, -1)
+		s.config.Observer.Connections(c.transport, -1)
+	}
+	c.requests.Wait()
+}
+
+// sayGoodbye ends TLS in order, so that the client knows that nothing was cut off.
+func (c *conn) sayGoodbye() {
+	if c.secured != nil {
+		_ = c.SetWriteDeadline(time.Now().Add(linger))
+		_ = c.secured.CloseWrite()
 	}
 }
 

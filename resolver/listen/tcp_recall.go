@@ -32,11 +32,13 @@ func (c *conn) segment() *segment {
 }
 
 // recallReply answers from memory, if the reply is there. What offers a time to
-// be idle is not remembered, because the time differs.
+// be idle is not remembered, because the time differs; nor is what names a client
+// of somebody else. What came over TLS is told apart from what came over TCP, and
+// its memory would be another one.
 func (c *conn) recallReply(r *request, began time.Time) bool {
 	q := c.segment()
 	q.memory.key = nil
-	if r.keepalive {
+	if r.keepalive || r.subnet.given || c.transport != tcp {
 		return false
 	}
 	q.memory.open(c.server.remembered, began)

@@ -31,6 +31,7 @@ type datagram struct {
 	socket  *udpSocket
 	peer    netip.AddrPort // as the socket reports it, which is as it wants it back
 	local   netip.AddrPort // the address that was asked
+	asker   zones.Client
 	began   time.Time
 	memory  memory
 	control [controlSize]byte
@@ -57,7 +58,7 @@ func (d *datagram) keep(r request) {
 	}
 }
 
-// client is who asks, and where.
+// client is who sent the packet, and where to: as a rule it is who asks.
 func (d *datagram) client() zones.Client { return zones.NewClient(d.peer.Addr(), d.local) }
 
 // send sends one packet to whoever asked, from the address that was asked.
@@ -93,10 +94,18 @@ func (s *Server) receive(answering context.Context, packet []byte, d *datagram, 
 		s.refused(udp, Unreachable, d.peer)
 		return received{}
 	}
-	r, why := glance(packet)
+	var r request
+	packet, why := s.unwrap(packet, d)
 	if why == Accepted {
-		if known := d.memory.recall(&r, d.client(), 0, r.udpLimit()-r.cookieRoom()); known != nil {
-			reply := known.Write(out, r.id, r.question, d.memory.now)
+		r, why = glance(packet)
+	}
+	if why == Accepted && !s.subnetOf(udp, &r, &d.asker) {
+		why = Malformed
+	}
+	if why == Accepted {
+		limit := r.udpLimit() - r.cookieRoom() - r.subnet.size()
+		if known := d.memory.recall(&r, d.asker, 0, limit); known != nil {
+			reply := r.subnet.append(known.Write(out, r.id, r.question, d.memory.now))
 			if r.hasCookie {
 				reply = s.cookies.add(reply, &r, d.client().Addr, d.began)
 			}
@@ -117,6 +126,23 @@ func (s *Server) receive(answering context.Context, packet []byte, d *datagram, 
 	}
 	s.refused(udp, why, d.peer)
 	return received{}
+}
+
+// unwrap finds out who asks, and takes off the PROXY header that may say so.
+func (s *Server) unwrap(packet []byte, d *datagram) ([]byte, Refusal) {
+	d.asker = d.client()
+	if !s.proxy(d.peer) {
+		if hasProxyHeader(packet) {
+			return nil, Impostor
+		}
+		return packet, Accepted
+	}
+	header, packet, err := parseProxy(packet)
+	if err != nil {
+		return nil, Unproxied
+	}
+	d.asker = header.client(d.peer.Addr(), d.local)
+	return packet, Accepted
 }
 
 // handOver has the query of d answered: by a goroutine that waits for one, or by
@@ -165,7 +191,7 @@ func (s *Server) serveDatagram(ctx context.Context, d *datagram) {
 		}
 	}()
 	served := s.decide(ctx, d)
-	s.sendUDP(d, served.frame)
+	s.sendUDP(d, d.complete(&served, false))
 	s.udpRoom.leave()
 	if served.why == Accepted {
 		s.config.Observer.Served(udp, served.query, served.answer, time.Since(d.began))
@@ -179,7 +205,7 @@ func (s *Server) serveDatagram(ctx context.Context, d *datagram) {
 
 // decide asks the Handler about the query of d and remembers the reply.
 func (s *Server) decide(ctx context.Context, d *datagram) served {
-	out := s.answer(ctx, &d.exchange, d.client(), fitting{limit: d.request.udpLimit() - d.request.cookieRoom()})
+	out := s.answer(ctx, &d.exchange, d.asker, fitting{limit: d.request.udpLimit() - d.request.cookieRoom()})
 	d.memory.remember(&out, func() memo.Tally {
 		return s.config.Observer.Tally(udp, out.answer.Network, out.answer.Rcode, out.answer.Source)
 	})

@@ -109,6 +109,7 @@ type doorMetrics struct {
 	duration    *prometheus.HistogramVec
 	tallies     *sync.Map // of *tally by kind
 	refused     *prometheus.CounterVec
+	subnets     *prometheus.CounterVec
 	connections *prometheus.GaugeVec
 }
 
@@ -125,6 +126,8 @@ func newDoorMetrics(to prometheus.Registerer) doorMetrics {
 		refused: m.counter("refused_total",
 			"Packets, queries and connections that were refused at the door, by transport and reason.",
 			"transport", "reason"),
+		subnets: m.counter("client_subnets_ignored_total",
+			"Queries with a client subnet of somebody who is not trusted to tell one, by transport.", "transport"),
 		connections: m.gauge("connections", "Open connections, by transport.", "transport"),
 	}
 }
@@ -176,6 +179,9 @@ func (t *tally) Add(queries int, took time.Duration) {
 func (r *Recorder) Refused(transport string, why listen.Refusal) {
 	r.doors.refused.WithLabelValues(transport, why.String()).Inc()
 }
+
+// SubnetIgnored counts client subnets that nobody may tell.
+func (r *Recorder) SubnetIgnored(transport string) { r.doors.subnets.WithLabelValues(transport).Inc() }
 
 // Connections counts open connections.
 func (r *Recorder) Connections(transport string, change int) {
