@@ -16,6 +16,7 @@ import (
 
 func newExplain() *cobra.Command {
 	var file, client, listener, server string
+	var shown shownFlags
 	var asJSON, offline bool
 	command := &cobra.Command{
 		Use:   "explain NAME [TYPE]",
@@ -31,6 +32,7 @@ remembers. It exits with 0 if the client gets what it asks for, else with 1.`,
 		Args: cobra.RangeArgs(1, 2),
 		RunE: func(command *cobra.Command, args []string) error {
 			question := url.Values{"name": {args[0]}, "client": {client}, "listener": {listener}}
+			shown.set(question)
 			if len(args) == 2 {
 				question.Set("type", args[1])
 			}
@@ -59,11 +61,34 @@ remembers. It exits with 0 if the client gets what it asks for, else with 1.`,
 	flags := command.Flags()
 	flags.StringVar(&client, "client", "", "the `address` that the query comes from")
 	flags.StringVar(&listener, "listener", "", "the local `address` that the query reaches")
+	shown.register(command)
 	flags.StringVar(&server, "server", "", "the admin `address` of a running pldns to ask")
 	flags.BoolVar(&offline, "offline", false, "do not ask upstreams; say where one would be asked")
 	command.MarkFlagsMutuallyExclusive("server", "offline")
 	command.MarkFlagsMutuallyExclusive("server", "config")
 	return command
+}
+
+// shownFlags are what the client shows besides its address.
+type shownFlags struct{ serverName, certificate, path, linkID string }
+
+func (f *shownFlags) register(command *cobra.Command) {
+	flags := command.Flags()
+	flags.StringVar(&f.serverName, "server-name", "", "the TLS server `name` or HTTP host it asks for")
+	flags.StringVar(&f.certificate, "certificate", "", "a DNS `name` of its client certificate")
+	flags.StringVar(&f.path, "path", "", "the `network` after /dns-query/ in the URL it asks")
+	flags.StringVar(&f.linkID, "link-id", "", "the `number` of its Private Link Service connection")
+}
+
+// set adds what is given to the parameters of an explanation.
+func (f *shownFlags) set(question url.Values) {
+	for key, text := range map[string]string{
+		"server_name": f.serverName, "certificate": f.certificate, "path": f.path, "link_id": f.linkID,
+	} {
+		if text != "" {
+			question.Set(key, text)
+		}
+	}
 }
 
 // reportExplanation prints an explanation.

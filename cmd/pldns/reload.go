@@ -18,6 +18,7 @@ import (
 	"pldns/config"
 	"pldns/resolver"
 	"pldns/resolver/admin"
+	"pldns/resolver/listen"
 	"pldns/zones"
 )
 
@@ -54,6 +55,9 @@ type served struct {
 	deadline time.Duration
 	files    []string
 	patterns []string
+	keys     *keys
+	keyFiles []string
+	trust    listen.Trust
 	networks []admin.Network
 	sorted   func() [][]*zones.Endpoint // the endpoints of each network
 	summary  string
@@ -64,6 +68,8 @@ type served struct {
 func newServed(c *config.Config, made *parts) *served {
 	return &served{
 		parts: made, listen: c.Listen, deadline: c.Deadline, files: c.Files, patterns: c.Patterns,
+		keys: newKeys(c), keyFiles: c.TLS.Files(),
+		trust:    listen.Trust{ClientSubnet: c.Trust.ClientSubnet, Proxies: c.Trust.ProxyProtocol},
 		networks: networksOf(c), sorted: sync.OnceValue(func() [][]*zones.Endpoint { return sortedEndpoints(made.snapshot.Table()) }),
 		summary: summary(c, made.snapshot.Table()), loaded: time.Now(),
 	}
@@ -127,6 +133,8 @@ func (s *server) serveFrom(next *served) {
 	s.prober.Watch(next.snapshot.Table().Targets())
 	s.current.Store(next)
 	s.resolver.Swap(next.snapshot)
+	s.keyring.current.Store(next.keys)
+	s.doors.SetTrust(next.trust)
 	next.forget(before.parts)
 	s.recorder.Loaded(next.snapshot.Table(), next.loaded)
 	if s.behind != nil {
@@ -190,7 +198,7 @@ func (s *server) firstSignature(began time.Time) string {
 // that the patterns match now.
 func (s *server) signature() string {
 	now := s.now()
-	files := slices.Clone(now.files)
+	files := slices.Concat(now.files, now.keyFiles)
 	if now.listen.AdminTokenFile != "" {
 		files = append(files, now.listen.AdminTokenFile)
 	}

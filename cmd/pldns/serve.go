@@ -81,6 +81,7 @@ type server struct {
 	current  atomic.Pointer[served]
 	resolver *resolver.Resolver
 	doors    *listen.Server
+	keyring  keyring
 	admin    *admin.Server // nil when it is turned off
 	behind   *lives        // what the doors lead to; nil until run
 
@@ -114,14 +115,15 @@ func newServer(load func() (*config.Config, error), log *slog.Logger) (*server, 
 	first := newServed(c, made)
 	s.current.Store(first)
 	s.resolver = resolver.New(made.snapshot)
-	s.serveFrom(first)
-	s.first = s.firstSignature(began)
 	s.doors, err = listen.New(listen.Config{
-		Addrs: c.Listen.DNS, Handler: watched{s.resolver, s.watch, s.recent}, Log: log, Observer: s.recorder,
+		Addrs: c.Listen.DNS, TLS: c.Listen.DoT, HTTPS: c.Listen.DoH, TLSConfig: s.keyring.settings(),
+		Handler: watched{s.resolver, s.watch, s.recent}, Log: log, Observer: s.recorder,
 	})
 	if err != nil {
 		return nil, err
 	}
+	s.serveFrom(first)
+	s.first = s.firstSignature(began)
 	if c.Listen.Admin.IsValid() {
 		s.admin = admin.New(s.adminOptions(c.Listen.Admin))
 	}
@@ -187,7 +189,8 @@ func (s *server) listen() error {
 // lead to still works, so that every query that was read is answered. Each value
 // from hangUps reloads the configuration, and so does a change of its files.
 func (s *server) run(ctx context.Context, hangUps <-chan os.Signal) error {
-	s.log.Info("serving", "dns", fmt.Sprint(s.doors.Addrs()), "config", s.now().summary)
+	s.log.Info("serving", "dns", fmt.Sprint(s.doors.Addrs()), "dot", fmt.Sprint(s.doors.TLSAddrs()),
+		"doh", fmt.Sprint(s.doors.HTTPSAddrs()), "config", s.now().summary)
 	debug.FreeOSMemory() // what reading the configuration took, which may be much
 	behind, closeBehind := context.WithCancel(context.WithoutCancel(ctx))
 	defer closeBehind()

@@ -64,13 +64,29 @@ func start(tb testing.TB, toml string) *running {
 // tryStart is start, for configurations that may fail to listen.
 func tryStart(tb testing.TB, toml string) (*running, error) {
 	tb.Helper()
+	r, _, err := tryStartServer(tb, toml)
+	return r, err
+}
+
+// startServer is start, and gives the server too.
+func startServer(tb testing.TB, toml string) (*running, *server) {
+	tb.Helper()
+	r, s, err := tryStartServer(tb, toml)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return r, s
+}
+
+func tryStartServer(tb testing.TB, toml string) (*running, *server, error) {
+	tb.Helper()
 	file := writeConfig(tb, toml)
 	s, err := newServer(func() (*config.Config, error) { return config.Load(file) }, slog.New(slog.DiscardHandler))
 	if err != nil {
 		tb.Fatal(err)
 	}
 	if err := s.listen(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &running{
@@ -86,7 +102,7 @@ func tryStart(tb testing.TB, toml string) (*running, error) {
 			tb.Errorf("serve: %v", err)
 		}
 	})
-	return r, nil
+	return r, s, nil
 }
 
 // ask sends one query from a local address over udp or tcp, and reads the reply.

@@ -16,6 +16,7 @@ import (
 )
 
 // explain answers /api/explain?name=NAME&client=IP[&type=TYPE][&listener=IP:PORT]
+// [&server_name=NAME][&certificate=NAME][&path=NETWORK][&link_id=NUMBER]
 // with a [resolver.Explanation], or 400 and {"error": ...}.
 func (s *Server) explain(w http.ResponseWriter, r *http.Request) {
 	query, err := ParseQuestion(r.URL.Query())
@@ -49,7 +50,55 @@ func ParseQuestion(values url.Values) (resolver.Query, error) {
 			faults = append(faults, err)
 		}
 	}
-	return resolver.NewClientQuery(name, qtype, zones.NewClient(client, listener)), errors.Join(faults...)
+	asker := zones.NewClient(client, listener)
+	if asker.Shown, err = parseShown(values); err != nil {
+		faults = append(faults, err)
+	}
+	return resolver.NewClientQuery(name, qtype, asker), errors.Join(faults...)
+}
+
+// parseShown reads what the client shows besides its address: server_name,
+// certificate, path and link_id, all of which may be absent.
+func parseShown(values url.Values) (*zones.Shown, error) {
+	shown := new(zones.Shown)
+	var faults []error
+	given := false
+	read := func(key string, parse func(text string) error) {
+		if text := values.Get(key); text != "" {
+			given = true
+			faults = append(faults, parse(text))
+		}
+	}
+	name := func(key string, to *zones.Name) func(string) error {
+		return func(text string) (err error) {
+			if *to, err = zones.ParseName(text); err != nil {
+				return fmt.Errorf("%s: %w: give the name that the client uses", key, err)
+			}
+			return nil
+		}
+	}
+	var certificate zones.Name
+	read("server_name", name("server_name", &shown.ServerName))
+	read("certificate", name("certificate", &certificate))
+	read("path", func(text string) error {
+		shown.Path = strings.TrimPrefix(text, zones.DoHPath+"/")
+		return nil
+	})
+	read("link_id", func(text string) error {
+		number, err := strconv.ParseUint(text, 10, 32)
+		if err != nil {
+			return fmt.Errorf("link_id: %q is no link id: give the number that Azure shows", text)
+		}
+		shown.Link, shown.Linked = uint32(number), true
+		return nil
+	})
+	if !given {
+		return nil, nil
+	}
+	if !certificate.IsZero() {
+		shown.Certificates = []zones.Name{certificate}
+	}
+	return shown, errors.Join(faults...)
 }
 
 // parseType reads a type by its mnemonic, as TYPE65280, or as a number.

@@ -48,6 +48,9 @@ func NewAuthority(tb testing.TB) *Authority {
 	return &Authority{Pool: pool, certificate: certificate, key: key}
 }
 
+// Root is the certificate of the authority in DER.
+func (a *Authority) Root() []byte { return a.certificate.Raw }
+
 // Certificate is a certificate for hosts, each a name or an address, and its key.
 func (a *Authority) Certificate(tb testing.TB, hosts ...string) tls.Certificate {
 	tb.Helper()
