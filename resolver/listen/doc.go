@@ -1,5 +1,5 @@
 // Package listen holds the doors of the resolver: it turns packets into queries
-// and answers into packets, over UDP and TCP.
+// and answers into packets, over UDP, TCP, TLS and HTTPS.
 //
 // A [Server] binds its addresses, reads messages, and hands what is a standard
 // query with one question to its [Handler]. What is not such a query is answered
