@@ -117,6 +117,13 @@ func (t *connections) busy(c *conn) bool {
 	return c.pending > 0
 }
 
+// hasAsked tells whether there ever was a message of c.
+func (t *connections) hasAsked(c *conn) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return c.asked
+}
+
 // remove forgets c and tells whether it was there.
 func (t *connections) remove(c *conn) bool {
 	t.mu.Lock()

@@ -71,7 +71,9 @@ func (c *conn) endWeb(server *http.Server, ended <-chan struct{}) {
 		return
 	case <-c.server.conns.drained:
 	}
-	if !c.server.conns.busy(c) {
+	// What has asked is left to Shutdown, which knows when an answer has gone out;
+	// what never has, it would wait for.
+	if !c.server.conns.hasAsked(c) {
 		c.Close()
 	}
 	patience, cancel := context.WithTimeout(context.Background(), c.server.config.Drain)
