@@ -43,14 +43,19 @@ type listener struct {
 func (l *loader) networks(root table) {
 	t, _ := root.sub("networks")
 	l.hasNetworks = l.hasNetworks || len(t.values) > 0
+	l.labelled(t, "a network", l.network)
+}
+
+// labelled reads the tables in a table whose keys are labels of the operator's.
+func (l *loader) labelled(t table, what string, read func(name string, inner table)) {
 	for _, name := range t.keys() {
 		inner, ok := t.sub(name)
-		if f := labelFault(name, "a network"); f != nil {
+		if f := labelFault(name, what); f != nil {
 			l.rep.add(t.place(name), f)
 			ok = false
 		}
 		if ok {
-			l.network(name, inner)
+			read(name, inner)
 		}
 	}
 }

@@ -24,16 +24,7 @@ type groupDraft struct {
 // upstreams reads the groups of one file.
 func (l *loader) upstreams(root table) {
 	t, _ := root.sub("upstreams")
-	for _, name := range t.keys() {
-		inner, ok := t.sub(name)
-		if f := labelFault(name, "an upstream group"); f != nil {
-			l.rep.add(t.place(name), f)
-			ok = false
-		}
-		if ok {
-			l.group(name, inner)
-		}
-	}
+	l.labelled(t, "an upstream group", l.group)
 }
 
 // group reads what one file says about a group.

@@ -31,16 +31,13 @@ type watched struct {
 }
 
 func (w watched) Resolve(ctx context.Context, q resolver.Query) resolver.Answer {
-	if !w.recent.On() {
-		answer := w.Remembered.Resolve(ctx, q)
-		w.watch.Saw(q, answer)
-		return answer
-	}
-	begun := time.Now()
+	live, begun := w.recent.On(), time.Now()
 	answer := w.Remembered.Resolve(ctx, q)
 	w.watch.Saw(q, answer)
-	w.recent.Saw(q, answer, time.Since(begun))
-	answer.Reuse = resolver.Once
+	if live {
+		w.recent.Saw(q, answer, time.Since(begun))
+		answer.Reuse = resolver.Once
+	}
 	return answer
 }
 
