@@ -55,7 +55,16 @@ clients = ["127.0.1.0/24"]
 			if err != nil {
 				t.Fatal(err)
 			}
-			asksAll(t, start(t, string(text)), string(text))
+			r := start(t, string(text))
+			asksAll(t, string(text), func(name string) string {
+				return says(r.ask("udp", europe, name, dns.TypeA)) + " " + says(r.ask("udp", europe, name, dns.TypeAAAA))
+			})
+			t.Run("with dig", func(t *testing.T) {
+				find(t, "dig")
+				asksAll(t, string(text), func(name string) string {
+					return "A " + strings.ReplaceAll(dig(t, r.addrs[0], europe, name, "A")+dig(t, r.addrs[0], europe, name, "AAAA"), "\n", " A ")
+				})
+			})
 		})
 	}
 }
@@ -69,8 +78,9 @@ func runs(t *testing.T, args ...string) {
 	}
 }
 
-// asksAll asks a server for every name of an imported table.
-func asksAll(t *testing.T, r *running, text string) {
+// asksAll asks for every name of an imported table. What ask gives holds every
+// address after "A ".
+func asksAll(t *testing.T, text string, ask func(name string) string) {
 	t.Helper()
 	lines := mappingLine.FindAllStringSubmatch(text, -1)
 	if len(lines) == 0 {
@@ -78,7 +88,7 @@ func asksAll(t *testing.T, r *running, text string) {
 	}
 	for _, line := range lines {
 		name := strings.Replace(line[1], "*", "app", 1)
-		answers := says(r.ask("udp", "127.0.1.1", name, dns.TypeA)) + " " + says(r.ask("udp", "127.0.1.1", name, dns.TypeAAAA))
+		answers := ask(name)
 		for _, addr := range regexp.MustCompile(`"([0-9.]+|[0-9a-f:]+)"`).FindAllStringSubmatch(line[2], -1) {
 			if !strings.Contains(answers, "A "+addr[1]) {
 				t.Errorf("%s answers %s, without %s", name, answers, addr[1])
