@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -51,7 +52,9 @@ func writeKeys(tb testing.TB, dir string, authority *resolvertest.Authority, hos
 	return certificate
 }
 
-func startBehindDoors(t *testing.T, trust string) behindDoors {
+// startBehindDoors serves until the test ends. The keys to leave out are whole
+// lines of the configuration.
+func startBehindDoors(t *testing.T, trust string, leaveOut ...string) behindDoors {
 	t.Helper()
 	dir, authority := t.TempDir(), resolvertest.NewAuthority(t)
 	writeKeys(t, dir, authority, "127.0.0.1", "dns.contoso.net", "a.dns.contoso.net", "b.dns.contoso.net")
@@ -68,7 +71,7 @@ client_ca = %q
 %s
 `, withToken, filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key"), filepath.Join(dir, "clients.pem"), trust)
 	network := func(name, doors string, number int) string {
-		return fmt.Sprintf("[networks.%s]\nclients = [\"127.0.1.0/24\", \"10.0.0.0/16\"]\n%s\n[networks.%[1]s.endpoints]\n\"mydb.database.windows.net\" = \"10.9.0.%[3]d\"\n", name, doors, number)
+		return fmt.Sprintf("[networks.%s]\nclients = [\"127.0.0.0/24\", \"127.0.1.0/24\", \"10.0.0.0/16\"]\n%s\n[networks.%[1]s.endpoints]\n\"mydb.database.windows.net\" = \"127.9.0.%[3]d\"\n", name, doors, number)
 	}
 	links := func(ids string) string {
 		if strings.Contains(trust, "proxy_protocol") {
@@ -79,7 +82,10 @@ client_ca = %q
 	toml += network("open", "", 1) +
 		network("a", links("7")+"server_names = [\"a.dns.contoso.net\"]\ncertificates = [\"gw.a.com\"]\ndoh_paths = [\"a\"]", 2) +
 		network("b", links("8")+"server_names = [\"b.dns.contoso.net\"]\ncertificates = [\"gw.b.com\"]\ndoh_paths = [\"b\"]", 3) +
-		strings.NewReplacer("127.0.1.0/24", "127.0.2.0/24", "10.0.0.0/16", "10.0.7.0/24").Replace(network("lab", "", 4))
+		strings.NewReplacer("127.0.0.0/24", "127.0.7.0/24", "127.0.1.0/24", "127.0.2.0/24", "10.0.0.0/16", "10.0.7.0/24").Replace(network("lab", "", 4))
+	for _, key := range leaveOut {
+		toml = regexp.MustCompile("(?m)^"+key+" = .*\n").ReplaceAllString(toml, "")
+	}
 	r, s := startServer(t, toml)
 	return behindDoors{r, authority, dir, s.doors.TLSAddrs()[0], s.doors.HTTPSAddrs()[0]}
 }
@@ -160,23 +166,23 @@ func TestDoorsOfIdentity(t *testing.T) {
 	b := startBehindDoors(t, "")
 	const refused = "18" // the last word: EDE 18
 	for _, row := range []struct{ name, serverName, certificate, url, want string }{
-		{"no door", "127.0.0.1", "", "", "10.9.0.1"},
-		{"a server name of everybody", "dns.contoso.net", "", "", "10.9.0.1"},
-		{"server name a", "a.dns.contoso.net", "", "", "10.9.0.2"},
-		{"server name b", "b.dns.contoso.net", "", "", "10.9.0.3"},
+		{"no door", "127.0.0.1", "", "", "127.9.0.1"},
+		{"a server name of everybody", "dns.contoso.net", "", "", "127.9.0.1"},
+		{"server name a", "a.dns.contoso.net", "", "", "127.9.0.2"},
+		{"server name b", "b.dns.contoso.net", "", "", "127.9.0.3"},
 		{"an unknown server name", "c.dns.contoso.net", "", "", "failed"},
-		{"certificate a", "dns.contoso.net", "gw.a.com", "", "10.9.0.2"},
-		{"certificate b", "dns.contoso.net", "gw.b.com", "", "10.9.0.3"},
-		{"a certificate counts more than a name", "b.dns.contoso.net", "gw.a.com", "", "10.9.0.2"},
+		{"certificate a", "dns.contoso.net", "gw.a.com", "", "127.9.0.2"},
+		{"certificate b", "dns.contoso.net", "gw.b.com", "", "127.9.0.3"},
+		{"a certificate counts more than a name", "b.dns.contoso.net", "gw.a.com", "", "127.9.0.2"},
 		{"an unknown certificate", "dns.contoso.net", "gw.c.com", "", refused},
-		{"host a", "", "", "https://a.dns.contoso.net/dns-query", "10.9.0.2"},
-		{"host b", "", "", "https://b.dns.contoso.net/dns-query", "10.9.0.3"},
-		{"path a", "", "", "https://dns.contoso.net/dns-query/a", "10.9.0.2"},
-		{"path b", "", "", "https://dns.contoso.net/dns-query/b", "10.9.0.3"},
-		{"path of a network without a door", "", "", "https://dns.contoso.net/dns-query/open", "10.9.0.1"},
+		{"host a", "", "", "https://a.dns.contoso.net/dns-query", "127.9.0.2"},
+		{"host b", "", "", "https://b.dns.contoso.net/dns-query", "127.9.0.3"},
+		{"path a", "", "", "https://dns.contoso.net/dns-query/a", "127.9.0.2"},
+		{"path b", "", "", "https://dns.contoso.net/dns-query/b", "127.9.0.3"},
+		{"path of a network without a door", "", "", "https://dns.contoso.net/dns-query/open", "127.9.0.1"},
 		{"an unknown path", "", "", "https://dns.contoso.net/dns-query/c", refused},
-		{"no path", "", "", "https://127.0.0.1/dns-query", "10.9.0.1"},
-		{"certificate a over HTTPS", "", "gw.a.com", "https://dns.contoso.net/dns-query", "10.9.0.2"},
+		{"no path", "", "", "https://127.0.0.1/dns-query", "127.9.0.1"},
+		{"certificate a over HTTPS", "", "gw.a.com", "https://dns.contoso.net/dns-query", "127.9.0.2"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			for range 2 { // the second time from memory, where there is one
@@ -203,11 +209,11 @@ func TestLinkIDs(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, row := range []struct{ source, link, want string }{
-		{"10.0.1.7", "\x07\x00\x00\x00", "10.9.0.2"},
-		{"10.0.1.7", "\x08\x00\x00\x00", "10.9.0.3"},
+		{"10.0.1.7", "\x07\x00\x00\x00", "127.9.0.2"},
+		{"10.0.1.7", "\x08\x00\x00\x00", "127.9.0.3"},
 		{"10.0.1.7", "\x09\x00\x00\x00", "18"},
-		{"10.0.1.7", "", "10.9.0.1"},
-		{"10.0.7.7", "", "10.9.0.4"},
+		{"10.0.1.7", "", "127.9.0.1"},
+		{"10.0.7.7", "", "127.9.0.4"},
 		{"192.0.2.1", "\x07\x00\x00\x00", "18"},
 	} {
 		header := &proxyproto.Header{Version: 2, Command: proxyproto.PROXY, TransportProtocol: proxyproto.TCPv4,
@@ -231,7 +237,7 @@ func TestLinkIDs(t *testing.T) {
 		}
 	}
 	// From elsewhere nothing of the kind is read.
-	if got := says(b.ask("udp", "127.0.1.2", "mydb.database.windows.net", dns.TypeA)); !strings.HasSuffix(got, "10.9.0.1") {
+	if got := says(b.ask("udp", "127.0.1.2", "mydb.database.windows.net", dns.TypeA)); !strings.HasSuffix(got, "127.9.0.1") {
 		t.Errorf("without a proxy: %s", got)
 	}
 }
@@ -257,12 +263,12 @@ func TestClientSubnets(t *testing.T) {
 	b := startBehindDoors(t, "[trust]\nclient_subnet = [\"127.0.1.1\"]\n")
 	for range 3 {
 		for _, row := range []struct{ from, subnet, want string }{
-			{europe, "10.0.1.7/32", "10.9.0.1 10.0.1.7/32/32"},
-			{europe, "10.0.7.0/24", "10.9.0.4 10.0.7.0/24/24"},
+			{europe, "10.0.1.7/32", "127.9.0.1 10.0.1.7/32/32"},
+			{europe, "10.0.7.0/24", "127.9.0.4 10.0.7.0/24/24"},
 			{europe, "10.0.0.0/20", "18 10.0.0.0/20/20"}, // open, or lab
 			{europe, "192.0.2.0/24", "18 192.0.2.0/24/24"},
-			{europe, "", "10.9.0.1"},
-			{"127.0.2.1", "10.0.1.7/32", "10.9.0.4"},
+			{europe, "", "127.9.0.1"},
+			{"127.0.2.1", "10.0.1.7/32", "127.9.0.4"},
 			{"127.0.9.1", "10.0.1.7/32", "18"},
 		} {
 			var subnet *dns.EDNS0_SUBNET
