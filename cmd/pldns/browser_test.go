@@ -258,7 +258,7 @@ func lookAtViews(t *testing.T, b *browser, r *running) {
 		"/leaks?show=never-asked":       {"server-00000.database.windows.net", "1 to 50 of 10,0"},
 		"/explain":                      {"Decided now", "Explain"},
 		"/live":                         {"Switch on for ten minutes", "forgets them"},
-		"/operate":                      {"Reload the configuration", "Not reloaded since", "Flush"},
+		"/operate":                      {"Reload the configuration", "Flush"},
 		"/networks?search=no-such-name": {"Nothing found", "There is no such network"},
 	} {
 		wants(t, b.visit(path), says...)
