@@ -7,7 +7,7 @@ IMAGE      ?= pldns
 VERSION    ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 REVISION   ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 
-.PHONY: build run test race lint fuzz bench bench-go image sbom clean
+.PHONY: build run test e2e race lint fuzz bench bench-go image sbom clean
 
 build: ## bin/pldns
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/pldns ./cmd/pldns
@@ -17,6 +17,9 @@ run: build ## serve the built-in example on 127.0.0.1:5353
 
 test: ## every test that needs neither root nor another program
 	$(GO) test ./...
+
+e2e: ## whole deployments on hosts that are network namespaces; says what it skips
+	PLDNS_E2E=$${PLDNS_E2E:-1} $(GO) test -count=1 -v -timeout 20m ./deploy/scenarios/...
 
 race: ## the same under the race detector
 	$(GO) test -race ./...

@@ -30,7 +30,7 @@ type Asked struct {
 // Reply is the honest reply: what a recursive resolver with the data of the
 // upstream would say. It is a fresh message that may be changed.
 func (a *Asked) Reply() *dns.Msg {
-	return a.upstream.data.reply(a.Msg)
+	return a.upstream.data.Reply(a.Msg)
 }
 
 // Send sends a reply, cut to the size the asker takes if it goes over UDP.

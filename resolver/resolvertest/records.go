@@ -1,8 +1,8 @@
 package resolvertest
 
 import (
+	"fmt"
 	"strings"
-	"testing"
 
 	"github.com/miekg/dns"
 )
@@ -10,26 +10,30 @@ import (
 // maxChain is how many CNAMEs the upstream follows within its data.
 const maxChain = 100
 
-// records are the data an upstream answers from, by canonical name and type.
-type records struct {
+// Records are the data a stand-in for a recursive resolver answers from, by
+// canonical name and type. They may be used by many goroutines at once.
+type Records struct {
 	sets  map[string]map[uint16][]dns.RR
 	names map[string]bool // every name that exists, empty non-terminals too
 }
 
-// parseRecords reads master-file texts.
-func parseRecords(tb testing.TB, texts []string) *records {
-	tb.Helper()
-	d := &records{sets: make(map[string]map[uint16][]dns.RR), names: map[string]bool{".": true}}
-	for _, text := range texts {
-		for _, rr := range RRs(tb, text) {
-			d.add(rr)
-		}
+// ParseRecords reads a master-file text whose names are absolute or relative to
+// the root. A missing TTL is 3600.
+func ParseRecords(text string) (*Records, error) {
+	d := &Records{sets: make(map[string]map[uint16][]dns.RR), names: map[string]bool{".": true}}
+	parser := dns.NewZoneParser(strings.NewReader(text), ".", "")
+	parser.SetDefaultTTL(3600)
+	for rr, ok := parser.Next(); ok; rr, ok = parser.Next() {
+		d.add(rr)
 	}
-	return d
+	if err := parser.Err(); err != nil {
+		return nil, fmt.Errorf("read master-file text: %w", err)
+	}
+	return d, nil
 }
 
 // add puts one record in, and the names above it.
-func (d *records) add(rr dns.RR) {
+func (d *Records) add(rr dns.RR) {
 	name := dns.CanonicalName(rr.Header().Name)
 	if d.sets[name] == nil {
 		d.sets[name] = make(map[uint16][]dns.RR)
@@ -41,8 +45,10 @@ func (d *records) add(rr dns.RR) {
 	}
 }
 
-// reply is what a recursive resolver with these data says to query.
-func (d *records) reply(query *dns.Msg) *dns.Msg {
+// Reply is what a recursive resolver with these data says to query, which has one
+// question: chains are followed within the data, and what is not in them does
+// not exist.
+func (d *Records) Reply(query *dns.Msg) *dns.Msg {
 	reply := new(dns.Msg)
 	reply.SetReply(query)
 	reply.CheckingDisabled = query.CheckingDisabled
@@ -66,7 +72,7 @@ func (d *records) reply(query *dns.Msg) *dns.Msg {
 }
 
 // step adds what stands at name; it gives the name to go on with at an alias.
-func (d *records) step(reply *dns.Msg, name string, qtype uint16, signed bool) (alias string, ok bool) {
+func (d *Records) step(reply *dns.Msg, name string, qtype uint16, signed bool) (alias string, ok bool) {
 	sets, exists := d.at(name)
 	switch {
 	case qtype == dns.TypeANY && len(sets) > 0:
@@ -89,7 +95,7 @@ func (d *records) step(reply *dns.Msg, name string, qtype uint16, signed bool) (
 
 // at finds the record sets of a name, by wildcard too (RFC 4592), and whether it
 // exists.
-func (d *records) at(name string) (map[uint16][]dns.RR, bool) {
+func (d *Records) at(name string) (map[uint16][]dns.RR, bool) {
 	name = dns.CanonicalName(name)
 	if d.names[name] {
 		return d.sets[name], true
@@ -106,7 +112,7 @@ func (d *records) at(name string) (map[uint16][]dns.RR, bool) {
 }
 
 // signed is one record set, with its signatures where they are wanted.
-func (d *records) signed(name string, sets map[uint16][]dns.RR, t uint16, signed bool) []dns.RR {
+func (d *Records) signed(name string, sets map[uint16][]dns.RR, t uint16, signed bool) []dns.RR {
 	rrs := d.owned(name, sets[t])
 	for _, rr := range sets[dns.TypeRRSIG] {
 		if sig, ok := rr.(*dns.RRSIG); ok && signed && sig.TypeCovered == t {
@@ -117,7 +123,7 @@ func (d *records) signed(name string, sets map[uint16][]dns.RR, t uint16, signed
 }
 
 // owned copies records and gives them the owner that was asked for.
-func (d *records) owned(name string, rrs []dns.RR) []dns.RR {
+func (d *Records) owned(name string, rrs []dns.RR) []dns.RR {
 	copies := make([]dns.RR, len(rrs))
 	for i, rr := range rrs {
 		copies[i] = dns.Copy(rr)
@@ -127,7 +133,7 @@ func (d *records) owned(name string, rrs []dns.RR) []dns.RR {
 }
 
 // denial is the SOA of the closest zone above name, or of the root.
-func (d *records) denial(name string, signed bool) []dns.RR {
+func (d *Records) denial(name string, signed bool) []dns.RR {
 	name = dns.CanonicalName(name)
 	for off, end := 0, false; !end; off, end = dns.NextLabel(name, off) {
 		if sets := d.sets[name[off:]]; len(sets[dns.TypeSOA]) > 0 {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -44,7 +45,7 @@ type Upstream struct {
 	// server is stopped and restarted.
 	Addr netip.AddrPort
 
-	data *records
+	data *Records
 
 	mu        sync.Mutex
 	byName    map[string]Behaviour
@@ -60,8 +61,12 @@ type Upstream struct {
 // the test ends.
 func StartUpstream(tb testing.TB, zoneText ...string) *Upstream {
 	tb.Helper()
+	data, err := ParseRecords(strings.Join(zoneText, "\n"))
+	if err != nil {
+		tb.Fatal(err)
+	}
 	u := &Upstream{
-		data:    parseRecords(tb, zoneText),
+		data:    data,
 		byName:  make(map[string]Behaviour),
 		always:  Answer,
 		changed: make(chan struct{}),

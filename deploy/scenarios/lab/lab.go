@@ -1,0 +1,141 @@
+//go:build linux
+
+package lab
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Patience is how long a test waits for what must happen before it fails. It is
+// generous because machines that run tests are busy; nothing waits that long when
+// all is well.
+const Patience = 60 * time.Second
+
+// prefix begins the names of all namespaces of all labs; the process id follows.
+const prefix = "pldns-"
+
+// Lab is a set of hosts that can reach each other as far as they are linked. Its
+// methods, and those of its hosts, are for the goroutine of the test, but for
+// those that say otherwise.
+type Lab struct {
+	tb    testing.TB
+	Dir   string // for files of the hosts; removed when the test ends
+	play  string // the helper program
+	pldns string
+	hosts int
+}
+
+// binaries names the variable of the environment that says where [Main] put the
+// programs.
+const binaries = "PLDNS_LAB_BINARIES"
+
+// Main runs the tests of a package that makes labs, for its TestMain: it builds the
+// programs of this repository that hosts run, once, if labs are asked for.
+func Main(m *testing.M) int {
+	if os.Getenv("PLDNS_E2E") == "" {
+		return m.Run()
+	}
+	dir, err := os.MkdirTemp("", "pldns-lab-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	command := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", dir+"/",
+		"pldns/cmd/pldns", "pldns/deploy/scenarios/play")
+	command.Env = append(os.Environ(), "CGO_ENABLED=0")
+	command.Stderr = os.Stderr
+	for _, err := range []error{os.Chmod(dir, 0o755), command.Run(), os.Setenv(binaries, dir)} {
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "build the programs of the hosts:", err)
+			return 1
+		}
+	}
+	return m.Run()
+}
+
+// New makes an empty lab, or skips the test and says why. The programs are needed
+// besides ip and nft. Environment: PLDNS_E2E=1 asks for labs; with
+// PLDNS_E2E=require what is missing fails the test instead.
+func New(tb testing.TB, programs ...string) *Lab {
+	tb.Helper()
+	asked := os.Getenv("PLDNS_E2E")
+	if asked == "" {
+		tb.Skip("hosts as network namespaces are not asked for: make e2e, or PLDNS_E2E=1")
+	}
+	lacks := tb.Skipf
+	if asked == "require" {
+		lacks = tb.Fatalf
+	}
+	if os.Geteuid() != 0 {
+		lacks("this needs root, to make network namespaces")
+	}
+	for _, program := range append([]string{"ip", "nft"}, programs...) {
+		if _, err := exec.LookPath(program); err != nil {
+			lacks("this needs %s, which is not installed", program)
+		}
+	}
+	sweep(tb)
+	dir, err := os.MkdirTemp("", fmt.Sprintf("%s%d-", prefix, os.Getpid()))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil { // programs that drop root read here
+		tb.Fatal(err)
+	}
+	built := os.Getenv(binaries)
+	return &Lab{tb: tb, Dir: dir, pldns: filepath.Join(built, "pldns"), play: filepath.Join(built, "play")}
+}
+
+// File writes a file into the folder of the lab and gives its path.
+func (l *Lab) File(name, text string) string {
+	l.tb.Helper()
+	file := filepath.Join(l.Dir, name)
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		l.tb.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		l.tb.Fatal(err)
+	}
+	return file
+}
+
+// Until waits until what holds, or fails the test.
+func (l *Lab) Until(what string, holds func() bool) {
+	l.tb.Helper()
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	for end := time.Now().Add(Patience); !holds(); <-again.C {
+		if time.Now().After(end) {
+			l.tb.Fatalf("after %s it is not so that %s", Patience, what)
+		}
+	}
+}
+
+// sweep removes the namespaces of labs whose process is gone.
+func sweep(tb testing.TB) {
+	tb.Helper()
+	entries, err := os.ReadDir("/run/netns")
+	if err != nil {
+		return // there never was a namespace
+	}
+	for _, entry := range entries {
+		rest, ours := strings.CutPrefix(entry.Name(), prefix)
+		pid, err := strconv.Atoi(strings.SplitN(rest, "-", 2)[0])
+		if !ours || err != nil {
+			continue
+		}
+		if _, err := os.Stat(fmt.Sprintf("/proc/%d", pid)); os.IsNotExist(err) {
+			_ = exec.Command("ip", "netns", "delete", entry.Name()).Run()
+			_ = os.RemoveAll(filepath.Join("/etc/netns", entry.Name()))
+		}
+	}
+}

@@ -1,0 +1,41 @@
+// Play is what the hosts of the scenarios run besides pldns: each role is a part
+// that others have in a real network, small enough for an image with nothing else
+// in it.
+//
+//	play azure -listen ADDRESS -zone FILE       the DNS of Azure, and of the Internet
+//	play site -listen ADDRESS -says TEXT -cert FILE -key FILE
+//	                                            a server over TLS, such as a database
+//	play connect -ca FILE URL                   a client of it, by the system's resolver
+//	play ask -server ADDRESS NAME TYPE          one DNS query
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "play:", err)
+		stop()
+		os.Exit(1)
+	}
+}
+
+// run plays the role that the first argument names, until it is over or ctx ends.
+func run(ctx context.Context, arguments []string) error {
+	roles := map[string]func(context.Context, *flag.FlagSet, []string) error{
+		"azure": azure, "site": site, "connect": connect, "ask": ask,
+	}
+	if len(arguments) == 0 || roles[arguments[0]] == nil {
+		return fmt.Errorf("say which role to play: azure, site, connect or ask")
+	}
+	flags := flag.NewFlagSet("play "+arguments[0], flag.ContinueOnError)
+	return roles[arguments[0]](ctx, flags, arguments[1:])
+}

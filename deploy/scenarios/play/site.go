@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"time"
+)
+
+// site is a server that speaks TLS at once, as SQL Server does with TDS 8 and a
+// web server always, and tells every client what it was told to say.
+func site(ctx context.Context, flags *flag.FlagSet, arguments []string) error {
+	listen := flags.String("listen", ":443", "address")
+	says := flags.String("says", "", "what every client is told")
+	cert := flags.String("cert", "", "PEM file of the certificate")
+	key := flags.String("key", "", "PEM file of its key")
+	if err := flags.Parse(arguments); err != nil {
+		return err
+	}
+	pair, err := tls.LoadX509KeyPair(*cert, *key)
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", *listen)
+	if err != nil {
+		return err
+	}
+	fmt.Println("listening at", listener.Addr())
+	server := &http.Server{
+		Handler:           http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, *says) }),
+		TLSConfig:         &tls.Config{Certificates: []tls.Certificate{pair}},
+		ReadHeaderTimeout: time.Minute,
+	}
+	context.AfterFunc(ctx, func() { _ = server.Close() })
+	if err := server.ServeTLS(listener, "", ""); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// connect opens a URL by the resolver of the system, holds the certificate against
+// its host, and prints what the server says.
+func connect(ctx context.Context, flags *flag.FlagSet, arguments []string) error {
+	authority := flags.String("ca", "", "PEM file of who issued the certificate")
+	if err := flags.Parse(arguments); err != nil {
+		return err
+	}
+	if flags.NArg() != 1 {
+		return fmt.Errorf("connect wants one URL")
+	}
+	pem, err := os.ReadFile(*authority)
+	if err != nil {
+		return err
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(pem) {
+		return fmt.Errorf("%s holds no certificate", *authority)
+	}
+	client := &http.Client{
+		Timeout:   20 * time.Second,
+		Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}},
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, flags.Arg(0), nil)
+	if err != nil {
+		return err
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = response.Body.Close() }()
+	_, err = io.Copy(os.Stdout, response.Body)
+	return err
+}
