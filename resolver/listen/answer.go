@@ -26,6 +26,7 @@ func (s *Server) answer(ctx context.Context, x *exchange, client zones.Client, f
 	failed := func(why Refusal, details ...any) served {
 		return served{
 			frame:   x.refusal(&x.request, why, fit.limit),
+			query:   out.query,
 			why:     why,
 			details: append(details, "name", x.request.name, "type", x.request.kind),
 		}

@@ -27,6 +27,7 @@ type memory struct {
 	memo       *memo.Memo
 	now        memo.Moment
 	generation uint64
+	afresh     bool   // the query is not to be answered from memory
 	key        []byte // of the query; empty when it has none
 	room       [memo.MaxKey]byte
 }
@@ -47,11 +48,12 @@ func (m *memory) open(from Remembered, now time.Time) {
 func (m *memory) close() { m.snapshot, m.memo = nil, nil }
 
 // recall finds the reply to a request that came over a transport (memo.TCP, or 0
-// for UDP), nil when it is not remembered or larger than the limit. Nothing is looked up before the network of the client is known: what
-// networks see never meets.
+// for UDP), nil when it is not remembered, larger than the limit, or not to be
+// given from memory. Nothing is looked up before the network of the client is
+// known: what networks see never meets.
 func (m *memory) recall(r *request, client zones.Client, transport memo.Asks, limit int) *memo.Reply {
 	m.key = m.room[:0]
-	if m.snapshot == nil {
+	if m.snapshot == nil || m.afresh {
 		return nil
 	}
 	network, found := m.snapshot.Table().NetworkOf(client)

@@ -26,6 +26,7 @@ type Server struct {
 	sockets    sockets
 	secure     map[string][]netip.AddrPort // the bound addresses of each secure transport
 	trust      atomic.Pointer[trusted]
+	tap        atomic.Pointer[tapped]
 	local      map[netip.Addr]struct{}
 	conns      *connections
 	udpRoom    room

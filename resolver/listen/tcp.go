@@ -67,6 +67,7 @@ type segment struct {
 	client zones.Client
 	began  time.Time
 	memory memory
+	sample sample
 }
 
 // acceptTCP takes connections in until ctx ends. A panic costs at most the
@@ -224,7 +225,8 @@ func (c *conn) note(err error) {
 // receive deals with one message, and tells whether to go on reading.
 func (c *conn) receive(ctx context.Context, message []byte) bool {
 	s, began := c.server, time.Now()
-	client := c.client
+	client, q := c.client, c.segment()
+	q.memory.afresh = q.sample.begin(s.tap.Load(), message, c.peer, client)
 	r, why := glance(message)
 	if why == Accepted && !s.subnetOf(c.transport, &r, &client) {
 		why = Malformed
@@ -245,7 +247,6 @@ func (c *conn) receive(ctx context.Context, message []byte) bool {
 	if why == Accepted {
 		c.slots <- struct{}{} // while the pipeline is full, nothing is read
 		if s.tcpRoom.enter() {
-			q := c.segment()
 			c.spare = nil
 			q.began, q.client = began, client
 			q.hold(r)
@@ -257,9 +258,11 @@ func (c *conn) receive(ctx context.Context, message []byte) bool {
 		why = Shed
 	}
 	var x exchange
-	c.send(x.refusal(&r, why, largestMessage), began)
+	frame := x.refusal(&r, why, largestMessage)
+	c.send(frame, began)
 	s.conns.end(c)
 	s.refused(c.transport, why, c.peer)
+	q.sample.refused(c.transport, client, began, &r, why, frame[lengthSize:])
 	return true
 }
 
@@ -272,19 +275,20 @@ func (c *conn) answer(ctx context.Context, q *segment) {
 			s.panicked(c.transport, fault)
 		}
 	}()
-	served := c.reply(ctx, q)
+	served, frame := c.reply(ctx, q)
 	if served.why == Accepted {
 		s.config.Observer.Served(c.transport, served.query, served.answer, time.Since(q.began))
 	} else {
 		s.refused(c.transport, served.why, c.peer, served.details...)
 	}
+	q.sample.end(c.transport, q.began, &served, frame[lengthSize:])
 	q.tidy()
 	q.memory.close()
 	s.segments.Put(q)
 }
 
 // reply resolves one query, sends the reply, and gives its places back.
-func (c *conn) reply(ctx context.Context, q *segment) served {
+func (c *conn) reply(ctx context.Context, q *segment) (served, []byte) {
 	s := c.server
 	defer s.conns.end(c)
 	defer func() { <-c.slots }()
@@ -297,8 +301,9 @@ func (c *conn) reply(ctx context.Context, q *segment) served {
 		return s.config.Observer.Tally(c.transport, out.answer.Network, out.answer.Rcode, out.answer.Source)
 	})
 	s.addCookie(&out, &q.exchange, c.client.Addr)
-	c.send(q.complete(&out, encrypted), time.Now())
-	return out
+	frame := q.complete(&out, encrypted)
+	c.send(frame, time.Now())
+	return out, frame
 }
 
 // send writes one frame in one piece (RFC 7766 section 8). A client that has

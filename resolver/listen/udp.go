@@ -34,6 +34,7 @@ type datagram struct {
 	asker   zones.Client
 	began   time.Time
 	memory  memory
+	sample  sample
 	control [controlSize]byte
 	reply   []byte // control message of the reply
 }
@@ -96,6 +97,7 @@ func (s *Server) receive(answering context.Context, packet []byte, d *datagram, 
 	}
 	var r request
 	packet, why := s.unwrap(packet, d)
+	d.memory.afresh = d.sample.begin(s.tap.Load(), packet, d.peer, d.asker)
 	if why == Accepted {
 		r, why = glance(packet)
 	}
@@ -122,7 +124,9 @@ func (s *Server) receive(answering context.Context, packet []byte, d *datagram, 
 		s.handOver(answering, d)
 		return received{taken: true}
 	case !why.silent():
-		s.sendUDP(d, d.refusal(&r, why, r.udpLimit()))
+		frame := d.refusal(&r, why, r.udpLimit())
+		s.sendUDP(d, frame)
+		d.sample.refused(udp, d.asker, d.began, &r, why, frame[lengthSize:])
 	}
 	s.refused(udp, why, d.peer)
 	return received{}
@@ -191,13 +195,15 @@ func (s *Server) serveDatagram(ctx context.Context, d *datagram) {
 		}
 	}()
 	served := s.decide(ctx, d)
-	s.sendUDP(d, d.complete(&served, false))
+	frame := d.complete(&served, false)
+	s.sendUDP(d, frame)
 	s.udpRoom.leave()
 	if served.why == Accepted {
 		s.config.Observer.Served(udp, served.query, served.answer, time.Since(d.began))
 	} else {
 		s.refused(udp, served.why, d.peer, served.details...)
 	}
+	d.sample.end(udp, d.began, &served, frame[lengthSize:])
 	d.tidy()
 	d.memory.close()
 	s.datagrams.Put(d)

@@ -145,6 +145,9 @@ func (w *web) ServeHTTP(out http.ResponseWriter, in *http.Request) {
 // answer answers a message.
 func (w *web) answer(out http.ResponseWriter, message []byte, client zones.Client, began time.Time) {
 	s := w.server
+	q := s.segments.Get().(*segment)
+	defer s.segments.Put(q)
+	q.sample.begin(s.tap.Load(), message, w.peer, client)
 	r, why := accept(message)
 	if why.silent() {
 		s.refused(doh, why, w.peer)
@@ -159,22 +162,24 @@ func (w *web) answer(out http.ResponseWriter, message []byte, client zones.Clien
 	}
 	if why != Accepted {
 		var x exchange
-		w.write(out, x.refusal(&r, why, largestMessage))
+		frame := x.refusal(&r, why, largestMessage)
+		w.write(out, frame)
 		s.refused(doh, why, w.peer)
+		q.sample.refused(doh, client, began, &r, why, frame[lengthSize:])
 		return
 	}
 	defer s.tcpRoom.leave()
-	q := s.segments.Get().(*segment)
 	q.hold(r)
 	served := s.answer(w.answering, &q.exchange, client, fitting{limit: largestMessage, stream: true, encrypted: true})
-	w.write(out, q.complete(&served, true))
+	frame := q.complete(&served, true)
+	w.write(out, frame)
 	if served.why == Accepted {
 		s.config.Observer.Served(doh, served.query, served.answer, time.Since(began))
 	} else {
 		s.refused(doh, served.why, w.peer, served.details...)
 	}
+	q.sample.end(doh, began, &served, frame[lengthSize:])
 	q.tidy()
-	s.segments.Put(q)
 }
 
 // write sends a framed reply as the body. It may be kept for as long as its least
