@@ -16,6 +16,7 @@ type Config struct {
 	Listen Listen
 	TLS    Secure
 	Trust  Trust
+	Limit  Limit
 	// Upstreams are the groups that can be asked, sorted by name. The built-in
 	// group "system" is among them when something is forwarded to it.
 	Upstreams []Upstream
@@ -203,6 +204,9 @@ type Network struct {
 	DoHPaths     []string
 	ServerNames  []zones.Name
 	Missing      zones.Missing // Inherit where the file is silent
+	// Limit is how many queries a second each client is answered over UDP; 0 is no
+	// limit.
+	Limit int
 	// Endpoints are the network's own, sorted by key, then those of its sets.
 	Endpoints []Endpoint
 	// Zones are sorted by name.

@@ -14,6 +14,11 @@ const (
 	defaultProbeInterval = 10 * time.Second
 	defaultProbeTimeout  = 2 * time.Second
 
+	defaultUnlisted   = 20 // queries a second; who is refused needs no more
+	defaultSlip       = 2
+	defaultIPv4Prefix = 32
+	defaultIPv6Prefix = 56 // what one site may have at the least
+
 	defaultEntries  = 200_000
 	defaultBytes    = 128 << 20
 	defaultStale    = 24 * time.Hour
@@ -40,6 +45,11 @@ const (
 	minProbeInterval = 100 * time.Millisecond
 	maxProbeInterval = time.Hour
 	maxProbeTimeout  = time.Minute
+
+	maxLimit      = 1_000_000 // queries a second
+	maxSlip       = 10
+	minIPv4Prefix = 8
+	minIPv6Prefix = 16
 
 	maxEntries = 100_000_000
 	minBytes   = 1 << 20

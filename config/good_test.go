@@ -82,6 +82,7 @@ func meaning(c *config.Config) string {
 	if c.Trust.ClientSubnet != nil || c.Trust.ProxyProtocol != nil {
 		line("trust client_subnet %v proxy_protocol %v", c.Trust.ClientSubnet, c.Trust.ProxyProtocol)
 	}
+	line("limit %+v", c.Limit)
 	line("deadline %v", c.Deadline)
 	line("cache %+v", c.Cache)
 	for _, u := range c.Upstreams {
@@ -102,6 +103,9 @@ func writeNetwork(line func(string, ...any), n *config.Network) {
 	spec := n.Spec()
 	for _, door := range spec.Doors() {
 		line("  door %s", door)
+	}
+	if n.Limit != 0 {
+		line("  limit %d", n.Limit)
 	}
 	line("  forward %v, suffixes %v", n.Forward, n.Spec().Routes)
 	for _, e := range n.Endpoints {

@@ -68,6 +68,7 @@ func load(name string, data []byte, files files, catalogue *azure.Catalogue) (*C
 	l.listen(root, files)
 	l.secure(root, files)
 	l.trust(root)
+	l.limit(root)
 	l.open(root)
 	l.settings(root)
 	l.tables(root)
@@ -81,7 +82,7 @@ func load(name string, data []byte, files files, catalogue *azure.Catalogue) (*C
 
 // mainKeys are the top-level keys of the main file alone.
 func mainKeys() []string {
-	return []string{"listen", "tls", "trust", "cache", "probe", "deadline", "files"}
+	return []string{"listen", "tls", "trust", "limit", "cache", "probe", "deadline", "files"}
 }
 
 // sharedKeys are the top-level keys that every file may hold.

@@ -19,6 +19,7 @@ type networkDraft struct {
 	claims    []claim // the other doors
 	include   []entry
 	missing   zones.Missing
+	limit     int    // negative where no file says it
 	forward   routes // nil when the network has no table of its own
 	endpoints []Endpoint
 	zones     zoneDrafts
@@ -64,10 +65,10 @@ func (l *loader) labelled(t table, what string, read func(name string, inner tab
 func (l *loader) network(name string, t table) {
 	draft := l.drafts[name]
 	if draft == nil {
-		draft = &networkDraft{name: name, place: t.here(), zones: make(zoneDrafts)}
+		draft = &networkDraft{name: name, place: t.here(), limit: -1, zones: make(zoneDrafts)}
 		l.drafts[name] = draft
 	}
-	t.only("clients", "listeners", "server_names", "link_ids", "certificates", "doh_paths", "include", "missing", "forward", "endpoints", "zones")
+	t.only("clients", "listeners", "server_names", "link_ids", "certificates", "doh_paths", "include", "missing", "limit", "forward", "endpoints", "zones")
 	l.clients(t, draft)
 	l.listeners(t, draft)
 	l.doors(t, draft)
@@ -76,6 +77,7 @@ func (l *loader) network(name string, t table) {
 	if missing, given := l.missing(t); given {
 		draft.missing = missing
 	}
+	draft.limit = t.integer("limit", draft.limit, 0, maxLimit)
 	draft.forward = l.forward(t, draft.forward)
 	if endpoints, given := t.sub("endpoints"); given {
 		draft.endpoints = l.endpoints(endpoints, draft.endpoints)
@@ -214,6 +216,9 @@ func (l *loader) finishNetworks() {
 // finishNetwork merges what a network shares with others into it.
 func (l *loader) finishNetwork(draft *networkDraft) Network {
 	network := Network{Name: draft.name, Missing: draft.missing, Forward: l.networkForward(draft.forward)}
+	if network.Limit = draft.limit; draft.limit < 0 {
+		network.Limit = l.config.Limit.listed
+	}
 	for _, c := range draft.clients {
 		network.Clients = append(network.Clients, c.prefix)
 	}

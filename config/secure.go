@@ -102,29 +102,15 @@ func (l *loader) trust(root table) {
 	t, _ := root.sub("trust")
 	t.only("client_subnet", "proxy_protocol")
 	l.config.Trust = Trust{
-		ClientSubnet:  l.trusted(t, "client_subnet"),
-		ProxyProtocol: l.trusted(t, "proxy_protocol"),
+		ClientSubnet:  l.prefixes(t, "client_subnet", "10.20.0.4/32", trustsAll),
+		ProxyProtocol: l.prefixes(t, "proxy_protocol", "10.20.0.4/32", trustsAll),
 	}
 }
 
-func (l *loader) trusted(t table, key string) (list []netip.Prefix) {
-	entries, _ := t.texts(key, "10.20.0.4/32")
-	seen := make(map[netip.Prefix]bool)
-	for _, e := range entries {
-		prefix, f := parsePrefix(e.text)
-		switch {
-		case f != nil:
-		case seen[prefix]:
-			f = faultf("keep one of the two", "%q is in the list already", e.text)
-		case prefix.Bits() == 0:
-			f = faultf("write the addresses of the servers that do so", "%q would let everybody say who asks", e.text)
-		}
-		if f != nil {
-			l.rep.add(e.place, f)
-			continue
-		}
-		seen[prefix] = true
-		list = append(list, prefix)
+// trustsAll refuses to trust everybody.
+func trustsAll(prefix netip.Prefix, text string) *fault {
+	if prefix.Bits() > 0 {
+		return nil
 	}
-	return list
+	return faultf("write the addresses of the servers that do so", "%q would let everybody say who asks", text)
 }

@@ -58,6 +58,7 @@ type served struct {
 	keys     *keys
 	keyFiles []string
 	trust    listen.Trust
+	limits   listen.Limits
 	networks []admin.Network
 	sorted   func() [][]*zones.Endpoint // the endpoints of each network
 	summary  string
@@ -70,9 +71,24 @@ func newServed(c *config.Config, made *parts) *served {
 		parts: made, listen: c.Listen, deadline: c.Deadline, files: c.Files, patterns: c.Patterns,
 		keys: newKeys(c), keyFiles: c.TLS.Files(),
 		trust:    listen.Trust{ClientSubnet: c.Trust.ClientSubnet, Proxies: c.Trust.ProxyProtocol},
+		limits:   limitsOf(c),
 		networks: networksOf(c), sorted: sync.OnceValue(func() [][]*zones.Endpoint { return sortedEndpoints(made.snapshot.Table()) }),
 		summary: summary(c, made.snapshot.Table()), loaded: time.Now(),
 	}
+}
+
+// limitsOf are the limits of clients as the doors take them.
+func limitsOf(c *config.Config) listen.Limits {
+	l := listen.Limits{
+		Unlisted: c.Limit.Unlisted, Slip: c.Limit.Slip, IPv4Bits: c.Limit.IPv4Prefix, IPv6Bits: c.Limit.IPv6Prefix,
+		Exempt: c.Limit.Exempt, Networks: make(map[string]int),
+	}
+	for _, network := range c.Networks {
+		if network.Limit > 0 {
+			l.Networks[strings.Clone(network.Name)] = network.Limit // not a part of the file's text
+		}
+	}
+	return l
 }
 
 // prepare makes everything that the configuration of now needs, and changes
@@ -135,6 +151,7 @@ func (s *server) serveFrom(next *served) {
 	s.resolver.Swap(next.snapshot)
 	s.keyring.current.Store(next.keys)
 	s.doors.SetTrust(next.trust)
+	s.doors.SetLimits(next.limits)
 	next.forget(before.parts)
 	s.recorder.Loaded(next.snapshot.Table(), next.loaded)
 	if s.behind != nil {

@@ -10,6 +10,7 @@ const (
 	headerSize = 12 // octets, RFC 1035 section 4.1.1
 
 	flagQR     = 1 << 15
+	flagTC     = 1 << 9
 	flagRD     = 1 << 8
 	flagRA     = 1 << 7
 	flagAD     = 1 << 5

@@ -50,7 +50,7 @@ func (s *Server) complain(transport string, why Refusal, client netip.AddrPort, 
 	switch why {
 	case Panicked, Unpackable:
 		level = slog.LevelError
-	case Shed, Crowded, Unsent:
+	case Shed, Crowded, Unsent, Limited, Slipped:
 		level = slog.LevelWarn
 	}
 	about := append([]any{"why", why.String(), "transport", transport, "client", client, "unlogged", missed}, details...)

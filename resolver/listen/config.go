@@ -45,6 +45,9 @@ type Observer interface {
 	SubnetIgnored(transport string)
 	// Refused is called for every packet, query and connection that was refused.
 	Refused(transport string, why Refusal)
+	// Limited is called, besides Refused, for every query over the limit of its
+	// client, with the name of its network (empty: none); why is Limited or Slipped.
+	Limited(network string, why Refusal)
 	// Connections is called with 1 when a connection is taken in and with -1
 	// when it is gone.
 	Connections(transport string, change int)
@@ -68,6 +71,8 @@ type Config struct {
 	TLSConfig *tls.Config
 	// Trust says who may say that somebody else asks. See [Server.SetTrust].
 	Trust Trust
+	// Limits says how much a client is answered over UDP. See [Server.SetLimits].
+	Limits Limits
 	// Handler answers the queries. Must not be nil.
 	Handler Handler
 	// Log receives what an operator may want to know. What clients cause is logged
@@ -125,6 +130,9 @@ func (c Config) check() error {
 		return errors.New("listen: there is no handler")
 	case len(c.TLS)+len(c.HTTPS) > 0 && c.TLSConfig == nil:
 		return errors.New("listen: there is no certificate for TLS")
+	case min(c.Limits.Unlisted, c.Limits.Slip) < 0 || c.Limits.IPv4Bits < 0 || c.Limits.IPv4Bits > 32 ||
+		c.Limits.IPv6Bits < 0 || c.Limits.IPv6Bits > 128:
+		return errors.New("listen: a limit of clients is out of range")
 	case min(c.InFlight, c.Readers, c.Connections, c.ClientConnections, c.Pipeline) < 0:
 		return errors.New("listen: a limit is negative; leave it 0 for its default")
 	case min(c.Idle, c.FirstByte, c.Receive, c.Send, c.Drain) < 0:
@@ -174,4 +182,5 @@ func (nobody) Tally(string, string, int, resolver.Source) memo.Tally         { r
 func (nobody) Add(int, time.Duration)                                        {}
 func (nobody) SubnetIgnored(string)                                          {}
 func (nobody) Refused(string, Refusal)                                       {}
+func (nobody) Limited(string, Refusal)                                       {}
 func (nobody) Connections(string, int)                                       {}

@@ -48,6 +48,7 @@ type event struct {
 	why       listen.Refusal // Accepted for Served and Connections
 	served    bool
 	change    int
+	limited   string // network and word, of Limited
 	query     resolver.Query
 }
 
@@ -89,6 +90,10 @@ func (t tally) Add(queries int, took time.Duration) {
 }
 
 func (r *recorder) SubnetIgnored(transport string) { r.ignored <- transport }
+
+func (r *recorder) Limited(network string, why listen.Refusal) {
+	r.events <- event{transport: "udp", limited: network + " " + why.String()}
+}
 
 func (r *recorder) Refused(transport string, why listen.Refusal) {
 	r.events <- event{transport: transport, why: why}

@@ -183,6 +183,7 @@ func (hostile) Served(string, resolver.Query, resolver.Answer, time.Duration) {}
 func (hostile) Tally(string, string, int, resolver.Source) memo.Tally         { panic("a third fault") }
 func (hostile) Connections(string, int)                                       { panic("another fault in the books") }
 func (hostile) SubnetIgnored(string)                                          {}
+func (hostile) Limited(string, Refusal)                                       {}
 func (h hostile) Refused(string, Refusal) {
 	h <- struct{}{}
 	panic("a fault in the books")

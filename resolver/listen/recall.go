@@ -25,6 +25,7 @@ const (
 type memory struct {
 	snapshot   *resolver.Snapshot // nil when nothing is remembered
 	memo       *memo.Memo
+	network    *zones.Network // of the client that was located; nil for none
 	now        memo.Moment
 	generation uint64
 	afresh     bool   // the query is not to be answered from memory
@@ -45,22 +46,26 @@ func (m *memory) open(from Remembered, now time.Time) {
 }
 
 // close lets go of the snapshot: who waits must not keep an old one.
-func (m *memory) close() { m.snapshot, m.memo = nil, nil }
+func (m *memory) close() { m.snapshot, m.memo, m.network = nil, nil, nil }
+
+// locate finds the network of a client. Nothing is looked up before that is known:
+// what networks see never meets.
+func (m *memory) locate(client zones.Client) {
+	m.network = nil
+	if m.snapshot != nil {
+		m.network, _ = m.snapshot.Table().NetworkOf(client)
+	}
+}
 
 // recall finds the reply to a request that came over a transport (memo.TCP, or 0
-// for UDP), nil when it is not remembered, larger than the limit, or not to be
-// given from memory. Nothing is looked up before the network of the client is
-// known: what networks see never meets.
-func (m *memory) recall(r *request, client zones.Client, transport memo.Asks, limit int) *memo.Reply {
+// for UDP) from the client that was located, nil when it is not remembered, larger
+// than the limit, or not to be given from memory.
+func (m *memory) recall(r *request, transport memo.Asks, limit int) *memo.Reply {
 	m.key = m.room[:0]
-	if m.snapshot == nil || m.afresh {
+	if m.network == nil || m.afresh {
 		return nil
 	}
-	network, found := m.snapshot.Table().NetworkOf(client)
-	if !found {
-		return nil
-	}
-	m.key = memo.AppendKey(m.key, network.Number(), r.asks()|transport, r.question)
+	m.key = memo.AppendKey(m.key, m.network.Number(), r.asks()|transport, r.question)
 	reply := m.memo.Get(m.key, m.now)
 	if reply == nil || reply.Len() > limit {
 		return nil

@@ -258,8 +258,9 @@ func TestFreshness(t *testing.T) {
 		r, _ := glance(packet)
 		at := func(after time.Duration) *memo.Reply {
 			later := d.memory
+			later.locate(d.client())
 			later.now += memo.Moment(after)
-			return later.recall(&r, d.client(), 0, r.udpLimit())
+			return later.recall(&r, 0, r.udpLimit())
 		}
 		known := at(row.last)
 		if known == nil || at(row.last+1) != nil {

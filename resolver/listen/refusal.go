@@ -25,6 +25,7 @@ const (
 	Impostor    // a PROXY header from somebody who is not trusted to send one
 	Unproxied   // no proper PROXY header from a proxy that is to send one
 	Unreachable // from UDP port 0, or from an address this server listens on
+	Limited     // over the limit of its client
 
 	// These are answered at once.
 
@@ -36,6 +37,7 @@ const (
 	Shed           // too many queries under way: SERVFAIL
 	Panicked       // a fault of this program: SERVFAIL
 	Unpackable     // an answer that has no wire form: SERVFAIL
+	Slipped        // over the limit of its client: nothing but the TC bit
 
 	// These are about sockets and connections.
 
@@ -55,14 +57,14 @@ const (
 // String is the word used in logs and metrics.
 func (r Refusal) String() string {
 	return [refusals]string{
-		"accepted", "short", "response", "forged-proxy", "no-proxy", "unreachable",
-		"formerr", "not-allowed", "notimp", "badvers", "badkey", "shed", "panic", "unpackable",
+		"accepted", "short", "response", "forged-proxy", "no-proxy", "unreachable", "limited",
+		"formerr", "not-allowed", "notimp", "badvers", "badkey", "shed", "panic", "unpackable", "slipped",
 		"unsent", "crowded", "evicted", "stalled", "handshake", "bad-request",
 	}[r]
 }
 
 // silent tells whether nothing is said to what is refused so.
-func (r Refusal) silent() bool { return Short <= r && r <= Unreachable }
+func (r Refusal) silent() bool { return Short <= r && r <= Limited }
 
 // rcode is what is said to what is refused so.
 func (r Refusal) rcode() int {
@@ -77,6 +79,8 @@ func (r Refusal) rcode() int {
 		return dns.RcodeBadVers
 	case BadKey:
 		return dns.RcodeNotAuth
+	case Slipped:
+		return dns.RcodeSuccess
 	default:
 		return dns.RcodeServerFailure
 	}
@@ -105,6 +109,9 @@ func (r *request) appendRefusal(out []byte, why Refusal, limit int) []byte {
 	flags := flagQR | r.flags&maskOpcode | uint16(rcode&0xF)
 	if r.opcode() == dns.OpcodeQuery { // elsewhere these bits mean something else, or nothing
 		flags |= r.flags&(flagRD|flagCD) | flagRA
+	}
+	if why == Slipped {
+		flags |= flagTC
 	}
 	var questions, additional uint16
 	if len(r.question) > 0 {

@@ -83,7 +83,8 @@ func fast(s *Server, packet []byte, d *datagram) (reply []byte, known bool) {
 	d.asker = d.client()
 	r, why := glance(packet)
 	if why == Accepted {
-		if found := d.memory.recall(&r, d.client(), 0, r.udpLimit()-r.cookieRoom()); found != nil {
+		d.memory.locate(d.client())
+		if found := d.memory.recall(&r, 0, r.udpLimit()-r.cookieRoom()); found != nil {
 			reply := found.Write(make([]byte, resolver.UDPSize), r.id, r.question, d.memory.now)
 			return s.cookies.add(reply, &r, d.client().Addr, time.Now()), true
 		}

@@ -38,6 +38,8 @@ type Server struct {
 	datagrams  sync.Pool      // of *datagram
 	segments   sync.Pool      // of *segment
 	cookies    cookies
+	limits     atomic.Pointer[limits]
+	buckets    *buckets
 	complaints complaints
 	troubles   complaints
 }
@@ -62,11 +64,13 @@ func New(c Config) (*Server, error) {
 		datagrams:  sync.Pool{New: func() any { return new(datagram) }},
 		segments:   sync.Pool{New: func() any { return new(segment) }},
 		cookies:    newCookies(),
+		buckets:    newBuckets(),
 		complaints: complaints{since: now},
 		troubles:   complaints{since: now},
 		secure:     make(map[string][]netip.AddrPort),
 	}
 	s.SetTrust(c.Trust)
+	s.SetLimits(c.Limits)
 	return s, nil
 }
 

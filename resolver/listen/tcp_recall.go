@@ -42,7 +42,8 @@ func (c *conn) recallReply(r *request, began time.Time) bool {
 		return false
 	}
 	q.memory.open(c.server.remembered, began)
-	known := q.memory.recall(r, c.client, memo.TCP, largestMessage)
+	q.memory.locate(c.client)
+	known := q.memory.recall(r, memo.TCP, largestMessage)
 	if known == nil {
 		return false
 	}

@@ -104,9 +104,13 @@ func (s *Server) receive(answering context.Context, packet []byte, d *datagram, 
 	if why == Accepted && !s.subnetOf(udp, &r, &d.asker) {
 		why = Malformed
 	}
+	if !why.silent() {
+		d.memory.locate(d.asker)
+		why = s.limited(d, why)
+	}
 	if why == Accepted {
 		limit := r.udpLimit() - r.cookieRoom() - r.subnet.size()
-		if known := d.memory.recall(&r, d.asker, 0, limit); known != nil {
+		if known := d.memory.recall(&r, 0, limit); known != nil {
 			reply := r.subnet.append(known.Write(out, r.id, r.question, d.memory.now))
 			if r.hasCookie {
 				reply = s.cookies.add(reply, &r, d.client().Addr, d.began)

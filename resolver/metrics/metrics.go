@@ -110,6 +110,7 @@ type doorMetrics struct {
 	tallies     *sync.Map // of *tally by kind
 	refused     *prometheus.CounterVec
 	subnets     *prometheus.CounterVec
+	limited     *prometheus.CounterVec
 	connections *prometheus.GaugeVec
 }
 
@@ -128,6 +129,9 @@ func newDoorMetrics(to prometheus.Registerer) doorMetrics {
 			"transport", "reason"),
 		subnets: m.counter("client_subnets_ignored_total",
 			"Queries with a client subnet of somebody who is not trusted to tell one, by transport.", "transport"),
+		limited: m.counter("rate_limited_total",
+			"Queries over UDP beyond the limit of their client, by network (empty: none) and what was done: dropped, or truncated so that the client comes over TCP.",
+			"network", "action"),
 		connections: m.gauge("connections", "Open connections, by transport.", "transport"),
 	}
 }
@@ -182,6 +186,15 @@ func (r *Recorder) Refused(transport string, why listen.Refusal) {
 
 // SubnetIgnored counts client subnets that nobody may tell.
 func (r *Recorder) SubnetIgnored(transport string) { r.doors.subnets.WithLabelValues(transport).Inc() }
+
+// Limited counts a query beyond the limit of its client.
+func (r *Recorder) Limited(network string, why listen.Refusal) {
+	action := "dropped"
+	if why == listen.Slipped {
+		action = "truncated"
+	}
+	r.doors.limited.WithLabelValues(network, action).Inc()
+}
 
 // Connections counts open connections.
 func (r *Recorder) Connections(transport string, change int) {

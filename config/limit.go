@@ -1,0 +1,55 @@
+package config
+
+import "net/netip"
+
+// Limit says how many queries a second each client is answered over UDP.
+type Limit struct {
+	Unlisted int // each client of no network; 0 is no limit
+	Slip     int // which of the queries over a limit are answered with the TC bit; 0 for none
+	// IPv4Prefix and IPv6Prefix are the lengths of the prefixes whose clients count
+	// as one.
+	IPv4Prefix, IPv6Prefix int
+	Exempt                 []netip.Prefix // clients that are never limited
+	listed                 int            // what Network.Limit is where the network is silent
+}
+
+// limit reads the limits that hold for all networks, and for who has none.
+func (l *loader) limit(root table) {
+	t, _ := root.sub("limit")
+	t.only("unlisted", "listed", "slip", "ipv4_prefix", "ipv6_prefix", "exempt")
+	l.config.Limit = Limit{
+		Unlisted:   t.integer("unlisted", defaultUnlisted, 0, maxLimit),
+		Slip:       t.integer("slip", defaultSlip, 0, maxSlip),
+		IPv4Prefix: t.integer("ipv4_prefix", defaultIPv4Prefix, minIPv4Prefix, 32),
+		IPv6Prefix: t.integer("ipv6_prefix", defaultIPv6Prefix, minIPv6Prefix, 128),
+		Exempt:     []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
+		listed:     t.integer("listed", 0, 0, maxLimit),
+	}
+	if t.has("exempt") {
+		l.config.Limit.Exempt = l.prefixes(t, "exempt", "127.0.0.0/8", nil)
+	}
+}
+
+// prefixes reads a list of prefixes, each of which may stand in it once and is
+// refused where refuse says so.
+func (l *loader) prefixes(t table, key, example string, refuse func(netip.Prefix, string) *fault) (list []netip.Prefix) {
+	entries, _ := t.texts(key, example)
+	seen := make(map[netip.Prefix]bool)
+	for _, e := range entries {
+		prefix, f := parsePrefix(e.text)
+		switch {
+		case f != nil:
+		case seen[prefix]:
+			f = faultf("keep one of the two", "%q is in the list already", e.text)
+		case refuse != nil:
+			f = refuse(prefix, e.text)
+		}
+		if f != nil {
+			l.rep.add(e.place, f)
+			continue
+		}
+		seen[prefix] = true
+		list = append(list, prefix)
+	}
+	return list
+}
