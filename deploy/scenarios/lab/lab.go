@@ -95,6 +95,22 @@ func New(tb testing.TB, programs ...string) *Lab {
 	return &Lab{tb: tb, Dir: dir, pldns: filepath.Join(built, "pldns"), play: filepath.Join(built, "play")}
 }
 
+// Has tells whether a program is installed that a part of a test needs. Where it
+// is not, that is logged, or fails the test as in [New].
+func (l *Lab) Has(program string) bool {
+	l.tb.Helper()
+	_, err := exec.LookPath(program)
+	switch {
+	case err == nil:
+		return true
+	case os.Getenv("PLDNS_E2E") == "require":
+		l.tb.Fatalf("this needs %s, which is not installed", program)
+	default:
+		l.tb.Logf("skipped: %s is not installed", program)
+	}
+	return false
+}
+
 // File writes a file into the folder of the lab and gives its path.
 func (l *Lab) File(name, text string) string {
 	l.tb.Helper()

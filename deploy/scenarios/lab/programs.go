@@ -22,6 +22,11 @@ func (h *Host) Pldns(file string) *Process {
 	return p
 }
 
+// TryPldns runs a command of pldns that ends by itself.
+func (h *Host) TryPldns(arguments ...string) (string, error) {
+	return h.Try(h.lab.pldns, arguments...)
+}
+
 // Play starts the helper program of the scenarios, with one of its roles.
 func (h *Host) Play(arguments ...string) *Process {
 	h.lab.tb.Helper()

@@ -62,6 +62,8 @@ func azure(ctx context.Context, flags *flag.FlagSet, arguments []string) error {
 func ask(ctx context.Context, flags *flag.FlagSet, arguments []string) error {
 	server := flags.String("server", "127.0.0.1:53", "address and port")
 	tcp := flags.Bool("tcp", false, "ask over TCP")
+	name := flags.String("name", "", "ask over TLS, where the server must have a certificate for this name")
+	authority := flags.String("ca", "", "PEM file of who issued the certificate")
 	if err := flags.Parse(arguments); err != nil {
 		return err
 	}
@@ -75,6 +77,14 @@ func ask(ctx context.Context, flags *flag.FlagSet, arguments []string) error {
 	client := &dns.Client{Timeout: 2 * time.Second}
 	if *tcp {
 		client.Net = "tcp"
+	}
+	if *name != "" {
+		settings, err := trusting(*authority)
+		if err != nil {
+			return err
+		}
+		settings.ServerName = *name
+		client.Net, client.TLSConfig = "tcp-tls", settings
 	}
 	query := new(dns.Msg).SetQuestion(dns.Fqdn(flags.Arg(0)), qtype)
 	query.SetEdns0(1232, false)

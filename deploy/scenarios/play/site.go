@@ -55,17 +55,13 @@ func connect(ctx context.Context, flags *flag.FlagSet, arguments []string) error
 	if flags.NArg() != 1 {
 		return fmt.Errorf("connect wants one URL")
 	}
-	pem, err := os.ReadFile(*authority)
+	settings, err := trusting(*authority)
 	if err != nil {
 		return err
 	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(pem) {
-		return fmt.Errorf("%s holds no certificate", *authority)
-	}
 	client := &http.Client{
 		Timeout:   20 * time.Second,
-		Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}},
+		Transport: &http.Transport{TLSClientConfig: settings},
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, flags.Arg(0), nil)
 	if err != nil {
@@ -78,4 +74,17 @@ func connect(ctx context.Context, flags *flag.FlagSet, arguments []string) error
 	defer func() { _ = response.Body.Close() }()
 	_, err = io.Copy(os.Stdout, response.Body)
 	return err
+}
+
+// trusting are the settings of a client that trusts one authority alone.
+func trusting(authority string) (*tls.Config, error) {
+	pem, err := os.ReadFile(authority)
+	if err != nil {
+		return nil, err
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s holds no certificate", authority)
+	}
+	return &tls.Config{RootCAs: roots}, nil
 }
