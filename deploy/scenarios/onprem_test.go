@@ -179,7 +179,7 @@ func newOnprem(t *testing.T, n *internet) *onprem {
 			user.Route("default", line+"1")
 		}
 		user.Nameservers("10.20.0.4")
-		s.client = client{t, user, n.authority.File}
+		s.client = client{T: t, Host: user, authority: n.authority.File}
 		o.sites = append(o.sites, s)
 	}
 	return o

@@ -98,7 +98,7 @@ func newRegion(t *testing.T, n *internet, p plan) *region {
 	laptop.Route("10.0.0.0/16", p.pool+".1")
 	laptop.Route("10.1.0.0/16", p.pool+".1")
 	laptop.Nameservers(p.vnet+".0.4", p.vnet+".0.5")
-	r.client = client{t, laptop, n.authority.File}
+	r.client = client{T: t, Host: laptop, authority: n.authority.File}
 	return r
 }
 

@@ -73,7 +73,7 @@ func newTenant(t *testing.T, n *internet, name, sql, db string, decoys ...string
 	n.join(v.vnet)
 	user := l.Host(name + " client")
 	v.vnet.Plug(user, "10.0.0.7/16")
-	v.client = client{t, user, n.authority.File}
+	v.client = client{T: t, Host: user, authority: n.authority.File}
 
 	v.sql = l.Host(name + " endpoint of contoso-sql")
 	v.vnet.Plug(v.sql, sql+"/16")

@@ -105,7 +105,17 @@ func (h *Host) Address(device, address string) {
 // client that is willing to try again.
 func (h *Host) Nameservers(servers ...string) {
 	h.lab.tb.Helper()
-	text := "options timeout:2 attempts:4\n"
+	h.nameservers("options timeout:2 attempts:4\n", servers)
+}
+
+// NameserversOverTCP is [Host.Nameservers] for servers that are asked over TCP.
+func (h *Host) NameserversOverTCP(servers ...string) {
+	h.lab.tb.Helper()
+	h.nameservers("options timeout:2 attempts:4 use-vc\n", servers)
+}
+
+func (h *Host) nameservers(text string, servers []string) {
+	h.lab.tb.Helper()
 	for _, server := range servers {
 		text += "nameserver " + server + "\n"
 	}

@@ -5,6 +5,7 @@ package lab
 import (
 	"os"
 	"path/filepath"
+	"strconv"
 )
 
 // Pldns serves a configuration in the host and waits until it does. The file is
@@ -56,6 +57,16 @@ func (h *Host) Azure(address, zone string) *Process {
 func (h *Host) Site(address, said string, certificate Certificate) *Process {
 	h.lab.tb.Helper()
 	p := h.Play("site", "-listen", address, "-says", said, "-cert", certificate.Cert, "-key", certificate.Key)
+	h.lab.Until(p.what+" listens", func() bool { return p.Log() != "" })
+	return p
+}
+
+// PrivateEndpoint makes the host a private endpoint, at an address, of a service
+// behind a Private Link Service. With a link id the service is told it, and the
+// client, by the PROXY protocol.
+func (h *Host) PrivateEndpoint(address, service string, linkID int) *Process {
+	h.lab.tb.Helper()
+	p := h.Play("link", "-listen", address, "-to", service, "-link-id", strconv.Itoa(linkID))
 	h.lab.Until(p.what+" listens", func() bool { return p.Log() != "" })
 	return p
 }
