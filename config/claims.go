@@ -78,7 +78,7 @@ func (c *claims) agrees(endpoint *Endpoint) bool {
 	}
 	other := &c.endpoints[-number-1]
 	if slices.Equal(other.Addresses, endpoint.Addresses) && other.TTL == endpoint.TTL &&
-		other.Probe == endpoint.Probe && other.Pick == endpoint.Pick && other.Zone == endpoint.Zone {
+		other.Probe.Alike(endpoint.Probe) && other.Pick == endpoint.Pick && other.Zone == endpoint.Zone {
 		return true
 	}
 	c.rep.clash(endpoint.Place, other.Place, faultf("give both the same addresses and settings, or remove one",

@@ -188,6 +188,21 @@ type Cache struct {
 type Probe struct {
 	Interval time.Duration // between two probes of an address
 	Timeout  time.Duration // of one probe
+	// Fall is how many probes in a row must fail for an address to be unhealthy, and
+	// Rise how many must succeed for it to be healthy again.
+	Fall, Rise int
+	CA         string // the file that Roots has more authorities from; empty for none
+	// Roots sign the certificates of endpoints: those of the system and those of CA.
+	// Nil stands for those of the system.
+	Roots *x509.CertPool
+}
+
+// Files are the files that were read.
+func (p Probe) Files() []string {
+	if p.CA == "" {
+		return nil
+	}
+	return []string{p.CA}
 }
 
 // Network is one consumer network with everything that concerns it: shared

@@ -13,6 +13,8 @@ const (
 
 	defaultProbeInterval = 10 * time.Second
 	defaultProbeTimeout  = 2 * time.Second
+	defaultProbeFall     = 2
+	defaultProbeRise     = 2
 
 	defaultUnlisted   = 20 // queries a second; who is refused needs no more
 	defaultSlip       = 2
@@ -45,6 +47,7 @@ const (
 	minProbeInterval = 100 * time.Millisecond
 	maxProbeInterval = time.Hour
 	maxProbeTimeout  = time.Minute
+	maxProbeStreak   = 100
 
 	maxLimit      = 1_000_000 // queries a second
 	maxSlip       = 10

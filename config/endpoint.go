@@ -33,7 +33,7 @@ func (l *loader) endpoint(at Place, key string, value any, into []Endpoint) []En
 		return into
 	}
 	endpoint := Endpoint{Place: at}
-	endpoint.Probe, endpoint.Pick = settings.probe, settings.pick
+	endpoint.Probe, endpoint.Pick = l.probeOf(settings.probe, name), settings.pick
 	endpoint.Name, endpoint.Addresses, endpoint.TTL = name, settings.addresses, settings.ttl
 	if settings.private != nil {
 		return l.namedPrivate(endpoint, *settings.private, settled, into)

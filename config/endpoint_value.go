@@ -5,8 +5,6 @@ import (
 	"math"
 	"net/netip"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"pldns/zones"
@@ -17,12 +15,12 @@ type endpointSettings struct {
 	addresses []netip.Addr
 	ttl       uint32 // seconds
 	private   *entry // as it is written; nil when it is not
-	probe     zones.Probe
+	probe     probeSettings
 	pick      zones.Pick
 }
 
 func endpointKeys() []string {
-	return []string{"addresses", "ttl", "private_name", "allow_public", "probe", "pick"}
+	return []string{"addresses", "ttl", "private_name", "allow_public", "probe", "probe_name", "pick"}
 }
 
 // endpointValue reads an address, a list of addresses, or a table; ok tells whether
@@ -51,7 +49,7 @@ func (l *loader) endpointValue(at Place, value any) (s endpointSettings, ok bool
 		s.private = &entry{text, t.place("private_name")}
 	}
 	s.probe = l.probe(t)
-	s.pick = l.pick(t, s.probe)
+	s.pick = l.pick(t, s.probe.given)
 	return s, len(l.rep.problems) == before
 }
 
@@ -141,42 +139,4 @@ func (l *loader) ttl(at Place, value any) uint32 {
 		return zones.DefaultTTL
 	}
 	return uint32(seconds)
-}
-
-// probe reads how the addresses are probed.
-func (l *loader) probe(t table) zones.Probe {
-	value, given := t.values["probe"]
-	if !given {
-		return zones.Probe{}
-	}
-	text, is := value.(string)
-	port, tcp := strings.CutPrefix(text, "tcp:")
-	number, err := strconv.ParseUint(port, 10, 16)
-	switch {
-	case is && tcp && err == nil && number > 0:
-		return zones.Probe{TCP: uint16(number)}
-	case is && !tcp && err == nil && number > 0:
-		l.rep.add(t.place("probe"), faultf(fmt.Sprintf("write \"tcp:%d\"", number), "%q is no probe", text))
-	case is:
-		l.rep.add(t.place("probe"), faultf(`write "tcp:" and a port from 1 to 65535, as in "tcp:1433"`, "%q is no probe", text))
-	default:
-		t.mismatch(t.place("probe"), value, `write it as in "tcp:1433"`, "a string")
-	}
-	return zones.Probe{TCP: 1} // so that pick is not reported for it
-}
-
-// pick reads which addresses are answered.
-func (l *loader) pick(t table, probe zones.Probe) zones.Pick {
-	text, given := l.word(t, "pick", "all")
-	switch {
-	case !given && probe == zones.Probe{}, text == zones.PickAll.String():
-		return zones.PickAll
-	case !given:
-		return zones.PickFirstHealthy
-	case text != zones.PickFirstHealthy.String():
-		l.rep.add(t.place("pick"), faultf(`write "first-healthy" or "all"`, "%q is no way to pick", text))
-	case probe == zones.Probe{}:
-		l.rep.add(t.place("pick"), faultf(`add a probe, such as probe = "tcp:1433"`, "%q needs a probe to tell which address is healthy", text))
-	}
-	return zones.PickFirstHealthy
 }

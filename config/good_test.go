@@ -111,7 +111,7 @@ func writeNetwork(line func(string, ...any), n *config.Network) {
 	for _, e := range n.Endpoints {
 		line("  endpoint %s", e.Name)
 		line("    private %s in %s", e.Private, e.Zone)
-		line("    %v ttl %d probe %d pick %s", e.Addresses, e.TTL, e.Probe.TCP, e.Pick)
+		line("    %v ttl %d probe %q for %q pick %s", e.Addresses, e.TTL, e.Probe, e.Probe.Spec().Name.FQDN(), e.Pick)
 		line("    from %s", e.Place)
 	}
 	for _, z := range n.Zones {

@@ -70,6 +70,7 @@ func load(name string, data []byte, files files, catalogue *azure.Catalogue) (*C
 	l.trust(root)
 	l.limit(root)
 	l.open(root)
+	l.probes(root, files)
 	l.settings(root)
 	l.tables(root)
 	l.more(root, files)
@@ -106,15 +107,9 @@ func (l *loader) finish() {
 	l.finishUpstreams()
 }
 
-// settings reads what stands alone: the deadline, probes and the cache.
+// settings reads what stands alone: the deadline and the cache.
 func (l *loader) settings(root table) {
 	l.config.Deadline = root.duration("deadline", defaultDeadline, minDeadline, maxDeadline)
-	p, _ := root.sub("probe")
-	p.only("interval", "timeout")
-	l.config.Probe = Probe{
-		Interval: p.duration("interval", defaultProbeInterval, minProbeInterval, maxProbeInterval),
-		Timeout:  p.duration("timeout", defaultProbeTimeout, minProbeInterval, maxProbeTimeout),
-	}
 	t, _ := root.sub("cache")
 	t.only("entries", "bytes", "stale", "min_ttl", "max_ttl", "prefetch")
 	l.config.Cache = Cache{

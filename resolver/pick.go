@@ -19,14 +19,15 @@ const switchedTTL = 5
 // all were and says so, because an address that may work is better than none.
 func (c *chain) pick(result zones.Result) ([]dns.RR, []Error) {
 	endpoint, health := result.Endpoint, c.snapshot.health
-	if endpoint == nil || endpoint.Probe == (zones.Probe{}) || health == nil || !isAddress(result.Records[0]) {
+	if endpoint == nil || endpoint.Probe.IsZero() || health == nil || !isAddress(result.Records[0]) {
 		return result.Records, nil
 	}
 	c.once = true
 	healthy := slices.DeleteFunc(slices.Clone(result.Records), func(rr dns.RR) bool {
-		ill := !health.Healthy(zones.Target{Addr: addressOf(rr), Probe: endpoint.Probe})
-		if ill {
-			c.trace.add("endpoint", "%s is not healthy", addressOf(rr))
+		target := zones.Target{Addr: addressOf(rr), Probe: endpoint.Probe}
+		ill := !health.Healthy(target)
+		if ill && c.trace != nil {
+			c.trace.add("endpoint", "%s is not healthy: probe %s: %s", target.Addr, target.Probe, health.Fault(target))
 		}
 		return ill
 	})

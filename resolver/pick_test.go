@@ -14,12 +14,17 @@ import (
 // ill are the addresses that cannot be reached.
 type ill map[string]bool
 
-func (i ill) Healthy(t zones.Target) bool { return !i[t.Addr.String()] || t.Probe.TCP != 1433 }
+func (i ill) Healthy(t zones.Target) bool { return !i[t.Addr.String()] || t.Probe.Spec().Port != 1433 }
+
+func (ill) Fault(zones.Target) string { return "connection refused" }
+
+// probe1433 is a probe of SQL Server.
+func probe1433() zones.Probe { return zones.NewProbe(zones.ProbeSpec{Port: 1433}) }
 
 func TestPick(t *testing.T) {
 	db := sql("momenta-eun", "10.1.1.5")
 	db.Addresses = append(db.Addresses, netip.MustParseAddr("10.0.1.4"), netip.MustParseAddr("fd00::4"))
-	db.Probe, db.Pick = zones.Probe{TCP: 1433}, zones.PickFirstHealthy
+	db.Probe, db.Pick = probe1433(), zones.PickFirstHealthy
 	all := db
 	all.Pick = zones.PickAll
 	bare := db

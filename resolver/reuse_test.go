@@ -67,7 +67,7 @@ func TestReuse(t *testing.T) {
 // TestReuseOfProbed: an endpoint is asked for its health every time.
 func TestReuseOfProbed(t *testing.T) {
 	db := sql("db", "10.0.1.4")
-	db.Probe = zones.Probe{TCP: 1433}
+	db.Probe = probe1433()
 	table, err := zones.Build([]zones.NetworkSpec{{
 		Name: "n", Clients: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, Endpoints: []zones.Endpoint{db},
 	}})

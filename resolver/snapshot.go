@@ -47,10 +47,13 @@ type Snapshot struct {
 	memo     *memo.Memo
 }
 
-// Health knows how the addresses of endpoints are. Healthy is called by many
-// goroutines at once, on the path of every query, and must be quick.
+// Health knows how the addresses of endpoints are. Its methods are called by many
+// goroutines at once.
 type Health interface {
+	// Healthy is called on the path of queries, and must be quick.
 	Healthy(zones.Target) bool
+	// Fault says in one line what is wrong with a target that is not healthy.
+	Fault(zones.Target) string
 }
 
 // Loops recognises the questions that this program sends out to find servers that

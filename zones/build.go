@@ -166,7 +166,7 @@ func (n *Network) ownEndpoint(endpoint *Endpoint) error {
 func (n *Network) ownPrivate(endpoint *Endpoint) error {
 	if other, shared := n.ownerOf(endpoint.Private).(*addressOwner); shared {
 		if slices.Equal(other.Addresses, endpoint.Addresses) && other.TTL == endpoint.TTL &&
-			other.Pick == endpoint.Pick && other.Probe == endpoint.Probe {
+			other.Pick == endpoint.Pick && other.Probe.Alike(endpoint.Probe) {
 			return nil
 		}
 		return fmt.Errorf("%s and %s have the same private name %s, but not the same addresses, TTL and probe",

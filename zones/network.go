@@ -82,26 +82,6 @@ func endpointNamed(name Name, o owner) *Endpoint {
 	return nil
 }
 
-// Targets are what must be probed for the endpoints of all networks, each once.
-func (t *Table) Targets() []Target {
-	seen := make(map[Target]bool)
-	var targets []Target
-	for _, network := range t.networks {
-		for endpoint := range network.Endpoints() {
-			if (endpoint.Probe == Probe{}) {
-				continue
-			}
-			for _, addr := range endpoint.Addresses {
-				if target := (Target{addr, endpoint.Probe}); !seen[target] {
-					seen[target] = true
-					targets = append(targets, target)
-				}
-			}
-		}
-	}
-	return targets
-}
-
 // CountEndpoints is the number of endpoints.
 func (n *Network) CountEndpoints() int { return n.count }
 

@@ -100,22 +100,6 @@ func (p Pick) String() string {
 	return "all"
 }
 
-// Probe is how it is found out whether an address is healthy. The zero Probe is
-// none.
-type Probe struct {
-	TCP uint16 // the port that must accept a connection
-}
-
-// Target is an address as one kind of probe sees it. Endpoints that name the
-// same target share its health.
-type Target struct {
-	Addr  netip.Addr
-	Probe Probe
-}
-
-// AddrPort is where the target is probed.
-func (t Target) AddrPort() netip.AddrPort { return netip.AddrPortFrom(t.Addr, t.Probe.TCP) }
-
 // ZoneSpec is a zone that the operator wrote down: a policy, records, or both.
 type ZoneSpec struct {
 	Name    Name

@@ -19,6 +19,7 @@ import (
 	"pldns/resolver"
 	"pldns/resolver/admin"
 	"pldns/resolver/listen"
+	"pldns/resolver/probe"
 	"pldns/zones"
 )
 
@@ -56,7 +57,8 @@ type served struct {
 	files    []string
 	patterns []string
 	keys     *keys
-	keyFiles []string
+	keyFiles []string // certificates, keys and authorities
+	probe    config.Probe
 	trust    listen.Trust
 	limits   listen.Limits
 	networks []admin.Network
@@ -69,7 +71,7 @@ type served struct {
 func newServed(c *config.Config, made *parts) *served {
 	return &served{
 		parts: made, listen: c.Listen, deadline: c.Deadline, files: c.Files, patterns: c.Patterns,
-		keys: newKeys(c), keyFiles: c.TLS.Files(),
+		keys: newKeys(c), keyFiles: append(c.TLS.Files(), c.Probe.Files()...), probe: c.Probe,
 		trust:    listen.Trust{ClientSubnet: c.Trust.ClientSubnet, Proxies: c.Trust.ProxyProtocol},
 		limits:   limitsOf(c),
 		networks: networksOf(c), sorted: sync.OnceValue(func() [][]*zones.Endpoint { return sortedEndpoints(made.snapshot.Table()) }),
@@ -146,7 +148,10 @@ func (s *server) serveFrom(next *served) {
 	if s.behind != nil {
 		s.behind.begin(next.runners())
 	}
-	s.prober.Watch(next.snapshot.Table().Targets())
+	s.prober.Watch(probe.Plan{
+		Targets: next.snapshot.Table().Targets(), Interval: next.probe.Interval, Timeout: next.probe.Timeout,
+		Fall: next.probe.Fall, Rise: next.probe.Rise, Roots: next.probe.Roots,
+	})
 	s.current.Store(next)
 	s.resolver.Swap(next.snapshot)
 	s.keyring.current.Store(next.keys)

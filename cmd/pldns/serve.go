@@ -105,9 +105,7 @@ func newServer(load func() (*config.Config, error), log *slog.Logger) (*server, 
 	s := &server{load: load, log: log, recorder: metrics.New(build())}
 	s.watch = leaks.New(0, s.recorder)
 	s.recent = admin.NewRecent(func() { s.now().snapshot.Memo().Forget() }, nil)
-	s.prober = probe.New(probe.Config{
-		Interval: c.Probe.Interval, Timeout: c.Probe.Timeout, Observer: s.recorder, Log: log,
-	})
+	s.prober = probe.New(probe.Config{Observer: s.recorder, Log: log})
 	made, err := assemble(c, s.observers(), new(parts))
 	if err != nil {
 		return nil, err
@@ -143,7 +141,7 @@ func (s *server) adminOptions(addr netip.AddrPort) admin.Options {
 		Leaks:     func() []admin.Leaks { return leakReports(s.watch, s.now().snapshot.Table()) },
 		Networks:  func() []admin.Network { return slices.Clone(s.now().networks) },
 		Endpoints: func() iter.Seq2[string, *zones.Endpoint] { return s.now().endpoints() },
-		Healthy:   s.prober.Healthy, Recent: s.recent,
+		Health:    s.prober, Recent: s.recent,
 		Access:  func() admin.Access { return s.now().access() },
 		Metrics: s.recorder.Handler(), Log: s.log,
 	}

@@ -83,7 +83,7 @@ func targetsOf(c *config.Config, network string) ([]doctor.Target, error) {
 				continue
 			}
 			verified[e.Place] = true
-			targets = append(targets, doctor.Target{Network: n.Name, Name: e.Name, Addresses: e.Addresses, Port: e.Probe.TCP})
+			targets = append(targets, doctor.Target{Network: n.Name, Name: e.Name, Addresses: e.Addresses, Port: e.Probe.Spec().Port})
 		}
 	}
 	return targets, nil

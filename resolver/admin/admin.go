@@ -47,9 +47,8 @@ type Options struct {
 	// Endpoints are the endpoints of all networks, with the names of these, in the
 	// order in which they are shown. Nil stands for none.
 	Endpoints func() iter.Seq2[string, *zones.Endpoint]
-	// Healthy tells whether an address of an endpoint can be reached, as far as is
-	// known. Nil stands for always.
-	Healthy func(zones.Target) bool
+	// Health knows how the addresses of endpoints are. Nil knows nothing bad.
+	Health resolver.Health
 	// Recent are the last decisions. Nil stands for a list that sees none.
 	Recent *Recent
 	// Access says who may do what. It is asked for every request. Nil stands for
@@ -116,13 +115,19 @@ func (o *Options) fill() {
 	if o.Endpoints == nil {
 		o.Endpoints = func() iter.Seq2[string, *zones.Endpoint] { return func(func(string, *zones.Endpoint) bool) {} }
 	}
-	if o.Healthy == nil {
-		o.Healthy = func(zones.Target) bool { return true }
+	if o.Health == nil {
+		o.Health = nothingBad{}
 	}
 	if o.Recent == nil {
 		o.Recent = NewRecent(nil, nil)
 	}
 }
+
+// nothingBad is a health of which nothing is known.
+type nothingBad struct{}
+
+func (nothingBad) Healthy(zones.Target) bool { return true }
+func (nothingBad) Fault(zones.Target) string { return "" }
 
 // Listen opens the address. Without a token it must be a loopback address.
 func (s *Server) Listen() error {

@@ -43,13 +43,15 @@ type Endpoint struct {
 	Addresses []Address `json:"addresses"`
 	TTL       uint32    `json:"ttl"`
 	Pick      string    `json:"pick"`
-	Probe     string    `json:"probe,omitempty"` // absent: its addresses are not probed
+	Probe     string    `json:"probe,omitempty"`      // absent: its addresses are not probed
+	ProbeName string    `json:"probe_name,omitempty"` // what its certificate must be for, where that is not Name
 }
 
 // Address is an address of an endpoint, and how it is.
 type Address struct {
 	Address string `json:"address"`
 	Health  string `json:"health"`
+	Fault   string `json:"fault,omitempty"` // what is wrong with it, if it is unhealthy
 }
 
 // What is known of an address.
@@ -109,9 +111,9 @@ func (s search) finds(network string, e *zones.Endpoint) bool {
 // health is how an address of an endpoint is.
 func (s *Server) health(e *zones.Endpoint, addr netip.Addr) string {
 	switch {
-	case e.Probe == zones.Probe{}:
+	case e.Probe.IsZero():
 		return unprobed
-	case s.options.Healthy(zones.Target{Addr: addr, Probe: e.Probe}):
+	case s.options.Health.Healthy(zones.Target{Addr: addr, Probe: e.Probe}):
 		return healthy
 	default:
 		return unhealthy
@@ -158,11 +160,16 @@ func (s *Server) endpoint(f found) Endpoint {
 		Network: f.network, Name: e.Name.String(), Private: e.Private.String(), TTL: e.TTL, Pick: e.Pick.String(),
 		Addresses: make([]Address, 0, len(e.Addresses)),
 	}
-	if e.Probe != (zones.Probe{}) {
-		shown.Probe = fmt.Sprintf("tcp:%d", e.Probe.TCP)
+	shown.Probe = e.Probe.String()
+	if name := e.Probe.Spec().Name; name != e.Name {
+		shown.ProbeName = name.String()
 	}
 	for _, addr := range e.Addresses {
-		shown.Addresses = append(shown.Addresses, Address{addr.String(), s.health(e, addr)})
+		a := Address{Address: addr.String(), Health: s.health(e, addr)}
+		if a.Health == unhealthy {
+			a.Fault = s.options.Health.Fault(zones.Target{Addr: addr, Probe: e.Probe})
+		}
+		shown.Addresses = append(shown.Addresses, a)
 	}
 	return shown
 }

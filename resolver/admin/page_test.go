@@ -30,8 +30,8 @@ func crowd(hub int) func(*admin.Options) {
 	}
 	ill := netip.MustParseAddr("10.0.9.9")
 	probed := []zones.Endpoint{
-		{Name: zones.MustName("ill.contoso.com"), Addresses: []netip.Addr{netip.MustParseAddr("10.0.9.8"), ill}, Probe: zones.Probe{TCP: 1433}, Pick: zones.PickFirstHealthy},
-		{Name: zones.MustName("well.contoso.com"), Addresses: []netip.Addr{netip.MustParseAddr("fd00::8")}, Probe: zones.Probe{TCP: 443}},
+		{Name: zones.MustName("ill.contoso.com"), Addresses: []netip.Addr{netip.MustParseAddr("10.0.9.8"), ill}, Probe: zones.NewProbe(zones.ProbeSpec{Port: 1433}), Pick: zones.PickFirstHealthy},
+		{Name: zones.MustName("well.contoso.com"), Addresses: []netip.Addr{netip.MustParseAddr("fd00::8")}, Probe: zones.NewProbe(zones.ProbeSpec{Kind: zones.HTTPSProbe, Port: 443, Name: zones.MustName("well.contoso.com"), Path: "/healthz"})},
 	}
 	return func(o *admin.Options) {
 		o.Networks = func() []admin.Network {
@@ -51,9 +51,15 @@ func crowd(hub int) func(*admin.Options) {
 				}
 			}
 		}
-		o.Healthy = func(target zones.Target) bool { return target.Addr != ill }
+		o.Health = illness{ill}
 	}
 }
+
+// illness is one address that is not healthy.
+type illness struct{ addr netip.Addr }
+
+func (i illness) Healthy(t zones.Target) bool { return t.Addr != i.addr }
+func (illness) Fault(zones.Target) string     { return "connection refused" }
 
 func TestNetworks(t *testing.T) {
 	_, body := get(t, serve(t, admin.Status{}, crowd(30))+"/api/networks")

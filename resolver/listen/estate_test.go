@@ -65,6 +65,9 @@ func (e *estate) Healthy(t zones.Target) bool {
 	return !e.ill.Load() || t.Addr != netip.MustParseAddr("10.0.1.8")
 }
 
+// Fault says what is wrong with the unhealthy address of the estate.
+func (*estate) Fault(zones.Target) string { return "connection refused" }
+
 // network is a network with endpoints in and outside zones, a wildcard, a probed
 // endpoint, and a zone of ordinary records.
 func network(name, clients string, missing zones.Missing, mydb string) zones.NetworkSpec {
@@ -80,7 +83,7 @@ func network(name, clients string, missing zones.Missing, mydb string) zones.Net
 	}
 	const windows, private = "database.windows.net", "privatelink.database.windows.net"
 	probed := endpoint("probed."+windows, "probed."+private, private, "10.0.1.8", "10.0.1.9")
-	probed.Probe, probed.Pick = zones.Probe{TCP: 1433}, zones.PickFirstHealthy
+	probed.Probe, probed.Pick = zones.NewProbe(zones.ProbeSpec{Port: 1433}), zones.PickFirstHealthy
 	var records []dns.RR
 	for _, text := range []string{
 		"db.corp.contoso.com. 300 IN CNAME mydb.database.windows.net.",

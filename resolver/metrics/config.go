@@ -29,11 +29,11 @@ func newConfigMetrics(to prometheus.Registerer) configMetrics {
 			"Whether the last reload of the configuration is served: 1, or 0 when what was served before goes on.").WithLabelValues(),
 		reloads:   m.counter("config_reloads_total", "Reloads of the configuration, by result: ok or failed.", "result"),
 		endpoints: m.gauge("endpoints", "Endpoints that a network has.", "network"),
-		probes:    m.counter("endpoint_probes_total", "Probes of addresses of endpoints, by result: ok or failed.", "result"),
+		probes:    m.counter("endpoint_probes_total", "Probes of addresses of endpoints, by kind: tcp, tls or https, and result: ok or failed.", "kind", "result"),
 		leaked: m.counter("leaked_answers_total",
 			"Answers from outside for privatelink names that a network does not map, by network; what is given again from memory is not counted again.",
 			"network"),
-		unhealthy: m.gauge("endpoint_addresses_unhealthy", "Probed addresses of endpoints that cannot be reached.").WithLabelValues(),
+		unhealthy: m.gauge("endpoint_addresses_unhealthy", "Probed addresses of endpoints that are not healthy.").WithLabelValues(),
 	}
 }
 
@@ -61,12 +61,12 @@ func (r *Recorder) Reloaded(ok bool) {
 func (r *Recorder) Leaked(network string) { r.config.leaked.WithLabelValues(network).Inc() }
 
 // Probed counts a probe of an endpoint's address.
-func (r *Recorder) Probed(ok bool) {
+func (r *Recorder) Probed(kind zones.ProbeKind, ok bool) {
 	result := "failed"
 	if ok {
 		result = "ok"
 	}
-	r.config.probes.WithLabelValues(result).Inc()
+	r.config.probes.WithLabelValues(kind.String(), result).Inc()
 }
 
 // Unhealthy records how many probed addresses cannot be reached.

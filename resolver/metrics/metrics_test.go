@@ -40,7 +40,7 @@ func exercised(t *testing.T) *metrics.Recorder {
 	r.UpstreamHealth("azure", "168.63.129.16", true)
 	r.UpstreamShed("azure")
 	r.UpstreamSuspicious("azure", "168.63.129.16", upstream.PrivateAddress)
-	r.Probed(true)
+	r.Probed(zones.TLSProbe, true)
 	r.Reloaded(false)
 	r.Leaked("europe")
 	r.Unhealthy(2)
@@ -97,7 +97,7 @@ func TestSeries(t *testing.T) {
 		`pldns_endpoints{network="europe"} 0`,
 		`pldns_config_reloads_total{result="failed"} 1`,
 		`pldns_leaked_answers_total{network="europe"} 1`,
-		`pldns_endpoint_probes_total{result="ok"} 1`,
+		`pldns_endpoint_probes_total{kind="tls",result="ok"} 1`,
 		`pldns_endpoint_addresses_unhealthy 2`,
 		`pldns_build_info{goversion="go",revision="abc",version="v1.0.0"} 1`,
 	} {

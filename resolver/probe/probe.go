@@ -4,13 +4,10 @@ package probe
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"log/slog"
-	"maps"
-	"math/rand/v2"
-	"net"
-	"net/netip"
-	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,9 +15,27 @@ import (
 	"pldns/zones"
 )
 
-// Config says how often and how patiently is probed. A zero number or duration
+// Config says what stays the same for as long as a [Prober] lives. A zero number
 // stands for its default.
 type Config struct {
+	// Rate is how many probes are begun in a second at most. Default 200.
+	Rate int
+	// Parallel is how many are under way at once at most: each holds a connection.
+	// Default 1000.
+	Parallel int
+	// Check probes a target once, on a connection of its own, and says what is wrong.
+	// Nil does what the target's probe says.
+	Check func(ctx context.Context, target zones.Target, roots *x509.CertPool) error
+	// Observer is told what comes of it; nil is nobody.
+	Observer Observer
+	// Log is told of every change of health; nil discards.
+	Log *slog.Logger
+}
+
+// Plan is what is probed, how often and how patiently. A zero number or duration
+// stands for its default.
+type Plan struct {
+	Targets []zones.Target
 	// Interval is the time between two probes of one target. It grows when there
 	// are so many targets that Rate would be exceeded. Default 10 s.
 	Interval time.Duration
@@ -29,53 +44,53 @@ type Config struct {
 	// Fall is how many probes in a row must fail for a target to be unhealthy,
 	// and Rise how many must succeed for it to be healthy again. Default 2 each.
 	Fall, Rise int
-	// Rate is how many probes are begun in a second at most. Default 200.
-	Rate int
-	// Dial opens and closes a connection to a target. Nil does so over TCP.
-	Dial func(ctx context.Context, to netip.AddrPort) error
-	// Observer is told what comes of it; nil is nobody.
-	Observer Observer
-	// Log is told of every change of health; nil discards.
-	Log *slog.Logger
+	// Roots sign the certificates of targets; nil are those of the system.
+	Roots *x509.CertPool
 }
 
 // Observer is told what probes find. Its methods are called by many goroutines
 // at once.
 type Observer interface {
 	// Probed counts a probe.
-	Probed(ok bool)
+	Probed(kind zones.ProbeKind, ok bool)
 	// Unhealthy gives the number of unhealthy targets, when it has changed.
 	Unhealthy(targets int)
 }
 
-// Prober probes targets. Healthy and Watch may be called at any time by any
+// Prober probes targets. Healthy, Fault and Watch may be called at any time by any
 // number of goroutines.
 type Prober struct {
-	config Config
-	states atomic.Pointer[map[zones.Target]*state]
+	config  Config
+	current atomic.Pointer[watched]
 
-	watching sync.Mutex    // held by Watch
-	changed  chan struct{} // holds a token when the targets have changed
-	ill      atomic.Int64
+	changed chan struct{} // holds a token when the plan has changed
+
+	mutex sync.Mutex // held by whoever changes the plan or the health of a target
+	ill   int        // unhealthy targets of the plan
 }
 
-// state is what is known of one target. Only the one probe of it that is under
-// way writes; everybody may read ill.
+// watched is a plan, and what is known of its targets.
+type watched struct {
+	plan   Plan
+	states map[zones.Target]*state
+}
+
+// state is what is known of one target.
 type state struct {
-	ill    atomic.Bool
-	busy   atomic.Bool
-	streak int // probes in a row that contradict ill
+	fault atomic.Pointer[string] // what is wrong with it; nil while it is healthy
+	busy  atomic.Bool            // a probe of it is under way
+	begun time.Time              // its last probe; only Run uses it
+
+	// Only the one probe that is under way uses what follows.
+	streak int // probes in a row that contradict what is known
 }
 
 // New makes a prober without targets.
 func New(config Config) *Prober {
-	setDefault(&config.Interval, 10*time.Second)
-	setDefault(&config.Timeout, 2*time.Second)
-	setDefault(&config.Fall, 2)
-	setDefault(&config.Rise, 2)
 	setDefault(&config.Rate, 200)
-	if config.Dial == nil {
-		config.Dial = dialTCP
+	setDefault(&config.Parallel, 1000)
+	if config.Check == nil {
+		config.Check = check
 	}
 	if config.Observer == nil {
 		config.Observer = nobody{}
@@ -84,7 +99,7 @@ func New(config Config) *Prober {
 		config.Log = slog.New(slog.DiscardHandler)
 	}
 	p := &Prober{config: config, changed: make(chan struct{}, 1)}
-	p.states.Store(&map[zones.Target]*state{})
+	p.current.Store(new(watched))
 	return p
 }
 
@@ -96,39 +111,33 @@ func setDefault[T int | time.Duration](value *T, standard T) {
 
 type nobody struct{}
 
-func (nobody) Probed(bool)   {}
-func (nobody) Unhealthy(int) {}
+func (nobody) Probed(zones.ProbeKind, bool) {}
+func (nobody) Unhealthy(int)                {}
 
-// dialTCP is healthy where a TCP connection is accepted.
-func dialTCP(ctx context.Context, to netip.AddrPort) error {
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", to.String())
-	if err != nil {
-		return err
-	}
-	return conn.Close()
-}
-
-// Watch replaces the targets. What is known of those that stay is kept; new ones
+// Watch replaces the plan. What is known of targets that stay is kept; new ones
 // count as healthy until probes say otherwise.
-func (p *Prober) Watch(targets []zones.Target) {
-	p.watching.Lock()
-	defer p.watching.Unlock()
-	before := *p.states.Load()
-	states := make(map[zones.Target]*state, len(targets))
-	ill := 0
-	for _, target := range targets {
+func (p *Prober) Watch(plan Plan) {
+	setDefault(&plan.Interval, 10*time.Second)
+	setDefault(&plan.Timeout, 2*time.Second)
+	setDefault(&plan.Fall, 2)
+	setDefault(&plan.Rise, 2)
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	p.ill = 0
+	before := p.current.Load().states
+	next := &watched{plan: plan, states: make(map[zones.Target]*state, len(plan.Targets))}
+	for _, target := range plan.Targets {
 		known := before[target]
 		if known == nil {
 			known = new(state)
 		}
-		states[target] = known
-		if known.ill.Load() {
-			ill++
+		if next.states[target] == nil && known.fault.Load() != nil {
+			p.ill++
 		}
+		next.states[target] = known
 	}
-	p.states.Store(&states)
-	p.ill.Store(int64(ill))
-	p.config.Observer.Unhealthy(ill)
+	p.current.Store(next)
+	p.config.Observer.Unhealthy(p.ill)
 	select {
 	case p.changed <- struct{}{}:
 	default: // there is a token already
@@ -137,86 +146,94 @@ func (p *Prober) Watch(targets []zones.Target) {
 
 // Healthy tells whether a target can be reached, as far as is known.
 func (p *Prober) Healthy(target zones.Target) bool {
-	known := (*p.states.Load())[target]
-	return known == nil || !known.ill.Load()
+	known := p.current.Load().states[target]
+	return known == nil || known.fault.Load() == nil
 }
 
-// Run probes until ctx ends, and returns when the last probe has ended. Probes
-// are spread evenly over the interval, in an order drawn at random, so that
-// neither this program nor the targets see bursts.
-func (p *Prober) Run(ctx context.Context) error {
-	var probes sync.WaitGroup
-	defer probes.Wait()
-	for ctx.Err() == nil {
-		states := *p.states.Load()
-		if len(states) > 0 {
-			p.rounds(ctx, states, &probes)
-			continue
-		}
-		select {
-		case <-ctx.Done():
-		case <-p.changed:
-		}
+// Fault says what is wrong with a target that is not healthy, in one short line:
+// what the probe found that made it so. It is empty for a healthy one.
+func (p *Prober) Fault(target zones.Target) string {
+	known := p.current.Load().states[target]
+	if known == nil {
+		return ""
 	}
-	return nil
-}
-
-// rounds begins one probe of every target in each interval, until the targets
-// change or ctx ends. Each target keeps its place in the round, so that its
-// probes are one interval apart.
-func (p *Prober) rounds(ctx context.Context, states map[zones.Target]*state, probes *sync.WaitGroup) {
-	targets := slices.Collect(maps.Keys(states))
-	rand.Shuffle(len(targets), func(i, j int) { targets[i], targets[j] = targets[j], targets[i] })
-	gap := max(p.config.Interval/time.Duration(len(targets)), time.Second/time.Duration(p.config.Rate))
-	pace := time.NewTicker(gap)
-	defer pace.Stop()
-	for turn := 0; ; turn = (turn + 1) % len(targets) {
-		target := targets[turn]
-		if state := states[target]; state.busy.CompareAndSwap(false, true) {
-			probes.Go(func() { p.probe(ctx, target, state) })
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-p.changed:
-			return
-		case <-pace.C:
-		}
+	if fault := known.fault.Load(); fault != nil {
+		return *fault
 	}
+	return ""
 }
 
 // probe probes a target once and judges what is known of it.
-func (p *Prober) probe(ctx context.Context, target zones.Target, s *state) {
+func (p *Prober) probe(ctx context.Context, plan *Plan, target zones.Target, s *state) {
 	defer s.busy.Store(false)
-	limited, cancel := context.WithTimeout(ctx, p.config.Timeout)
+	limited, cancel := context.WithTimeout(ctx, plan.Timeout)
 	defer cancel()
-	err := p.config.Dial(limited, target.AddrPort())
+	err := p.config.Check(limited, target, plan.Roots)
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return // the end of Run says nothing about the target
 	}
-	p.config.Observer.Probed(err == nil)
-	p.judge(target, s, err)
+	p.config.Observer.Probed(target.Probe.Spec().Kind, err == nil)
+	p.judge(plan, target, s, err)
 }
 
 // judge changes the health of a target when enough probes in a row say so.
-func (p *Prober) judge(target zones.Target, s *state, err error) {
-	ill := s.ill.Load()
+func (p *Prober) judge(plan *Plan, target zones.Target, s *state, err error) {
+	ill := s.fault.Load() != nil
 	if ok := err == nil; ok != ill {
 		s.streak = 0 // it is as it was thought to be
 		return
 	}
 	s.streak++
-	if limit := map[bool]int{true: p.config.Rise, false: p.config.Fall}[ill]; s.streak < limit {
+	if limit := map[bool]int{true: plan.Rise, false: plan.Fall}[ill]; s.streak < limit {
 		return
 	}
 	s.streak = 0
-	s.ill.Store(!ill)
-	change := int64(1)
-	if ill {
-		change = -1
-		p.config.Log.Info("endpoint address is healthy again", "address", target.AddrPort())
-	} else {
-		p.config.Log.Warn("endpoint address is not healthy", "address", target.AddrPort(), "error", err)
+	about := []any{"address", target.Addr, "probe", target.Probe}
+	if name := target.Probe.Spec().Name; !name.IsZero() {
+		about = append(about, "name", name)
 	}
-	p.config.Observer.Unhealthy(int(p.ill.Add(change)))
+	if ill {
+		p.change(target, s, nil)
+		p.config.Log.Info("endpoint address is healthy again", about...)
+		return
+	}
+	fault := wording(err, plan.Timeout)
+	p.change(target, s, &fault)
+	p.config.Log.Warn("endpoint address is not healthy", append(about, "error", fault)...)
+}
+
+// change changes the health of a target, and counts it if it is still watched.
+func (p *Prober) change(target zones.Target, s *state, fault *string) {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	s.fault.Store(fault)
+	if p.current.Load().states[target] != s {
+		return
+	}
+	if fault != nil {
+		p.ill++
+	} else {
+		p.ill--
+	}
+	p.config.Observer.Unhealthy(p.ill)
+}
+
+// maxFault is how many octets of a fault are kept: a foreign server has a say in it.
+const maxFault = 300
+
+// wording puts what a probe found into one short line.
+func wording(err error, timeout time.Duration) string {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return "no answer within " + timeout.String()
+	}
+	text := strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(err.Error(), "?"))
+	if len(text) > maxFault {
+		text = strings.ToValidUTF8(text[:maxFault], "") + "..."
+	}
+	return text
 }

@@ -2,6 +2,7 @@ package probe_test
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"net"
 	"net/netip"
@@ -29,7 +30,8 @@ func newWorld() *world {
 	return &world{down: make(map[netip.AddrPort]bool), probed: make(map[netip.AddrPort][]time.Time)}
 }
 
-func (w *world) dial(_ context.Context, to netip.AddrPort) error {
+func (w *world) check(_ context.Context, target zones.Target, _ *x509.CertPool) error {
+	to := target.AddrPort()
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
 	w.probed[to] = append(w.probed[to], time.Now())
@@ -45,10 +47,13 @@ func (w *world) set(to netip.AddrPort, down bool) {
 	w.down[to] = down
 }
 
+// tcp is a probe of a port.
+func tcp(port uint16) zones.Probe { return zones.NewProbe(zones.ProbeSpec{Port: port}) }
+
 func targets(n int) []zones.Target {
 	var all []zones.Target
 	for i := range n {
-		all = append(all, zones.Target{Addr: netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), Probe: zones.Probe{TCP: 1433}})
+		all = append(all, zones.Target{Addr: netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), Probe: tcp(1433)})
 	}
 	return all
 }
@@ -72,14 +77,14 @@ func run(t *testing.T, p *probe.Prober) {
 func TestHysteresis(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, all := newWorld(), targets(2)
-		p := probe.New(probe.Config{Interval: 10 * time.Second, Dial: w.dial})
-		p.Watch(all)
+		p := probe.New(probe.Config{Check: w.check})
+		p.Watch(probe.Plan{Targets: all, Interval: 10 * time.Second})
 		run(t, p)
 		healthy := func(want bool, when string) {
 			t.Helper()
 			synctest.Wait()
-			if got := p.Healthy(all[0]); got != want {
-				t.Errorf("%s: healthy is %v", when, got)
+			if got := p.Healthy(all[0]); got != want || want != (p.Fault(all[0]) == "") {
+				t.Errorf("%s: healthy is %v, the fault %q", when, got, p.Fault(all[0]))
 			}
 			if !p.Healthy(all[1]) {
 				t.Errorf("%s: the other target is not healthy", when)
@@ -106,16 +111,16 @@ func TestWatchKeepsHealth(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, all := newWorld(), targets(3)
 		w.set(all[0].AddrPort(), true)
-		p := probe.New(probe.Config{Dial: w.dial})
-		p.Watch(all[:2])
+		p := probe.New(probe.Config{Check: w.check})
+		p.Watch(probe.Plan{Targets: all[:2]})
 		run(t, p)
 		time.Sleep(time.Minute)
-		p.Watch([]zones.Target{all[0], all[2]})
+		p.Watch(probe.Plan{Targets: []zones.Target{all[0], all[2]}})
 		synctest.Wait()
 		if p.Healthy(all[0]) || !p.Healthy(all[2]) {
 			t.Errorf("after a change of targets: %v %v", p.Healthy(all[0]), p.Healthy(all[2]))
 		}
-		p.Watch(nil)
+		p.Watch(probe.Plan{})
 		if !p.Healthy(all[0]) {
 			t.Error("a target that nobody watches is unhealthy")
 		}
@@ -127,10 +132,15 @@ func TestWatchKeepsHealth(t *testing.T) {
 func TestRateIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, all := newWorld(), targets(10_000)
-		p := probe.New(probe.Config{Interval: 10 * time.Second, Rate: 200, Dial: w.dial})
-		p.Watch(all)
+		p := probe.New(probe.Config{Rate: 200, Check: w.check})
+		p.Watch(probe.Plan{Targets: all, Interval: 10 * time.Second})
 		run(t, p)
-		time.Sleep(2 * time.Minute)
+		// Reloads, as often as they may come, change neither the rate nor that
+		// everybody has a turn.
+		for range 60 {
+			time.Sleep(2 * time.Second)
+			p.Watch(probe.Plan{Targets: all, Interval: 10 * time.Second})
+		}
 		synctest.Wait()
 		w.mutex.Lock()
 		defer w.mutex.Unlock()
@@ -159,8 +169,8 @@ func TestSlowTarget(t *testing.T) {
 		all := targets(2)
 		var mutex sync.Mutex
 		under, most := 0, 0
-		p := probe.New(probe.Config{Interval: time.Second, Timeout: 5 * time.Second, Dial: func(ctx context.Context, to netip.AddrPort) error {
-			if to != all[0].AddrPort() {
+		p := probe.New(probe.Config{Check: func(ctx context.Context, target zones.Target, _ *x509.CertPool) error {
+			if target != all[0] {
 				return nil
 			}
 			mutex.Lock()
@@ -173,7 +183,7 @@ func TestSlowTarget(t *testing.T) {
 			mutex.Unlock()
 			return ctx.Err()
 		}})
-		p.Watch(all)
+		p.Watch(probe.Plan{Targets: all, Interval: time.Second, Timeout: 5 * time.Second})
 		run(t, p)
 		time.Sleep(20 * time.Second)
 		synctest.Wait()
@@ -183,11 +193,71 @@ func TestSlowTarget(t *testing.T) {
 	})
 }
 
+// However many targets say nothing, only so many connections are open at once.
+func TestParallelIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all := targets(100)
+		var mutex sync.Mutex
+		under, most, probed := 0, 0, make(map[zones.Target]bool)
+		p := probe.New(probe.Config{Parallel: 7, Check: func(ctx context.Context, target zones.Target, _ *x509.CertPool) error {
+			mutex.Lock()
+			under++
+			most = max(most, under)
+			probed[target] = true
+			mutex.Unlock()
+			<-ctx.Done()
+			mutex.Lock()
+			under--
+			mutex.Unlock()
+			return ctx.Err()
+		}})
+		p.Watch(probe.Plan{Targets: all, Interval: time.Second, Timeout: 10 * time.Second})
+		run(t, p)
+		time.Sleep(5 * time.Minute)
+		synctest.Wait()
+		if most != 7 || len(probed) != len(all) {
+			t.Errorf("%d probes at once, of %d targets", most, len(probed))
+		}
+		if got := p.Fault(all[0]); got != "no answer within 10s" {
+			t.Errorf("the fault is %q", got)
+		}
+	})
+}
+
+// A plan changes how often and how patiently is probed, at once.
+func TestPlanChanges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, all := newWorld(), targets(1)
+		p := probe.New(probe.Config{Check: w.check})
+		p.Watch(probe.Plan{Targets: all, Interval: time.Hour})
+		run(t, p)
+		time.Sleep(time.Second)
+		w.set(all[0].AddrPort(), true)
+		p.Watch(probe.Plan{Targets: all, Interval: time.Second, Fall: 4, Rise: 1})
+		time.Sleep(2500 * time.Millisecond)
+		synctest.Wait()
+		if !p.Healthy(all[0]) {
+			t.Error("unhealthy after three or four probes")
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if p.Healthy(all[0]) {
+			t.Error("healthy after four failures")
+		}
+		w.set(all[0].AddrPort(), false)
+		time.Sleep(1100 * time.Millisecond)
+		synctest.Wait()
+		if !p.Healthy(all[0]) {
+			t.Error("unhealthy after a success, where one is enough")
+		}
+	})
+}
+
 // seen is an observer that passes on what it is told.
 type seen struct{ unhealthy chan int }
 
-func (seen) Probed(bool)       {}
-func (s seen) Unhealthy(n int) { s.unhealthy <- n }
+func (seen) Probed(zones.ProbeKind, bool) {}
+func (s seen) Unhealthy(n int)            { s.unhealthy <- n }
 func (s seen) await(want int) {
 	for <-s.unhealthy != want {
 	}
@@ -200,10 +270,10 @@ func TestRealPort(t *testing.T) {
 		t.Fatal(err)
 	}
 	at := listener.Addr().(*net.TCPAddr).AddrPort()
-	target := zones.Target{Addr: at.Addr(), Probe: zones.Probe{TCP: at.Port()}}
+	target := zones.Target{Addr: at.Addr(), Probe: tcp(at.Port())}
 	told := seen{make(chan int, 100)}
-	p := probe.New(probe.Config{Interval: 5 * time.Millisecond, Observer: told})
-	p.Watch([]zones.Target{target})
+	p := probe.New(probe.Config{Observer: told})
+	p.Watch(probe.Plan{Targets: []zones.Target{target}, Interval: 5 * time.Millisecond})
 	run(t, p)
 	listener.Close()
 	told.await(1)
