@@ -207,20 +207,33 @@ func TestCompose(t *testing.T) {
 	run(t, "docker-compose", "-f", "compose/compose.yaml", "config", "--quiet")
 }
 
-// systemd takes the unit, and its exposure is below 2.0 of 10.
-func TestUnit(t *testing.T) {
+// systemd takes the units, with and without the socket, and the exposure of the
+// service is below 2.0 of 10.
+func TestUnits(t *testing.T) {
 	needs(t, "systemd-analyze")
 	program, err := os.Executable() // systemd wants to see a program where one is named
 	if err != nil {
 		t.Fatal(err)
 	}
-	unit := filepath.Join(t.TempDir(), "pldns.service")
-	text := strings.ReplaceAll(read(t, "systemd/pldns.service"), "/usr/local/bin/pldns", program)
-	if err := os.WriteFile(unit, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
+	put := func(path, text string) {
+		t.Helper()
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
+	dir := t.TempDir()
+	unit, socket := filepath.Join(dir, "pldns.service"), filepath.Join(dir, "pldns.socket")
+	put(unit, strings.ReplaceAll(read(t, "systemd/pldns.service"), "/usr/local/bin/pldns", program))
 	run(t, "systemd-analyze", "verify", "--man=no", unit)
 	run(t, "systemd-analyze", "security", "--offline=true", "--threshold=19", unit)
+
+	put(socket, read(t, "systemd/pldns.socket"))
+	put(filepath.Join(dir, "pldns.service.d", "socket.conf"), read(t, "systemd/socket.conf"))
+	run(t, "systemd-analyze", "verify", "--man=no", socket, unit)
+	run(t, "systemd-analyze", "security", "--offline=true", "--threshold=15", unit)
 }
 
 func TestTerraformFormat(t *testing.T) {

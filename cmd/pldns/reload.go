@@ -30,6 +30,7 @@ func (s *server) reload() error {
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
 	begun := time.Now()
+	s.notify(reloading())
 	next, err := s.prepare()
 	s.mutex.Lock()
 	s.lastReload = admin.Reload{At: begun, OK: err == nil}
@@ -40,9 +41,11 @@ func (s *server) reload() error {
 	s.recorder.Reloaded(err == nil)
 	if err != nil {
 		s.log.Error("the configuration was not reloaded: what was served before goes on", "error", err)
+		s.notify(ready("not reloaded, see the log; still serving " + s.now().summary))
 		return err
 	}
 	s.serveFrom(next)
+	s.notify(ready("serving " + next.summary))
 	s.log.Info("reloaded", "config", next.summary, "took", time.Since(begun))
 	debug.FreeOSMemory() // what reading and the old snapshot took, which may be much
 	return nil

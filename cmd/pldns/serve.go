@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"net"
 	"net/netip"
 	"os"
 	"os/signal"
@@ -16,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/activation"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
@@ -50,7 +52,7 @@ admin address; a faulty one changes nothing.`,
 			if err != nil {
 				return failing(fmt.Errorf("%s cannot be served:\n%w", file, err))
 			}
-			if err := s.listen(); err != nil {
+			if err := s.listenOn(activation.Files(true)); err != nil {
 				return failing(err)
 			}
 			if example {
@@ -171,16 +173,32 @@ func (s *server) status() admin.Status {
 }
 
 // listen opens all addresses.
-func (s *server) listen() error {
-	if err := s.doors.Listen(); err != nil {
+func (s *server) listen() error { return s.listenOn(nil) }
+
+// listenOn opens all addresses but those whose sockets were passed.
+func (s *server) listenOn(passed []*os.File) error {
+	inherited, err := listen.Inherit(passed)
+	if err != nil {
 		return err
 	}
+	defer inherited.Close()
+	if addrs := inherited.Addrs(); len(addrs) > 0 {
+		s.log.Info("using the sockets that the service manager passed", "at", fmt.Sprint(addrs))
+	}
+	var listener net.Listener
 	if s.admin != nil {
-		if err := s.admin.Listen(); err != nil {
+		if listener, err = inherited.Listener(s.now().listen.Admin); err != nil {
 			return err
 		}
 	}
-	return nil
+	err = s.doors.ListenOn(inherited)
+	if s.admin != nil && err == nil {
+		err = s.admin.ListenOn(listener)
+	}
+	if err != nil && listener != nil {
+		listener.Close()
+	}
+	return err
 }
 
 // run serves until ctx ends. Then the doors are closed first, while what they
@@ -204,6 +222,9 @@ func (s *server) run(ctx context.Context, hangUps <-chan os.Signal) error {
 	}
 	front.Go(func() error { return s.watchFiles(ctx) })
 	front.Go(func() error { return s.reloadOn(ctx, hangUps) })
+	s.notify(ready("serving " + s.now().summary))
+	<-ctx.Done()
+	s.notify(stopping())
 	err := front.Wait()
 	closeBehind()
 	s.log.Info("stopped")

@@ -130,13 +130,19 @@ func (nothingBad) Healthy(zones.Target) bool { return true }
 func (nothingBad) Fault(zones.Target) string { return "" }
 
 // Listen opens the address. Without a token it must be a loopback address.
-func (s *Server) Listen() error {
+func (s *Server) Listen() error { return s.ListenOn(nil) }
+
+// ListenOn is Listen with a listener that was opened before for the address; nil
+// stands for none. If it fails, the listener is still the caller's.
+func (s *Server) ListenOn(listener net.Listener) error {
 	if !s.options.Addr.Addr().IsLoopback() && s.access().Token == "" {
 		return fmt.Errorf("open the admin address: %s can be reached from other machines, and there is no token (name a file that holds one in listen.admin_token_file, or set listen.admin to a loopback address)", s.options.Addr)
 	}
-	listener, err := net.Listen("tcp", s.options.Addr.String())
-	if err != nil {
-		return fmt.Errorf("open the admin address: %w (set listen.admin to a free address, or to \"off\")", err)
+	if listener == nil {
+		var err error
+		if listener, err = net.Listen("tcp", s.options.Addr.String()); err != nil {
+			return fmt.Errorf("open the admin address: %w (set listen.admin to a free address, or to \"off\")", err)
+		}
 	}
 	s.listener = listener
 	return nil

@@ -32,9 +32,16 @@ type streamListener struct {
 	transport string
 }
 
+// binder opens sockets.
+type binder struct {
+	readers   int        // of each UDP address; without any there is no UDP
+	inherited *Inherited // takes the place of what would be opened
+}
+
 // bindStreams opens TCP sockets alone for addrs, as bind does.
-func bindStreams(addrs []netip.AddrPort, transport string) (bound sockets, missing6 bool, err error) {
-	bound, missing6, err = bind(addrs, 0)
+func (b binder) bindStreams(addrs []netip.AddrPort, transport string) (bound sockets, missing6 bool, err error) {
+	b.readers = 0
+	bound, missing6, err = b.bind(addrs)
 	for i := range bound.tcp {
 		bound.tcp[i].transport = transport
 	}
@@ -52,11 +59,10 @@ func (s *sockets) close() {
 }
 
 // bind opens UDP and TCP sockets for addrs, or none and says which address is
-// at fault. So many readers are to
-// read each UDP address; without any there are none. Where the host has no IPv6, "[::]" means IPv4 only and missing6 is true.
-func bind(addrs []netip.AddrPort, readers int) (bound sockets, missing6 bool, err error) {
+// at fault. Where the host has no IPv6, "[::]" means IPv4 only and missing6 is true.
+func (b binder) bind(addrs []netip.AddrPort) (bound sockets, missing6 bool, err error) {
 	for _, group := range groups(addrs) {
-		part, without6, err := bindGroup(group, readers)
+		part, without6, err := b.bindGroup(group)
 		if err != nil {
 			bound.close()
 			return sockets{}, false, err
@@ -110,13 +116,13 @@ func unspecified(addr netip.Addr) netip.Addr {
 
 // bindGroup binds the addresses of one group. For port 0 it draws ports until
 // one is free everywhere.
-func bindGroup(group []netip.AddrPort, readers int) (bound sockets, missing6 bool, err error) {
+func (b binder) bindGroup(group []netip.AddrPort) (bound sockets, missing6 bool, err error) {
 	attempts := 1
 	if group[0].Port() == 0 {
 		attempts = portAttempts
 	}
 	for range attempts {
-		bound, missing6, err = bindOnce(group, readers)
+		bound, missing6, err = b.bindOnce(group)
 		if !errors.Is(err, syscall.EADDRINUSE) {
 			break
 		}
@@ -126,10 +132,10 @@ func bindGroup(group []netip.AddrPort, readers int) (bound sockets, missing6 boo
 
 // bindOnce binds the addresses of one group to its port, or to the one that the
 // system gives to the first of them.
-func bindOnce(group []netip.AddrPort, readers int) (bound sockets, missing6 bool, err error) {
+func (b binder) bindOnce(group []netip.AddrPort) (bound sockets, missing6 bool, err error) {
 	port := group[0].Port()
 	for _, a := range group {
-		part, err := bindAddr(netip.AddrPortFrom(a.Addr(), port), readers)
+		part, err := b.bindAddr(netip.AddrPortFrom(a.Addr(), port))
 		if a.Addr() == netip.IPv6Unspecified() && noIPv6(err) {
 			missing6 = true
 			continue
@@ -147,25 +153,48 @@ func bindOnce(group []netip.AddrPort, readers int) (bound sockets, missing6 bool
 }
 
 // bindAddr binds one address, UDP (if anybody reads it) and TCP on the same port.
-func bindAddr(addr netip.AddrPort, readers int) (sockets, error) {
+func (b binder) bindAddr(addr netip.AddrPort) (sockets, error) {
 	var bound sockets
 	local := addr
-	if readers > 0 {
+	if b.readers > 0 {
 		var err error
-		if bound.udp, err = bindShared(addr, readers); err != nil {
+		if bound.udp, err = b.openUDP(addr); err != nil {
 			bound.close()
 			return sockets{}, bindError("udp", addr, err)
 		}
 		local = bound.udp[0].local
 	}
-	opened, err := bindTCP(local)
+	opened, err := b.openTCP(local)
+	for _, listener := range opened {
+		bound.tcp = append(bound.tcp, streamListener{listener, tcp})
+	}
 	if err != nil {
 		bound.close()
 		return sockets{}, bindError("tcp", local, err)
 	}
-	local = netip.AddrPortFrom(local.Addr(), opened.Addr().(*net.TCPAddr).AddrPort().Port())
-	bound.tcp, bound.addrs = []streamListener{{opened, tcp}}, []netip.AddrPort{local}
+	local = netip.AddrPortFrom(local.Addr(), opened[0].Addr().(*net.TCPAddr).AddrPort().Port())
+	bound.addrs = []netip.AddrPort{local}
 	return bound, nil
+}
+
+// openUDP opens the sockets of the readers of an address, unless they are there.
+func (b binder) openUDP(addr netip.AddrPort) ([]*udpSocket, error) {
+	if files := b.inherited.take(udp, addr); len(files) > 0 {
+		return adoptUDP(files, addr, b.readers)
+	}
+	return bindShared(addr, b.readers)
+}
+
+// openTCP opens a listener, unless some are there.
+func (b binder) openTCP(addr netip.AddrPort) ([]*net.TCPListener, error) {
+	if files := b.inherited.take(tcp, addr); len(files) > 0 {
+		return adoptTCP(files)
+	}
+	opened, err := bindTCP(addr)
+	if err != nil {
+		return nil, err
+	}
+	return []*net.TCPListener{opened}, nil
 }
 
 // bindUDP opens a UDP socket of one family, so that no address ever appears
@@ -175,18 +204,22 @@ func bindUDP(addr netip.AddrPort, config net.ListenConfig) (*udpSocket, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn := opened.(*net.UDPConn)
+	return newUDPSocket(opened.(*net.UDPConn), addr.Addr())
+}
+
+// newUDPSocket makes ready what is bound to an address, or closes it.
+func newUDPSocket(conn *net.UDPConn, addr netip.Addr) (*udpSocket, error) {
 	port := conn.LocalAddr().(*net.UDPAddr).AddrPort().Port()
-	u := &udpSocket{conn: conn, local: netip.AddrPortFrom(addr.Addr(), port), wildcard: addr.Addr().IsUnspecified(), readers: 1}
+	u := &udpSocket{conn: conn, local: netip.AddrPortFrom(addr, port), wildcard: addr.IsUnspecified(), readers: 1}
 	if u.wildcard {
-		if err := enablePacketInfo(conn, addr.Addr().Is6()); err != nil {
+		if err := enablePacketInfo(conn, addr.Is6()); err != nil {
 			conn.Close()
 			return nil, fmt.Errorf("this system does not tell which address a packet was sent to (%w): "+
 				"name each address of this host instead of all", err)
 		}
 	}
 	_ = conn.SetReadBuffer(socketBuffer) // a wish
-	neverFragment(conn, addr.Addr().Is6())
+	neverFragment(conn, addr.Is6())
 	return u, nil
 }
 
@@ -221,8 +254,11 @@ func bindError(transport string, addr netip.AddrPort, err error) error {
 		return fmt.Errorf("%w: stop the service that has it (on port 53 usually systemd-resolved or dnsmasq; "+
 			"see `ss -lnptu sport = :%d`), or listen on another address", err, addr.Port())
 	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM):
-		return fmt.Errorf("%w: ports below 1024, such as 53, need the capability CAP_NET_BIND_SERVICE "+
-			"(AmbientCapabilities in a systemd unit, --cap-add in a container, `setcap cap_net_bind_service=+ep` on the program), "+
+		// Container engines give an added capability to root alone; the program runs as somebody else.
+		return fmt.Errorf("%w: ports below 1024, such as 53, need the capability CAP_NET_BIND_SERVICE: "+
+			"give it to the program (`setcap cap_net_bind_service=+ep`) or to its systemd unit (AmbientCapabilities=), or have systemd pass the socket; "+
+			"in a container that has not root for its user, allow the ports: `--sysctl net.ipv4.ip_unprivileged_port_start=0`, "+
+			"or with the network of the host `sysctl -w net.ipv4.ip_unprivileged_port_start=53` there; "+
 			"or listen on a port from 1024", err)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		return fmt.Errorf("%w: no interface of this host has the address; correct it, or add it to an interface first", err)

@@ -116,6 +116,10 @@ type Config struct {
 	// Default 5 s.
 	Send time.Duration
 
+	// LastWord is how long a connection that has not asked yet may still do so when
+	// Run ends: its query is on the way as a rule, and nobody else can read it.
+	// Default 200 ms.
+	LastWord time.Duration
 	// Drain is how long Run waits at its end for the answers to what was read.
 	// Default 3 s.
 	Drain time.Duration
@@ -135,7 +139,7 @@ func (c Config) check() error {
 		return errors.New("listen: a limit of clients is out of range")
 	case min(c.InFlight, c.Readers, c.Connections, c.ClientConnections, c.Pipeline) < 0:
 		return errors.New("listen: a limit is negative; leave it 0 for its default")
-	case min(c.Idle, c.FirstByte, c.Receive, c.Send, c.Drain) < 0:
+	case min(c.Idle, c.FirstByte, c.Receive, c.Send, c.LastWord, c.Drain) < 0:
 		return errors.New("listen: a duration is negative; leave it 0 for its default")
 	}
 	for _, a := range slices.Concat(c.Addrs, c.TLS, c.HTTPS) {
@@ -163,6 +167,7 @@ func (c Config) withDefaults() Config {
 	set(&c.FirstByte, 3*time.Second)
 	set(&c.Receive, 5*time.Second)
 	set(&c.Send, 5*time.Second)
+	set(&c.LastWord, 200*time.Millisecond)
 	set(&c.Drain, 3*time.Second)
 	return c
 }

@@ -2,7 +2,9 @@ package listen
 
 import (
 	"container/list"
+	"maps"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,11 +17,13 @@ type connections struct {
 	perClient int
 	fullIdle  time.Duration
 	first     time.Duration
+	lastWord  time.Duration
 
 	draining atomic.Bool
 	drained  chan struct{} // closed with draining
 
 	mu      sync.Mutex
+	until   time.Time // the end of the last words, with draining
 	open    map[*conn]struct{}
 	clients map[netip.Addr]int
 	idle    list.List // of *conn, the longest idle in front
@@ -31,6 +35,7 @@ func newConnections(c Config) *connections {
 		perClient: c.ClientConnections,
 		fullIdle:  c.Idle,
 		first:     c.FirstByte,
+		lastWord:  c.LastWord,
 		drained:   make(chan struct{}),
 		open:      make(map[*conn]struct{}),
 		clients:   make(map[netip.Addr]int),
@@ -45,7 +50,7 @@ func newConnections(c Config) *connections {
 func (t *connections) admit(c *conn) (evicted *conn, admitted bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.draining.Load() || !c.shared && t.clients[c.from] >= t.perClient {
+	if !c.shared && t.clients[c.from] >= t.perClient {
 		return nil, false
 	}
 	if len(t.open) >= t.limit {
@@ -156,12 +161,29 @@ func (t *connections) idleTime() time.Duration {
 	return t.allowance()
 }
 
-// drain refuses further connections and ends the reading of those that are open.
+// drain ends the reading of the connections that are open; those that have not
+// asked yet still may, for a moment.
 func (t *connections) drain() {
+	t.mu.Lock()
+	t.until = time.Now().Add(t.lastWord)
+	open := slices.Collect(maps.Keys(t.open))
+	t.mu.Unlock()
 	if !t.draining.Swap(true) {
 		close(t.drained)
 	}
-	t.each(func(c *conn) { c.stopReading() })
+	for _, c := range open {
+		c.stopReading()
+	}
+}
+
+// last is when the reading of c ends, after drain.
+func (t *connections) last(c *conn) time.Time {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if c.asked {
+		return time.Unix(1, 0)
+	}
+	return t.until
 }
 
 // each calls do with every open connection.

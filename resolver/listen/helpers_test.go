@@ -171,16 +171,23 @@ func start(tb testing.TB, config listen.Config) server {
 	if err := s.Listen(); err != nil {
 		tb.Fatal(err)
 	}
+	return server{s, s.Addrs()[0], run(tb, s)}
+}
+
+// run serves until the test ends, or until what it returns is called, which gives
+// what Run returned.
+func run(tb testing.TB, s *listen.Server) (stop func() error) {
+	tb.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	result := make(chan error, 1)
 	go func() { result <- s.Run(ctx) }()
-	stop := sync.OnceValue(func() error { cancel(); return <-result })
+	stop = sync.OnceValue(func() error { cancel(); return <-result })
 	tb.Cleanup(func() {
 		if err := stop(); err != nil {
 			tb.Error(err)
 		}
 	})
-	return server{s, s.Addrs()[0], stop}
+	return stop
 }
 
 func addrs(texts ...string) []netip.AddrPort {

@@ -255,7 +255,7 @@ func TestBindErrors(t *testing.T) {
 	at := netip.MustParseAddrPort("[::1]:53")
 	for err, want := range map[syscall.Errno]string{
 		syscall.EACCES:       "listen on [::1]:53 (udp): permission denied: ports below 1024, such as 53, need the capability CAP_NET_BIND_SERVICE",
-		syscall.EPERM:        "CAP_NET_BIND_SERVICE",
+		syscall.EPERM:        "with the network of the host `sysctl -w net.ipv4.ip_unprivileged_port_start=53` there",
 		syscall.EAFNOSUPPORT: "this host has no IPv6",
 		syscall.EMFILE:       "listen on [::1]:53 (udp): too many open files",
 	} {

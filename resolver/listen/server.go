@@ -77,16 +77,25 @@ func New(c Config) (*Server, error) {
 // Listen binds every address, UDP and TCP, or none of them. An error names the
 // address and says what to do. From here on queries wait in the sockets until
 // Run reads them; Run also closes the sockets, even with a ctx that has ended.
-func (s *Server) Listen() error {
+func (s *Server) Listen() error { return s.ListenOn(nil) }
+
+// ListenOn is Listen with sockets that were opened before: they take the place of
+// those for the same addresses. One for any other address is an error. They are the
+// caller's to close when ListenOn has returned.
+func (s *Server) ListenOn(inherited *Inherited) error {
 	if len(s.sockets.addrs) > 0 {
 		return errors.New("listen: the server is bound already")
 	}
-	bound, missing6, err := bind(s.config.Addrs, s.config.Readers)
+	if err := inherited.check(s.config.Addrs, slices.Concat(s.config.TLS, s.config.HTTPS)); err != nil {
+		return err
+	}
+	open := binder{s.config.Readers, inherited}
+	bound, missing6, err := open.bind(s.config.Addrs)
 	if err != nil {
 		return err
 	}
 	for transport, addrs := range map[string][]netip.AddrPort{dot: s.config.TLS, doh: s.config.HTTPS} {
-		more, without6, err := bindStreams(addrs, transport)
+		more, without6, err := open.bindStreams(addrs, transport)
 		if err != nil {
 			bound.close()
 			return err

@@ -202,11 +202,12 @@ func (c *conn) readUntil(deadline time.Time) {
 	}
 }
 
-// stopReading makes reads fail. What has been read before is still worked on.
-// An HTTP server would take that for the end of its client, so it is told otherwise.
+// stopReading makes reads fail, at once if c has asked before. What has been read
+// is still worked on. An HTTP server would take that for the end of its client, so
+// it is told otherwise.
 func (c *conn) stopReading() {
 	if !c.webbing.Load() {
-		_ = c.SetReadDeadline(time.Unix(1, 0))
+		_ = c.SetReadDeadline(c.server.conns.last(c))
 	}
 }
 
