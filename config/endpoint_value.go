@@ -25,11 +25,16 @@ func endpointKeys() []string {
 
 // endpointValue reads an address, a list of addresses, or a table; ok tells whether
 // all of it is in order.
-func (l *loader) endpointValue(at Place, value any) (s endpointSettings, ok bool) {
+func (l *loader) endpointValue(at Place, p *pair) (s endpointSettings, ok bool) {
 	s.ttl = zones.DefaultTTL
-	values, is := value.(map[string]any)
+	if p.value == nil { // the most common of all
+		addr, ok := l.address(at, p.text, false)
+		s.addresses = []netip.Addr{addr}
+		return s, ok
+	}
+	values, is := p.value.(*group)
 	if !is {
-		s.addresses, ok = l.addresses(at, value, false)
+		s.addresses, ok = l.addresses(at, p.value, false)
 		return s, ok
 	}
 	before := len(l.rep.problems)
@@ -37,12 +42,12 @@ func (l *loader) endpointValue(at Place, value any) (s endpointSettings, ok bool
 	t.only(endpointKeys()...)
 	// Each key stands once in its file, and a name that two files map is reported
 	// as that: so the values are read as they are.
-	if addresses, given := values["addresses"]; given {
+	if addresses, given := t.get("addresses"); given {
 		s.addresses, _ = l.addresses(t.place("addresses"), addresses, l.allowPublic(t))
 	} else {
 		l.rep.add(at, &fault{"has no addresses", `add addresses = ["10.0.1.4"]`})
 	}
-	if ttl, given := values["ttl"]; given {
+	if ttl, given := t.get("ttl"); given {
 		s.ttl = l.ttl(t.place("ttl"), ttl)
 	}
 	if text, given := l.word(t, "private_name", "mydb.privatelink.database.windows.net"); given {
@@ -55,7 +60,7 @@ func (l *loader) endpointValue(at Place, value any) (s endpointSettings, ok bool
 
 // word reads a string of an endpoint's table.
 func (l *loader) word(t table, key, example string) (string, bool) {
-	value, given := t.values[key]
+	value, given := t.get(key)
 	text, is := value.(string)
 	if given && !is {
 		t.mismatch(t.place(key), value, fmt.Sprintf("write %s = %q", key, example), "a string")
@@ -65,7 +70,7 @@ func (l *loader) word(t table, key, example string) (string, bool) {
 
 // allowPublic reads whether addresses outside the private ranges are meant.
 func (l *loader) allowPublic(t table) bool {
-	value, given := t.values["allow_public"]
+	value, given := t.get("allow_public")
 	allow, is := value.(bool)
 	if given && !is {
 		t.mismatch(t.place("allow_public"), value, "write true or false without quotes", "true or false")

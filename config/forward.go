@@ -28,7 +28,8 @@ func (l *loader) forward(root table, into routes) routes {
 		into = make(routes)
 	}
 	for _, key := range t.keys() {
-		l.route(t.place(key), key, t.values[key], into)
+		value, _ := t.get(key)
+		l.route(t.place(key), key, value, into)
 	}
 	return into
 }

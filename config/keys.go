@@ -1,8 +1,6 @@
 package config
 
 import (
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -85,7 +83,7 @@ func labelFault(name, what string) *fault {
 // for tables in tables: mydb.database.windows.net = "10.0.0.4". It gives none for
 // a value that is no table, or one that holds a key that is known there.
 func unquoted(key string, value any, known ...string) []string {
-	inner, is := value.(map[string]any)
+	inner, is := value.(*group)
 	if !is || strings.Contains(key, ".") {
 		return nil
 	}
@@ -94,18 +92,18 @@ func unquoted(key string, value any, known ...string) []string {
 	return names
 }
 
-func collectUnquoted(path string, inner map[string]any, known []string, names *[]string) {
-	for key := range inner {
-		if nearest(key, known) != "" {
+func collectUnquoted(path string, inner *group, known []string, names *[]string) {
+	for _, p := range inner.pairs {
+		if nearest(p.key, known) != "" {
 			if strings.Contains(path, ".") {
 				*names = append(*names, path)
 			}
 			return
 		}
 	}
-	for _, key := range slices.Sorted(maps.Keys(inner)) {
-		name := path + "." + key
-		if below, is := inner[key].(map[string]any); is {
+	for _, p := range inner.pairs {
+		name := path + "." + p.key
+		if below, is := p.value.(*group); is {
 			collectUnquoted(name, below, known, names)
 			continue
 		}

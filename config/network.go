@@ -43,7 +43,7 @@ type listener struct {
 // networks reads the networks of one file.
 func (l *loader) networks(root table) {
 	t, _ := root.sub("networks")
-	l.hasNetworks = l.hasNetworks || len(t.values) > 0
+	l.hasNetworks = l.hasNetworks || len(t.values.all()) > 0
 	l.labelled(t, "a network", l.network)
 }
 
@@ -188,7 +188,8 @@ func (l *loader) sets(root table) {
 // looseEndpoint reports a mapping that stands where the sets are.
 func (l *loader) looseEndpoint(t table, name string) bool {
 	_, f := parseHost(name)
-	_, isTable := t.values[name].(map[string]any)
+	value, _ := t.get(name)
+	_, isTable := value.(*group)
 	if f != nil && isTable {
 		return false
 	}

@@ -46,7 +46,7 @@ type probeSettings struct {
 
 // probe reads how the addresses are probed.
 func (l *loader) probe(t table) probeSettings {
-	value, given := t.values["probe"]
+	value, given := t.get("probe")
 	name, named := l.word(t, "probe_name", "app.contoso.com")
 	switch {
 	case !given && named:

@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -16,7 +15,7 @@ type table struct {
 	rep    *report
 	file   string
 	path   string // key path; empty for the root
-	values map[string]any
+	values *group
 }
 
 // entry is one element of a list of strings.
@@ -32,12 +31,26 @@ func (t table) place(key string) Place { return Place{t.file, t.path, key} }
 func (t table) here() Place { return Place{t.file, t.path, ""} }
 
 // keys are the keys in a stable order.
-func (t table) keys() []string { return slices.Sorted(maps.Keys(t.values)) }
+func (t table) keys() []string {
+	keys := make([]string, 0, len(t.values.all()))
+	for _, p := range t.values.all() {
+		keys = append(keys, strings.Clone(p.key)) // so that names do not keep the file's text
+	}
+	return keys
+}
+
+// get gives the value of a key.
+func (t table) get(key string) (any, bool) {
+	found := t.values.find(key)
+	if found == nil {
+		return nil, false
+	}
+	return found.any(), true
+}
 
 // has tells whether a key is given.
 func (t table) has(key string) bool {
-	_, given := t.values[key]
-	return given
+	return t.values.find(key) != nil
 }
 
 // only reports every key that is not among the known ones.
@@ -56,18 +69,18 @@ func (t table) mismatch(at Place, value any, remedy, wanted string) {
 
 // value gives the value of a key that is given once over all files.
 func (t table) value(key string) (any, bool) {
-	value, given := t.values[key]
+	value, given := t.get(key)
 	return value, given && t.rep.once(t.place(key))
 }
 
 // sub gives the table at a key. Tables of several files add up.
 func (t table) sub(key string) (table, bool) {
-	value, given := t.values[key]
+	value, given := t.get(key)
 	if !given {
 		return table{}, false
 	}
 	at := t.place(key)
-	values, is := value.(map[string]any)
+	values, is := value.(*group)
 	if !is {
 		t.mismatch(at, value, fmt.Sprintf("write it under [%s]", at.Key()), "a table")
 		return table{}, false
@@ -258,9 +271,9 @@ func kindOf(value any) string {
 		return "a boolean"
 	case []any:
 		return "a list"
-	case []map[string]any:
+	case *tables:
 		return "a list of tables"
-	case map[string]any:
+	case *group:
 		return "a table"
 	default:
 		return "a date or time"

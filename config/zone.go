@@ -40,7 +40,8 @@ func (l *loader) zones(parent table, into zoneDrafts) {
 	t, _ := parent.sub("zones")
 	for _, key := range t.keys() {
 		at := t.place(key)
-		if names := unquoted(key, t.values[key], zoneKeys()...); len(names) > 0 {
+		value, _ := t.get(key)
+		if names := unquoted(key, value, zoneKeys()...); len(names) > 0 {
 			l.rep.add(at, unquotedFault(names))
 			continue
 		}

@@ -8,8 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/BurntSushi/toml"
-
+	"pldns/config"
 	"pldns/zones/azure"
 )
 
@@ -42,7 +41,8 @@ func NewFile(name string, data []byte, prune bool) (*File, error) {
 
 func newFile(name string, data []byte, prune bool, catalogue *azure.Catalogue) (*File, error) {
 	f := &File{name: name, data: data, catalogue: catalogue, prune: prune}
-	if _, err := toml.NewDecoder(bytes.NewReader(data)).Decode(&f.values); err != nil {
+	var err error
+	if f.values, err = config.Tables(name, data); err != nil {
 		return nil, fmt.Errorf("edit %s: it is no TOML: check it with \"pldns check\"", name)
 	}
 	statements, err := scan(data)

@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/BurntSushi/toml"
+	"pldns/config"
 )
 
 // Changed tells whether the file differs from what was read.
@@ -39,11 +39,12 @@ func (f *File) sortChanges() {
 
 // verify holds the values of the edited file against those of the old one.
 func (f *File) verify(text []byte) error {
-	var before, after map[string]any
-	if _, err := toml.NewDecoder(bytes.NewReader(f.data)).Decode(&before); err != nil {
+	before, err := config.Tables(f.name, f.data)
+	if err != nil {
 		return fmt.Errorf("the file is no TOML")
 	}
-	if _, err := toml.NewDecoder(bytes.NewReader(text)).Decode(&after); err != nil {
+	after, err := config.Tables(f.name, text)
+	if err != nil {
 		return fmt.Errorf("the edited file would be no TOML")
 	}
 	for _, table := range f.tables {
