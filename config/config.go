@@ -24,6 +24,9 @@ type Config struct {
 	Forward []Route
 	Cache   Cache
 	Probe   Probe
+	// QueryLog and Dnstap say who is told of single queries.
+	QueryLog QueryLog
+	Dnstap   Dnstap
 	// Deadline is the time within which every query is answered.
 	Deadline time.Duration
 	// Networks are sorted by name.

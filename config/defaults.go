@@ -28,6 +28,9 @@ const (
 	defaultMaxTTL   = 24 * time.Hour
 	defaultPrefetch = true
 
+	defaultLogTo     = "stdout"
+	defaultLogSample = 100
+
 	defaultRecordTTL = 300 // seconds, of a record in an operator's zone that names none
 )
 
@@ -63,6 +66,10 @@ const (
 	maxEndpointTTL = 86_400  // seconds
 	maxRecordTTL   = 604_800 // seconds
 	maxMaxQPS      = 1e9
+
+	maxSample     = 1_000_000_000
+	maxIdentity   = 255
+	maxSocketPath = 107 // octets, by the systems that have such sockets
 
 	maxLabel = 63 // characters in the name of a network, a set or a group
 )

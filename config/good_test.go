@@ -85,6 +85,12 @@ func meaning(c *config.Config) string {
 	line("limit %+v", c.Limit)
 	line("deadline %v", c.Deadline)
 	line("cache %+v", c.Cache)
+	if c.QueryLog.Mode != config.LogOff {
+		line("query_log %+v", c.QueryLog)
+	}
+	if c.Dnstap.Network != "" {
+		line("dnstap %+v", c.Dnstap)
+	}
 	for _, u := range c.Upstreams {
 		line("upstream %s %s max_qps %v", u.Name, u.Policy, u.MaxQPS)
 		for _, s := range u.Servers {

@@ -72,6 +72,7 @@ func load(name string, data []byte, files files, catalogue *azure.Catalogue) (*C
 	l.open(root)
 	l.probes(root, files)
 	l.settings(root)
+	l.signals(root, files)
 	l.tables(root)
 	l.more(root, files)
 	l.finish()
@@ -83,7 +84,7 @@ func load(name string, data []byte, files files, catalogue *azure.Catalogue) (*C
 
 // mainKeys are the top-level keys of the main file alone.
 func mainKeys() []string {
-	return []string{"listen", "tls", "trust", "limit", "cache", "probe", "deadline", "files"}
+	return []string{"listen", "tls", "trust", "limit", "cache", "probe", "query_log", "dnstap", "deadline", "files"}
 }
 
 // sharedKeys are the top-level keys that every file may hold.

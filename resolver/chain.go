@@ -29,6 +29,7 @@ type chain struct {
 	once    bool // some of it may be different the next time: see Reuse
 	signed  bool // the outside vouched for all that it said
 	last    Reply
+	suffix  zones.Name // of the forward entry that led to last
 }
 
 // answerIn decides the answer for a client of the network: what is not served at
@@ -45,7 +46,7 @@ func (s *Snapshot) answerIn(ctx context.Context, q Query, network *zones.Network
 		names: []zones.Name{q.Name}, signed: true,
 	}
 	answer := c.follow(ctx)
-	answer.Source, answer.Group, answer.Server = c.source(answer), c.last.Group, c.last.Server
+	answer.Source, answer.Suffix, answer.Group, answer.Server = c.source(answer), c.suffix, c.last.Group, c.last.Server
 	answer.Hops = len(c.names) - 1
 	answer.Reuse = c.reuse(answer)
 	return answer
@@ -93,7 +94,7 @@ func (c *chain) name() zones.Name { return c.names[len(c.names)-1] }
 
 // owned takes what the network's table says. It is done unless that is an alias.
 func (c *chain) owned(result zones.Result) (Answer, bool) {
-	c.local, c.last = true, Reply{}
+	c.local, c.last, c.suffix = true, Reply{}, zones.Name{}
 	answer := Answer{Zone: result.Zone.Name}
 	if result.Endpoint != nil {
 		answer.Endpoint = result.Endpoint.Name
@@ -150,7 +151,7 @@ func (c *chain) ask(ctx context.Context) (Answer, bool) {
 	}
 	question := c.query.Question
 	question.Name = c.name()
-	c.outside = true
+	c.outside, c.suffix = true, route.Suffix
 	reply, err := route.To.Exchange(ctx, question)
 	reply.Group = route.Group
 	c.last = reply

@@ -56,9 +56,26 @@ type Answer struct {
 	Zone     zones.Name // the zone that decided a local answer; zero when none did
 	Endpoint zones.Name // the mapping that decided; zero when none did
 	Source   Source     // where the part that decided came from
+	Suffix   zones.Name // the forward entry that was followed last; zero when none was
 	Group    string     // the upstream group that was asked last; empty when none was
 	Server   string
 	Hops     int // CNAMEs followed
 
 	memo *memo.Memo
+}
+
+// Rule names what decided the answer: "endpoint", "zone" or "forward" and the name
+// of the mapping, the zone or the forward entry. It is empty when it was none of
+// them, as for a client of no network.
+func (a Answer) Rule() string {
+	switch {
+	case !a.Endpoint.IsZero():
+		return "endpoint " + a.Endpoint.String()
+	case !a.Zone.IsZero():
+		return "zone " + a.Zone.String()
+	case !a.Suffix.IsZero():
+		return "forward " + a.Suffix.String()
+	default:
+		return ""
+	}
 }

@@ -31,6 +31,7 @@ func (s *server) reload() error {
 	defer s.reloading.Unlock()
 	begun := time.Now()
 	s.notify(reloading())
+	s.now().signals.reopen()
 	next, err := s.prepare()
 	s.mutex.Lock()
 	s.lastReload = admin.Reload{At: begun, OK: err == nil}
@@ -38,7 +39,7 @@ func (s *server) reload() error {
 		s.lastReload.Error = err.Error()
 	}
 	s.mutex.Unlock()
-	s.recorder.Reloaded(err == nil)
+	s.recorder.Reloaded(err == nil, time.Since(begun))
 	if err != nil {
 		s.log.Error("the configuration was not reloaded: what was served before goes on", "error", err)
 		s.notify(ready("not reloaded, see the log; still serving " + s.now().summary))
@@ -55,6 +56,7 @@ func (s *server) reload() error {
 // not kept: with many endpoints it is large, and all of it is in the parts.
 type served struct {
 	*parts
+	signals
 	listen   config.Listen
 	deadline time.Duration
 	files    []string
@@ -66,6 +68,7 @@ type served struct {
 	limits   listen.Limits
 	networks []admin.Network
 	sorted   func() [][]*zones.Endpoint // the endpoints of each network
+	probed   func() []probed            // those that are probed
 	summary  string
 	loaded   time.Time
 }
@@ -78,6 +81,7 @@ func newServed(c *config.Config, made *parts) *served {
 		trust:    listen.Trust{ClientSubnet: c.Trust.ClientSubnet, Proxies: c.Trust.ProxyProtocol},
 		limits:   limitsOf(c),
 		networks: networksOf(c), sorted: sync.OnceValue(func() [][]*zones.Endpoint { return sortedEndpoints(made.snapshot.Table()) }),
+		probed:  sync.OnceValue(func() []probed { return probedEndpoints(made.snapshot.Table()) }),
 		summary: summary(c, made.snapshot.Table()), loaded: time.Now(),
 	}
 }
@@ -114,7 +118,9 @@ func (s *server) prepare() (*served, error) {
 	if err := selfTest(made.snapshot); err != nil {
 		return nil, err
 	}
-	return newServed(loaded, made), nil
+	next := newServed(loaded, made)
+	next.signals, err = s.newSignals(loaded, before.signals) // last: it opens a file
+	return next, err
 }
 
 // opened is what of a listen table is opened, which takes a restart to change. Who
@@ -160,12 +166,16 @@ func (s *server) serveFrom(next *served) {
 	s.keyring.current.Store(next.keys)
 	s.doors.SetTrust(next.trust)
 	s.doors.SetLimits(next.limits)
+	s.doors.SetTap(next.listener())
 	next.forget(before.parts)
-	s.recorder.Loaded(next.snapshot.Table(), next.loaded)
+	s.recorder.Loaded(next.serving())
 	if s.behind != nil {
 		s.behind.retire(append(next.runners(), s.prober), before.deadline+time.Second)
 	}
 }
+
+// runners are the long-lived parts of what is served.
+func (s *served) runners() []runner { return append(s.parts.runners(), s.signals.runners()...) }
 
 // runners are the long-lived parts.
 func (p *parts) runners() []runner {

@@ -60,6 +60,9 @@ admin address; a faulty one changes nothing.`,
 					return failing(err)
 				}
 			}
+			// Whoever reads standard output, as of the query log, may go away: that
+			// must not end the server.
+			signal.Ignore(syscall.SIGPIPE)
 			hangUps := make(chan os.Signal, 1)
 			signal.Notify(hangUps, syscall.SIGHUP)
 			defer signal.Stop(hangUps)
@@ -113,6 +116,9 @@ func newServer(load func() (*config.Config, error), log *slog.Logger) (*server, 
 		return nil, err
 	}
 	first := newServed(c, made)
+	if first.signals, err = s.newSignals(c, signals{}); err != nil {
+		return nil, err
+	}
 	s.current.Store(first)
 	s.resolver = resolver.New(made.snapshot)
 	s.doors, err = listen.New(listen.Config{
@@ -122,6 +128,7 @@ func newServer(load func() (*config.Config, error), log *slog.Logger) (*server, 
 	if err != nil {
 		return nil, err
 	}
+	s.recorder.Ask(s.asked())
 	s.serveFrom(first)
 	s.first = s.firstSignature(began)
 	if c.Listen.Admin.IsValid() {

@@ -122,6 +122,12 @@ func (s *Server) TLSAddrs() []netip.AddrPort { return slices.Clone(s.secure[dot]
 // HTTPSAddrs are the bound addresses for DNS over HTTPS.
 func (s *Server) HTTPSAddrs() []netip.AddrPort { return slices.Clone(s.secure[doh]) }
 
+// InFlight is how many queries are worked on, over UDP and over streams. Those that
+// are answered from memory never are.
+func (s *Server) InFlight() (datagrams, streams int64) {
+	return s.udpRoom.taken.Load(), s.tcpRoom.taken.Load()
+}
+
 // Run serves until ctx ends. Then it stops reading, answers what has been read
 // and closes everything. What is not answered after Config.Drain is told to
 // stop, by the end of the ctx that the Handler has. Run returns an error only

@@ -12,8 +12,7 @@ type cacheMetrics struct {
 	entries, bytes prometheus.Gauge
 }
 
-func newCacheMetrics(to prometheus.Registerer) cacheMetrics {
-	m := maker{to}
+func newCacheMetrics(m maker) cacheMetrics {
 	return cacheMetrics{
 		events: m.counter("cache_events_total",
 			"What happened in the cache, by upstream group and event: hit, miss, stale, coalesced, prefetch, busy, evicted.",

@@ -11,23 +11,28 @@ import (
 // configMetrics are about the configuration that is served, and how what it names
 // is doing.
 type configMetrics struct {
-	loaded    prometheus.Gauge
-	reloaded  prometheus.Gauge
-	reloads   *prometheus.CounterVec
-	endpoints *prometheus.GaugeVec
-	probes    *prometheus.CounterVec
-	unhealthy prometheus.Gauge
-	leaked    *prometheus.CounterVec
+	loaded      prometheus.Gauge
+	reloaded    prometheus.Gauge
+	reloads     *prometheus.CounterVec
+	took        prometheus.Gauge
+	certificate *prometheus.GaugeVec
+	endpoints   *prometheus.GaugeVec
+	probes      *prometheus.CounterVec
+	unhealthy   prometheus.Gauge
+	leaked      *prometheus.CounterVec
 }
 
-func newConfigMetrics(to prometheus.Registerer) configMetrics {
-	m := maker{to}
+func newConfigMetrics(m maker) configMetrics {
 	return configMetrics{
 		loaded: m.gauge("config_load_timestamp_seconds",
 			"When the configuration that is served was loaded, in seconds since 1970.").WithLabelValues(),
 		reloaded: m.gauge("config_last_reload_successful",
 			"Whether the last reload of the configuration is served: 1, or 0 when what was served before goes on.").WithLabelValues(),
-		reloads:   m.counter("config_reloads_total", "Reloads of the configuration, by result: ok or failed.", "result"),
+		reloads: m.counter("config_reloads_total", "Reloads of the configuration, by result: ok or failed.", "result"),
+		took: m.gauge("config_last_reload_duration_seconds",
+			"Time that the last reload of the configuration took, whatever came of it; 0 before the first.").WithLabelValues(),
+		certificate: m.gauge("tls_certificate_expiry_timestamp_seconds",
+			"When the certificate of the listeners for TLS and HTTPS expires, in seconds since 1970; absent without one."),
 		endpoints: m.gauge("endpoints", "Endpoints that a network has.", "network"),
 		probes:    m.counter("endpoint_probes_total", "Probes of addresses of endpoints, by kind: tcp, tls or https, and result: ok or failed.", "kind", "result"),
 		leaked: m.counter("leaked_answers_total",
@@ -37,23 +42,32 @@ func newConfigMetrics(to prometheus.Registerer) configMetrics {
 	}
 }
 
-// Loaded records that a table is served from now on.
-func (r *Recorder) Loaded(table *zones.Table, at time.Time) {
-	r.config.loaded.Set(float64(at.UnixMilli()) / 1000)
+// Loaded records what is served from now on. What is no longer part of it loses its
+// series.
+func (r *Recorder) Loaded(now Serving) {
+	r.forget(now)
+	r.config.loaded.Set(float64(now.Loaded.UnixMilli()) / 1000)
 	r.config.reloaded.Set(1)
-	r.config.endpoints.Reset()
-	for _, network := range table.Networks() {
+	for _, network := range now.Table.Networks() {
 		r.config.endpoints.WithLabelValues(network.Name()).Set(float64(network.CountEndpoints()))
+	}
+	for _, server := range now.Upstreams {
+		r.upstream.healthy.WithLabelValues(server.Group, server.Server).Set(truth(server.Healthy))
+	}
+	r.config.certificate.Reset()
+	if !now.CertificateEnds.IsZero() {
+		r.config.certificate.WithLabelValues().Set(float64(now.CertificateEnds.Unix()))
 	}
 }
 
-// Reloaded counts a reload, and records whether it is served.
-func (r *Recorder) Reloaded(ok bool) {
-	result, value := "failed", 0.0
+// Reloaded counts a reload that took so long, and records whether it is served.
+func (r *Recorder) Reloaded(ok bool, took time.Duration) {
+	result := "failed"
 	if ok {
-		result, value = "ok", 1
+		result = "ok"
 	}
-	r.config.reloaded.Set(value)
+	r.config.reloaded.Set(truth(ok))
+	r.config.took.Set(took.Seconds())
 	r.config.reloads.WithLabelValues(result).Inc()
 }
 

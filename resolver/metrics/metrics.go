@@ -2,8 +2,9 @@
 // that knows Prometheus; the others say what they have to say to an interface of
 // their own, which [Recorder] implements.
 //
-// No metric is labelled with a client, a name or anything else that clients
-// choose, so the number of series follows from the configuration alone.
+// No metric is labelled with a client, a name or anything else that clients or
+// upstreams choose, so the number of series follows from the configuration alone.
+// What a configuration no longer has loses its series at the next one.
 package metrics
 
 import (
@@ -18,10 +19,12 @@ import (
 
 	"pldns/resolver"
 	"pldns/resolver/cache"
+	"pldns/resolver/dnstap"
 	"pldns/resolver/leaks"
 	"pldns/resolver/listen"
 	"pldns/resolver/memo"
 	"pldns/resolver/probe"
+	"pldns/resolver/querylog"
 	"pldns/resolver/upstream"
 )
 
@@ -32,6 +35,8 @@ var (
 	_ upstream.Observer = (*Recorder)(nil)
 	_ probe.Observer    = (*Recorder)(nil)
 	_ leaks.Observer    = (*Recorder)(nil)
+	_ querylog.Observer = (*Recorder)(nil)
+	_ dnstap.Observer   = (*Recorder)(nil)
 )
 
 // Recorder counts. It may be used by any number of goroutines.
@@ -41,6 +46,10 @@ type Recorder struct {
 	cache    cacheMetrics
 	upstream upstreamMetrics
 	config   configMetrics
+	signals  signalMetrics
+	live     *liveMetrics
+	labelled *[]labelled
+	of       subjects
 }
 
 // Build says what program this is.
@@ -56,13 +65,12 @@ func New(build Build) *Recorder {
 	})
 	info.Set(1)
 	registry.MustRegister(info)
-	return &Recorder{
-		registry: registry,
-		doors:    newDoorMetrics(registry),
-		cache:    newCacheMetrics(registry),
-		upstream: newUpstreamMetrics(registry),
-		config:   newConfigMetrics(registry),
-	}
+	r := &Recorder{registry: registry, live: newLiveMetrics(), labelled: new([]labelled)}
+	registry.MustRegister(r.live)
+	m := maker{registry, r.labelled}
+	r.doors, r.cache, r.upstream = newDoorMetrics(m), newCacheMetrics(m), newUpstreamMetrics(m)
+	r.config, r.signals = newConfigMetrics(m), newSignalMetrics(m)
+	return r
 }
 
 // Handler answers with all metrics in the formats that Prometheus reads.
@@ -73,24 +81,35 @@ func (r *Recorder) Handler() http.Handler {
 // Gatherer gives all metrics, for tests and tools.
 func (r *Recorder) Gatherer() prometheus.Gatherer { return r.registry }
 
-// maker registers metrics under the program's prefix.
-type maker struct{ to prometheus.Registerer }
+// maker registers metrics under the program's prefix, and lists them.
+type maker struct {
+	to  prometheus.Registerer
+	all *[]labelled
+}
+
+// labelled is a metric with series that can be dropped.
+type labelled interface {
+	DeletePartialMatch(prometheus.Labels) int
+}
 
 func (m maker) counter(name, help string, labels ...string) *prometheus.CounterVec {
 	vec := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "pldns_" + name, Help: help}, labels)
 	m.to.MustRegister(vec)
+	*m.all = append(*m.all, vec)
 	return vec
 }
 
 func (m maker) gauge(name, help string, labels ...string) *prometheus.GaugeVec {
 	vec := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "pldns_" + name, Help: help}, labels)
 	m.to.MustRegister(vec)
+	*m.all = append(*m.all, vec)
 	return vec
 }
 
 func (m maker) histogram(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
 	vec := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "pldns_" + name, Help: help, Buckets: buckets}, labels)
 	m.to.MustRegister(vec)
+	*m.all = append(*m.all, vec)
 	return vec
 }
 
@@ -114,8 +133,7 @@ type doorMetrics struct {
 	connections *prometheus.GaugeVec
 }
 
-func newDoorMetrics(to prometheus.Registerer) doorMetrics {
-	m := maker{to}
+func newDoorMetrics(m maker) doorMetrics {
 	return doorMetrics{
 		queries: m.counter("queries_total",
 			"Queries answered, by network (empty: none), transport, response code and source of the answer.",

@@ -13,8 +13,10 @@ import (
 
 	"pldns/resolver"
 	"pldns/resolver/cache"
+	"pldns/resolver/dnstap"
 	"pldns/resolver/listen"
 	"pldns/resolver/metrics"
+	"pldns/resolver/querylog"
 	"pldns/resolver/upstream"
 	"pldns/zones"
 )
@@ -41,14 +43,24 @@ func exercised(t *testing.T) *metrics.Recorder {
 	r.UpstreamShed("azure")
 	r.UpstreamSuspicious("azure", "168.63.129.16", upstream.PrivateAddress)
 	r.Probed(zones.TLSProbe, true)
-	r.Reloaded(false)
+	r.Reloaded(false, time.Second)
 	r.Leaked("europe")
 	r.Unhealthy(2)
 	table, err := zones.Build([]zones.NetworkSpec{{Name: "europe", Clients: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/16")}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Loaded(table, time.Unix(1_800_000_000, 0))
+	r.Logged(querylog.Written, 3)
+	r.Tapped(dnstap.Dropped, 2)
+	r.TapConnected(true)
+	r.Loaded(metrics.Serving{
+		Table: table, Loaded: time.Unix(1_800_000_000, 0), CertificateEnds: time.Unix(1_900_000_000, 0),
+		Upstreams: []metrics.Upstream{{Group: "azure", Server: "168.63.129.16", Healthy: true}},
+	})
+	r.Ask(metrics.Asked{
+		InFlight:    func() (int64, int64) { return 4, 5 },
+		Unreachable: func() map[string]int { return map[string]int{"europe": 6} },
+	})
 	return r
 }
 
@@ -99,6 +111,14 @@ func TestSeries(t *testing.T) {
 		`pldns_leaked_answers_total{network="europe"} 1`,
 		`pldns_endpoint_probes_total{kind="tls",result="ok"} 1`,
 		`pldns_endpoint_addresses_unhealthy 2`,
+		`pldns_query_log_lines_total{result="written"} 3`,
+		`pldns_dnstap_messages_total{result="dropped"} 2`,
+		`pldns_dnstap_connected 1`,
+		`pldns_queries_in_flight{transport="udp"} 4`,
+		`pldns_queries_in_flight{transport="stream"} 5`,
+		`pldns_endpoints_unreachable{network="europe"} 6`,
+		`pldns_config_last_reload_duration_seconds 1`,
+		`pldns_tls_certificate_expiry_timestamp_seconds 1.9e+09`,
 		`pldns_build_info{goversion="go",revision="abc",version="v1.0.0"} 1`,
 	} {
 		if !strings.Contains(page.Body.String(), want+"\n") {

@@ -15,8 +15,7 @@ type upstreamMetrics struct {
 	rtt                                       *prometheus.HistogramVec
 }
 
-func newUpstreamMetrics(to prometheus.Registerer) upstreamMetrics {
-	m := maker{to}
+func newUpstreamMetrics(m maker) upstreamMetrics {
 	return upstreamMetrics{
 		sent: m.counter("upstream_queries_total",
 			"Queries sent to an upstream server, by the reason for sending: first, retry, hedge, probe.",
@@ -59,13 +58,11 @@ func (r *Recorder) UpstreamInFlight(group, server string, change int) {
 	r.upstream.inFlight.WithLabelValues(group, server).Add(float64(change))
 }
 
-// UpstreamHealth records the health of a server.
+// UpstreamHealth records the health of a server of the configuration that is served.
 func (r *Recorder) UpstreamHealth(group, server string, healthy bool) {
-	value := 0.0
-	if healthy {
-		value = 1
+	if r.of.has(group, server) { // else it is on its way out, or not here yet
+		r.upstream.healthy.WithLabelValues(group, server).Set(truth(healthy))
 	}
-	r.upstream.healthy.WithLabelValues(group, server).Set(value)
 }
 
 // UpstreamShed counts a question that was turned away.

@@ -1,0 +1,194 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+
+	"pldns/config"
+	"pldns/resolver/dnstap"
+	"pldns/resolver/listen"
+	"pldns/resolver/metrics"
+	"pldns/resolver/querylog"
+	"pldns/zones"
+)
+
+// signals are who is told of single queries.
+type signals struct {
+	log *queryLog // nil when it is off
+	tap *tap      // nil when it is off
+}
+
+// queryLog is the query log, and what it was made of.
+type queryLog struct {
+	*querylog.Log
+	settings config.QueryLog
+	oneIn    uint32
+}
+
+// tap is what sends dnstap, and what it was made of.
+type tap struct {
+	*dnstap.Tap
+	settings config.Dnstap
+}
+
+// newSignals makes those that a configuration asks for, or takes over those before.
+// A file that cannot be written is an error, and then nothing is left open.
+func (s *server) newSignals(c *config.Config, before signals) (made signals, err error) {
+	switch {
+	case c.QueryLog.Mode == config.LogOff:
+	case before.log != nil && before.log.settings == c.QueryLog:
+		made.log = before.log
+	default:
+		if made.log, err = s.newQueryLog(c.QueryLog); err != nil {
+			return signals{}, err
+		}
+	}
+	switch {
+	case c.Dnstap.Network == "":
+	case before.tap != nil && before.tap.settings == c.Dnstap:
+		made.tap = before.tap
+	default:
+		made.tap = s.newTap(c.Dnstap)
+	}
+	return made, nil
+}
+
+func (s *server) newQueryLog(settings config.QueryLog) (*queryLog, error) {
+	c := querylog.Config{
+		Mode: map[config.LogMode]querylog.Mode{
+			config.LogErrors: querylog.Errors, config.LogSampled: querylog.Sampled, config.LogAll: querylog.All,
+		}[settings.Mode],
+		Clients: map[config.LogClient]querylog.Clients{
+			config.LogSubnet: querylog.Subnet, config.LogAddress: querylog.Address, config.LogNobody: querylog.Nobody,
+		}[settings.Client],
+		Sample: uint32(settings.Sample), Observer: s.recorder, Log: s.log,
+	}
+	if to, standard := map[string]io.Writer{"stdout": os.Stdout, "stderr": os.Stderr}[settings.To]; standard {
+		c.Writer = to
+	} else {
+		c.File = settings.To
+	}
+	log, err := querylog.New(c)
+	if err != nil {
+		return nil, fmt.Errorf("query_log.to: %w", err)
+	}
+	return &queryLog{log, settings, c.OneIn()}, nil
+}
+
+func (s *server) newTap(settings config.Dnstap) *tap {
+	identity := settings.Identity
+	if identity == "" {
+		identity, _ = os.Hostname() // without one, nobody is named
+	}
+	return &tap{dnstap.New(dnstap.Config{
+		Network: settings.Network, Address: settings.Address, Sample: uint32(settings.Sample),
+		Identity: identity, Version: "pldns " + build().Version, Observer: s.recorder, Log: s.log,
+	}), settings}
+}
+
+// runners are the long-lived parts.
+func (g signals) runners() (all []runner) {
+	if g.log != nil {
+		all = append(all, g.log.Log)
+	}
+	if g.tap != nil {
+		all = append(all, g.tap.Tap)
+	}
+	return all
+}
+
+// reopen makes the query log look for its file anew.
+func (g signals) reopen() {
+	if g.log != nil {
+		g.log.Reopen()
+	}
+}
+
+// taps passes everything on to each.
+type taps []listen.Tap
+
+func (t taps) Exchanged(e *listen.Exchange) {
+	for _, each := range t {
+		each.Exchanged(e)
+	}
+}
+
+// listener is what the doors tell, nil for nobody, and the sample that is large
+// enough for each of them.
+func (g signals) listener() (listen.Tap, uint32) {
+	var all taps
+	var oneIn uint32
+	add := func(tap listen.Tap, in uint32) {
+		all = append(all, tap)
+		if oneIn == 0 || in != 0 && in < oneIn {
+			oneIn = in
+		}
+	}
+	if g.log != nil {
+		add(g.log, g.log.oneIn)
+	}
+	if g.tap != nil {
+		add(g.tap, uint32(g.tap.settings.Sample))
+	}
+	if all == nil {
+		return nil, 0
+	}
+	return all, oneIn
+}
+
+// serving is what metrics say of what is served.
+func (s *served) serving() metrics.Serving {
+	now := metrics.Serving{Table: s.snapshot.Table(), Loaded: s.loaded}
+	if s.keys.leaf != nil {
+		now.CertificateEnds = s.keys.leaf.NotAfter
+	}
+	for _, u := range s.upstreams() {
+		now.Upstreams = append(now.Upstreams, metrics.Upstream{Group: u.Group, Server: u.Server, Healthy: u.Healthy})
+	}
+	return now
+}
+
+// asked are the figures that metrics ask for.
+func (s *server) asked() metrics.Asked {
+	return metrics.Asked{
+		InFlight:    s.doors.InFlight,
+		Unreachable: func() map[string]int { return s.now().unreachable(s.prober.Healthy) },
+	}
+}
+
+// probed is an endpoint of a network that is probed.
+type probed struct {
+	network  string
+	endpoint *zones.Endpoint
+}
+
+// probedEndpoints are those of a table.
+func probedEndpoints(table *zones.Table) (all []probed) {
+	for _, network := range table.Networks() {
+		for endpoint := range network.Endpoints() {
+			if endpoint.Probe != (zones.Probe{}) {
+				all = append(all, probed{network.Name(), endpoint})
+			}
+		}
+	}
+	return all
+}
+
+// unreachable counts the probed endpoints of each network that has some of which no
+// address is healthy.
+func (s *served) unreachable(healthy func(zones.Target) bool) map[string]int {
+	counts := make(map[string]int)
+	for _, p := range s.probed() {
+		well := 0
+		for _, addr := range p.endpoint.Addresses {
+			if healthy(zones.Target{Addr: addr, Probe: p.endpoint.Probe}) {
+				well++
+			}
+		}
+		if counts[p.network] += 0; well == 0 {
+			counts[p.network]++
+		}
+	}
+	return counts
+}

@@ -1,0 +1,154 @@
+package dnstap
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"pldns/resolver/listen"
+)
+
+// Result is what became of a message.
+type Result uint8
+
+// The results.
+const (
+	Sent    Result = iota
+	Dropped        // the receiver was too slow, or away
+
+	results
+)
+
+// String is the word used in metrics.
+func (r Result) String() string { return [results]string{"sent", "dropped"}[r] }
+
+// Observer is told what becomes of messages. Its methods are called by many
+// goroutines at once.
+type Observer interface {
+	Tapped(result Result, messages int)
+	// TapConnected is called when a receiver takes messages, and when it no longer
+	// does.
+	TapConnected(connected bool)
+}
+
+// Config says what is sent, and where. A zero duration stands for its default.
+type Config struct {
+	// Network is "unix" or "tcp", and Address that of the receiver.
+	Network, Address string
+	// Sample is how many queries one that is sent stands for; 1 sends all.
+	Sample uint32
+	// Identity and Version say who sends.
+	Identity, Version string
+	// Patience is how long a receiver may take for a step of the handshake, and to
+	// take what is sent to it. Default 5 s.
+	Patience time.Duration
+	// Pause is how long to wait before the second attempt to connect; it doubles up
+	// to PauseMax. Defaults 100 ms and 5 s.
+	Pause, PauseMax time.Duration
+	// Queue is how many queries wait at most. Default 4096.
+	Queue int
+	// Observer counts; nil is nobody.
+	Observer Observer
+	// Log is told when a receiver comes and goes; nil discards.
+	Log *slog.Logger
+}
+
+// Tap sends. It is a [listen.Tap].
+type Tap struct {
+	config Config
+	queue  chan exchange
+	absent bool // it was said that there is no receiver; of Run alone
+}
+
+// exchange is a query and its reply, each as a message of dnstap.
+type exchange [2][]byte
+
+// New makes a tap. It connects when it runs.
+func New(c Config) *Tap {
+	set(&c.Patience, 5*time.Second)
+	set(&c.Pause, 100*time.Millisecond)
+	set(&c.PauseMax, 5*time.Second)
+	set(&c.Queue, 4096)
+	if c.Observer == nil {
+		c.Observer = nobody{}
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Tap{config: c, queue: make(chan exchange, c.Queue)}
+}
+
+func set[T int | time.Duration](value *T, standard T) {
+	if *value <= 0 {
+		*value = standard
+	}
+}
+
+type nobody struct{}
+
+func (nobody) Tapped(Result, int) {}
+func (nobody) TapConnected(bool)  {}
+
+// OneIn is the sample of all queries that the tap wants to be told of.
+func (c Config) OneIn() uint32 { return c.Sample }
+
+// Exchanged takes note of a query that was drawn for the sample.
+func (t *Tap) Exchanged(e *listen.Exchange) {
+	if !e.Drawn(t.config.Sample) {
+		return
+	}
+	if len(t.queue) == cap(t.queue) { // before any work
+		t.config.Observer.Tapped(Dropped, 2)
+		return
+	}
+	select {
+	case t.queue <- t.messages(e):
+	default:
+		t.config.Observer.Tapped(Dropped, 2)
+	}
+}
+
+// Run connects to the receiver, again and again, and sends until ctx ends; then
+// what is in the queue, if the receiver takes it.
+func (t *Tap) Run(ctx context.Context) error {
+	var left []exchange // of a receiver that went away
+	pause := t.config.Pause
+	for ctx.Err() == nil {
+		s, err := t.connect(ctx)
+		if err == nil {
+			t.there()
+			pause = t.config.Pause
+			left, err = s.send(ctx, left)
+			s.close(len(left) == 0)
+			t.config.Observer.TapConnected(false)
+		}
+		if ctx.Err() != nil {
+			break
+		}
+		t.away(err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
+		}
+		pause = min(2*pause, t.config.PauseMax)
+	}
+	if lost := len(left) + len(t.queue); lost > 0 {
+		t.config.Observer.Tapped(Dropped, 2*lost)
+	}
+	return nil
+}
+
+// there says that there is a receiver.
+func (t *Tap) there() {
+	t.absent = false
+	t.config.Observer.TapConnected(true)
+	t.config.Log.Info("dnstap: a receiver takes messages", "to", t.config.Address)
+}
+
+// away says that there is none, once.
+func (t *Tap) away(err error) {
+	if !t.absent {
+		t.absent = true
+		t.config.Log.Warn("dnstap: no receiver takes messages: they wait, and are dropped when too many do", "to", t.config.Address, "error", err)
+	}
+}

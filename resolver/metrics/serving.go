@@ -1,0 +1,149 @@
+package metrics
+
+import (
+	"maps"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"pldns/zones"
+)
+
+// Serving is what metrics say of the configuration that is served.
+type Serving struct {
+	Table     *zones.Table
+	Loaded    time.Time
+	Upstreams []Upstream
+	// CertificateEnds is when the certificate of the secure listeners expires; zero
+	// when there is none.
+	CertificateEnds time.Time
+}
+
+// Upstream is a server of an upstream group, by the names that metrics give them.
+type Upstream struct {
+	Group, Server string
+	Healthy       bool
+}
+
+// subjects are what series are about.
+type subjects struct {
+	mu       sync.Mutex                                   // held by those who change them
+	current  atomic.Pointer[map[string]prometheus.Labels] // by a key for each
+	leftover map[string]prometheus.Labels
+}
+
+// has tells whether a server is part of what is served.
+func (s *subjects) has(group, server string) bool {
+	current := s.current.Load()
+	return current != nil && (*current)[serverKey(group, server)] != nil
+}
+
+func serverKey(group, server string) string { return "server\x00" + group + "\x00" + server }
+
+// labels are the labels of everything that series may be about, as far as the
+// configuration says.
+func (now Serving) labels() map[string]prometheus.Labels {
+	all := make(map[string]prometheus.Labels)
+	for _, network := range now.Table.Networks() {
+		all["network\x00"+network.Name()] = prometheus.Labels{"network": network.Name()}
+	}
+	for _, u := range now.Upstreams {
+		all["group\x00"+u.Group] = prometheus.Labels{"group": u.Group}
+		all[serverKey(u.Group, u.Server)] = prometheus.Labels{"group": u.Group, "server": u.Server}
+	}
+	return all
+}
+
+// forget drops the series of what is not part of what is served any more. Queries
+// that are under way may make some of them anew: they are dropped the next time.
+func (r *Recorder) forget(now Serving) {
+	r.of.mu.Lock()
+	defer r.of.mu.Unlock()
+	next := now.labels()
+	before := r.of.current.Swap(&next)
+	gone := make(map[string]prometheus.Labels)
+	if before != nil {
+		maps.Copy(gone, *before)
+	}
+	maps.DeleteFunc(gone, func(key string, _ prometheus.Labels) bool { return next[key] != nil })
+	r.drop(r.of.leftover, next)
+	r.drop(gone, next)
+	r.of.leftover = gone
+}
+
+// drop drops series, but those of what is there again.
+func (r *Recorder) drop(gone, next map[string]prometheus.Labels) {
+	for key, labels := range gone {
+		if next[key] != nil {
+			continue
+		}
+		for _, metric := range *r.labelled {
+			metric.DeletePartialMatch(labels)
+		}
+		if network, is := labels["network"]; is {
+			r.doors.tallies.Range(func(of, _ any) bool {
+				if of.(kind).network == network {
+					r.doors.tallies.Delete(of)
+				}
+				return true
+			})
+		}
+	}
+}
+
+// Asked are figures that are asked for whenever metrics are read. A nil one is
+// not there.
+type Asked struct {
+	// InFlight gives how many queries are worked on: over UDP, and over streams.
+	InFlight func() (datagrams, streams int64)
+	// Unreachable gives, for each network with endpoints that are probed, how many
+	// of them have no healthy address.
+	Unreachable func() map[string]int
+}
+
+// Ask says where figures are asked for, once.
+func (r *Recorder) Ask(asked Asked) { r.live.asked.Store(&asked) }
+
+// liveMetrics are about what is so now.
+type liveMetrics struct {
+	asked                 atomic.Pointer[Asked]
+	inFlight, unreachable *prometheus.Desc
+}
+
+func newLiveMetrics() *liveMetrics {
+	return &liveMetrics{
+		inFlight: prometheus.NewDesc("pldns_queries_in_flight",
+			"Queries that are worked on and not answered from memory, by transport: udp, or stream for all others.", []string{"transport"}, nil),
+		unreachable: prometheus.NewDesc("pldns_endpoints_unreachable",
+			"Probed endpoints of a network of which no address is healthy.", []string{"network"}, nil),
+	}
+}
+
+// Describe says which metrics there are.
+func (l *liveMetrics) Describe(to chan<- *prometheus.Desc) {
+	to <- l.inFlight
+	to <- l.unreachable
+}
+
+// Collect asks for them.
+func (l *liveMetrics) Collect(to chan<- prometheus.Metric) {
+	asked := l.asked.Load()
+	if asked == nil {
+		return
+	}
+	gauge := func(desc *prometheus.Desc, value float64, label string) {
+		to <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, label)
+	}
+	if asked.InFlight != nil {
+		datagrams, streams := asked.InFlight()
+		gauge(l.inFlight, float64(datagrams), "udp")
+		gauge(l.inFlight, float64(streams), "stream")
+	}
+	if asked.Unreachable != nil {
+		for network, endpoints := range asked.Unreachable() {
+			gauge(l.unreachable, float64(endpoints), network)
+		}
+	}
+}

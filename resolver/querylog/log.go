@@ -1,0 +1,267 @@
+package querylog
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"pldns/resolver"
+	"pldns/resolver/listen"
+)
+
+// Mode says which queries are written.
+type Mode uint8
+
+// The modes.
+const (
+	Errors  Mode = iota // failures: see [Log.Exchanged]
+	Sampled             // one in so many, whatever came of it
+	All
+)
+
+// Clients says how much of the address of a client is written.
+type Clients uint8
+
+// How much that is.
+const (
+	Subnet  Clients = iota // its /24, of IPv6 its /56
+	Address                // all of it
+	Nobody                 // nothing
+)
+
+// Result is what became of a line.
+type Result uint8
+
+// The results.
+const (
+	Written Result = iota
+	Dropped        // the writer was too slow
+	Limited        // one of too many about clients that belong to no network
+	Failed         // it could not be written
+
+	results
+)
+
+// String is the word used in metrics.
+func (r Result) String() string {
+	return [results]string{"written", "dropped", "limited", "failed"}[r]
+}
+
+// Observer is told what becomes of lines. Its method is called by many goroutines
+// at once.
+type Observer interface {
+	Logged(result Result, lines int)
+}
+
+const (
+	// queueLength is how many lines wait at most.
+	queueLength = 8192
+	// batchBytes is about how much is written at once: what a pipe takes in one
+	// piece, so that lines do not mix with those of others who write there.
+	batchBytes = 4096
+	// strangers is how many lines a second are about clients that belong to no
+	// network, and about what was refused unread: anybody may cause them.
+	strangers = 10
+	// farewell is how long Run goes on writing after its context has ended.
+	farewell = 2 * time.Second
+	// complaintPause is how far apart two complaints of the same kind are.
+	complaintPause = time.Minute
+)
+
+// Config says what is written, and where.
+type Config struct {
+	Mode Mode
+	// Sample is how many queries one line stands for, if the mode is Sampled.
+	Sample  uint32
+	Clients Clients
+	// File is the path of a file that lines are appended to; it is made, for its
+	// user and group, if there is none. If it is empty, Writer is written to.
+	File   string
+	Writer io.Writer
+	// Observer counts lines; nil is nobody.
+	Observer Observer
+	// Log is told when lines get lost; nil discards.
+	Log *slog.Logger
+}
+
+// OneIn is the sample of all queries that the log wants to be told of: one in so
+// many, 0 for none.
+func (c Config) OneIn() uint32 {
+	switch c.Mode {
+	case All:
+		return 1
+	case Sampled:
+		return c.Sample
+	default:
+		return 0
+	}
+}
+
+// Log is a query log. It is a [listen.Tap].
+type Log struct {
+	config   Config
+	queue    chan entry
+	sink     sink
+	reopen   atomic.Bool
+	second   atomic.Int64 // the one that few counts in
+	few      atomic.Int64 // lines about strangers in it
+	omitted  atomic.Int64 // lines about strangers that were not written since the last
+	slow     complaint
+	troubled complaint
+}
+
+// New makes a log, and opens its file. The error says what is wrong with that.
+func New(c Config) (*Log, error) {
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Observer == nil {
+		c.Observer = nobody{}
+	}
+	l := &Log{config: c, queue: make(chan entry, queueLength)}
+	if c.File == "" {
+		l.sink = &stream{c.Writer}
+		return l, nil
+	}
+	f := &file{path: c.File, stays: func(err error) {
+		l.troubled.say(c.Log, "the query log cannot be opened anew: lines go to the file that is open", "error", err)
+	}}
+	l.sink = f
+	return l, f.open()
+}
+
+type nobody struct{}
+
+func (nobody) Logged(Result, int) {}
+
+// Reopen makes the log open its file anew before it writes the next line, as after
+// a rotation; it looks by itself once a second, too.
+func (l *Log) Reopen() { l.reopen.Store(true) }
+
+// Exchanged takes note of a query, if the mode asks for it. Errors are what was
+// refused or failed, with whatever response code but NXDOMAIN, what was answered
+// with data that has expired, and what was answered with an address though none of
+// its endpoint is healthy.
+func (l *Log) Exchanged(e *listen.Exchange) {
+	if !l.wants(e) {
+		return
+	}
+	line := newEntry(e)
+	if e.Answer.Network == "" && !l.admits(e.Began.Add(e.Took), &line) {
+		l.config.Observer.Logged(Limited, 1)
+		return
+	}
+	select {
+	case l.queue <- line:
+	default:
+		l.config.Observer.Logged(Dropped, 1)
+		l.slow.say(l.config.Log, "the query log cannot be written as fast as queries come: lines are dropped")
+	}
+}
+
+func (l *Log) wants(e *listen.Exchange) bool {
+	if l.config.Mode == Errors {
+		return isError(e)
+	}
+	return e.Drawn(l.config.OneIn())
+}
+
+func isError(e *listen.Exchange) bool {
+	a := &e.Answer
+	switch {
+	case e.Why != listen.Accepted, a.Source == resolver.FromStale:
+		return true
+	case a.Rcode == dns.RcodeSuccess:
+		return a.Source == resolver.FromLocal && len(a.Errors) > 0
+	default:
+		return a.Rcode != dns.RcodeNameError
+	}
+}
+
+// admits tells whether a line about somebody who belongs to no network may be
+// written, and notes in it how many were not.
+func (l *Log) admits(now time.Time, line *entry) bool {
+	second := now.Unix()
+	if last := l.second.Load(); last != second && l.second.CompareAndSwap(last, second) {
+		l.few.Store(0)
+	}
+	if l.few.Add(1) > strangers {
+		l.omitted.Add(1)
+		return false
+	}
+	line.omitted = l.omitted.Swap(0)
+	return true
+}
+
+// Run writes until ctx ends, and then what is in the queue. It returns an error if
+// that is not possible: something holds the last line up.
+func (l *Log) Run(ctx context.Context) error {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		l.write(ctx)
+	}()
+	<-ctx.Done()
+	if within(done, farewell) {
+		return l.sink.Close()
+	}
+	err := l.sink.Close() // which ends the writing where that can be ended
+	if within(done, farewell) {
+		return err
+	}
+	return errors.New("query log: nothing takes the lines that are written: standard output or the file is stuck")
+}
+
+// within waits for done, at most for a time.
+func within(done <-chan struct{}, limit time.Duration) bool {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-done:
+		return true
+	case <-timer.C:
+		return false
+	}
+}
+
+// write writes batches of lines until ctx ends and the queue is empty.
+func (l *Log) write(ctx context.Context) {
+	w := newWriter(l.config.Clients)
+	for {
+		var first entry
+		select {
+		case first = <-l.queue:
+		case <-ctx.Done():
+			select {
+			case first = <-l.queue:
+			default:
+				return
+			}
+		}
+		lines := w.gather(first, l.queue)
+		if l.reopen.Swap(false) {
+			l.sink.Stale()
+		}
+		if err := l.sink.Write(w.Bytes()); err != nil {
+			l.config.Observer.Logged(Failed, lines)
+			l.troubled.say(l.config.Log, "the query log cannot be written: lines are lost", "error", err)
+			continue
+		}
+		l.config.Observer.Logged(Written, lines)
+	}
+}
+
+// complaint is a line in the program's own log that may come again and again.
+type complaint struct{ next atomic.Int64 }
+
+func (c *complaint) say(log *slog.Logger, text string, details ...any) {
+	now, next := time.Now().UnixNano(), c.next.Load()
+	if now >= next && c.next.CompareAndSwap(next, now+int64(complaintPause)) {
+		log.Warn(text, details...)
+	}
+}

@@ -1,0 +1,140 @@
+package querylog
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// sink is where lines go.
+type sink interface {
+	// Write writes whole lines.
+	Write(lines []byte) error
+	// Stale says that what was opened may have been replaced.
+	Stale()
+	Close() error
+}
+
+// stream is a sink that somebody else has opened, and closes.
+type stream struct{ to io.Writer }
+
+func (s *stream) Write(lines []byte) error {
+	_, err := s.to.Write(lines)
+	return err
+}
+
+func (*stream) Stale()       {}
+func (*stream) Close() error { return nil }
+
+const (
+	// mode lets the user write and its group read: who asks for what is nobody
+	// else's business.
+	fileMode = 0o640
+	// lookInterval is how often a file is looked at.
+	lookInterval = time.Second
+)
+
+// file is a sink that appends to a file, and follows its path where it is renamed
+// or removed, as programs that rotate logs do. Only Close may be called beside the
+// other methods.
+type file struct {
+	path   string
+	stays  func(error) // told why no new file is opened
+	looked time.Time   // when it was last seen to be at its path
+	torn   bool        // the last line is not whole
+
+	mu     sync.Mutex
+	opened *os.File // nil if it could not be opened
+	closed bool
+}
+
+// open opens the file. What is no regular file is refused: a FIFO that nobody
+// reads would hold up whoever opens it.
+func (f *file) open() error {
+	opened, err := os.OpenFile(f.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE|syscall.O_NONBLOCK, fileMode)
+	if err != nil {
+		return fmt.Errorf("open the query log: %w: let this user write there, or name another file", err)
+	}
+	info, err := opened.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("open the query log: %s is no regular file: name one, or write \"stdout\" or \"stderr\"", f.path)
+	}
+	if err != nil {
+		opened.Close()
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed {
+		opened.Close()
+		return os.ErrClosed
+	}
+	if f.opened != nil {
+		f.opened.Close()
+	}
+	f.opened, f.looked, f.torn = opened, time.Now(), false
+	return nil
+}
+
+// Stale makes the next Write look at the path.
+func (f *file) Stale() { f.looked = time.Time{} }
+
+func (f *file) Write(lines []byte) error {
+	if now := time.Now(); now.Sub(f.looked) >= lookInterval {
+		f.looked = now
+		if !f.inPlace() {
+			if err := f.open(); err != nil {
+				f.stays(err) // the old one is better than none
+			}
+		}
+	}
+	to := f.current()
+	if to == nil {
+		return os.ErrClosed
+	}
+	if f.torn {
+		if _, err := to.Write([]byte{'\n'}); err != nil {
+			return err
+		}
+		f.torn = false
+	}
+	written, err := to.Write(lines)
+	f.torn = err != nil && written > 0 && lines[written-1] != '\n'
+	return err
+}
+
+// inPlace tells whether the open file is the one at the path.
+func (f *file) inPlace() bool {
+	opened := f.current()
+	if opened == nil {
+		return false
+	}
+	mine, err := opened.Stat()
+	if err != nil {
+		return false
+	}
+	there, err := os.Stat(f.path)
+	return err == nil && os.SameFile(mine, there)
+}
+
+func (f *file) current() *os.File {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.opened
+}
+
+// Close closes the file. A Write that is under way fails.
+func (f *file) Close() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.closed = true
+	if f.opened == nil {
+		return nil
+	}
+	err := f.opened.Close()
+	f.opened = nil
+	return err
+}
