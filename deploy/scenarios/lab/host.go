@@ -18,6 +18,8 @@ type Host struct {
 	space string // the name of the namespace
 	ports int    // of a switch
 	at    string // the address of a switch
+	to    *Host  // the switch that the host is plugged into
+	port  string // where
 }
 
 // Host adds a machine without any link.
@@ -60,6 +62,19 @@ func (h *Host) Plug(guest *Host, addresses ...string) {
 	}
 	guest.ip("link", "set", "eth0", "up")
 	guest.Route("default", h.at)
+	guest.to, guest.port = h, port
+}
+
+// Unplug pulls the cable of a host out of its switch; [Host.Replug] puts it back.
+func (h *Host) Unplug() {
+	h.lab.tb.Helper()
+	h.to.ip("link", "set", h.port, "down")
+}
+
+// Replug undoes [Host.Unplug].
+func (h *Host) Replug() {
+	h.lab.tb.Helper()
+	h.to.ip("link", "set", h.port, "up")
 }
 
 // Link connects two machines by a line of its own. Each end is an interface and
@@ -83,16 +98,6 @@ func (h *Host) Route(prefix, via string) {
 func (h *Host) Forwarding() {
 	h.lab.tb.Helper()
 	h.Run("sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward")
-}
-
-// Interface switches an interface on or off, as pulling its cable does.
-func (h *Host) Interface(device string, up bool) {
-	h.lab.tb.Helper()
-	if up {
-		h.ip("link", "set", device, "up")
-		return
-	}
-	h.ip("link", "set", device, "down")
 }
 
 // Address gives an interface one more address.

@@ -96,6 +96,9 @@ func (p *Process) Signal(signal syscall.Signal) {
 	_ = p.cmd.Process.Signal(signal) // it may have ended
 }
 
+// ID is the process id, as the machine counts.
+func (p *Process) ID() int { return p.cmd.Process.Pid }
+
 // Kill ends the process at once and waits for it.
 func (p *Process) Kill() {
 	p.Signal(syscall.SIGKILL)

@@ -12,8 +12,14 @@ import (
 // watched.
 func (h *Host) Pldns(file string) *Process {
 	h.lab.tb.Helper()
-	p := h.Start(h.lab.pldns, "serve", "-c", file)
-	h.lab.Until(h.Name+" serves "+file, func() bool {
+	return h.Serving(h.lab.Program(), "serve", "-c", file)
+}
+
+// Serving is [Host.Pldns] for a pldns that is started in another way.
+func (h *Host) Serving(program string, arguments ...string) *Process {
+	h.lab.tb.Helper()
+	p := h.Start(program, arguments...)
+	h.lab.Until(h.Name+" serves", func() bool {
 		if p.Ended() {
 			h.lab.tb.Fatalf("%s ended:\n%s", p.what, p.Log())
 		}
@@ -22,6 +28,9 @@ func (h *Host) Pldns(file string) *Process {
 	})
 	return p
 }
+
+// Program is the path of pldns.
+func (l *Lab) Program() string { return l.pldns }
 
 // TryPldns runs a command of pldns that ends by itself.
 func (h *Host) TryPldns(arguments ...string) (string, error) {
