@@ -2,6 +2,7 @@ package listen
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/binary"
 	"fmt"
 	"net"
@@ -14,6 +15,7 @@ import (
 
 	"pldns/resolver"
 	"pldns/resolver/memo"
+	"pldns/resolver/resolvertest"
 )
 
 // running is a server of an estate.
@@ -51,7 +53,9 @@ func (p page) Add(queries int, _ time.Duration) {
 func run(tb testing.TB, h Handler, observer bool) running {
 	tb.Helper()
 	r := running{told: make(chan string, 1<<10)}
-	config := Config{Addrs: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}, Handler: h}
+	here := []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}
+	certificate := resolvertest.NewAuthority(tb).Certificate(tb, "127.0.0.1")
+	config := Config{Addrs: here, TLS: here, TLSConfig: &tls.Config{Certificates: []tls.Certificate{certificate}}, Handler: h}
 	if observer {
 		config.Observer = books{told: r.told}
 	}
@@ -125,17 +129,33 @@ func TestRemembered(t *testing.T) {
 	}
 }
 
-// TestRememberedTCP: RFC 7766: pipelined queries are all answered, from memory or
-// not, each to its own question, and counted once; what depends on the connection
-// (RFC 7828) is decided every time.
-func TestRememberedTCP(t *testing.T) {
-	const total = 300
+// TestRememberedStreams: RFC 7766, 7858: pipelined queries are all answered, from
+// memory or not, each to its own question, and counted once; what depends on the
+// connection (RFC 7828) is decided every time.
+func TestRememberedStreams(t *testing.T) {
 	r := run(t, newEstate(t), true)
-	conn, err := net.Dial(tcp, r.Addrs()[0].String())
-	if err != nil {
-		t.Fatal(err)
+	for _, transport := range []string{tcp, dot} {
+		t.Run(transport, func(t *testing.T) {
+			var conn net.Conn
+			var err error
+			if transport == tcp {
+				conn, err = net.Dial(tcp, r.Addrs()[0].String())
+			} else {
+				conn, err = tls.Dial(tcp, r.TLSAddrs()[0].String(), &tls.Config{InsecureSkipVerify: true}) // who it is does not matter here
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			r.askPipelined(t, conn, transport)
+		})
 	}
-	defer conn.Close()
+}
+
+// askPipelined asks 300 questions at once, three times.
+func (r running) askPipelined(t *testing.T, conn net.Conn, transport string) {
+	t.Helper()
+	const total = 300
 	_ = conn.SetDeadline(time.Now().Add(time.Minute))
 	names := []string{"mydb.database.windows.net.", "API.contoso.com.", "probed.database.windows.net.", "www.example."}
 	fromMemory := 0
@@ -170,9 +190,9 @@ func TestRememberedTCP(t *testing.T) {
 			seen[reply.Id] = true
 		}
 		for range total {
-			if line := <-r.told; strings.HasPrefix(line, "remembered tcp europe 0 ") {
+			if line := <-r.told; strings.HasPrefix(line, "remembered "+transport+" europe 0 ") {
 				fromMemory++
-			} else if !strings.HasPrefix(line, "served tcp europe 0 ") {
+			} else if !strings.HasPrefix(line, "served "+transport+" europe 0 ") {
 				t.Fatalf("the books say %q", line)
 			}
 		}

@@ -32,18 +32,21 @@ func (c *conn) segment() *segment {
 }
 
 // recallReply answers from memory, if the reply is there. What offers a time to
-// be idle is not remembered, because the time differs; nor is what names a client
-// of somebody else. What came over TLS is told apart from what came over TCP, and
-// its memory would be another one.
+// be idle is not remembered, because the time differs; nor is what is to be padded,
+// or names a client of somebody else.
 func (c *conn) recallReply(r *request, began time.Time) bool {
 	q := c.segment()
 	q.memory.key = nil
-	if r.keepalive || r.subnet.given || c.transport != tcp {
+	if r.keepalive || r.subnet.given || r.padding && c.secured != nil {
 		return false
+	}
+	over := memo.TCP
+	if c.secured != nil {
+		over = memo.TLS
 	}
 	q.memory.open(c.server.remembered, began)
 	q.memory.locate(c.client)
-	known := q.memory.recall(r, memo.TCP, largestMessage)
+	known := q.memory.recall(r, over, largestMessage)
 	if known == nil {
 		return false
 	}

@@ -10,8 +10,9 @@ const (
 	CD
 	RD
 	AD
-	// TCP is not asked for: it keeps apart what is counted apart.
+	// TCP and TLS are not asked for: they keep apart what is counted apart.
 	TCP
+	TLS
 )
 
 // keyHead is the length of a key without its question.
