@@ -39,7 +39,7 @@ fuzz: ## every fuzz target, FUZZTIME inputs each
 	  done; \
 	done
 
-bench: build ## queries over sockets, against an echo and other servers; see BENCHMARKS.md
+bench: build ## every table of BENCHMARKS.md: queries over sockets, against an echo and other servers
 	$(GO) run ./resolver/listen/bench
 
 bench-go: ## every Go benchmark, once

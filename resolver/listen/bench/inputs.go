@@ -10,6 +10,9 @@ import (
 	"strings"
 )
 
+// dot is the mode of the client for DNS over TLS.
+const dot = "dot"
+
 // workload is what is asked, and of what kind of server.
 type workload struct {
 	group, name, about string
@@ -38,10 +41,12 @@ func workloads() []workload {
 	w3.warm = "w3warm"
 	w5 := local("w5", "W5", "W1 over TCP, eight connections.", 3, 1000)
 	w5.mode = "tcp"
+	w5dot := local("w5dot", "W5 over TLS", "W1 over TLS, eight connections; the certificate has an ECDSA key on P-256.", 3, 1000)
+	w5dot.mode = dot
 	all := []workload{
 		local("w1", "W1", "Local answers: 1,000 names, A 80 %, AAAA 20 %; pldns has three networks of 1,000 endpoints.", 3, 1000),
 		forward("w2", "W2", "10,000 names that were forwarded before.", "w2", false),
-		w3, w4, w5,
+		w3, w4, w5, w5dot,
 	}
 	for _, n := range []int{1, 100, 1000} {
 		all = append(all, local("networks", fmt.Sprintf("W1 with %d networks", n), "As W1; 1,000 endpoints in each network.", n, 1000))
@@ -105,7 +110,11 @@ func writeInputs(dir string) error {
 // first network.
 func pldnsConfig(w workload) string {
 	var text strings.Builder
-	fmt.Fprintf(&text, "[listen]\ndns = [\"127.0.0.1:%d\"]\nadmin = \"127.0.0.1:5398\"\n[upstreams.stub]\nservers = [\"127.0.0.1:%d\"]\n[forward]\n\".\" = \"stub\"\n", serverPort, stubPort)
+	fmt.Fprintf(&text, "[listen]\ndns = [\"127.0.0.1:%d\"]\nadmin = \"127.0.0.1:5398\"\n", serverPort)
+	if w.mode == dot {
+		fmt.Fprintf(&text, "dot = [\"127.0.0.1:%d\"]\n[tls]\ncert = \"tls.crt\"\nkey = \"tls.key\"\n", tlsPort)
+	}
+	fmt.Fprintf(&text, "[upstreams.stub]\nservers = [\"127.0.0.1:%d\"]\n[forward]\n\".\" = \"stub\"\n", stubPort)
 	for n := range w.networks {
 		clients := "127.0.0.0/8"
 		if n > 0 {

@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"unsafe"
 
+	"github.com/miekg/dns"
 	"golang.org/x/sys/unix"
 )
 
@@ -25,7 +26,21 @@ func serveStub() error {
 		return err
 	}
 	_ = conn.SetReadBuffer(8 << 20)
+	listener, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: stubPort})
+	if err != nil {
+		return err
+	}
 	failed := make(chan error)
+	go func() { // as long as the process
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				failed <- err
+				return
+			}
+			go serveStubStream(conn)
+		}
+	}()
 	for range runtime.GOMAXPROCS(0) {
 		go func() { // as long as the process
 			buf := make([]byte, 4096)
@@ -42,6 +57,22 @@ func serveStub() error {
 		}()
 	}
 	return <-failed
+}
+
+// serveStubStream answers the questions of one connection.
+func serveStubStream(conn net.Conn) {
+	defer conn.Close()
+	stream := dns.Conn{Conn: conn}
+	for {
+		buf := make([]byte, 4096)
+		n, err := stream.Read(buf)
+		if err != nil {
+			return
+		}
+		if reply := stubReply(buf[:n]); reply != nil {
+			_, _ = stream.Write(reply)
+		}
+	}
 }
 
 // stubReply makes the reply to a query, nil if it is none. The OPT record of the

@@ -23,6 +23,7 @@ import (
 // Where everything listens.
 const (
 	serverPort = 5399
+	tlsPort    = 5396
 	stubPort   = 5397
 )
 
@@ -50,8 +51,8 @@ func main() {
 	flag.IntVar(&o.rounds, "rounds", 3, "how often each server is measured")
 	flag.DurationVar(&o.duration, "duration", 3*time.Second, "how long each measurement takes")
 	flag.IntVar(&o.steady, "steady", 20_000, "queries per second of the steady load")
-	flag.StringVar(&o.workloads, "workloads", "w1,w2,w3,w4,w5,networks,endpoints", "what to measure")
-	flag.StringVar(&o.servers, "servers", "", "only these servers, besides the echo")
+	flag.StringVar(&o.workloads, "workloads", "all", "what to measure: some of w1, w2, w3, w4, w5, w5dot, networks, endpoints, with commas between")
+	flag.StringVar(&o.servers, "servers", "", "only these servers, besides the echo, with commas between")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -77,6 +78,9 @@ func run(ctx context.Context, o options) error {
 	if err := writeInputs(dir); err != nil {
 		return err
 	}
+	if err := writeCertificate(dir); err != nil {
+		return err
+	}
 	self, err := os.Executable()
 	if err != nil {
 		return err
@@ -86,11 +90,13 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	defer stub.stop()
+	present := o.present(ctx, servers(o.pldns, self))
+	printHead(present)
 	for _, w := range workloads() {
-		if !slices.Contains(strings.Split(o.workloads, ","), w.group) {
+		if o.workloads != "all" && !slices.Contains(strings.Split(o.workloads, ","), w.group) {
 			continue
 		}
-		if err := o.measureWorkload(ctx, dir, self, w); err != nil {
+		if err := o.measureWorkload(ctx, dir, present, w); err != nil {
 			return err
 		}
 	}
@@ -98,12 +104,12 @@ func run(ctx context.Context, o options) error {
 }
 
 // measureWorkload measures every server that takes part in a workload.
-func (o options) measureWorkload(ctx context.Context, dir, self string, w workload) error {
+func (o options) measureWorkload(ctx context.Context, dir string, present []server, w workload) error {
 	results := make(map[string][]result)
 	var names []string
 	for range o.rounds {
-		for _, s := range servers(o.pldns, self) {
-			if !s.takesPart(w) || !o.wants(s.name) {
+		for _, s := range present {
+			if !s.takesPart(w) {
 				continue
 			}
 			got, err := o.measure(ctx, dir, s, w)
@@ -124,44 +130,32 @@ func (o options) measureWorkload(ctx context.Context, dir, self string, w worklo
 	return nil
 }
 
+// present are the servers that are wanted and can be started here. Of the others
+// it says why not.
+func (o options) present(ctx context.Context, all []server) []server {
+	var present []server
+	for _, s := range all {
+		if !o.wants(s.name) {
+			continue
+		}
+		var err error
+		if s.build != nil {
+			s.program, err = s.build(ctx)
+			s.version = []string{s.program, "-version"}
+		}
+		if err == nil && s.program != "" {
+			_, err = exec.LookPath(s.program)
+		}
+		if err != nil {
+			fmt.Fprintf(os.Stderr, "%s is left out: %v\n", s.name, err)
+			continue
+		}
+		present = append(present, s)
+	}
+	return present
+}
+
 // wants tells whether a server is to be measured.
 func (o options) wants(name string) bool {
 	return o.servers == "" || name == "echo" || slices.Contains(strings.Split(o.servers, ","), name)
-}
-
-// printTable prints the medians of a workload, and the ratios to the echo.
-func printTable(w workload, names []string, results map[string][]result) {
-	fmt.Printf("\n### %s\n\n%s\n\n", w.name, w.about)
-	fmt.Println("| server | q/s | CPU-s/M | × echo | steady CPU-s/M | × echo | p50 µs | p99 µs | RSS MB | start s | lost |")
-	fmt.Println("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
-	echo := results["echo"]
-	for _, name := range names {
-		r := results[name]
-		of := func(pick func(result) float64) float64 { return median(r, pick) }
-		ratio := func(pick func(result) float64) string {
-			if len(echo) == 0 || median(echo, pick) == 0 || of(pick) == 0 {
-				return "-"
-			}
-			return fmt.Sprintf("%.2f", of(pick)/median(echo, pick))
-		}
-		busy, steady := func(r result) float64 { return r.busy.cpu }, func(r result) float64 { return r.steady.cpu }
-		fmt.Printf("| %s | %.0f | %.1f | %s | %.1f | %s | %.0f | %.0f | %.0f | %.2f | %.2f %% |\n", name,
-			of(func(r result) float64 { return r.busy.rate }), of(busy), ratio(busy), of(steady), ratio(steady),
-			of(func(r result) float64 { return r.steady.p50 }), of(func(r result) float64 { return r.steady.p99 }),
-			of(func(r result) float64 { return r.resident }), of(func(r result) float64 { return r.start }),
-			of(func(r result) float64 { return r.busy.lost }))
-	}
-}
-
-// median is the median of one figure.
-func median(results []result, pick func(result) float64) float64 {
-	values := make([]float64, 0, len(results))
-	for _, r := range results {
-		values = append(values, pick(r))
-	}
-	slices.Sort(values)
-	if len(values) == 0 {
-		return 0
-	}
-	return values[len(values)/2]
 }

@@ -31,14 +31,14 @@ type result struct {
 type load struct {
 	rate     float64 // queries per second
 	cpu      float64 // seconds of the server's processors for a million queries
-	lost     float64 // percent
+	lost     float64 // percent: not answered, or with another code than NOERROR
 	p50, p99 float64 // microseconds
 }
 
 // measure starts a server, warms it up, and measures it at saturation and under a
 // steady load.
 func (o options) measure(ctx context.Context, dir string, s server, w workload) (result, error) {
-	command, err := s.command(dir, w)
+	command, err := s.command(s, dir, w)
 	if err != nil {
 		return result{}, err
 	}
@@ -95,7 +95,11 @@ func ready(ctx context.Context, name string, p *process) error {
 // client runs dnsperf for so long; rate 0 is as fast as it goes. Only under a
 // given rate does it tell the time of every query, which costs it a little.
 func (o options) client(ctx context.Context, p *process, w workload, queries string, duration time.Duration, rate int) (load, error) {
-	args := []string{"-s", "127.0.0.1", "-p", strconv.Itoa(serverPort), "-d", queries, "-c", "8", "-T", "1",
+	port := serverPort
+	if w.mode == dot {
+		port = tlsPort
+	}
+	args := []string{"-s", "127.0.0.1", "-p", strconv.Itoa(port), "-d", queries, "-c", "8", "-T", "1",
 		"-l", strconv.Itoa(int(duration.Seconds())), "-m", w.mode}
 	if rate > 0 {
 		args = append(args, "-Q", strconv.Itoa(rate), "-v")
@@ -112,7 +116,7 @@ func (o options) client(ctx context.Context, p *process, w workload, queries str
 // readLoad reads what dnsperf prints.
 func readLoad(out string, used time.Duration) (load, error) {
 	var l load
-	var completed float64
+	var sent, completed, good float64
 	var times []float64
 	for line := range strings.Lines(out) {
 		fields := strings.Fields(line)
@@ -125,13 +129,18 @@ func readLoad(out string, used time.Duration) (load, error) {
 			completed, _ = strconv.ParseFloat(fields[2], 64)
 		case strings.Contains(line, "Queries per second:"):
 			l.rate, _ = strconv.ParseFloat(fields[3], 64)
-		case strings.Contains(line, "Queries lost:"):
-			l.lost, _ = strconv.ParseFloat(strings.Trim(fields[3], "(%)"), 64)
+		case strings.Contains(line, "Queries sent:"):
+			sent, _ = strconv.ParseFloat(fields[2], 64)
+		case strings.Contains(line, "Response codes:"):
+			if at := slices.Index(fields, "NOERROR"); at > 0 {
+				good, _ = strconv.ParseFloat(fields[at+1], 64)
+			}
 		}
 	}
 	if completed == 0 {
 		return l, errors.New("no query was answered")
 	}
+	l.lost = (1 - good/sent) * 100
 	l.cpu = used.Seconds() / completed * 1e6
 	if slices.Sort(times); len(times) > 0 {
 		l.p50, l.p99 = times[len(times)/2], times[len(times)*99/100]
@@ -208,11 +217,12 @@ func (p *process) stats() (all [][]string) {
 	return all
 }
 
-// cpu is the time that its processors have spent, by itself and in the system.
+// cpu is the time that its processors have spent, by itself and in the system,
+// for those of its processes that have ended too.
 func (p *process) cpu() time.Duration {
 	var ticks int64
 	for _, fields := range p.stats() {
-		for _, field := range fields[11:13] {
+		for _, field := range fields[11:15] {
 			n, _ := strconv.ParseInt(field, 10, 64)
 			ticks += n
 		}
