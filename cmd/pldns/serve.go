@@ -124,6 +124,7 @@ func newServer(load func() (*config.Config, error), log *slog.Logger) (*server, 
 	s.doors, err = listen.New(listen.Config{
 		Addrs: c.Listen.DNS, TLS: c.Listen.DoT, HTTPS: c.Listen.DoH, TLSConfig: s.keyring.settings(),
 		Handler: watched{s.resolver, s.watch, s.recent}, Log: log, Observer: s.recorder,
+		Dedicated: true,
 	})
 	if err != nil {
 		return nil, err

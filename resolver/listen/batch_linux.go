@@ -33,7 +33,6 @@ type mmsghdr struct {
 // the replies that are sent by another. It is made once for each reader. A packet
 // and what belongs to it are valid until the next call of receive.
 type batch struct {
-	raw      syscall.RawConn
 	wildcard bool
 
 	in       [batchSize]mmsghdr
@@ -48,12 +47,10 @@ type batch struct {
 	replies [batchSize][resolver.UDPSize]byte
 
 	read, filled, sent int
-	err                syscall.Errno
-	doRead, doSend     func(fd uintptr) bool // made once, because a closure is garbage
 }
 
-func newBatch(raw syscall.RawConn, wildcard bool) *batch {
-	b := &batch{raw: raw, wildcard: wildcard, packets: make([]byte, batchSize*packetStride)}
+func newBatch(wildcard bool) *batch {
+	b := &batch{wildcard: wildcard, packets: make([]byte, batchSize*packetStride)}
 	for i := range b.in {
 		b.inData[i].Base = &b.packets[i*packetStride]
 		b.inData[i].SetLen(largestPacket)
@@ -70,7 +67,6 @@ func newBatch(raw syscall.RawConn, wildcard bool) *batch {
 		b.out[i].Iov = &b.outData[i]
 		b.out[i].SetIovlen(1)
 	}
-	b.doRead, b.doSend = b.tryRead, b.trySend
 	return b
 }
 
@@ -82,40 +78,21 @@ func (b *batch) rearm(i int) {
 	}
 }
 
-// receive waits for packets and tells how many it has read. The wait is that of
-// package net, so that a deadline and the end of the socket end it.
-func (b *batch) receive() (int, error) {
+// receive reads what is there, by a call with the given flags, and tells how many
+// packets that are. The call is over at once, or is made by a reader that holds a
+// processor of the Go runtime meanwhile: the scheduler is not told of it. That
+// would cost more than it can gain, because it takes the processor away from a
+// reader that is back soon.
+func (b *batch) receive(fd int, flags uintptr) (int, syscall.Errno) {
 	for i := range b.read {
 		b.rearm(i)
 	}
-	b.read, b.filled, b.sent, b.err = 0, 0, 0, 0
-	if err := b.raw.Read(b.doRead); err != nil {
-		return 0, err
+	b.read, b.filled, b.sent = 0, 0, 0
+	read, _, err := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&b.in[0])), batchSize, flags, 0, 0)
+	if err == 0 {
+		b.read = int(read)
 	}
-	if b.err != 0 {
-		return 0, b.err
-	}
-	return b.read, nil
-}
-
-// tryRead reads what is there; it is false if there is nothing. The call never
-// waits, so the scheduler is not told of it: that would cost more than it can
-// gain, because it takes the processor away from a reader that is back at once.
-func (b *batch) tryRead(fd uintptr) bool {
-	for {
-		read, _, err := unix.RawSyscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&b.in[0])), batchSize, unix.MSG_DONTWAIT, 0, 0)
-		switch err {
-		case 0:
-			b.read = int(read)
-			return true
-		case unix.EINTR:
-		case unix.EAGAIN:
-			return false
-		default:
-			b.err = err
-			return true
-		}
-	}
+	return b.read, err
 }
 
 // packet is packet i.
@@ -165,35 +142,25 @@ func (b *batch) reply(i, size int, control []byte) {
 }
 
 // send sends the replies, and tells of those that the system would not take.
-func (b *batch) send(failed func(to netip.AddrPort, err error)) {
+func (b *batch) send(fd int, failed func(to netip.AddrPort, err error)) {
 	for b.sent < b.filled {
-		b.err = 0
-		if err := b.raw.Write(b.doSend); err != nil {
+		if err := b.sendSome(fd); err != 0 && err != unix.EINTR {
 			failed(b.peer(b.outTo[b.sent]), err)
-			return // the socket is closed
-		}
-		if b.err != 0 {
-			failed(b.peer(b.outTo[b.sent]), b.err)
 			b.sent++
 		}
 	}
 }
 
-// trySend sends until all is sent or one fails; it is false if the system has no
-// room at the moment. It waits as little as tryRead.
-func (b *batch) trySend(fd uintptr) bool {
-	for b.sent < b.filled {
-		sent, _, err := unix.RawSyscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&b.out[b.sent])), uintptr(b.filled-b.sent), unix.MSG_DONTWAIT, 0, 0)
-		switch err {
-		case 0:
-			b.sent += int(sent)
-		case unix.EINTR:
-		case unix.EAGAIN:
-			return false
-		default:
-			b.err = err
-			return true
-		}
+// sendSome sends as many replies as there is room for in the system, and waits for
+// that only if there is none.
+func (b *batch) sendSome(fd int) syscall.Errno {
+	head, count := uintptr(unsafe.Pointer(&b.out[b.sent])), uintptr(b.filled-b.sent)
+	sent, _, err := unix.RawSyscall6(unix.SYS_SENDMMSG, uintptr(fd), head, count, unix.MSG_DONTWAIT, 0, 0)
+	if err == unix.EAGAIN {
+		sent, _, err = unix.Syscall6(unix.SYS_SENDMMSG, uintptr(fd), head, 1, 0, 0, 0)
 	}
-	return true
+	if err == 0 {
+		b.sent += int(sent)
+	}
+	return err
 }

@@ -210,7 +210,7 @@ func bindUDP(addr netip.AddrPort, config net.ListenConfig) (*udpSocket, error) {
 // newUDPSocket makes ready what is bound to an address, or closes it.
 func newUDPSocket(conn *net.UDPConn, addr netip.Addr) (*udpSocket, error) {
 	port := conn.LocalAddr().(*net.UDPAddr).AddrPort().Port()
-	u := &udpSocket{conn: conn, local: netip.AddrPortFrom(addr, port), wildcard: addr.IsUnspecified(), readers: 1}
+	u := &udpSocket{local: netip.AddrPortFrom(addr, port), wildcard: addr.IsUnspecified(), readers: 1}
 	if u.wildcard {
 		if err := enablePacketInfo(conn, addr.Is6()); err != nil {
 			conn.Close()
@@ -220,7 +220,9 @@ func newUDPSocket(conn *net.UDPConn, addr netip.Addr) (*udpSocket, error) {
 	}
 	_ = conn.SetReadBuffer(socketBuffer) // a wish
 	neverFragment(conn, addr.Is6())
-	return u, nil
+	var err error
+	u.conn, err = newPacketConn(conn)
+	return u, err
 }
 
 // bindTCP opens a TCP socket of one family.

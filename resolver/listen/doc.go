@@ -8,8 +8,10 @@
 // record of a query is believed.
 //
 // Where each decision is made: what is a query, and what else is said to it, in
-// accept.go and refusal.go; how often a client is answered over UDP in
-// limits.go; how large a reply may be, and what goes when it is too large, in reply.go; which sockets there are in bind.go; which local address was asked in
+// accept.go and refusal.go; how often a client is answered over UDP in limits.go;
+// how large a reply may be, and what goes when it is too large, in reply.go; which
+// sockets there are in bind.go; how a packet is waited for in udp_linux.go and
+// conn_linux.go, on other systems in udp_single.go; which local address was asked in
 // pktinfo.go; how many connections there may be, and which one gives way, in
 // conns.go; how long a connection may take over anything in tcp.go.
 package listen

@@ -57,9 +57,9 @@ func TestOwnAddress(t *testing.T) {
 			result := make(chan error)
 			go func() { result <- s.Run(ctx) }()
 
-			to := net.UDPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), s.Addrs()[0].Port()))
+			to := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), s.Addrs()[0].Port())
 			for _, own := range s.sockets.udp {
-				if _, err := own.conn.WriteTo(question(t), to); err != nil {
+				if err := own.conn.send(question(t), nil, to); err != nil {
 					t.Fatal(err)
 				}
 				if why := <-watch.refusals; why != Unreachable {

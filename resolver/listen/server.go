@@ -31,6 +31,7 @@ type Server struct {
 	conns      *connections
 	udpRoom    room
 	tcpRoom    room
+	holders    room           // UDP readers that hold a processor of the Go runtime
 	idlers     room           // goroutines that wait for a query over UDP
 	waiting    chan *datagram // what they are given
 	stopped    chan struct{}  // closed when nothing is read any more
@@ -139,6 +140,7 @@ func (s *Server) Run(ctx context.Context) error {
 	answering, abandon := context.WithCancel(context.WithoutCancel(ctx))
 	defer abandon()
 	defer s.sockets.close()
+	defer s.spare()()
 
 	for _, socket := range s.sockets.udp {
 		for range socket.readers {

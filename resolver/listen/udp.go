@@ -19,7 +19,7 @@ const (
 
 // udpSocket is one bound UDP socket.
 type udpSocket struct {
-	conn     *net.UDPConn
+	conn     *packetConn
 	local    netip.AddrPort
 	wildcard bool // local holds an unspecified address
 	readers  int  // how many goroutines read it
@@ -64,8 +64,7 @@ func (d *datagram) client() zones.Client { return zones.NewClient(d.peer.Addr(),
 
 // send sends one packet to whoever asked, from the address that was asked.
 func (d *datagram) send(packet []byte) error {
-	_, _, err := d.socket.conn.WriteMsgUDPAddrPort(packet, d.reply, d.peer)
-	return err
+	return d.socket.conn.send(packet, d.reply, d.peer)
 }
 
 // readUDP reads a socket until ctx ends. A panic costs the packet that caused it.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -28,16 +29,16 @@ func bindShared(addr netip.AddrPort, readers int) ([]*udpSocket, error) {
 		return nil, err
 	}
 	bound := []*udpSocket{first}
-	raw, err := first.conn.SyscallConn()
-	if err != nil {
-		return bound, err
+	if first.conn.control(share) != nil {
+		return bound, nil // a system that cannot share: one reader has to do
 	}
-	if share("", "", raw) != nil {
-		first.readers = readers // a system that cannot share: all of them read this one
-		return bound, nil
-	}
+	config := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
+		var failed error
+		err := raw.Control(func(fd uintptr) { failed = share(int(fd)) })
+		return errors.Join(err, failed)
+	}}
 	for len(bound) < readers {
-		next, err := bindUDP(netip.AddrPortFrom(addr.Addr(), first.local.Port()), net.ListenConfig{Control: share})
+		next, err := bindUDP(netip.AddrPortFrom(addr.Addr(), first.local.Port()), config)
 		if err != nil {
 			return bound, err
 		}
@@ -47,22 +48,50 @@ func bindShared(addr netip.AddrPort, readers int) ([]*udpSocket, error) {
 }
 
 // share lets a socket share its address with others of the same user.
-func share(_, _ string, raw syscall.RawConn) error {
-	var failed error
-	err := raw.Control(func(fd uintptr) {
-		failed = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
-	})
-	return errors.Join(err, failed)
+func share(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) }
+
+// spare adds processors to the Go runtime for the readers that hold one while they
+// wait, so that there are as many as before for everything else. It gives what
+// takes them off again.
+func (s *Server) spare() (back func()) {
+	if !s.config.Dedicated {
+		return func() {}
+	}
+	processors := runtime.GOMAXPROCS(0)
+	extra := min(len(s.sockets.udp), 2*processors)
+	s.holders.limit = int64(extra)
+	runtime.GOMAXPROCS(processors + extra)
+	return func() { runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) - extra) }
 }
+
+const (
+	// busyGap is how far apart the packets of a busy reader are at most.
+	busyGap = 2 * time.Millisecond
+	// turn is for how long a busy reader goes on before it lets the scheduler choose
+	// anew, which it does when it has just answered: after 10 ms the runtime would make
+	// it, by a signal in the middle of anything.
+	turn = 8 * time.Millisecond
+)
 
 // worker reads a socket in batches and answers from memory in batches. What is
 // not in memory goes the way of every query.
 type worker struct {
 	server *Server
 	socket *udpSocket
+	fd     int
 	batch  *batch
 	next   *datagram // for the next packet that is taken
 	counts counts
+
+	began     time.Time     // when the last batch was read
+	yielded   time.Time     // when the scheduler last had its choice
+	busy      bool          // it came soon after the one before
+	holding   bool          // a processor of the Go runtime, while waiting
+	expecting bool          // news of packets
+	read      int           // by try
+	err       syscall.Errno // of try
+	try       func(uintptr) bool
+	handed    bool // a query of this batch was handed to a goroutine
 }
 
 // readPackets reads packets until ctx ends; it is true if a panic ended it.
@@ -73,36 +102,107 @@ func (s *Server) readPackets(ctx, answering context.Context, socket *udpSocket) 
 			again = true
 		}
 	}()
-	raw, err := socket.conn.SyscallConn()
-	if err != nil {
-		return false // it is closed
-	}
-	w := &worker{server: s, socket: socket, batch: newBatch(raw, socket.wildcard), next: s.datagram(socket)}
-	for {
-		read, err := w.batch.receive()
-		if err != nil {
-			if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
-				return false
-			}
-			s.troubled(ctx, "cannot read from a socket", socket.local, err)
-			continue
+	_ = socket.conn.use(func(fd int) {
+		w := &worker{server: s, socket: socket, fd: fd, batch: newBatch(socket.wildcard), next: s.datagram(socket)}
+		w.try = func(uintptr) bool { // made once, because a closure is garbage
+			w.read, w.err = w.batch.receive(w.fd, unix.MSG_DONTWAIT)
+			return w.err != unix.EAGAIN
 		}
-		w.answer(answering, read)
+		defer w.letGo()
+		w.work(ctx, answering)
+	})
+	return false
+}
+
+// work reads and answers until ctx ends.
+func (w *worker) work(ctx, answering context.Context) {
+	for ctx.Err() == nil {
+		read, err := w.receive()
+		switch {
+		case err == nil:
+			w.answer(answering, read)
+		case errors.Is(err, unix.EINTR), errors.Is(err, unix.EAGAIN):
+		case ctx.Err() != nil || errors.Is(err, net.ErrClosed):
+			return
+		default:
+			w.server.troubled(ctx, "cannot read from a socket", w.socket.local, err)
+		}
+	}
+}
+
+// receive waits for packets and tells how many it has read. A busy reader waits in
+// the system, as long as there are processors of the Go runtime to hold: to the
+// poller and back costs several times as much as the packet itself.
+func (w *worker) receive() (int, error) {
+	if w.busy && !w.holding {
+		w.holding = w.server.holders.enter()
+	}
+	if !w.holding {
+		return w.await()
+	}
+	if err := w.expect(false); err != nil {
+		return 0, err
+	}
+	read, err := w.batch.receive(w.fd, unix.MSG_WAITFORONE)
+	switch err {
+	case 0:
+		return read, nil
+	case unix.EAGAIN: // nothing came in all of patience
+		w.busy = false
+		w.letGo()
+	}
+	return 0, err
+}
+
+// await waits in the poller.
+func (w *worker) await() (int, error) {
+	if err := w.expect(true); err != nil {
+		return 0, err
+	}
+	if err := w.socket.conn.await(w.try); err != nil {
+		return 0, err
+	}
+	if w.err != 0 {
+		return 0, w.err
+	}
+	return w.read, nil
+}
+
+// expect has the poller learn of packets, or not any more.
+func (w *worker) expect(packets bool) error {
+	if w.expecting == packets {
+		return nil
+	}
+	w.expecting = packets
+	return w.socket.conn.expect(w.fd, packets)
+}
+
+// letGo gives the processor back.
+func (w *worker) letGo() {
+	if w.holding {
+		w.holding = false
+		w.server.holders.leave()
 	}
 }
 
 // answer deals with the packets of one batch.
 func (w *worker) answer(answering context.Context, read int) {
 	began := time.Now()
+	w.busy, w.began = began.Sub(w.began) < busyGap, began
 	w.next.memory.open(w.server.remembered, began)
 	for i := range read {
 		w.deal(answering, i, began)
 	}
-	w.batch.send(func(to netip.AddrPort, err error) {
+	w.batch.send(w.fd, func(to netip.AddrPort, err error) {
 		w.server.refused(udp, Unsent, to, "error", err)
 	})
 	w.next.memory.close()
 	w.counts.tell(began)
+	if w.holding && (w.handed || began.Sub(w.yielded) > turn) {
+		runtime.Gosched() // what was handed over can run on this very processor
+		w.yielded = began
+	}
+	w.handed = false
 }
 
 // deal deals with one packet. A panic costs no other.
@@ -118,6 +218,7 @@ func (w *worker) deal(answering context.Context, i int, began time.Time) {
 	became := w.server.receive(answering, w.batch.packet(i), d, w.batch.room())
 	switch {
 	case became.taken:
+		w.handed = true
 		w.next = w.server.datagram(w.socket)
 		w.next.memory.open(w.server.remembered, began)
 	case became.reply != nil:

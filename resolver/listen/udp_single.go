@@ -12,6 +12,20 @@ import (
 	"pldns/resolver"
 )
 
+// packetConn is a UDP socket as package net has it.
+type packetConn struct{ *net.UDPConn }
+
+func newPacketConn(conn *net.UDPConn) (*packetConn, error) { return &packetConn{conn}, nil }
+
+// send sends one packet with a control message, which may be empty.
+func (c *packetConn) send(packet, control []byte, to netip.AddrPort) error {
+	_, _, err := c.WriteMsgUDPAddrPort(packet, control, to)
+	return err
+}
+
+// spare does nothing: no reader here waits outside the poller.
+func (s *Server) spare() (back func()) { return func() {} }
+
 // bindShared opens the socket of a UDP address, for all its readers.
 func bindShared(addr netip.AddrPort, readers int) ([]*udpSocket, error) {
 	u, err := bindUDP(addr, net.ListenConfig{})
