@@ -96,8 +96,8 @@ func (c *chain) name() zones.Name { return c.names[len(c.names)-1] }
 func (c *chain) owned(result zones.Result) (Answer, bool) {
 	c.local, c.last, c.suffix = true, Reply{}, zones.Name{}
 	answer := Answer{Zone: result.Zone.Name}
-	if result.Endpoint != nil {
-		answer.Endpoint = result.Endpoint.Name
+	if !result.Endpoint.IsZero() {
+		answer.Endpoint = result.Endpoint.Name()
 	}
 	switch result.Kind {
 	case zones.Alias:

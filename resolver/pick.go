@@ -19,12 +19,12 @@ const switchedTTL = 5
 // all were and says so, because an address that may work is better than none.
 func (c *chain) pick(result zones.Result) ([]dns.RR, []Error) {
 	endpoint, health := result.Endpoint, c.snapshot.health
-	if endpoint == nil || endpoint.Probe.IsZero() || health == nil || !isAddress(result.Records[0]) {
+	if endpoint.IsZero() || endpoint.Probe().IsZero() || health == nil || !isAddress(result.Records[0]) {
 		return result.Records, nil
 	}
 	c.once = true
 	healthy := slices.DeleteFunc(slices.Clone(result.Records), func(rr dns.RR) bool {
-		target := zones.Target{Addr: addressOf(rr), Probe: endpoint.Probe}
+		target := zones.Target{Addr: addressOf(rr), Probe: endpoint.Probe()}
 		ill := !health.Healthy(target)
 		if ill && c.trace != nil {
 			c.trace.add("endpoint", "%s is not healthy: probe %s: %s", target.Addr, target.Probe, health.Fault(target))
@@ -38,7 +38,7 @@ func (c *chain) pick(result zones.Result) ([]dns.RR, []Error) {
 		healthy = slices.Clone(result.Records)
 	}
 	picked := healthy
-	if endpoint.Pick == zones.PickFirstHealthy {
+	if endpoint.Pick() == zones.PickFirstHealthy {
 		picked = healthy[:1]
 	}
 	if errors != nil || len(healthy) < len(result.Records) {

@@ -69,8 +69,8 @@ func (t *Trace) lookup(name zones.Name, qtype uint16, result zones.Result) {
 func outcome(result zones.Result) string {
 	by := "a record of the operator"
 	switch {
-	case result.Endpoint != nil:
-		by = fmt.Sprintf("endpoint %s", result.Endpoint.Name)
+	case !result.Endpoint.IsZero():
+		by = fmt.Sprintf("endpoint %s", result.Endpoint.Name())
 	case result.Zone.Special:
 		by = "the special-use zone"
 	}

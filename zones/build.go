@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+
+	"github.com/miekg/dns"
 )
 
-// Build compiles networks into a table. It keeps the endpoints and records of
-// the specifications, which must not change afterwards. It refuses, all at once,
+// Build compiles networks into a table. Of the specifications it keeps the records,
+// which must not change afterwards, and nothing else that is large. It refuses, all
+// at once,
 // what cannot be one table: two networks that one client matches equally well, a
 // network that nobody matches, a name that is owned twice in one network.
 func Build(specs []NetworkSpec) (*Table, error) {
@@ -83,36 +86,42 @@ func entered[K comparable](doors map[K]*prefixes, door K) *prefixes {
 
 // compile makes one network of its specification.
 func compile(spec *NetworkSpec) (*Network, error) {
+	mapped, err := pack(spec.Endpoints)
 	network := &Network{
 		name:    spec.Name,
 		missing: spec.Missing.or(Forward),
-		owners:  make(map[Name]owner, 2*len(spec.Endpoints)),
-		wild:    make(map[Name]owner),
+		mapped:  mapped,
+		wild:    make(map[Name]ref),
 		zones:   make(map[Name]Zone),
 		routes:  make(map[Name]bool, len(spec.Routes)),
-		count:   len(spec.Endpoints),
 	}
+	if err != nil {
+		return network, fmt.Errorf("network %s: %w", spec.Name, err)
+	}
+	network.names = newIndex(2 * len(spec.Endpoints))
 	for _, suffix := range spec.Routes {
 		network.routes[suffix] = true
 	}
-	addresses := 0
-	for i := range spec.Endpoints {
-		addresses += len(spec.Endpoints[i].Addresses)
-	}
-	network.reverse = make([]mappedAddress, 0, addresses)
 	var faults []error
 	for _, zone := range spec.Zones {
 		network.zones[zone.Name] = Zone{Name: zone.Name, Missing: zone.Missing.or(network.missing)}
 		faults = append(faults, network.ownRecords(zone))
 	}
-	for i := range spec.Endpoints {
-		faults = append(faults, network.ownEndpoint(&spec.Endpoints[i]))
+	for _, zone := range mapped.zones[1:] {
+		if _, known := network.zones[zone]; !known {
+			network.zones[zone] = Zone{Name: zone, Missing: network.missing}
+		}
+	}
+	for i := range mapped.count() {
+		if err := network.ownEndpoint(mapped.at(uint32(i))); err != nil {
+			faults = append(faults, err)
+		}
 	}
 	if err := errors.Join(faults...); err != nil {
-		return nil, fmt.Errorf("network %s: %w", spec.Name, err)
+		return network, fmt.Errorf("network %s: %w", spec.Name, err)
 	}
 	network.ownEmptyNonTerminals()
-	slices.SortFunc(network.reverse, compareMapped)
+	network.reverse = mapped.reversed()
 	return network, nil
 }
 
@@ -126,104 +135,142 @@ func (m Missing) or(otherwise Missing) Missing {
 
 // ownRecords enters the records of an operator's zone under their names.
 func (n *Network) ownRecords(zone ZoneSpec) error {
-	byName := make(map[Name]*recordOwner)
+	byName := make(map[Name][]dns.RR)
 	var names []Name // in the order of the specification, for stable faults
 	for _, rr := range zone.Records {
 		name := NameOf(rr.Header().Name)
 		if byName[name] == nil {
-			byName[name] = new(recordOwner)
 			names = append(names, name)
 		}
-		*byName[name] = append(*byName[name], rr)
+		byName[name] = append(byName[name], rr)
 	}
 	var faults []error
 	for _, name := range names {
-		faults = append(faults, n.own(name, byName[name]))
+		faults = append(faults, n.ownOther(name, byName[name]))
 	}
 	return errors.Join(faults...)
 }
 
-// ownEndpoint enters both names of an endpoint, and its zone.
-func (n *Network) ownEndpoint(endpoint *Endpoint) error {
-	if !endpoint.Zone.IsZero() {
-		if _, known := n.zones[endpoint.Zone]; !known {
-			n.zones[endpoint.Zone] = Zone{Name: endpoint.Zone, Missing: n.missing}
-		}
+// ownOther enters a name at which no endpoint stands.
+func (n *Network) ownOther(name Name, records []dns.RR) error {
+	n.others = append(n.others, other{name, records})
+	return n.own(name, otherRef|ref(len(n.others)-1))
+}
+
+// ownEndpoint enters both names of an endpoint.
+func (n *Network) ownEndpoint(endpoint Mapping) error {
+	number := ref(endpoint.number)
+	if !endpoint.isAlias() {
+		return n.own(endpoint.Name(), addressRef|number)
 	}
-	if !endpoint.Name.IsWildcard() {
-		for _, addr := range endpoint.Addresses {
-			n.reverse = append(n.reverse, mappedAddress{addr, endpoint})
-		}
+	if err := n.own(endpoint.Name(), aliasRef|number); err != nil {
+		return errors.Join(err, n.ownPrivate(endpoint))
 	}
-	if endpoint.Private.IsZero() || endpoint.Private == endpoint.Name {
-		return n.own(endpoint.Name, (*addressOwner)(endpoint))
-	}
-	return errors.Join(n.own(endpoint.Name, (*aliasOwner)(endpoint)), n.ownPrivate(endpoint))
+	return n.ownPrivate(endpoint)
 }
 
 // ownPrivate enters the private name of an endpoint. Two public names may share
 // one private name, as a key vault's do, if they agree on what it is.
-func (n *Network) ownPrivate(endpoint *Endpoint) error {
-	if other, shared := n.ownerOf(endpoint.Private).(*addressOwner); shared {
-		if slices.Equal(other.Addresses, endpoint.Addresses) && other.TTL == endpoint.TTL &&
-			other.Pick == endpoint.Pick && other.Probe.Alike(endpoint.Probe) {
-			return nil
-		}
-		return fmt.Errorf("%s and %s have the same private name %s, but not the same addresses, TTL and probe",
-			other.Name, endpoint.Name, endpoint.Private)
+func (n *Network) ownPrivate(endpoint Mapping) error {
+	private := endpoint.Private()
+	found := n.ownUnlessOwned(private, addressRef|ref(endpoint.number))
+	if found == 0 {
+		return nil
 	}
-	return n.own(endpoint.Private, (*addressOwner)(endpoint))
+	if found.kind() != addressRef {
+		return fmt.Errorf("%s is mapped twice", private)
+	}
+	other := n.mapped.at(found.number())
+	if slices.Equal(other.Addresses(), endpoint.Addresses()) && other.settings().alike(endpoint.settings()) {
+		return nil
+	}
+	return fmt.Errorf("%s and %s have the same private name %s, but not the same addresses, TTL and probe",
+		other.Name(), endpoint.Name(), private)
 }
 
-// own enters an owner under its name.
-func (n *Network) own(name Name, o owner) error {
-	if n.ownerOf(name) != nil {
+// own enters what stands at a name.
+func (n *Network) own(name Name, r ref) error {
+	if n.ownUnlessOwned(name, r) != 0 {
 		return fmt.Errorf("%s is mapped twice", name)
-	}
-	if parent, _ := name.Parent(); name.IsWildcard() {
-		n.wild[parent] = o
-	} else {
-		n.owners[name] = o
 	}
 	return nil
 }
 
-// ownerOf is the owner entered under a name, nil when there is none.
-func (n *Network) ownerOf(name Name) owner {
-	if parent, _ := name.Parent(); name.IsWildcard() {
-		return n.wild[parent]
+// ownUnlessOwned enters what stands at a name, unless something does, which it
+// gives.
+func (n *Network) ownUnlessOwned(name Name, r ref) ref {
+	if !name.IsWildcard() {
+		return n.enter(name, r)
 	}
-	return n.owners[name]
+	parent, _ := name.Parent()
+	if found := n.wild[parent]; found != 0 {
+		return found
+	}
+	n.wild[parent] = r
+	return 0
+}
+
+// refOf is what stands at a name, which may be a wildcard's own; 0 for nothing.
+func (n *Network) refOf(name Name) ref {
+	if found := n.find(name); found != 0 || !name.IsWildcard() {
+		return found
+	}
+	parent, _ := name.Parent()
+	return n.wild[parent]
 }
 
 // ownEmptyNonTerminals enters the names between an owner and the apex of its
 // zone that nothing else stands at. Above a name outside every zone there are
 // none: it is exact, and its ancestors are for the outside.
 func (n *Network) ownEmptyNonTerminals() {
-	empty := make(map[Name]bool)
-	for name := range n.owners {
-		n.collectEmpty(name, empty)
+	e := emptyNonTerminals{network: n, seen: make(map[Name]bool), known: make(map[Name]bool)}
+	for i := range n.mapped.count() {
+		endpoint := n.mapped.at(uint32(i))
+		e.above(endpoint.Name(), &e.lastPublic)
+		if private := endpoint.Private(); !private.IsZero() {
+			e.above(private, &e.lastPrivate)
+		}
 	}
-	for parent := range n.wild {
-		n.collectEmpty(parent.Under("*"), empty)
+	for _, other := range n.others {
+		e.above(other.name, &e.lastPublic)
 	}
-	for name := range empty {
-		n.owners[name] = emptyOwner{}
+	for _, name := range e.found {
+		_ = n.ownOther(name, nil) // nothing stands there
 	}
 }
 
-// collectEmpty adds the ancestors of a name that stand between it and the apex
-// of its zone, and at which nothing stands.
-func (n *Network) collectEmpty(name Name, empty map[Name]bool) {
-	if !n.belowApex(name) {
+// emptyNonTerminals looks for the names that exist because names below them do.
+// Most names have a parent in common, which is looked at once.
+type emptyNonTerminals struct {
+	network                 *Network
+	seen                    map[Name]bool // parents
+	lastPublic, lastPrivate Name          // parents
+	found                   []Name
+	known                   map[Name]bool // those that are found
+}
+
+// above looks at the ancestors of a name that stand between it and the apex of its
+// zone.
+func (e *emptyNonTerminals) above(name Name, last *Name) {
+	parent, more := name.Parent()
+	if !more || parent == *last || e.seen[parent] {
 		return
 	}
-	for at, more := name.Parent(); more && !empty[at]; at, more = at.Parent() {
-		if _, apex := n.zones[at]; apex {
+	*last = parent
+	e.seen[parent] = true
+	if !e.network.belowApex(name) {
+		return
+	}
+	for at := parent; more; at, more = at.Parent() {
+		if _, apex := e.network.zones[at]; apex {
 			return
 		}
-		if _, exists := n.owners[at]; !exists {
-			empty[at] = true
+		if e.known[at] {
+			return // and so are those above it
+		}
+		if e.network.find(at) == 0 {
+			e.found = append(e.found, at)
+			e.known[at] = true
 		}
 	}
 }

@@ -29,8 +29,8 @@ type Result struct {
 	SOA     *dns.SOA // of NoData and NoName
 	Zone    Zone     // the zone that the name is in, if it is in one
 	Owner   Name     // the name that matched: the asked one, or the wildcard
-	// Endpoint is the mapping that decided; nil when it was a record or a zone.
-	Endpoint *Endpoint
+	// Endpoint is the mapping that decided; zero when it was a record or a zone.
+	Endpoint Mapping
 }
 
 // Owned tells whether the look-up decides the answer whatever the outside says.
@@ -43,21 +43,15 @@ func (r Result) Owned() bool {
 // 2 to 6 and 12): the exact name, else the closest wildcard (RFC 4592), else what
 // its zone says of a missing name. A name that is owned is owned for every type.
 func (n *Network) Lookup(name Name, qtype uint16) Result {
-	if found, exists := n.owners[name]; exists {
-		return n.answer(found, name, name, qtype)
-	}
-	if name.IsWildcard() {
-		parent, _ := name.Parent()
-		if found, exists := n.wild[parent]; exists {
-			return n.answer(found, name, name, qtype)
-		}
+	if found := n.refOf(name); found != 0 {
+		return n.answer(n.owner(found), name, name, qtype)
 	}
 	if special, decided := n.lookupSpecial(name, qtype); decided {
 		return special
 	}
 	zone, inZone := n.zoneAt(name)
-	if wildcard, source := n.wildcardFor(name); wildcard != nil {
-		return n.answer(wildcard, name, source, qtype)
+	if wildcard, source := n.wildcardFor(name); wildcard != 0 {
+		return n.answer(n.owner(wildcard), name, source, qtype)
 	}
 	switch {
 	case !inZone:
@@ -72,27 +66,27 @@ func (n *Network) Lookup(name Name, qtype uint16) Result {
 // wildcardFor finds the wildcard that covers a name which does not exist: the
 // one right below its closest encloser, the nearest ancestor that exists (RFC
 // 4592 section 3.3.1). The second result is the wildcard's own name.
-func (n *Network) wildcardFor(name Name) (owner, Name) {
+func (n *Network) wildcardFor(name Name) (ref, Name) {
 	if len(n.wild) == 0 {
-		return nil, Name{}
+		return 0, Name{}
 	}
 	for at, more := name.Parent(); more; at, more = at.Parent() {
 		if found, exists := n.wild[at]; exists {
 			return found, at.Under("*")
 		}
-		if _, exists := n.owners[at]; exists {
-			return nil, Name{}
+		if n.find(at) != 0 {
+			return 0, Name{}
 		}
 		if _, apex := n.zones[at]; apex {
-			return nil, Name{}
+			return 0, Name{}
 		}
 	}
-	return nil, Name{}
+	return 0, Name{}
 }
 
 // answer says what an owner has for a type. The source is the name that matched.
 func (n *Network) answer(found owner, name, source Name, qtype uint16) Result {
-	result := Result{Owner: source, Endpoint: endpointOf(found)}
+	result := Result{Owner: source, Endpoint: found.endpoint}
 	result.Zone, _ = n.zoneAt(name)
 	if qtype == dns.TypeSOA && name == result.Zone.Name {
 		return n.apex(result.Zone, qtype)
@@ -101,10 +95,7 @@ func (n *Network) answer(found owner, name, source Name, qtype uint16) Result {
 		return n.delegation(result.Zone)
 	}
 	if qtype == dns.TypeANY { // one RRset is enough (RFC 8482 section 4.1)
-		for _, first := range found.types() {
-			qtype = first
-			break
-		}
+		qtype = found.first(qtype)
 	}
 	if records := found.rrset(name, qtype); len(records) > 0 {
 		result.Kind, result.Records = Records, records
@@ -157,15 +148,4 @@ func (n *Network) delegation(zone Zone) Result {
 		above = zone
 	}
 	return Result{Kind: NoData, SOA: soa(above.Name), Zone: above, Owner: zone.Name}
-}
-
-// endpointOf is the endpoint behind an owner; nil when there is none.
-func endpointOf(o owner) *Endpoint {
-	switch o := o.(type) {
-	case *aliasOwner:
-		return (*Endpoint)(o)
-	case *addressOwner:
-		return (*Endpoint)(o)
-	}
-	return nil
 }

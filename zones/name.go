@@ -70,6 +70,10 @@ func (n Name) String() string {
 	return n.text[:len(n.text)-1]
 }
 
+// Clone is the name in memory of its own. Names that a [Table] gives are parts of
+// its text, which whoever outlives the table should not keep.
+func (n Name) Clone() Name { return Name{strings.Clone(n.text)} }
+
 // IsZero tells whether n is no name.
 func (n Name) IsZero() bool { return n.text == "" }
 

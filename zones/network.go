@@ -2,6 +2,7 @@ package zones
 
 import (
 	"cmp"
+	"encoding/binary"
 	"iter"
 	"maps"
 	"net/netip"
@@ -13,15 +14,16 @@ type Network struct {
 	name    string
 	number  uint32 // its place in the table
 	missing Missing
-	// owners are the names that are answered here, each for every type. Names of
-	// zones that only have names below them are here too (RFC 4592 section 2.2.2).
-	owners map[Name]owner
+	// names finds what stands at a name that is answered here for every type: one of
+	// the mapped endpoints, or one of the others.
+	names  index
+	mapped *endpoints
+	others []other
 	// wild are the wildcards, by the name that the "*" stands before.
-	wild    map[Name]owner
+	wild    map[Name]ref
 	zones   map[Name]Zone
 	routes  map[Name]bool
-	reverse []mappedAddress
-	count   int
+	reverse []uint32 // places of the addresses in mapped, sorted by address
 }
 
 // Zone is a zone as one network sees it.
@@ -31,12 +33,6 @@ type Zone struct {
 	// Special says that the zone is answered here only because nobody should ask
 	// the public about it (RFC 6303, RFC 6761); the operator's routes override it.
 	Special bool
-}
-
-// mappedAddress is a private address and an endpoint that has it.
-type mappedAddress struct {
-	addr     netip.Addr
-	endpoint *Endpoint
 }
 
 // Name is the network's name in the configuration.
@@ -55,35 +51,23 @@ func (n *Network) Zones() []Zone {
 	return slices.SortedFunc(maps.Values(n.zones), func(a, b Zone) int { return a.Name.Compare(b.Name) })
 }
 
-// Endpoints ranges over the endpoints of the network, in no order.
-func (n *Network) Endpoints() iter.Seq[*Endpoint] {
-	return func(yield func(*Endpoint) bool) {
-		for _, owners := range []map[Name]owner{n.owners, n.wild} {
-			for name, owner := range owners {
-				if endpoint := endpointNamed(name, owner); endpoint != nil && !yield(endpoint) {
-					return
-				}
+// Endpoints ranges over the endpoints of the network, ordered by name.
+func (n *Network) Endpoints() iter.Seq[Mapping] {
+	return func(yield func(Mapping) bool) {
+		for i := range n.mapped.count() {
+			if !yield(n.mapped.at(uint32(i))) {
+				return
 			}
 		}
 	}
 }
 
-// endpointNamed is the endpoint that clients ask for under the name (of which a
-// wildcard's "*" is left out), nil for every other owner.
-func endpointNamed(name Name, o owner) *Endpoint {
-	switch o := o.(type) {
-	case *aliasOwner:
-		return (*Endpoint)(o)
-	case *addressOwner:
-		if o.Private.IsZero() {
-			return (*Endpoint)(o)
-		}
-	}
-	return nil
-}
+// Endpoint is the endpoint with a place in the order of [Network.Endpoints], from
+// 0 to below [Network.CountEndpoints].
+func (n *Network) Endpoint(place int) Mapping { return n.mapped.at(uint32(place)) }
 
 // CountEndpoints is the number of endpoints.
-func (n *Network) CountEndpoints() int { return n.count }
+func (n *Network) CountEndpoints() int { return n.mapped.count() }
 
 // zoneAt finds the zone that a name is in: the longest one. Special zones give
 // way to any route of the operator that covers the name.
@@ -114,11 +98,12 @@ func (n *Network) routedAbove(name Name) bool {
 	return false
 }
 
-// mappedTo gives the endpoints that have an address, the reverse of a mapping.
-func (n *Network) mappedTo(addr netip.Addr) []mappedAddress {
-	start, _ := slices.BinarySearchFunc(n.reverse, addr, compareAddress)
+// mappedTo gives the places of an address among those of the endpoints, the reverse
+// of a mapping.
+func (n *Network) mappedTo(addr netip.Addr) []uint32 {
+	start, _ := slices.BinarySearchFunc(n.reverse, addr, n.comparePlace)
 	end := start
-	for end < len(n.reverse) && n.reverse[end].addr == addr {
+	for end < len(n.reverse) && n.mapped.addrs[n.reverse[end]] == addr {
 		end++
 	}
 	return n.reverse[start:end]
@@ -126,12 +111,41 @@ func (n *Network) mappedTo(addr netip.Addr) []mappedAddress {
 
 // mapsWithin tells whether any endpoint has an address within the prefix.
 func (n *Network) mapsWithin(prefix netip.Prefix) bool {
-	start, _ := slices.BinarySearchFunc(n.reverse, prefix.Addr(), compareAddress)
-	return start < len(n.reverse) && prefix.Contains(n.reverse[start].addr)
+	start, _ := slices.BinarySearchFunc(n.reverse, prefix.Addr(), n.comparePlace)
+	return start < len(n.reverse) && prefix.Contains(n.mapped.addrs[n.reverse[start]])
 }
 
-func compareAddress(m mappedAddress, addr netip.Addr) int { return m.addr.Compare(addr) }
+func (n *Network) comparePlace(place uint32, addr netip.Addr) int {
+	return n.mapped.addrs[place].Compare(addr)
+}
 
-func compareMapped(a, b mappedAddress) int {
-	return cmp.Or(a.addr.Compare(b.addr), a.endpoint.Name.Compare(b.endpoint.Name))
+// reversed sorts the addresses of all endpoints but wildcards, those that several
+// endpoints have in the order of the endpoints' names. Places are in that order.
+func (e *endpoints) reversed() []uint32 {
+	keys := make([]uint64, 0, len(e.addrs)) // of IPv4: address and place
+	var long []uint32                       // places of IPv6
+	for i := range e.count() {
+		m := e.at(uint32(i))
+		if m.Name().IsWildcard() {
+			continue
+		}
+		for j, addr := range m.Addresses() {
+			place := m.packed().addrs + uint32(j)
+			if !addr.Is4() {
+				long = append(long, place)
+				continue
+			}
+			octets := addr.As4()
+			keys = append(keys, uint64(binary.BigEndian.Uint32(octets[:]))<<32|uint64(place))
+		}
+	}
+	slices.Sort(keys)
+	slices.SortFunc(long, func(a, b uint32) int {
+		return cmp.Or(e.addrs[a].Compare(e.addrs[b]), cmp.Compare(a, b))
+	})
+	places := make([]uint32, 0, len(keys)+len(long))
+	for _, key := range keys {
+		places = append(places, uint32(key))
+	}
+	return append(places, long...)
 }

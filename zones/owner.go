@@ -6,37 +6,65 @@ import (
 	"github.com/miekg/dns"
 )
 
-// owner is what stands at a name that is answered here. Its implementations are
-// pointers into the specification, so that a name costs no more than its key.
-type owner interface {
-	// rrset gives the records of the type at the name, nil when there are none.
-	rrset(name Name, qtype uint16) []dns.RR
-	// alias gives the target of the name's CNAME, the zero Name when it has none.
-	alias(name Name) Name
-	// types are the types of which rrset has records, the best for ANY first.
-	types() []uint16
+// owner is what stands at a name that is answered here.
+type owner struct {
+	kind     ref      // 0 for nothing
+	endpoint Mapping  // of an alias, or of addresses
+	records  []dns.RR // of the operator; none where only names below the name exist
 }
 
-// aliasOwner is the public side of an endpoint: an alias of its private name.
-type aliasOwner Endpoint
+// other is a name at which no endpoint stands: with ordinary records of the
+// operator, or an empty non-terminal, which exists because names below it do (RFC
+// 8020, RFC 4592 section 2.2.2).
+type other struct {
+	name    Name
+	records []dns.RR
+}
 
-func (o *aliasOwner) rrset(name Name, qtype uint16) []dns.RR {
-	target := o.alias(name)
-	if qtype != dns.TypeCNAME || target.IsZero() {
-		return nil
+// owner is what a ref stands for.
+func (n *Network) owner(r ref) owner {
+	switch r.kind() {
+	case aliasRef, addressRef:
+		return owner{kind: r.kind(), endpoint: n.mapped.at(r.number())}
+	case otherRef:
+		return owner{kind: otherRef, records: n.others[r.number()].records}
 	}
-	return []dns.RR{&dns.CNAME{Hdr: header(name, dns.TypeCNAME, o.TTL), Target: target.FQDN()}}
+	return owner{}
 }
 
-// alias of a wildcard keeps what the "*" stood for: a.env.X is an alias of
+// rrset gives the records of the type at the name, nil when there are none.
+func (o owner) rrset(name Name, qtype uint16) []dns.RR {
+	switch o.kind {
+	case aliasRef:
+		if qtype != dns.TypeCNAME {
+			return nil
+		}
+		target := o.alias(name)
+		if target.IsZero() {
+			return nil
+		}
+		return []dns.RR{&dns.CNAME{Hdr: header(name, dns.TypeCNAME, o.endpoint.TTL()), Target: target.FQDN()}}
+	case addressRef:
+		return addressRecords(o.endpoint.Addresses(), o.endpoint.TTL(), name, qtype)
+	}
+	return recordsAt(o.records, name, qtype)
+}
+
+// alias gives the target of the name's CNAME, the zero Name when it has none.
+//
+// The target of a wildcard keeps what the "*" stood for: a.env.X is an alias of
 // a.env.privatelink.X when *.env.X is one of *.env.privatelink.X. A name so long
 // that its alias would be none (RFC 1035 section 2.3.4) has no alias.
-func (o *aliasOwner) alias(name Name) Name {
-	if !o.Private.IsWildcard() {
-		return o.Private
+func (o owner) alias(name Name) Name {
+	if o.kind != aliasRef {
+		return targetAt(o.records)
 	}
-	parent, _ := o.Name.Parent()
-	target, _ := o.Private.Parent()
+	private := o.endpoint.Private()
+	if !private.IsWildcard() {
+		return private
+	}
+	parent, _ := o.endpoint.Name().Parent()
+	target, _ := private.Parent()
 	stem := name.text[:len(name.text)-len(parent.text)-1]
 	alias := target.Under(stem)
 	if _, fits := dns.IsDomainName(alias.text); !fits {
@@ -45,33 +73,35 @@ func (o *aliasOwner) alias(name Name) Name {
 	return alias
 }
 
-func (o *aliasOwner) types() []uint16 { return []uint16{dns.TypeCNAME} }
+// first is the type of the records that are best for ANY; the type itself when the
+// name has none.
+func (o owner) first(qtype uint16) uint16 {
+	switch {
+	case o.kind == aliasRef:
+		return dns.TypeCNAME
+	case o.kind == addressRef:
+		if addrs := o.endpoint.Addresses(); len(addrs) > 0 {
+			return addressType(addrs[0])
+		}
+	case len(o.records) > 0:
+		return o.records[0].Header().Rrtype
+	}
+	return qtype
+}
 
-// addressOwner is the name of an endpoint at which its addresses stand.
-type addressOwner Endpoint
-
-func (o *addressOwner) rrset(name Name, qtype uint16) []dns.RR {
+// addressRecords are the records of the type that hold the addresses.
+func addressRecords(addrs []netip.Addr, ttl uint32, name Name, qtype uint16) []dns.RR {
 	var records []dns.RR
-	for _, addr := range o.Addresses {
+	for _, addr := range addrs {
 		switch {
 		case addressType(addr) != qtype:
 		case qtype == dns.TypeA:
-			records = append(records, &dns.A{Hdr: header(name, qtype, o.TTL), A: addr.AsSlice()})
+			records = append(records, &dns.A{Hdr: header(name, qtype, ttl), A: addr.AsSlice()})
 		default:
-			records = append(records, &dns.AAAA{Hdr: header(name, qtype, o.TTL), AAAA: addr.AsSlice()})
+			records = append(records, &dns.AAAA{Hdr: header(name, qtype, ttl), AAAA: addr.AsSlice()})
 		}
 	}
 	return records
-}
-
-func (o *addressOwner) alias(Name) Name { return Name{} }
-
-func (o *addressOwner) types() []uint16 {
-	types := make([]uint16, 0, len(o.Addresses))
-	for _, addr := range o.Addresses {
-		types = append(types, addressType(addr))
-	}
-	return types
 }
 
 // addressType is the type of the record that holds an address.
@@ -82,12 +112,10 @@ func addressType(addr netip.Addr) uint16 {
 	return dns.TypeAAAA
 }
 
-// recordOwner is a name with ordinary records of the operator.
-type recordOwner []dns.RR
-
-func (o *recordOwner) rrset(name Name, qtype uint16) []dns.RR {
+// recordsAt are the operator's records of the type, at the name that was asked for.
+func recordsAt(all []dns.RR, name Name, qtype uint16) []dns.RR {
 	var records []dns.RR
-	for _, rr := range *o {
+	for _, rr := range all {
 		if rr.Header().Rrtype != qtype {
 			continue
 		}
@@ -100,30 +128,15 @@ func (o *recordOwner) rrset(name Name, qtype uint16) []dns.RR {
 	return records
 }
 
-func (o *recordOwner) alias(Name) Name {
-	for _, rr := range *o {
+// targetAt is the target of the CNAME among the records.
+func targetAt(all []dns.RR) Name {
+	for _, rr := range all {
 		if cname, is := rr.(*dns.CNAME); is {
 			return NameOf(cname.Target)
 		}
 	}
 	return Name{}
 }
-
-func (o *recordOwner) types() []uint16 {
-	types := make([]uint16, 0, len(*o))
-	for _, rr := range *o {
-		types = append(types, rr.Header().Rrtype)
-	}
-	return types
-}
-
-// emptyOwner is an empty non-terminal: a name that exists because names below
-// it do (RFC 8020, RFC 4592 section 2.2.2).
-type emptyOwner struct{}
-
-func (emptyOwner) rrset(Name, uint16) []dns.RR { return nil }
-func (emptyOwner) alias(Name) Name             { return Name{} }
-func (emptyOwner) types() []uint16             { return nil }
 
 func header(name Name, rrtype uint16, ttl uint32) dns.RR_Header {
 	return dns.RR_Header{Name: name.FQDN(), Rrtype: rrtype, Class: dns.ClassINET, Ttl: ttl}

@@ -91,11 +91,12 @@ func (t *Table) Targets() []Target {
 	var targets []Target
 	for _, network := range t.networks {
 		for endpoint := range network.Endpoints() {
-			if endpoint.Probe.IsZero() {
+			probe := endpoint.Probe()
+			if probe.IsZero() {
 				continue
 			}
-			for _, addr := range endpoint.Addresses {
-				if target := (Target{addr, endpoint.Probe}); !seen[target] {
+			for _, addr := range endpoint.Addresses() {
+				if target := (Target{addr, probe}); !seen[target] {
 					seen[target] = true
 					targets = append(targets, target)
 				}

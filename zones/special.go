@@ -61,14 +61,11 @@ func (n *Network) lookupSpecial(name Name, qtype uint16) (Result, bool) {
 
 // lookupLoopback answers localhost and the names below it (RFC 6761 section 6.3).
 func lookupLoopback(name Name, zone Zone, qtype uint16) Result {
-	loopback := addressOwner{
-		Addresses: []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()},
-		TTL:       DefaultTTL,
-	}
+	loopback := []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()}
 	if qtype == dns.TypeANY {
 		qtype = dns.TypeA
 	}
-	if records := loopback.rrset(name, qtype); len(records) > 0 {
+	if records := addressRecords(loopback, DefaultTTL, name, qtype); len(records) > 0 {
 		return Result{Kind: Records, Records: records, Zone: zone, Owner: name}
 	}
 	return Result{Kind: NoData, SOA: soa(zone.Name), Zone: zone, Owner: name}
@@ -93,15 +90,16 @@ func (n *Network) lookupReverse(name Name, prefix netip.Prefix, qtype uint16) (R
 	if len(mapped) == 0 {
 		return Result{}, false
 	}
-	result := Result{Kind: NoData, Zone: zone, Owner: name, Endpoint: mapped[0].endpoint}
+	result := Result{Kind: NoData, Zone: zone, Owner: name, Endpoint: n.mapped.ofAddress(mapped[0])}
 	if qtype != dns.TypePTR && qtype != dns.TypeANY {
 		result.SOA = soa(n.authorityOf(result, name))
 		return result, true
 	}
 	result.Kind = Records
-	for _, m := range mapped[:min(len(mapped), maxPTR)] {
+	for _, place := range mapped[:min(len(mapped), maxPTR)] {
+		endpoint := n.mapped.ofAddress(place)
 		result.Records = append(result.Records, &dns.PTR{
-			Hdr: header(name, dns.TypePTR, m.endpoint.TTL), Ptr: m.endpoint.Name.FQDN(),
+			Hdr: header(name, dns.TypePTR, endpoint.TTL()), Ptr: endpoint.Name().FQDN(),
 		})
 	}
 	return result, true

@@ -20,7 +20,6 @@ import (
 	"pldns/resolver/admin"
 	"pldns/resolver/listen"
 	"pldns/resolver/probe"
-	"pldns/zones"
 )
 
 // reload reads the configuration anew and serves it: read, check, build, try,
@@ -67,8 +66,7 @@ type served struct {
 	trust    listen.Trust
 	limits   listen.Limits
 	networks []admin.Network
-	sorted   func() [][]*zones.Endpoint // the endpoints of each network
-	probed   func() []probed            // those that are probed
+	probed   func() []probed // the endpoints that are probed
 	summary  string
 	loaded   time.Time
 }
@@ -80,8 +78,7 @@ func newServed(c *config.Config, made *parts) *served {
 		keys: newKeys(c), keyFiles: append(c.TLS.Files(), c.Probe.Files()...), probe: c.Probe,
 		trust:    listen.Trust{ClientSubnet: c.Trust.ClientSubnet, Proxies: c.Trust.ProxyProtocol},
 		limits:   limitsOf(c),
-		networks: networksOf(c), sorted: sync.OnceValue(func() [][]*zones.Endpoint { return sortedEndpoints(made.snapshot.Table()) }),
-		probed:  sync.OnceValue(func() []probed { return probedEndpoints(made.snapshot.Table()) }),
+		networks: networksOf(c), probed: sync.OnceValue(func() []probed { return probedEndpoints(made.snapshot.Table()) }),
 		summary: summary(c, made.snapshot.Table()), loaded: time.Now(),
 	}
 }
@@ -142,8 +139,8 @@ func selfTest(snapshot *resolver.Snapshot) error {
 			if tried++; tried > selfTestNames {
 				break
 			}
-			if !network.Lookup(endpoint.Name, dns.TypeA).Owned() {
-				return fmt.Errorf("network %s does not answer its endpoint %s: this is a fault of the program", network.Name(), endpoint.Name)
+			if !network.Lookup(endpoint.Name(), dns.TypeA).Owned() {
+				return fmt.Errorf("network %s does not answer its endpoint %s: this is a fault of the program", network.Name(), endpoint.Name())
 			}
 		}
 	}

@@ -150,7 +150,7 @@ func (s *server) adminOptions(addr netip.AddrPort) admin.Options {
 		Memory:    remembers{s},
 		Leaks:     func() []admin.Leaks { return leakReports(s.watch, s.now().snapshot.Table()) },
 		Networks:  func() []admin.Network { return slices.Clone(s.now().networks) },
-		Endpoints: func() iter.Seq2[string, *zones.Endpoint] { return s.now().endpoints() },
+		Endpoints: func() iter.Seq2[string, zones.Mapping] { return s.now().endpoints() },
 		Health:    s.prober, Recent: s.recent,
 		Access:  func() admin.Access { return s.now().access() },
 		Metrics: s.recorder.Handler(), Log: s.log,

@@ -160,14 +160,14 @@ func (s *server) asked() metrics.Asked {
 // probed is an endpoint of a network that is probed.
 type probed struct {
 	network  string
-	endpoint *zones.Endpoint
+	endpoint zones.Mapping
 }
 
 // probedEndpoints are those of a table.
 func probedEndpoints(table *zones.Table) (all []probed) {
 	for _, network := range table.Networks() {
 		for endpoint := range network.Endpoints() {
-			if endpoint.Probe != (zones.Probe{}) {
+			if !endpoint.Probe().IsZero() {
 				all = append(all, probed{network.Name(), endpoint})
 			}
 		}
@@ -181,8 +181,8 @@ func (s *served) unreachable(healthy func(zones.Target) bool) map[string]int {
 	counts := make(map[string]int)
 	for _, p := range s.probed() {
 		well := 0
-		for _, addr := range p.endpoint.Addresses {
-			if healthy(zones.Target{Addr: addr, Probe: p.endpoint.Probe}) {
+		for _, addr := range p.endpoint.Addresses() {
+			if healthy(zones.Target{Addr: addr, Probe: p.endpoint.Probe()}) {
 				well++
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/miekg/dns"
 
@@ -38,30 +39,19 @@ func networksOf(c *config.Config) []admin.Network {
 			missing = zones.Forward
 		}
 		all = append(all, admin.Network{
-			Name: n.Name, Missing: missing.String(),
+			Name: strings.Clone(n.Name), Missing: missing.String(),
 			Clients: append([]netip.Prefix{}, n.Clients...), Listeners: append([]netip.AddrPort{}, n.Listeners...),
 		})
 	}
 	return all
 }
 
-// sortedEndpoints are the endpoints of each network of a table, sorted by name.
-func sortedEndpoints(table *zones.Table) [][]*zones.Endpoint {
-	all := make([][]*zones.Endpoint, len(table.Networks()))
-	for i, network := range table.Networks() {
-		all[i] = slices.AppendSeq(make([]*zones.Endpoint, 0, network.CountEndpoints()), network.Endpoints())
-		slices.SortFunc(all[i], func(a, b *zones.Endpoint) int { return a.Name.Compare(b.Name) })
-	}
-	return all
-}
-
-// endpoints are the endpoints of all networks, by network and name. They are
-// sorted when somebody looks at them for the first time.
-func (s *served) endpoints() iter.Seq2[string, *zones.Endpoint] {
-	return func(yield func(string, *zones.Endpoint) bool) {
-		for i, sorted := range s.sorted() {
-			for _, endpoint := range sorted {
-				if !yield(s.snapshot.Table().Networks()[i].Name(), endpoint) {
+// endpoints are the endpoints of all networks, by network and name.
+func (s *served) endpoints() iter.Seq2[string, zones.Mapping] {
+	return func(yield func(string, zones.Mapping) bool) {
+		for _, network := range s.snapshot.Table().Networks() {
+			for endpoint := range network.Endpoints() {
+				if !yield(network.Name(), endpoint) {
 					return
 				}
 			}

@@ -46,7 +46,7 @@ type Options struct {
 	Networks func() []Network
 	// Endpoints are the endpoints of all networks, with the names of these, in the
 	// order in which they are shown. Nil stands for none.
-	Endpoints func() iter.Seq2[string, *zones.Endpoint]
+	Endpoints func() iter.Seq2[string, zones.Mapping]
 	// Health knows how the addresses of endpoints are. Nil knows nothing bad.
 	Health resolver.Health
 	// Recent are the last decisions. Nil stands for a list that sees none.
@@ -113,7 +113,7 @@ func (o *Options) fill() {
 		o.Networks = func() []Network { return nil }
 	}
 	if o.Endpoints == nil {
-		o.Endpoints = func() iter.Seq2[string, *zones.Endpoint] { return func(func(string, *zones.Endpoint) bool) {} }
+		o.Endpoints = func() iter.Seq2[string, zones.Mapping] { return func(func(string, zones.Mapping) bool) {} }
 	}
 	if o.Health == nil {
 		o.Health = nothingBad{}

@@ -90,14 +90,14 @@ func searchOf(values url.Values) (search, error) {
 }
 
 // finds tells whether an endpoint is wanted, its health apart.
-func (s search) finds(network string, e *zones.Endpoint) bool {
+func (s search) finds(network string, e zones.Mapping) bool {
 	switch {
 	case s.Network != "" && s.Network != network:
 		return false
 	case s.Text == "":
 		return true
 	case s.prefix.IsValid():
-		for _, addr := range e.Addresses {
+		for _, addr := range e.Addresses() {
 			if s.prefix.Contains(addr) {
 				return true
 			}
@@ -105,15 +105,15 @@ func (s search) finds(network string, e *zones.Endpoint) bool {
 		return false
 	}
 	text := strings.ToLower(strings.TrimSuffix(s.Text, "."))
-	return strings.Contains(e.Name.String(), text) || strings.Contains(e.Private.String(), text)
+	return strings.Contains(e.Name().String(), text) || strings.Contains(e.Private().String(), text)
 }
 
 // health is how an address of an endpoint is.
-func (s *Server) health(e *zones.Endpoint, addr netip.Addr) string {
+func (s *Server) health(e zones.Mapping, addr netip.Addr) string {
 	switch {
-	case e.Probe.IsZero():
+	case e.Probe().IsZero():
 		return unprobed
-	case s.options.Health.Healthy(zones.Target{Addr: addr, Probe: e.Probe}):
+	case s.options.Health.Healthy(zones.Target{Addr: addr, Probe: e.Probe()}):
 		return healthy
 	default:
 		return unhealthy
@@ -121,9 +121,9 @@ func (s *Server) health(e *zones.Endpoint, addr netip.Addr) string {
 }
 
 // worst is how an endpoint is: as its address that is worst.
-func (s *Server) worst(e *zones.Endpoint) string {
+func (s *Server) worst(e zones.Mapping) string {
 	worst := healthy
-	for _, addr := range e.Addresses {
+	for _, addr := range e.Addresses() {
 		if worst = s.health(e, addr); worst != healthy {
 			break
 		}
@@ -131,43 +131,50 @@ func (s *Server) worst(e *zones.Endpoint) string {
 	return worst
 }
 
-// endpointsFor looks through all endpoints, and puts only those that are shown
-// into words: there may be a million.
+// endpointsFor looks through all endpoints twice: it counts, and then puts those
+// that are shown into words. There may be a million, so that none is collected.
 func (s *Server) endpointsFor(want search, w window) Endpoints {
-	var all []found
-	for network, e := range s.options.Endpoints() {
-		if want.finds(network, e) && (want.Health == "" || s.worst(e) == want.Health) {
-			all = append(all, found{network, e})
+	all := s.options.Endpoints() // the same ones both times
+	found := func(network string, e zones.Mapping) bool {
+		return want.finds(network, e) && (want.Health == "" || s.worst(e) == want.Health)
+	}
+	total := 0
+	for network, e := range all {
+		if found(network, e) {
+			total++
 		}
 	}
-	part := Endpoints{Endpoints: make([]Endpoint, 0)}
-	for _, f := range cut(&w, all) {
-		part.Endpoints = append(part.Endpoints, s.endpoint(f))
+	w.of(total)
+	part := Endpoints{window: w, Endpoints: make([]Endpoint, 0)}
+	at := 0
+	for network, e := range all {
+		switch {
+		case at == w.end():
+			return part
+		case !found(network, e):
+			continue
+		case at >= w.first():
+			part.Endpoints = append(part.Endpoints, s.endpoint(network, e))
+		}
+		at++
 	}
-	part.window = w
 	return part
 }
 
-// found is an endpoint that a search found.
-type found struct {
-	network  string
-	endpoint *zones.Endpoint
-}
-
-func (s *Server) endpoint(f found) Endpoint {
-	e := f.endpoint
+func (s *Server) endpoint(network string, e zones.Mapping) Endpoint {
+	name, probe := e.Name(), e.Probe()
 	shown := Endpoint{
-		Network: f.network, Name: e.Name.String(), Private: e.Private.String(), TTL: e.TTL, Pick: e.Pick.String(),
-		Addresses: make([]Address, 0, len(e.Addresses)),
+		Network: network, Name: name.String(), Private: e.Private().String(), TTL: e.TTL(), Pick: e.Pick().String(),
+		Addresses: make([]Address, 0, len(e.Addresses())),
 	}
-	shown.Probe = e.Probe.String()
-	if name := e.Probe.Spec().Name; name != e.Name {
+	shown.Probe = probe.String()
+	if name := probe.Spec().Name; name != e.Name() {
 		shown.ProbeName = name.String()
 	}
-	for _, addr := range e.Addresses {
+	for _, addr := range e.Addresses() {
 		a := Address{Address: addr.String(), Health: s.health(e, addr)}
 		if a.Health == unhealthy {
-			a.Fault = s.options.Health.Fault(zones.Target{Addr: addr, Probe: e.Probe})
+			a.Fault = s.options.Health.Fault(zones.Target{Addr: addr, Probe: e.Probe()})
 		}
 		shown.Addresses = append(shown.Addresses, a)
 	}

@@ -33,6 +33,13 @@ func crowd(hub int) func(*admin.Options) {
 		{Name: zones.MustName("ill.contoso.com"), Addresses: []netip.Addr{netip.MustParseAddr("10.0.9.8"), ill}, Probe: zones.NewProbe(zones.ProbeSpec{Port: 1433}), Pick: zones.PickFirstHealthy},
 		{Name: zones.MustName("well.contoso.com"), Addresses: []netip.Addr{netip.MustParseAddr("fd00::8")}, Probe: zones.NewProbe(zones.ProbeSpec{Kind: zones.HTTPSProbe, Port: 443, Name: zones.MustName("well.contoso.com"), Path: "/healthz"})},
 	}
+	table, err := zones.Build([]zones.NetworkSpec{
+		{Name: "hub", Clients: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/16")}, Endpoints: endpoints},
+		{Name: "spoke", Listeners: []netip.AddrPort{netip.MustParseAddrPort("10.9.0.5:53")}, Endpoints: probed},
+	})
+	if err != nil {
+		panic(err) // the networks are constants
+	}
 	return func(o *admin.Options) {
 		o.Networks = func() []admin.Network {
 			return []admin.Network{
@@ -40,11 +47,11 @@ func crowd(hub int) func(*admin.Options) {
 				{Name: "spoke", Listeners: []netip.AddrPort{netip.MustParseAddrPort("10.9.0.5:53")}, Missing: "nxdomain"},
 			}
 		}
-		o.Endpoints = func() iter.Seq2[string, *zones.Endpoint] {
-			return func(yield func(string, *zones.Endpoint) bool) {
-				for name, list := range map[string][]zones.Endpoint{"hub": endpoints, "spoke": probed} {
-					for i := range list {
-						if !yield(name, &list[i]) {
+		o.Endpoints = func() iter.Seq2[string, zones.Mapping] {
+			return func(yield func(string, zones.Mapping) bool) {
+				for _, network := range table.Networks() {
+					for endpoint := range network.Endpoints() {
+						if !yield(network.Name(), endpoint) {
 							return
 						}
 					}

@@ -89,7 +89,9 @@ func (w *Watch) Saw(q resolver.Query, a resolver.Answer) {
 	defer w.mu.Unlock()
 	s := w.network(a.Network)
 	if !a.Endpoint.IsZero() {
-		s.asked[a.Endpoint] = true
+		if !s.asked[a.Endpoint] {
+			s.asked[a.Endpoint.Clone()] = true // its text belongs to the table, which a reload lets go
+		}
 	}
 	if !leaked {
 		return
@@ -164,11 +166,10 @@ func (w *Watch) Report(table *zones.Table) []Report {
 			return cmp.Or(cmp.Compare(b.Count, a.Count), a.Private.Compare(b.Private))
 		})
 		for endpoint := range network.Endpoints() {
-			if !s.asked[endpoint.Name] {
-				report.Unasked = append(report.Unasked, endpoint.Name)
+			if name := endpoint.Name(); !s.asked[name] {
+				report.Unasked = append(report.Unasked, name)
 			}
 		}
-		slices.SortFunc(report.Unasked, zones.Name.Compare)
 		reports = append(reports, report)
 	}
 	return reports
