@@ -33,15 +33,16 @@ func newIndex(names int) index {
 
 // slot is where a name is, or would be: one half of its hash says where to begin,
 // and the other is compared before any text is looked at.
-func (x *index) slot(name string, textOf func(ref) string) (at int, found ref, tag uint64) {
-	hash := maphash.String(x.seed, name)
+func (n *Network) slot(name string) (at int, found ref, tag uint64) {
+	slots := n.names.slots
+	hash := maphash.String(n.names.seed, name)
 	tag = hash << 32
-	at = int(hash >> 32 * uint64(len(x.slots)) >> 32)
-	for x.slots[at] != 0 {
-		if slot := x.slots[at]; slot&^(1<<32-1) == tag && textOf(ref(slot)) == name {
+	at = int(hash >> 32 * uint64(len(slots)) >> 32)
+	for slots[at] != 0 {
+		if slot := slots[at]; slot&^(1<<32-1) == tag && n.textOf(ref(slot)) == name {
 			return at, ref(slot), tag
 		}
-		if at++; at == len(x.slots) {
+		if at++; at == len(slots) {
 			at = 0
 		}
 	}
@@ -54,8 +55,8 @@ func (n *Network) textOf(r ref) string {
 	case aliasRef:
 		return n.mapped.name(r.number()).text
 	case addressRef:
-		if m := n.mapped.at(r.number()); m.isAlias() {
-			return m.Private().text
+		if private := n.mapped.private(r.number()); !private.IsZero() {
+			return private.text
 		}
 		return n.mapped.name(r.number()).text
 	}
@@ -64,7 +65,7 @@ func (n *Network) textOf(r ref) string {
 
 // find is what stands at a name; 0 when nothing does.
 func (n *Network) find(name Name) ref {
-	_, found, _ := n.names.slot(name.text, n.textOf)
+	_, found, _ := n.slot(name.text)
 	return found
 }
 
@@ -73,7 +74,7 @@ func (n *Network) enter(name Name, r ref) ref {
 	if n.names.count >= len(n.names.slots)*4/5 {
 		n.grow()
 	}
-	at, found, tag := n.names.slot(name.text, n.textOf)
+	at, found, tag := n.slot(name.text)
 	if found == 0 {
 		n.names.slots[at] = tag | uint64(r)
 		n.names.count++
@@ -87,7 +88,7 @@ func (n *Network) grow() {
 	n.names.slots = make([]uint64, 2*len(old)+8)
 	for _, slot := range old {
 		if slot != 0 {
-			at, _, tag := n.names.slot(n.textOf(ref(slot)), n.textOf)
+			at, _, tag := n.slot(n.textOf(ref(slot)))
 			n.names.slots[at] = tag | slot&(1<<32-1)
 		}
 	}

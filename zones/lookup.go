@@ -44,14 +44,14 @@ func (r Result) Owned() bool {
 // its zone says of a missing name. A name that is owned is owned for every type.
 func (n *Network) Lookup(name Name, qtype uint16) Result {
 	if found := n.refOf(name); found != 0 {
-		return n.answer(n.owner(found), name, name, qtype)
+		return n.answer(found, name, name, qtype)
 	}
 	if special, decided := n.lookupSpecial(name, qtype); decided {
 		return special
 	}
 	zone, inZone := n.zoneAt(name)
 	if wildcard, source := n.wildcardFor(name); wildcard != 0 {
-		return n.answer(n.owner(wildcard), name, source, qtype)
+		return n.answer(wildcard, name, source, qtype)
 	}
 	switch {
 	case !inZone:
@@ -84,8 +84,9 @@ func (n *Network) wildcardFor(name Name) (ref, Name) {
 	return 0, Name{}
 }
 
-// answer says what an owner has for a type. The source is the name that matched.
-func (n *Network) answer(found owner, name, source Name, qtype uint16) Result {
+// answer says what stands at a ref for a type. The source is the name that matched.
+func (n *Network) answer(r ref, name, source Name, qtype uint16) Result {
+	found := n.owner(r)
 	result := Result{Owner: source, Endpoint: found.endpoint}
 	result.Zone, _ = n.zoneAt(name)
 	if qtype == dns.TypeSOA && name == result.Zone.Name {
@@ -102,7 +103,12 @@ func (n *Network) answer(found owner, name, source Name, qtype uint16) Result {
 		return result
 	}
 	if target := found.alias(name); !target.IsZero() {
-		result.Kind, result.Records, result.Target = Alias, found.rrset(name, dns.TypeCNAME), target
+		result.Kind, result.Target = Alias, target
+		if found.kind == aliasRef {
+			result.Records = found.cname(name, target)
+		} else {
+			result.Records = found.rrset(name, dns.TypeCNAME)
+		}
 		return result
 	}
 	result.Kind, result.SOA = NoData, soa(n.authorityOf(result, source))

@@ -30,6 +30,9 @@ func ParseName(text string) (Name, error) {
 	if strings.HasPrefix(text, ".") && text != "." {
 		return Name{}, fmt.Errorf("%q begins with a dot", text)
 	}
+	if name, plain := plainName(text); plain {
+		return name, nil
+	}
 	var wire [255]byte
 	end, err := dns.PackDomainName(dns.Fqdn(text), wire[:], 0, nil, false)
 	if err != nil {
@@ -41,6 +44,39 @@ func ParseName(text string) (Name, error) {
 		return Name{}, fmt.Errorf("%q is no domain name: %w", text, err)
 	}
 	return NameOf(canonical), nil
+}
+
+// plainName is ParseName for names of letters, digits, hyphens, underscores and
+// asterisks, which is nearly all of them: such names have one spelling but for
+// letter case. It leaves those that it does not know, and those that are none.
+func plainName(text string) (Name, bool) {
+	text = strings.TrimSuffix(text, ".")
+	if len(text) > 253 { // 255 octets without the first length and the root's
+		return Name{}, false
+	}
+	label := 0
+	var lower [254]byte
+	for i := range len(text) {
+		c := text[i]
+		switch {
+		case c == '.':
+			if label == 0 {
+				return Name{}, false
+			}
+			label = -1
+		case c >= 'A' && c <= 'Z':
+			c += 'a' - 'A'
+		case c >= 'a' && c <= 'z', c >= '0' && c <= '9', c == '-', c == '_', c == '*':
+		default:
+			return Name{}, false
+		}
+		if label++; label > 63 {
+			return Name{}, false
+		}
+		lower[i] = c
+	}
+	lower[len(text)] = '.'
+	return Name{string(lower[:len(text)+1])}, label > 0
 }
 
 // MustName is ParseName for names that are constants of a program or a test;

@@ -26,6 +26,22 @@ func TestParseName(t *testing.T) {
 	}
 }
 
+// TestParseNamePlain shows that names without escapes, which are read in a shorter
+// way, are read as they are with one.
+func TestParseNamePlain(t *testing.T) {
+	label := strings.Repeat("a", 63)
+	for _, text := range []string{
+		"a", "a.", "a.B-c_9", "a.*.b", "a..b", "a..", "a.b..", "a" + label + ".com", label + ".com", "a/b.com", "a b.com", "a\u00e9.com",
+		"a." + label + "." + label + "." + label + "." + label[:59], "a." + label + "." + label + "." + label + "." + label[:60],
+	} {
+		plain, err := zones.ParseName(text)
+		escaped, escapedErr := zones.ParseName(`\097` + text[1:])
+		if plain != escaped || (err == nil) != (escapedErr == nil) {
+			t.Errorf("%q is %q, %v; with an escape %q, %v", text, plain, err, escaped, escapedErr)
+		}
+	}
+}
+
 func TestParseNameRefuses(t *testing.T) {
 	long := strings.Repeat("a", 64)
 	for name, text := range map[string]string{

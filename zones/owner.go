@@ -33,7 +33,7 @@ func (n *Network) owner(r ref) owner {
 }
 
 // rrset gives the records of the type at the name, nil when there are none.
-func (o owner) rrset(name Name, qtype uint16) []dns.RR {
+func (o *owner) rrset(name Name, qtype uint16) []dns.RR {
 	switch o.kind {
 	case aliasRef:
 		if qtype != dns.TypeCNAME {
@@ -43,11 +43,16 @@ func (o owner) rrset(name Name, qtype uint16) []dns.RR {
 		if target.IsZero() {
 			return nil
 		}
-		return []dns.RR{&dns.CNAME{Hdr: header(name, dns.TypeCNAME, o.endpoint.TTL()), Target: target.FQDN()}}
+		return o.cname(name, target)
 	case addressRef:
 		return addressRecords(o.endpoint.Addresses(), o.endpoint.TTL(), name, qtype)
 	}
 	return recordsAt(o.records, name, qtype)
+}
+
+// cname is the record of an alias.
+func (o *owner) cname(name, target Name) []dns.RR {
+	return []dns.RR{&dns.CNAME{Hdr: header(name, dns.TypeCNAME, o.endpoint.TTL()), Target: target.FQDN()}}
 }
 
 // alias gives the target of the name's CNAME, the zero Name when it has none.
@@ -55,7 +60,7 @@ func (o owner) rrset(name Name, qtype uint16) []dns.RR {
 // The target of a wildcard keeps what the "*" stood for: a.env.X is an alias of
 // a.env.privatelink.X when *.env.X is one of *.env.privatelink.X. A name so long
 // that its alias would be none (RFC 1035 section 2.3.4) has no alias.
-func (o owner) alias(name Name) Name {
+func (o *owner) alias(name Name) Name {
 	if o.kind != aliasRef {
 		return targetAt(o.records)
 	}
@@ -75,7 +80,7 @@ func (o owner) alias(name Name) Name {
 
 // first is the type of the records that are best for ANY; the type itself when the
 // name has none.
-func (o owner) first(qtype uint16) uint16 {
+func (o *owner) first(qtype uint16) uint16 {
 	switch {
 	case o.kind == aliasRef:
 		return dns.TypeCNAME
