@@ -94,7 +94,7 @@ func (f *faults) replaceBinary() {
 // install puts the program where it is started from, as a new file.
 func (f *faults) install() {
 	f.t.Helper()
-	program, err := os.ReadFile(f.n.lab.Program())
+	program, err := os.ReadFile(lab.Program("pldns"))
 	if err != nil {
 		f.t.Fatal(err)
 	}

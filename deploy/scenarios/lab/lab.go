@@ -61,26 +61,50 @@ func Main(m *testing.M) int {
 	return m.Run()
 }
 
-// New makes an empty lab, or skips the test and says why. The programs are needed
-// besides ip and nft. Environment: PLDNS_E2E=1 asks for labs; with
+// Needs skips the test, and says why, where labs were not asked for or one of the
+// programs is missing. Environment: PLDNS_E2E=1 asks for labs; with
 // PLDNS_E2E=require what is missing fails the test instead.
+func Needs(tb testing.TB, programs ...string) {
+	tb.Helper()
+	if os.Getenv("PLDNS_E2E") == "" {
+		tb.Skip("whole deployments are not asked for: make e2e, or PLDNS_E2E=1")
+	}
+	for _, program := range programs {
+		if _, err := exec.LookPath(program); err != nil {
+			lacks(tb, program+", which is not installed")
+		}
+	}
+}
+
+// NeedsDocker skips the test where no container engine runs, which nobody can make
+// run by installing something.
+func NeedsDocker(tb testing.TB) {
+	tb.Helper()
+	Needs(tb)
+	if err := exec.Command("docker", "info").Run(); err != nil {
+		tb.Skip("this needs a container engine, which does not run here")
+	}
+}
+
+// lacks skips the test for want of something, or fails it.
+func lacks(tb testing.TB, what string) {
+	tb.Helper()
+	if os.Getenv("PLDNS_E2E") == "require" {
+		tb.Fatal("this needs " + what)
+	}
+	tb.Skip("this needs " + what)
+}
+
+// Program is the path of a program of this repository that [Main] built.
+func Program(name string) string { return filepath.Join(os.Getenv(binaries), name) }
+
+// New makes an empty lab, or skips the test as [Needs] does. The programs are
+// needed besides ip and nft.
 func New(tb testing.TB, programs ...string) *Lab {
 	tb.Helper()
-	asked := os.Getenv("PLDNS_E2E")
-	if asked == "" {
-		tb.Skip("hosts as network namespaces are not asked for: make e2e, or PLDNS_E2E=1")
-	}
-	lacks := tb.Skipf
-	if asked == "require" {
-		lacks = tb.Fatalf
-	}
+	Needs(tb, append([]string{"ip", "nft"}, programs...)...)
 	if os.Geteuid() != 0 {
-		lacks("this needs root, to make network namespaces")
-	}
-	for _, program := range append([]string{"ip", "nft"}, programs...) {
-		if _, err := exec.LookPath(program); err != nil {
-			lacks("this needs %s, which is not installed", program)
-		}
+		lacks(tb, "root, to make network namespaces")
 	}
 	sweep(tb)
 	dir, err := os.MkdirTemp("", fmt.Sprintf("%s%d-", prefix, os.Getpid()))
@@ -91,8 +115,7 @@ func New(tb testing.TB, programs ...string) *Lab {
 	if err := os.Chmod(dir, 0o755); err != nil { // programs that drop root read here
 		tb.Fatal(err)
 	}
-	built := os.Getenv(binaries)
-	return &Lab{tb: tb, Dir: dir, pldns: filepath.Join(built, "pldns"), play: filepath.Join(built, "play")}
+	return &Lab{tb: tb, Dir: dir, pldns: Program("pldns"), play: Program("play")}
 }
 
 // Has tells whether a program is installed that a part of a test needs. Where it

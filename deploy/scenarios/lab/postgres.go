@@ -18,11 +18,7 @@ func (l *Lab) NeedsPostgres() {
 	if found, _ := filepath.Glob(postgresPrograms); len(found) > 0 {
 		return
 	}
-	const why = "this needs a PostgreSQL server, as Debian installs it"
-	if os.Getenv("PLDNS_E2E") == "require" {
-		l.tb.Fatal(why)
-	}
-	l.tb.Skip(why)
+	lacks(l.tb, "a PostgreSQL server, as Debian installs it")
 }
 
 // Postgres makes the host a PostgreSQL server that takes clients over TLS only, and

@@ -12,7 +12,7 @@ import (
 // watched.
 func (h *Host) Pldns(file string) *Process {
 	h.lab.tb.Helper()
-	return h.Serving(h.lab.Program(), "serve", "-c", file)
+	return h.Serving(h.lab.pldns, "serve", "-c", file)
 }
 
 // Serving is [Host.Pldns] for a pldns that is started in another way.
@@ -28,9 +28,6 @@ func (h *Host) Serving(program string, arguments ...string) *Process {
 	})
 	return p
 }
-
-// Program is the path of pldns.
-func (l *Lab) Program() string { return l.pldns }
 
 // TryPldns runs a command of pldns that ends by itself.
 func (h *Host) TryPldns(arguments ...string) (string, error) {

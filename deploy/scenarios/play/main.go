@@ -6,6 +6,7 @@
 //	play site -listen ADDRESS -says TEXT -cert FILE -key FILE
 //	                                            a server over TLS, such as a database
 //	play connect -ca FILE URL                   a client of it, by the system's resolver
+//	play authority -dir FOLDER NAME...          certificates for the sites, and who issues them
 //	play link -listen ADDRESS -to ADDRESS [-link-id ID]
 //	                                            a private endpoint of a Private Link Service
 //	play load -servers ADDRESSES -questions FILE  many clients, who check every answer
@@ -34,10 +35,10 @@ func main() {
 // run plays the role that the first argument names, until it is over or ctx ends.
 func run(ctx context.Context, arguments []string) error {
 	roles := map[string]func(context.Context, *flag.FlagSet, []string) error{
-		"azure": azure, "site": site, "connect": connect, "ask": ask, "link": link, "load": load,
+		"azure": azure, "site": site, "connect": connect, "ask": ask, "link": link, "load": load, "authority": authority,
 	}
 	if len(arguments) == 0 || roles[arguments[0]] == nil {
-		return fmt.Errorf("say which role to play: azure, site, connect, link, load or ask")
+		return fmt.Errorf("say which role to play: azure, site, connect, authority, link, load or ask")
 	}
 	flags := flag.NewFlagSet("play "+arguments[0], flag.ContinueOnError)
 	return roles[arguments[0]](ctx, flags, arguments[1:])

@@ -37,6 +37,11 @@ func site(ctx context.Context, flags *flag.FlagSet, arguments []string) error {
 		Handler:           http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, *says) }),
 		TLSConfig:         &tls.Config{Certificates: []tls.Certificate{pair}},
 		ReadHeaderTimeout: time.Minute,
+		ConnState: func(conn net.Conn, state http.ConnState) {
+			if state == http.StateNew {
+				fmt.Println("connection from", conn.RemoteAddr())
+			}
+		},
 	}
 	context.AfterFunc(ctx, func() { _ = server.Close() })
 	if err := server.ServeTLS(listener, "", ""); !errors.Is(err, http.ErrServerClosed) {
@@ -49,6 +54,8 @@ func site(ctx context.Context, flags *flag.FlagSet, arguments []string) error {
 // its host, and prints what the server says.
 func connect(ctx context.Context, flags *flag.FlagSet, arguments []string) error {
 	authority := flags.String("ca", "", "PEM file of who issued the certificate")
+	patience := flags.Duration("patience", 0, "how long to try again after a failure")
+	timeout := flags.Duration("timeout", 20*time.Second, "of one try")
 	if err := flags.Parse(arguments); err != nil {
 		return err
 	}
@@ -59,21 +66,39 @@ func connect(ctx context.Context, flags *flag.FlagSet, arguments []string) error
 	if err != nil {
 		return err
 	}
-	client := &http.Client{
-		Timeout:   20 * time.Second,
-		Transport: &http.Transport{TLSClientConfig: settings},
+	client := &http.Client{Timeout: *timeout, Transport: &http.Transport{TLSClientConfig: settings}}
+	again := time.NewTicker(200 * time.Millisecond)
+	defer again.Stop()
+	for end := time.Now().Add(*patience); ; {
+		text, err := get(ctx, client, flags.Arg(0))
+		if err == nil {
+			fmt.Print(text)
+			return nil
+		}
+		if time.Now().After(end) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-again.C:
+		}
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, flags.Arg(0), nil)
+}
+
+// get is what a URL says.
+func get(ctx context.Context, client *http.Client, url string) (string, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		return err
+		return "", err
 	}
 	response, err := client.Do(request)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer func() { _ = response.Body.Close() }()
-	_, err = io.Copy(os.Stdout, response.Body)
-	return err
+	text, err := io.ReadAll(response.Body)
+	return string(text), err
 }
 
 // trusting are the settings of a client that trusts one authority alone.
