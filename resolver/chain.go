@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -68,7 +69,7 @@ func (c *chain) source(answer Answer) Source {
 // table, any other is asked outside, and each CNAME begins it anew. It ends
 // because every turn makes the chain longer, and the chain is bounded.
 func (c *chain) follow(ctx context.Context) Answer {
-	var cancel context.CancelFunc
+	var limited *Limited
 	for {
 		result := c.network.Lookup(c.name(), c.query.Type)
 		c.trace.lookup(c.name(), c.query.Type, result)
@@ -79,11 +80,11 @@ func (c *chain) follow(ctx context.Context) Answer {
 			}
 			continue
 		}
-		if cancel == nil { // the one deadline begins here: all before took no time
-			ctx, cancel = context.WithTimeout(ctx, c.snapshot.deadline)
-			defer cancel()
+		if limited == nil { // the one deadline begins here: all before took no time
+			limited = WithDeadline(ctx, time.Now().Add(c.snapshot.deadline))
+			defer limited.End()
 		}
-		if answer, done := c.ask(ctx); done {
+		if answer, done := c.ask(limited); done {
 			return answer
 		}
 	}

@@ -3,6 +3,7 @@ package resolver
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -65,4 +66,19 @@ var ErrOverload = errors.New("too much is under way")
 // was said; SERVFAIL and REFUSED of an upstream are Replies.
 type Exchanger interface {
 	Exchange(ctx context.Context, q Question) (Reply, error)
+}
+
+// Starter is an Exchanger that can do without a goroutine that waits.
+type Starter interface {
+	Exchanger
+	// Start begins to ask q and returns at once. If it is true, to is told what
+	// Exchange would have returned, once, at the deadline or soon after at the
+	// latest, by a goroutine of the Starter. If it is false, nothing has happened
+	// and nobody is told anything: this question is one for Exchange.
+	Start(deadline time.Time, q Question, to Asker) bool
+}
+
+// Asker is told what came of a question. Replied must not wait for anything.
+type Asker interface {
+	Replied(reply Reply, err error)
 }

@@ -141,11 +141,13 @@ func shardsFor(entries int, bytes int64) int {
 // what is remembered: views of the same name share it, also with different
 // nexts, so a group that now asks other servers needs a FlushGroup.
 func (c *Cache) Group(name string, next resolver.Exchanger) resolver.Exchanger {
+	starter, _ := next.(resolver.Starter)
 	return &group{
-		cache: c,
-		name:  name,
-		next:  next,
-		open:  make(map[resolver.Question]*flight),
+		cache:   c,
+		name:    name,
+		next:    next,
+		starter: starter,
+		open:    make(map[resolver.Question]*flight),
 	}
 }
 
@@ -182,6 +184,18 @@ func (c *Cache) spawn(work func(ctx context.Context)) bool {
 	}
 	ctx := c.running
 	c.background.Go(func() { work(ctx) })
+	return true
+}
+
+// enter counts something that goes on in the background without a goroutine, or
+// tells that nothing does. Whoever ends it calls background.Done.
+func (c *Cache) enter() bool {
+	c.life.Lock()
+	defer c.life.Unlock()
+	if c.running == nil {
+		return false
+	}
+	c.background.Add(1)
 	return true
 }
 

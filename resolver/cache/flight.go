@@ -17,9 +17,10 @@ const patience = time.Second
 
 // group is the view of one upstream group.
 type group struct {
-	cache *Cache
-	name  string
-	next  resolver.Exchanger
+	cache   *Cache
+	name    string
+	next    resolver.Exchanger
+	starter resolver.Starter // next, if it is one
 
 	mu      sync.Mutex
 	open    map[resolver.Question]*flight
@@ -28,11 +29,14 @@ type group struct {
 
 // flight is one question under way. Its result may be read once landed is closed.
 type flight struct {
-	epoch  uint64 // of the store when it began
-	ahead  bool   // it is asked although there is an answer
-	landed chan struct{}
-	reply  resolver.Reply
-	err    error
+	group    *group
+	question resolver.Question
+	epoch    uint64    // of the store when it began
+	ahead    bool      // it is asked although there is an answer
+	deadline time.Time // when it lands at the latest
+	landed   chan struct{}
+	reply    resolver.Reply
+	err      error
 }
 
 // errGivenUp is what is left to those who wait for a flight that panics.
@@ -63,29 +67,39 @@ func (g *group) ask(ctx, limit context.Context, q resolver.Question) (resolver.R
 	if ctx.Err() != nil {
 		return resolver.Reply{}, fmt.Errorf("ask upstream %s: %w", g.name, context.Cause(ctx))
 	}
-	f, first, err := g.board(q, g.cache.config.Flights, 1)
+	f, first, err := g.board(q, g.cache.config.Flights, 1, g.landing(ctx))
 	if err != nil {
 		g.count(Busy)
 		return resolver.Reply{}, err
 	}
 	defer g.leave()
 	if first {
-		g.launch(ctx, limit, q, f)
+		g.launch(ctx, limit, f)
 	} else {
 		g.count(Coalesced)
 	}
 	select {
 	case <-f.landed:
 		return f.reply, f.err
-	case <-limit.Done():
+	case <-f.end(limit):
 		return resolver.Reply{}, fmt.Errorf("wait for upstream %s: %w", g.name, context.Cause(limit))
 	}
 }
 
+// end is what ends the wait for f of those who wait until limit ends. Where f is
+// known to land before the deadline of limit, nobody needs to watch that.
+func (f *flight) end(limit context.Context) <-chan struct{} {
+	deadline, ok := limit.Deadline()
+	if ok && f.group.starter != nil && !f.deadline.After(deadline) {
+		limit = resolver.Outer(limit)
+	}
+	return limit.Done()
+}
+
 // board finds the flight of q, or opens one if there are fewer than flights, and
-// counts so many callers as waiting for it. A flight that began before the last
-// flush takes nobody on.
-func (g *group) board(q resolver.Question, flights, callers int) (f *flight, first bool, err error) {
+// counts so many callers as waiting for it; the one that is opened is to land at
+// a deadline. A flight that began before the last flush takes nobody on.
+func (g *group) board(q resolver.Question, flights, callers int, deadline time.Time) (f *flight, first bool, err error) {
 	epoch := g.cache.store.epoch.Load()
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -95,7 +109,7 @@ func (g *group) board(q resolver.Question, flights, callers int) (f *flight, fir
 		return nil, false, ErrBusy
 	}
 	if first {
-		f = &flight{epoch: epoch, landed: make(chan struct{})}
+		f = &flight{group: g, question: q, epoch: epoch, deadline: deadline, landed: make(chan struct{})}
 		g.open[q] = f
 	}
 	g.waiting += callers
@@ -109,23 +123,56 @@ func (g *group) leave() {
 	g.mu.Unlock()
 }
 
-// launch has f flown in the background, where it does not end with its first
-// asker: others may wait for it, and the answer is wanted anyway. There it has
-// the deadline of ctx, though never less than patience. If nothing is done in the
-// background the caller flies it, until limit ends by itself.
-func (g *group) launch(ctx, limit context.Context, q resolver.Question, f *flight) {
+// landing is when the flight of a caller with ctx is to land: it has the caller's
+// deadline, though never less than patience.
+func (g *group) landing(ctx context.Context) time.Time {
 	now := time.Now()
-	detached := context.WithoutCancel(ctx)
-	if g.cache.spawn(func(context.Context) {
-		deadline := g.deadline(ctx, now)
-		if least := now.Add(patience); deadline.Before(least) {
-			deadline = least
-		}
-		g.fly(detached, deadline, q, f)
-	}) {
+	deadline := g.deadline(ctx, now)
+	if least := now.Add(patience); deadline.Before(least) {
+		deadline = least
+	}
+	return deadline
+}
+
+// launch has f flown in the background, where it does not end with its first
+// asker: others may wait for it, and the answer is wanted anyway. If the upstream
+// can do without, no goroutine waits there. If nothing is done in the background
+// the caller flies it, until limit ends by itself.
+func (g *group) launch(ctx, limit context.Context, f *flight) {
+	if g.start(f) {
 		return
 	}
-	g.fly(detached, g.deadline(limit, now), q, f)
+	detached := context.WithoutCancel(ctx)
+	if g.cache.spawn(func(context.Context) { g.fly(detached, f.deadline, f) }) {
+		return
+	}
+	g.fly(detached, g.deadline(limit, time.Now()), f)
+}
+
+// start puts the question of f to an upstream that calls back. It is false if the
+// upstream does not, or nothing is done in the background.
+func (g *group) start(f *flight) bool {
+	if g.starter == nil || !g.cache.enter() {
+		return false
+	}
+	if f.known() {
+		g.land(f)
+		g.cache.background.Done()
+		return true
+	}
+	if g.starter.Start(f.deadline, f.question, f) {
+		return true
+	}
+	g.cache.background.Done()
+	return false
+}
+
+// Replied lands a flight that was started.
+func (f *flight) Replied(reply resolver.Reply, err error) {
+	f.err = errGivenUp // unless something better comes
+	defer f.group.cache.background.Done()
+	defer f.group.land(f)
+	f.arrive(reply, err)
 }
 
 // deadline is that of ctx, or of those who name none.
@@ -138,34 +185,51 @@ func (g *group) deadline(ctx context.Context, now time.Time) time.Time {
 
 // fly asks the upstream, remembers what it says, and lands. In that order, so
 // that whoever finds no flight finds the answer.
-func (g *group) fly(ctx context.Context, deadline time.Time, q resolver.Question, f *flight) {
+func (g *group) fly(ctx context.Context, deadline time.Time, f *flight) {
 	f.err = errGivenUp // unless something better comes
-	defer g.land(q, f)
-	if !f.ahead {
-		// Another flight may have landed since the caller looked.
-		if seen := g.cache.store.look(key{g.name, q}, g.cache.now()); seen.state == fresh {
-			f.reply, f.err = seen.reply, seen.err
-			return
-		}
+	defer g.land(f)
+	if f.known() {
+		return
 	}
 	began := time.Now()
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
-	f.reply, f.err = g.next.Exchange(ctx, q)
-	if f.err != nil && ctx.Err() != nil && time.Since(began) < patience {
+	reply, err := g.next.Exchange(ctx, f.question)
+	if err != nil && ctx.Err() != nil && time.Since(began) < patience {
+		f.reply, f.err = reply, err
 		return // it had too little time to say anything about the upstream
 	}
-	if errors.Is(f.err, resolver.ErrOverload) {
+	f.arrive(reply, err)
+}
+
+// known tells whether the answer is there already: another flight may have landed
+// since the caller looked.
+func (f *flight) known() bool {
+	if f.ahead {
+		return false
+	}
+	c := f.group.cache
+	seen := c.store.look(key{f.group.name, f.question}, c.now())
+	if seen.state == fresh {
+		f.reply, f.err = seen.reply, seen.err
+	}
+	return seen.state == fresh
+}
+
+// arrive takes what came of the question, and has it remembered.
+func (f *flight) arrive(reply resolver.Reply, err error) {
+	f.reply, f.err = reply, err
+	if errors.Is(err, resolver.ErrOverload) {
 		return // it was not even asked
 	}
-	f.reply, f.err = g.cache.remember(key{g.name, q}, f.reply, f.err, f.epoch)
+	f.reply, f.err = f.group.cache.remember(key{f.group.name, f.question}, reply, err, f.epoch)
 }
 
 // land closes f and lets the next asker open another.
-func (g *group) land(q resolver.Question, f *flight) {
+func (g *group) land(f *flight) {
 	g.mu.Lock()
-	if g.open[q] == f { // not if a flush had it replaced
-		delete(g.open, q)
+	if g.open[f.question] == f { // not if a flush had it replaced
+		delete(g.open, f.question)
 	}
 	g.mu.Unlock()
 	close(f.landed)

@@ -216,7 +216,7 @@ func (g *group) outlast(ctx context.Context, q resolver.Question, old found) (re
 // background. Ahead says that the answer in memory has not expired.
 func (g *group) refresh(q resolver.Question, ahead bool) {
 	g.cache.spawn(func(ctx context.Context) {
-		f, first, err := g.board(q, (g.cache.config.Flights+1)/2, 0)
+		f, first, err := g.board(q, (g.cache.config.Flights+1)/2, 0, time.Now().Add(g.cache.config.Timeout))
 		if err != nil || !first {
 			return
 		}
@@ -224,6 +224,6 @@ func (g *group) refresh(q resolver.Question, ahead bool) {
 			g.count(Prefetch)
 		}
 		f.ahead = ahead
-		g.fly(ctx, time.Now().Add(g.cache.config.Timeout), q, f)
+		g.fly(ctx, f.deadline, f)
 	})
 }

@@ -98,7 +98,7 @@ func (sim *simulation) ask(t *testing.T, p *upstream.Pool, n int) []time.Duratio
 	var took []time.Duration
 	for range n {
 		began := time.Now()
-		reply, err := p.Exchange(context.Background(), question("www.contoso.com", dns.TypeA))
+		reply, err := exchange(p, question("www.contoso.com", dns.TypeA))
 		if err != nil || reply.Rcode != dns.RcodeSuccess {
 			t.Fatalf("got %s, %v", dns.RcodeToString[reply.Rcode], err)
 		}
@@ -194,7 +194,7 @@ func TestAllServersDieAndReturn(t *testing.T) {
 		}
 		for range 20 {
 			began := time.Now()
-			_, err := p.Exchange(context.Background(), question("www.contoso.com", dns.TypeA))
+			_, err := exchange(p, question("www.contoso.com", dns.TypeA))
 			var failed *upstream.Error
 			if !errors.As(err, &failed) || !failed.Timeout() || time.Since(began) > 2500*time.Millisecond {
 				t.Fatalf("got %v after %v", err, time.Since(began))
@@ -219,7 +219,7 @@ func TestABrokenDomainHarmsNoServer(t *testing.T) {
 			return msg, nil
 		})
 		for range 50 {
-			if _, err := p.Exchange(context.Background(), question("broken.example", dns.TypeA)); err != nil {
+			if _, err := exchange(p, question("broken.example", dns.TypeA)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -282,7 +282,7 @@ func TestHedgesAreBounded(t *testing.T) {
 		}
 		var asking sync.WaitGroup
 		for range 500 {
-			asking.Go(func() { _, _ = p.Exchange(context.Background(), question("www.contoso.com", dns.TypeA)) })
+			asking.Go(func() { _, _ = exchange(p, question("www.contoso.com", dns.TypeA)) })
 		}
 		asking.Wait()
 		hedges := 0

@@ -22,8 +22,9 @@ type Config struct {
 	// means 2.5 s.
 	Timeout time.Duration
 	// MaxInFlight is how many Exchanges may be under way at once; what exceeds it
-	// fails with [ErrShed]. It bounds the sockets, at most twice as many and a few
-	// kept connections, and with them the memory of the group. 0 means 1000.
+	// fails with [ErrShed]. It bounds the sockets, at most twice as many, a stock of
+	// 1024 for each server that is asked a lot, and a few kept connections, and with
+	// them the memory of the group. 0 means 1000.
 	MaxInFlight int
 	// MaxQPS is how many queries a second the servers may be sent, retries
 	// included; 0 means any number. A question waits a little for its turn, and

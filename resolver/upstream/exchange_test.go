@@ -188,7 +188,7 @@ func TestASilentServerIsAskedThreeTimesAndNoMore(t *testing.T) {
 	u := resolvertest.StartUpstream(t)
 	u.Always(resolvertest.Drop)
 	p := newPool(t, upstream.Config{Name: "azure", Servers: []upstream.Server{plain(u.Addr)}, Timeout: 300 * time.Millisecond})
-	_, err := p.Exchange(context.Background(), question("www.contoso.com", dns.TypeA))
+	_, err := exchange(p, question("www.contoso.com", dns.TypeA))
 	var failed *upstream.Error
 	if !errors.As(err, &failed) {
 		t.Fatalf("got %v, want an upstream.Error", err)
@@ -203,7 +203,7 @@ func TestASilentServerIsAskedThreeTimesAndNoMore(t *testing.T) {
 
 func TestAServerOutOfReachIsANetworkError(t *testing.T) {
 	p := newPool(t, upstream.Config{Name: "azure", Servers: []upstream.Server{plain(resolvertest.ClosedAddr(t))}, Timeout: ample})
-	_, err := p.Exchange(context.Background(), question("www.contoso.com", dns.TypeA))
+	_, err := exchange(p, question("www.contoso.com", dns.TypeA))
 	var failed *upstream.Error
 	if !errors.As(err, &failed) || failed.Timeout() || failed.InfoCode() != dns.ExtendedErrorCodeNetworkError {
 		t.Errorf("got %v, want a network error", err)
@@ -270,11 +270,11 @@ func TestTooManyQuestionsAreShed(t *testing.T) {
 	p := newPool(t, upstream.Config{Name: "azure", Servers: []upstream.Server{plain(u.Addr)}, Timeout: ample, MaxInFlight: 1})
 	first := make(chan error, 1)
 	go func() {
-		_, err := p.Exchange(context.Background(), question("www.contoso.com", dns.TypeA))
+		_, err := exchange(p, question("www.contoso.com", dns.TypeA))
 		first <- err
 	}()
 	u.Wait(t, "www.contoso.com", dns.TypeA, 1)
-	if _, err := p.Exchange(context.Background(), question("www.contoso.com", dns.TypeAAAA)); !errors.Is(err, upstream.ErrShed) {
+	if _, err := exchange(p, question("www.contoso.com", dns.TypeAAAA)); !errors.Is(err, upstream.ErrShed) {
 		t.Errorf("got %v, want ErrShed", err)
 	}
 	close(release)

@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"context"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -16,10 +17,42 @@ func Patient(p *Pool) *Pool {
 	return p
 }
 
+// Stocked makes a pool keep sockets as it does while it runs, without all else that
+// Run does, until the returned function is called.
+func Stocked(p *Pool) (*Pool, func()) {
+	for _, s := range p.servers {
+		s.stock.keep()
+	}
+	return p, func() {
+		for _, s := range p.servers {
+			s.stock.close()
+		}
+	}
+}
+
+// Places bounds the stocks of a pool, which have not been used yet.
+func Places(p *Pool, n int) *Pool {
+	for _, s := range p.servers {
+		s.stock.limit = n
+	}
+	return p
+}
+
+// Sweep closes the sockets that are worn at some time.
+func Sweep(p *Pool, now time.Time) {
+	for _, s := range p.servers {
+		s.stock.sweep(now)
+	}
+}
+
+// SocketUses is how many queries a socket is good for.
+const SocketUses = socketUses
+
 // Simulate puts a function in the place of the network, for tests of pure timing:
 // it is asked instead of the server that it is given the name of.
 func Simulate(p *Pool, network func(ctx context.Context, server string, q resolver.Question) (*dns.Msg, error)) *Pool {
 	for _, s := range p.servers {
+		s.stock.limit = 0
 		s.talk = func(ctx context.Context, q resolver.Question) (*dns.Msg, error) {
 			msg, err := network(ctx, s.Text, q)
 			if err != nil {

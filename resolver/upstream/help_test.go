@@ -26,8 +26,17 @@ func question(name string, qtype uint16) resolver.Question {
 func plain(addr netip.AddrPort) upstream.Server { return upstream.Server{Addr: addr} }
 
 // pool makes a group called "azure" of plain servers, which has ample time and
-// asks nobody twice but for a failure.
+// asks nobody twice but for a failure, and which has a stock of sockets where
+// there are such.
 func pool(t testing.TB, servers ...*resolvertest.Upstream) *upstream.Pool {
+	t.Helper()
+	p, empty := upstream.Stocked(poolWithout(t, servers...))
+	t.Cleanup(empty)
+	return p
+}
+
+// poolWithout is a pool that opens a socket for each query.
+func poolWithout(t testing.TB, servers ...*resolvertest.Upstream) *upstream.Pool {
 	t.Helper()
 	config := upstream.Config{Name: "azure", Timeout: ample}
 	for _, u := range servers {
@@ -46,10 +55,30 @@ func newPool(t testing.TB, config upstream.Config) *upstream.Pool {
 	return p
 }
 
+// asker waits for what comes of a question.
+type asker chan told
+
+type told struct {
+	reply resolver.Reply
+	err   error
+}
+
+func (a asker) Replied(reply resolver.Reply, err error) { a <- told{reply, err} }
+
+// exchange asks as the cache does: it has the question started, or else waits.
+func exchange(p *upstream.Pool, q resolver.Question) (resolver.Reply, error) {
+	a := make(asker, 1)
+	if p.Start(time.Now().Add(ample), q, a) {
+		got := <-a
+		return got.reply, got.err
+	}
+	return p.Exchange(context.Background(), q)
+}
+
 // mustExchange asks and fails the test on an error.
 func mustExchange(t testing.TB, p *upstream.Pool, q resolver.Question) resolver.Reply {
 	t.Helper()
-	reply, err := p.Exchange(context.Background(), q)
+	reply, err := exchange(p, q)
 	if err != nil {
 		t.Fatalf("ask about %s: %v", q.Name, err)
 	}

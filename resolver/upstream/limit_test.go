@@ -1,7 +1,6 @@
 package upstream_test
 
 import (
-	"context"
 	"errors"
 	"sync"
 	"sync/atomic"
@@ -27,7 +26,7 @@ func TestMaxQPS(t *testing.T) {
 			for range 5000 { // five times too much, all over the second
 				time.Sleep(200 * time.Microsecond)
 				asking.Go(func() {
-					switch _, err := p.Exchange(context.Background(), question("www.contoso.com", dns.TypeA)); {
+					switch _, err := exchange(p, question("www.contoso.com", dns.TypeA)); {
 					case err == nil:
 						answered.Add(1)
 					case errors.Is(err, upstream.ErrShed):
@@ -60,7 +59,7 @@ func TestABurstWaitsItsTurn(t *testing.T) {
 		var asking sync.WaitGroup
 		for range 18 { // ten at once, and more for the next tenth of a second
 			asking.Go(func() {
-				if _, err := p.Exchange(context.Background(), question("www.contoso.com", dns.TypeA)); err != nil {
+				if _, err := exchange(p, question("www.contoso.com", dns.TypeA)); err != nil {
 					t.Error(err)
 				}
 			})
@@ -85,7 +84,7 @@ func TestADeadUpstreamUnderLoad(t *testing.T) {
 		for range 10 * bound {
 			asking.Go(func() {
 				began := time.Now()
-				if _, err := p.Exchange(context.Background(), question("www.contoso.com", dns.TypeA)); err == nil {
+				if _, err := exchange(p, question("www.contoso.com", dns.TypeA)); err == nil {
 					t.Error("a dead upstream answered")
 				}
 				if took := time.Since(began); took > 2500*time.Millisecond {

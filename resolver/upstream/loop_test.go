@@ -91,7 +91,7 @@ func TestNothingButLoops(t *testing.T) {
 		defer func() { cancel(); <-done }()
 		time.Sleep(time.Second)
 		sim.counts()
-		_, err := p.Exchange(context.Background(), question("www.contoso.com", dns.TypeA))
+		_, err := exchange(p, question("www.contoso.com", dns.TypeA))
 		var failed *upstream.Error
 		if !errors.As(err, &failed) || err.Error() != "ask upstream azure: a leads back to this program: name another server" {
 			t.Errorf("got %v", err)

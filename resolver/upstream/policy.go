@@ -26,6 +26,9 @@ func (p Policy) String() string {
 // order puts the servers in the order in which they are to be asked, and leaves
 // out those that lead back to this program.
 func (p *Pool) order(now time.Time) []*server {
+	if len(p.servers) == 1 && !p.servers[0].looping() {
+		return p.servers
+	}
 	ranked := make([]ranking, 0, len(p.servers))
 	for _, s := range p.servers {
 		if !s.looping() {

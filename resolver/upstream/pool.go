@@ -21,6 +21,7 @@ type Pool struct {
 	inFlight atomic.Int64 // Exchanges under way
 	extra    atomic.Int64 // queries under way beyond the first of each Exchange
 	tended   atomic.Bool  // Run looks after the servers
+	calls    sync.Pool    // of *call
 }
 
 var _ resolver.Exchanger = (*Pool)(nil)
@@ -55,7 +56,7 @@ func (p *Pool) Exchange(ctx context.Context, q resolver.Question) (resolver.Repl
 		return resolver.Reply{}, p.shed(q)
 	}
 	p.hedges.earn()
-	return newRace(p, q).run(ctx)
+	return newRace(p, q, p.order(time.Now())).run(ctx, nil)
 }
 
 // shed counts a question that is not asked and makes its error.
@@ -120,6 +121,14 @@ func (p *Pool) sent(s *server, why Why) {
 func (p *Pool) ended(s *server) {
 	s.inFlight.Add(-1)
 	p.config.Observer.UpstreamInFlight(p.config.Name, s.Text, -1)
+}
+
+// answered counts an answer.
+func (p *Pool) answered(s *server, reply resolver.Reply, took time.Duration) {
+	p.config.Observer.UpstreamAnswered(p.config.Name, s.Text, reply.Rcode, took)
+	if holdsPrivate(reply.Answer) {
+		p.suspect(s, PrivateAddress)
+	}
 }
 
 // suspect counts what looks like an attack on a server's answers.

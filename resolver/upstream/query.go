@@ -45,13 +45,28 @@ type query struct {
 	manners  manners
 }
 
-// writeQuery writes the query for q. RD asks for recursion; AD says that the AD
-// bit of the reply is understood (RFC 6840 section 5.7).
+// querySize is room in octets for the longest query: header, question, and an OPT
+// record that pads it to a whole number of blocks.
+const querySize = headerSize + 255 + 4 + 2*padBlock
+
+// writeQuery writes the query for q.
 func writeQuery(q resolver.Question, m manners) (*query, error) {
-	packet := make([]byte, headerSize+255, 2*padBlock+headerSize+255)
-	end, err := dns.PackDomainName(q.Name.FQDN(), packet, headerSize, nil, false)
+	asked := new(query)
+	return asked, asked.write(q, m)
+}
+
+// write makes asked the query for q, with secrets of its own. RD asks for
+// recursion; AD says that the AD bit of the reply is understood (RFC 6840 section
+// 5.7).
+func (asked *query) write(q resolver.Question, m manners) error {
+	if cap(asked.packet) < querySize {
+		asked.packet = make([]byte, querySize)
+	}
+	packet := asked.packet[:cap(asked.packet)]
+	clear(packet[:headerSize])
+	end, err := dns.PackDomainName(q.Name.FQDN(), packet[:headerSize+255], headerSize, nil, false)
 	if err != nil {
-		return nil, fmt.Errorf("write a query for %s: %w", q.Name, err)
+		return fmt.Errorf("write a query for %s: %w", q.Name, err)
 	}
 	secret := newSecret()
 	copy(packet, secret.id[:])
@@ -65,13 +80,13 @@ func writeQuery(q resolver.Question, m manners) (*query, error) {
 	}
 	packet = binary.BigEndian.AppendUint16(packet[:end], q.Type)
 	packet = binary.BigEndian.AppendUint16(packet, dns.ClassINET)
-	asked := &query{question: len(packet), manners: m}
+	asked.question, asked.manners = len(packet), m
 	if !m.plain {
 		packet[11] = 1 // one additional record
 		packet = appendOPT(packet, q.DNSSEC, m)
 	}
 	asked.packet = packet
-	return asked, nil
+	return nil
 }
 
 // padBlock is the length in octets of which padded queries are a multiple (RFC

@@ -73,8 +73,7 @@ type race struct {
 	failures []*Failure
 }
 
-func newRace(p *Pool, q resolver.Question) *race {
-	servers := p.order(time.Now())
+func newRace(p *Pool, q resolver.Question, servers []*server) *race {
 	r := &race{pool: p, question: q, outcomes: make(chan outcome, maxTries*len(servers))}
 	for _, s := range servers {
 		r.runners = append(r.runners, &runner{server: s})
@@ -82,11 +81,21 @@ func newRace(p *Pool, q resolver.Question) *race {
 	return r
 }
 
-// run runs the race. It returns when every query it sent has ended.
-func (r *race) run(ctx context.Context) (resolver.Reply, error) {
-	ctx, cancel := context.WithDeadline(ctx, r.deadline(ctx))
+// run runs the race, in which the query of a call may have been sent already. It
+// returns when every query it sent has ended.
+func (r *race) run(ctx context.Context, sent *call) (resolver.Reply, error) {
+	began := time.Now()
+	if sent != nil {
+		began = sent.began
+	}
+	ends, _ := ctx.Deadline()
+	ends, r.patience = r.pool.times(began, ends)
+	ctx, cancel := context.WithDeadline(ctx, ends)
 	defer r.running.Wait()
 	defer cancel()
+	if sent != nil {
+		r.join(ctx, sent)
+	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -108,18 +117,17 @@ func (r *race) run(ctx context.Context) (resolver.Reply, error) {
 	}
 }
 
-// deadline is when the race is given up, and sets the patience by it.
-func (r *race) deadline(ctx context.Context) time.Time {
-	now := time.Now()
-	deadline := now.Add(r.pool.config.Timeout)
-	if ends, ok := ctx.Deadline(); ok {
-		margin := min(maxMargin, ends.Sub(now)/20)
-		if ends = ends.Add(-margin); ends.Before(deadline) {
-			deadline = ends
+// times are when a race that began at some time is given up, if its caller gives
+// up at a deadline (zero for never), and how long one try is waited for.
+func (p *Pool) times(began, callers time.Time) (ends time.Time, patience time.Duration) {
+	ends = began.Add(p.config.Timeout)
+	if !callers.IsZero() {
+		margin := min(maxMargin, callers.Sub(began)/20)
+		if callers = callers.Add(-margin); callers.Before(ends) {
+			ends = callers
 		}
 	}
-	r.patience = min(r.pool.patience, deadline.Sub(now)/maxTries)
-	return deadline
+	return ends, min(p.patience, ends.Sub(began)/maxTries)
 }
 
 // proceed begins a try if it is time, and says how long to wait for the next
@@ -168,24 +176,49 @@ func (r *race) begin(ctx context.Context, to *runner, now time.Time) {
 	if !ok {
 		return
 	}
-	within, known := to.health.usual()
-	if !known {
-		within = hedgeUnknown
-	}
-	t := &try{runner: to, began: now, extra: len(r.tries) > 0, usual: min(max(within, hedgeLeast), r.patience)}
+	t := r.enter(to, now)
+	r.pool.sent(to.server, why)
+	r.running.Go(func() {
+		reply, err := to.ask(ctx, r.question)
+		r.ended(t, reply, err)
+	})
+}
+
+// enter makes a try of a server that is asked now.
+func (r *race) enter(to *runner, now time.Time) *try {
+	t := &try{runner: to, began: now, extra: len(r.tries) > 0, usual: to.usual(r.patience)}
 	to.tries++
 	to.notYet = now.Add(min(retryPause, r.patience))
 	r.tries = append(r.tries, t)
 	r.nextTry = now.Add(t.usual)
-	r.pool.sent(to.server, why)
+	return t
+}
+
+// join takes the query of a call for the first try.
+func (r *race) join(ctx context.Context, c *call) {
+	t := r.enter(r.runners[0], c.began)
 	r.running.Go(func() {
-		reply, err := to.ask(ctx, r.question)
-		r.pool.ended(to.server)
-		if t.extra {
-			r.pool.extra.Add(-1)
-		}
-		r.outcomes <- outcome{t, reply, err, time.Now()}
+		reply, err := t.runner.resume(ctx, r.question, &c.ticket, c.box)
+		r.ended(t, reply, err)
 	})
+}
+
+// ended takes what came of a try.
+func (r *race) ended(t *try, reply resolver.Reply, err error) {
+	r.pool.ended(t.runner.server)
+	if t.extra {
+		r.pool.extra.Add(-1)
+	}
+	r.outcomes <- outcome{t, reply, err, time.Now()}
+}
+
+// usual is within what time a server usually answers, as far as it is waited for.
+func (s *server) usual(patience time.Duration) time.Duration {
+	within, known := s.health.usual()
+	if !known {
+		within = hedgeUnknown
+	}
+	return min(max(within, hedgeLeast), patience)
 }
 
 // permit tells whether another query may be sent now, and why it is. The first
@@ -249,15 +282,12 @@ func (r *race) settle(o outcome) (reply resolver.Reply, won bool) {
 		return resolver.Reply{}, false
 	}
 	took := o.at.Sub(t.began)
-	r.pool.config.Observer.UpstreamAnswered(r.pool.config.Name, t.runner.Text, o.reply.Rcode, took)
+	r.pool.answered(t.runner.server, o.reply, took)
 	if failing(o.reply.Rcode) {
 		r.refused, t.refused, t.runner.out = &o.reply, true, true
 		return resolver.Reply{}, false
 	}
 	r.won(t, o.at, took)
-	if holdsPrivate(o.reply.Answer) {
-		r.pool.suspect(t.runner.server, PrivateAddress)
-	}
 	return o.reply, true
 }
 

@@ -23,6 +23,7 @@ type server struct {
 	now     func() time.Time
 	talk    func(context.Context, resolver.Question) (*dns.Msg, error)
 	buffers sync.Pool // of *[receiveSize]byte
+	stock   *stock    // of sockets for UDP
 	streams *keeper   // over TCP or TLS
 	web     *web      // nil unless it is asked over HTTPS
 	cookies cookies
@@ -49,6 +50,7 @@ func newServer(s Server, c Config) *server {
 		made.web = c.newWeb(s)
 	}
 	made.Server, made.streams = s, &keeper{dial: c.dialer(s)}
+	made.stock = newStock(made)
 	made.talk = made.converse
 	return made
 }
@@ -57,13 +59,18 @@ func newServer(s Server, c Config) *server {
 // another manner. An error is a [Failure].
 func (s *server) ask(ctx context.Context, q resolver.Question) (resolver.Reply, error) {
 	msg, err := s.talk(ctx, q)
-	if err != nil {
+	return s.reply(q, reading{msg, err})
+}
+
+// reply makes a reply to q of what was read. An error is a [Failure].
+func (s *server) reply(q resolver.Question, read reading) (resolver.Reply, error) {
+	if err := read.err; err != nil {
 		if !errors.As(err, new(*Failure)) {
 			err = &Failure{s.Text, Malformed, err}
 		}
 		return resolver.Reply{}, err
 	}
-	reply, err := scrub(q, msg)
+	reply, err := scrub(q, read.msg)
 	if err != nil {
 		return resolver.Reply{}, &Failure{s.Text, Lame, err}
 	}
@@ -80,16 +87,44 @@ func failing(rcode int) bool {
 	return rcode == dns.RcodeServerFailure || rcode == dns.RcodeRefused
 }
 
-// converse asks in the manner the server is known to want, and once more in
-// another if it turns out that it wants that: without an OPT record (RFC 6891
-// section 6.2.2), or with the cookie it just gave (RFC 7873 section 5.3).
-func (s *server) converse(ctx context.Context, q resolver.Question) (*dns.Msg, error) {
-	m := manners{
+// manners are those in which the server is known to want to be asked.
+func (s *server) manners() manners {
+	secure := s.Transport == TLS || s.Transport == HTTPS
+	return manners{
 		plain:    s.remembers(&s.plainUntil),
-		sameCase: s.remembers(&s.sameCaseUntil) || s.Transport == TLS || s.Transport == HTTPS,
-		padded:   s.Transport == TLS || s.Transport == HTTPS,
+		sameCase: secure || s.remembers(&s.sameCaseUntil),
+		padded:   secure,
 	}
+}
+
+// converse asks in the manner the server is known to want, and once more in
+// another if it turns out that it wants that.
+func (s *server) converse(ctx context.Context, q resolver.Question) (*dns.Msg, error) {
+	m := s.manners()
 	msg, err := s.send(ctx, q, m)
+	return s.goOn(ctx, q, m, msg, err)
+}
+
+// resume goes on with a conversation whose first query was sent over UDP, once
+// its reply has come to box, and gives what ask would have given.
+func (s *server) resume(ctx context.Context, q resolver.Question, t *ticket, box mailbox) (resolver.Reply, error) {
+	m := t.manners
+	m.cookie = nil
+	msg, err := s.await(ctx, t, box)
+	msg, err = s.verify(ctx, q, m, msg, err)
+	msg, err = s.goOn(ctx, q, m, msg, err)
+	return s.reply(q, reading{msg, err})
+}
+
+// final tells whether a message ends the conversation in which m were the manners
+// of the query.
+func final(msg *dns.Msg, m manners) bool {
+	return !msg.Truncated && (m.plain || msg.Rcode != dns.RcodeBadCookie && !puzzled(msg.Rcode))
+}
+
+// goOn asks in another manner if the server wants that: without an OPT record
+// (RFC 6891 section 6.2.2), or with the cookie it just gave (RFC 7873 section 5.3).
+func (s *server) goOn(ctx context.Context, q resolver.Question, m manners, msg *dns.Msg, err error) (*dns.Msg, error) {
 	switch {
 	case err != nil || m.plain:
 		return msg, err
@@ -114,8 +149,7 @@ func puzzled(rcode int) bool {
 	return rcode == dns.RcodeFormatError || rcode == dns.RcodeNotImplemented || rcode == dns.RcodeBadVers
 }
 
-// send asks over the server's transport. Over UDP, what was cut off or looks
-// forged is asked again over TCP.
+// send asks over the server's transport.
 func (s *server) send(ctx context.Context, q resolver.Question, m manners) (msg *dns.Msg, err error) {
 	switch s.Transport {
 	case HTTPS:
@@ -125,6 +159,11 @@ func (s *server) send(ctx context.Context, q resolver.Question, m manners) (msg 
 		return msg, err
 	}
 	msg, err = s.askUDP(ctx, q, m)
+	return s.verify(ctx, q, m, msg, err)
+}
+
+// verify asks again over TCP if what came over UDP was cut off or looks forged.
+func (s *server) verify(ctx context.Context, q resolver.Question, m manners, msg *dns.Msg, err error) (*dns.Msg, error) {
 	switch {
 	case errors.Is(err, errRecased):
 		s.suspect(WrongCase)

@@ -1,7 +1,6 @@
 package upstream_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -66,7 +65,7 @@ func TestAnswersOvertakeEachOther(t *testing.T) {
 		r.On("db.contoso.com", resolvertest.Delay(release))
 		slow := make(chan error, 1)
 		go func() {
-			_, err := p.Exchange(context.Background(), question("db.contoso.com", dns.TypeA))
+			_, err := exchange(p, question("db.contoso.com", dns.TypeA))
 			slow <- err
 		}()
 		r.Wait(t, "db.contoso.com", dns.TypeA, 1)
@@ -94,7 +93,7 @@ func TestManyQuestionsAtOnce(t *testing.T) {
 		var asking sync.WaitGroup
 		for i := range questions {
 			asking.Go(func() {
-				reply, err := p.Exchange(context.Background(), question(fmt.Sprintf("n%d.example", i), dns.TypeA))
+				reply, err := exchange(p, question(fmt.Sprintf("n%d.example", i), dns.TypeA))
 				if err != nil {
 					t.Error(err)
 					return
@@ -194,7 +193,7 @@ func TestCertificates(t *testing.T) {
 			if !tt.trusted {
 				config.RootCAs = resolvertest.NewAuthority(t).Pool
 			}
-			_, err := newPool(t, config).Exchange(context.Background(), question("www.contoso.com", dns.TypeA))
+			_, err := exchange(newPool(t, config), question("www.contoso.com", dns.TypeA))
 			if (err == nil) != tt.good {
 				t.Fatalf("got error %v", err)
 			}
@@ -247,7 +246,7 @@ func TestHTTPS(t *testing.T) {
 		}
 	}
 	config.RootCAs = resolvertest.NewAuthority(t).Pool
-	if _, err := newPool(t, config).Exchange(context.Background(), question("www.contoso.com", dns.TypeA)); !errors.As(err, new(*upstream.Error)) {
+	if _, err := exchange(newPool(t, config), question("www.contoso.com", dns.TypeA)); !errors.As(err, new(*upstream.Error)) {
 		t.Errorf("a server with a certificate of nobody we trust was asked: %v", err)
 	}
 }

@@ -48,6 +48,7 @@ func (p *Pool) tend(ctx context.Context, s *server) {
 		if !healthy && again.Before(next) {
 			next = again
 		}
+		s.stock.sweep(time.Now())
 		timer.Reset(time.Until(next))
 	}
 }
@@ -119,6 +120,7 @@ func (p *Pool) seekLoop(ctx context.Context, s *server) (found bool) {
 
 // keep begins to keep connections to the server.
 func (s *server) keep() {
+	s.stock.keep()
 	s.streams.keep()
 	if s.web != nil {
 		s.web.keep()
@@ -128,6 +130,7 @@ func (s *server) keep() {
 // close stops keeping connections and waits until they are closed.
 func (s *server) close() {
 	s.streams.close()
+	s.stock.close()
 	if s.web != nil {
 		s.web.close()
 	}

@@ -40,10 +40,15 @@ var errRecased = fmt.Errorf("%w, or the server changes the letter case of names"
 // errNoCookie is an errSuspect that was the reply but for its cookie.
 var errNoCookie = fmt.Errorf("%w, or the server forgot its cookies", errSuspect)
 
-// askUDP asks over a socket of its own and waits for the reply as long as ctx
-// lasts. What is not the reply is ignored, so that a broken or forged packet
-// cannot end the wait (the TuDoor attack).
+// askUDP asks over a socket of the stock, or over one of its own if there is no
+// stock, and waits for the reply as long as ctx lasts.
 func (s *server) askUDP(ctx context.Context, q resolver.Question, m manners) (*dns.Msg, error) {
+	box := make(mailbox, 1)
+	t := &ticket{to: box}
+	if err := s.stock.send(t, q, m); err == nil {
+		defer s.stock.leave()
+		return s.await(ctx, t, box)
+	}
 	conn, err := dialUDP(s.Addr)
 	if err != nil {
 		return nil, s.failure(ctx, err)
@@ -65,7 +70,8 @@ func (s *server) askUDP(ctx context.Context, q resolver.Question, m manners) (*d
 	return s.receive(ctx, conn, asked)
 }
 
-// receive waits for the reply.
+// receive waits for the reply. What is not the reply is ignored, so that a broken
+// or forged packet cannot end the wait (the TuDoor attack).
 func (s *server) receive(ctx context.Context, conn *net.UDPConn, asked *query) (*dns.Msg, error) {
 	buffer := s.buffers.Get().(*[receiveSize]byte)
 	defer s.buffers.Put(buffer)
@@ -74,29 +80,44 @@ func (s *server) receive(ctx context.Context, conn *net.UDPConn, asked *query) (
 		if err != nil {
 			return nil, s.failure(ctx, err)
 		}
-		found := asked.match(buffer[:n])
-		if found == recased && asked.manners.sameCase {
-			found = matching
-		}
-		switch found {
-		case noQuestion:
-			return rcodeOnly(buffer[:n]), nil
-		case recased:
-			return nil, errRecased
-		case matching:
-			msg, err := asked.read(append([]byte(nil), buffer[:n]...))
-			if err != nil {
-				return nil, &Failure{s.Text, Malformed, err}
-			}
-			switch s.cookies.check(msg, asked.manners.cookie) {
-			case cookieFine:
-				return msg, nil
-			case cookieMissing:
-				return nil, errNoCookie
-			}
+		if read, counts := s.judge(asked, buffer[:n]); counts {
+			return read.msg, read.err
 		}
 	}
 	return nil, errSuspect
+}
+
+// reading is what a packet turned out to say.
+type reading struct {
+	msg *dns.Msg
+	err error
+}
+
+// judge reads a packet that came to the port of a query. It is changed by that.
+// If the packet does not count, it is not the reply, and waiting goes on.
+func (s *server) judge(asked *query, packet []byte) (read reading, counts bool) {
+	found := asked.match(packet)
+	if found == recased && asked.manners.sameCase {
+		found = matching
+	}
+	switch found {
+	case noQuestion:
+		return reading{msg: rcodeOnly(packet)}, true
+	case recased:
+		return reading{err: errRecased}, true
+	case matching:
+		msg, err := asked.read(packet)
+		if err != nil {
+			return reading{err: &Failure{s.Text, Malformed, err}}, true
+		}
+		switch s.cookies.check(msg, asked.manners.cookie) {
+		case cookieFine:
+			return reading{msg: msg}, true
+		case cookieMissing:
+			return reading{err: errNoCookie}, true
+		}
+	}
+	return reading{}, false
 }
 
 // rcodeOnly is the message that a packet without a question stands for.
