@@ -85,3 +85,35 @@ func ReadReply(q resolver.Question, spoil func(query, packet []byte) []byte, pac
 	reply, err = scrub(q, msg)
 	return reply, true, err
 }
+
+// ReadPlain gives the tests what becomes of a reply to q that is read the short
+// way, and what becomes of it otherwise; not plain if there is no short way for it.
+// The records stand behind the header and the question of the reply.
+func ReadPlain(q resolver.Question, header, records []byte) (short, whole resolver.Reply, plain bool) {
+	asked, err := writeQuery(q, manners{sameCase: true})
+	if err != nil {
+		return short, whole, false
+	}
+	packet := append([]byte(nil), asked.packet[:asked.question]...)
+	packet[2], packet[3] = header[0]&^opcodes|bitQR, header[1]
+	copy(packet[6:headerSize], header[2:])
+	packet = append(packet, records...)
+	msg := asked.readPlain(packet)
+	if msg == nil {
+		return short, whole, false
+	}
+	if short, err = scrub(q, msg); err != nil {
+		return short, whole, false
+	}
+	msg, err = readWhole(packet)
+	if err != nil {
+		return short, resolver.Reply{Errors: []resolver.Error{{Text: err.Error()}}}, true
+	}
+	chaos := &dns.A{Hdr: dns.RR_Header{Name: ".", Rrtype: dns.TypeA, Class: dns.ClassCHAOS}}
+	msg.Answer = append(msg.Answer, chaos) // which scrub drops, but not by the short way
+	whole, err = scrub(q, msg)
+	if err != nil {
+		whole.Errors = append(whole.Errors, resolver.Error{Text: err.Error()})
+	}
+	return short, whole, true
+}

@@ -130,7 +130,9 @@ func (h *health) smooth(now time.Time, took time.Duration) {
 
 // percentile is the 95th of some round trips.
 func percentile(rtts []time.Duration) time.Duration {
-	sorted := slices.Sorted(slices.Values(rtts))
+	var room [rttSamples]time.Duration // not worth any garbage
+	sorted := room[:copy(room[:], rtts)]
+	slices.Sort(sorted)
 	return sorted[len(sorted)*95/100]
 }
 

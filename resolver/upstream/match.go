@@ -84,6 +84,14 @@ func (q *query) read(packet []byte) (*dns.Msg, error) {
 			packet[headerSize+i] = lower(b)
 		}
 	}
+	if msg := q.readPlain(packet); msg != nil {
+		return msg, nil
+	}
+	return readWhole(packet)
+}
+
+// readWhole unpacks any message.
+func readWhole(packet []byte) (*dns.Msg, error) {
 	count := func(at int) int { return int(packet[at])<<8 | int(packet[at+1]) }
 	if count(6)+count(8)+count(10) > maxRecords {
 		return nil, errRecords

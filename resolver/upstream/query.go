@@ -22,8 +22,11 @@ const headerSize = 12
 const (
 	bitQR     = 0x80
 	opcodes   = 0x78
+	bitAA     = 0x04
 	bitTC     = 0x02
 	bitRD     = 0x01
+	bitRA     = 0x80
+	bitZ      = 0x40
 	bitAD     = 0x20
 	bitCD     = 0x10
 	rcodeBits = 0x0f
@@ -40,6 +43,7 @@ type manners struct {
 // query is one message to a server, written afresh: nothing of the client's
 // message is in it but the name, the type, DO and CD.
 type query struct {
+	name     string // in lower case
 	packet   []byte
 	question int // where the question section ends
 	manners  manners
@@ -55,37 +59,37 @@ func writeQuery(q resolver.Question, m manners) (*query, error) {
 	return asked, asked.write(q, m)
 }
 
-// write makes asked the query for q, with secrets of its own. RD asks for
+// write makes q the query for what is asked, with secrets of its own. RD asks for
 // recursion; AD says that the AD bit of the reply is understood (RFC 6840 section
 // 5.7).
-func (asked *query) write(q resolver.Question, m manners) error {
-	if cap(asked.packet) < querySize {
-		asked.packet = make([]byte, querySize)
+func (q *query) write(asked resolver.Question, m manners) error {
+	if cap(q.packet) < querySize {
+		q.packet = make([]byte, querySize)
 	}
-	packet := asked.packet[:cap(asked.packet)]
+	packet := q.packet[:cap(q.packet)]
 	clear(packet[:headerSize])
-	end, err := dns.PackDomainName(q.Name.FQDN(), packet[:headerSize+255], headerSize, nil, false)
+	end, err := dns.PackDomainName(asked.Name.FQDN(), packet[:headerSize+255], headerSize, nil, false)
 	if err != nil {
-		return fmt.Errorf("write a query for %s: %w", q.Name, err)
+		return fmt.Errorf("write a query for %s: %w", asked.Name, err)
 	}
 	secret := newSecret()
 	copy(packet, secret.id[:])
 	packet[2], packet[3] = bitRD, bitAD
-	if q.CheckingDisabled {
+	if asked.CheckingDisabled {
 		packet[3] |= bitCD
 	}
 	packet[5] = 1 // one question
 	if !m.sameCase {
 		mixCase(packet[headerSize:end], secret.letters[:])
 	}
-	packet = binary.BigEndian.AppendUint16(packet[:end], q.Type)
+	packet = binary.BigEndian.AppendUint16(packet[:end], asked.Type)
 	packet = binary.BigEndian.AppendUint16(packet, dns.ClassINET)
-	asked.question, asked.manners = len(packet), m
+	q.name, q.question, q.manners = asked.Name.FQDN(), len(packet), m
 	if !m.plain {
 		packet[11] = 1 // one additional record
-		packet = appendOPT(packet, q.DNSSEC, m)
+		packet = appendOPT(packet, asked.DNSSEC, m)
 	}
-	asked.packet = packet
+	q.packet = packet
 	return nil
 }
 

@@ -34,6 +34,10 @@ func scrub(q resolver.Question, msg *dns.Msg) (resolver.Reply, error) {
 		reply.Errors = extended(msg)
 		return reply, nil
 	}
+	if plainAnswer(q, msg) {
+		reply.Answer, reply.Authenticated = tidy(msg.Answer), msg.AuthenticatedData
+		return reply, nil
+	}
 	w := walk{question: q, sets: collect(msg.Answer), names: []string{q.Name.FQDN()}}
 	if err := w.follow(); err != nil {
 		return invalid(err), nil

@@ -44,7 +44,7 @@ func openSocket(addr netip.AddrPort) (*socket, error) {
 		return nil, err
 	}
 	sk := &socket{fd: fd}
-	if err := bindAny(fd, family); err == nil {
+	if err = bindAny(fd, family); err == nil {
 		err = unix.Connect(fd, remote)
 	}
 	if err == nil {
