@@ -8,15 +8,24 @@ import (
 
 // cacheMetrics are about remembered answers.
 type cacheMetrics struct {
-	events         *prometheus.CounterVec
+	events         *series[cacheEvent, prometheus.Counter]
 	entries, bytes prometheus.Gauge
 }
 
+// cacheEvent is what tells the series of events apart.
+type cacheEvent struct {
+	group string
+	event cache.Event
+}
+
 func newCacheMetrics(m maker) cacheMetrics {
+	events := m.counter("cache_events_total",
+		"What happened in the cache, by upstream group and event: hit, miss, stale, coalesced, prefetch, busy, evicted.",
+		"group", "event")
 	return cacheMetrics{
-		events: m.counter("cache_events_total",
-			"What happened in the cache, by upstream group and event: hit, miss, stale, coalesced, prefetch, busy, evicted.",
-			"group", "event"),
+		events: newSeries(m, func(of cacheEvent) prometheus.Counter {
+			return events.WithLabelValues(of.group, of.event.String())
+		}),
 		entries: m.gauge("cache_entries", "Answers remembered.").WithLabelValues(),
 		bytes:   m.gauge("cache_bytes", "Estimated memory of the answers remembered.").WithLabelValues(),
 	}
@@ -24,7 +33,7 @@ func newCacheMetrics(m maker) cacheMetrics {
 
 // CacheEvent counts an event of the cache.
 func (r *Recorder) CacheEvent(group string, event cache.Event) {
-	r.cache.events.WithLabelValues(group, event.String()).Inc()
+	r.cache.events.of(cacheEvent{group, event}).Inc()
 }
 
 // CacheSize records the size of the cache.

@@ -9,7 +9,6 @@ package metrics
 
 import (
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/miekg/dns"
@@ -126,7 +125,7 @@ func rcode(code int) string {
 type doorMetrics struct {
 	queries     *prometheus.CounterVec
 	duration    *prometheus.HistogramVec
-	tallies     *sync.Map // of *tally by kind
+	tallies     *series[kind, *tally]
 	refused     *prometheus.CounterVec
 	subnets     *prometheus.CounterVec
 	limited     *prometheus.CounterVec
@@ -134,14 +133,13 @@ type doorMetrics struct {
 }
 
 func newDoorMetrics(m maker) doorMetrics {
-	return doorMetrics{
+	d := doorMetrics{
 		queries: m.counter("queries_total",
 			"Queries answered, by network (empty: none), transport, response code and source of the answer.",
 			"network", "transport", "rcode", "source"),
 		duration: m.histogram("query_duration_seconds",
 			"Time from reading a query to sending its answer, by source of the answer.",
 			[]float64{.00001, .00003, .0001, .0003, .001, .003, .01, .03, .1, .3, 1, 2.5, 5}, "source"),
-		tallies: new(sync.Map),
 		refused: m.counter("refused_total",
 			"Packets, queries and connections that were refused at the door, by transport and reason.",
 			"transport", "reason"),
@@ -152,13 +150,18 @@ func newDoorMetrics(m maker) doorMetrics {
 			"network", "action"),
 		connections: m.gauge("connections", "Open connections, by transport.", "transport"),
 	}
+	d.tallies = newSeries(m, func(of kind) *tally {
+		return &tally{
+			queries:  d.queries.WithLabelValues(of.network, of.transport, rcode(of.rcode), of.source.String()),
+			duration: d.duration.WithLabelValues(of.source.String()),
+		}
+	})
+	return d
 }
 
 // Served counts an answer.
 func (r *Recorder) Served(transport string, _ resolver.Query, a resolver.Answer, took time.Duration) {
-	source := a.Source.String()
-	r.doors.queries.WithLabelValues(a.Network, transport, rcode(a.Rcode), source).Inc()
-	r.doors.duration.WithLabelValues(source).Observe(took.Seconds())
+	r.doors.tallies.of(kind{transport, a.Network, a.Rcode, a.Source}).Add(1, took)
 }
 
 // kind is what the answers that one tally counts have in common.
@@ -177,15 +180,7 @@ type tally struct {
 // Tally gives what counts the answers of a kind that come from memory: the same
 // series as Served, found once.
 func (r *Recorder) Tally(transport, network string, code int, source resolver.Source) memo.Tally {
-	of := kind{transport, network, code, source}
-	known, found := r.doors.tallies.Load(of)
-	if !found {
-		known, _ = r.doors.tallies.LoadOrStore(of, &tally{
-			queries:  r.doors.queries.WithLabelValues(network, transport, rcode(code), source.String()),
-			duration: r.doors.duration.WithLabelValues(source.String()),
-		})
-	}
-	return known.(*tally)
+	return r.doors.tallies.of(kind{transport, network, code, source})
 }
 
 // Add counts answers that took equally long.

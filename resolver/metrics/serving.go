@@ -82,14 +82,6 @@ func (r *Recorder) drop(gone, next map[string]prometheus.Labels) {
 		for _, metric := range *r.labelled {
 			metric.DeletePartialMatch(labels)
 		}
-		if network, is := labels["network"]; is {
-			r.doors.tallies.Range(func(of, _ any) bool {
-				if of.(kind).network == network {
-					r.doors.tallies.Delete(of)
-				}
-				return true
-			})
-		}
 	}
 }
 

@@ -13,10 +13,34 @@ type upstreamMetrics struct {
 	sent, answers, failures, shed, suspicious *prometheus.CounterVec
 	inFlight, healthy                         *prometheus.GaugeVec
 	rtt                                       *prometheus.HistogramVec
+
+	// The series of what happens to every question.
+	sentBy     *series[sending, prometheus.Counter]
+	answeredBy *series[answering, answerSeries]
+	underWay   *series[asked, prometheus.Gauge]
 }
 
+// asked tells servers apart.
+type asked struct{ group, server string }
+
+// sending is what tells the series of queries apart, and answering those of answers.
+type (
+	sending struct {
+		asked
+		why upstream.Why
+	}
+	answering struct {
+		asked
+		rcode int
+	}
+	answerSeries struct {
+		answers prometheus.Counter
+		rtt     prometheus.Observer
+	}
+)
+
 func newUpstreamMetrics(m maker) upstreamMetrics {
-	return upstreamMetrics{
+	u := upstreamMetrics{
 		sent: m.counter("upstream_queries_total",
 			"Queries sent to an upstream server, by the reason for sending: first, retry, hedge, probe.",
 			"group", "server", "reason"),
@@ -35,17 +59,29 @@ func newUpstreamMetrics(m maker) upstreamMetrics {
 			"Time that an upstream server took to answer.",
 			[]float64{.0005, .001, .002, .005, .01, .02, .05, .1, .2, .5, 1, 2.5}, "group", "server"),
 	}
+	u.sentBy = newSeries(m, func(of sending) prometheus.Counter {
+		return u.sent.WithLabelValues(of.group, of.server, of.why.String())
+	})
+	u.answeredBy = newSeries(m, func(of answering) answerSeries {
+		return answerSeries{
+			answers: u.answers.WithLabelValues(of.group, of.server, rcode(of.rcode)),
+			rtt:     u.rtt.WithLabelValues(of.group, of.server),
+		}
+	})
+	u.underWay = newSeries(m, func(of asked) prometheus.Gauge { return u.inFlight.WithLabelValues(of.group, of.server) })
+	return u
 }
 
 // UpstreamSent counts a query that was sent.
 func (r *Recorder) UpstreamSent(group, server string, why upstream.Why) {
-	r.upstream.sent.WithLabelValues(group, server, why.String()).Inc()
+	r.upstream.sentBy.of(sending{asked{group, server}, why}).Inc()
 }
 
 // UpstreamAnswered counts an answer and the time it took.
 func (r *Recorder) UpstreamAnswered(group, server string, code int, took time.Duration) {
-	r.upstream.answers.WithLabelValues(group, server, rcode(code)).Inc()
-	r.upstream.rtt.WithLabelValues(group, server).Observe(took.Seconds())
+	to := r.upstream.answeredBy.of(answering{asked{group, server}, code})
+	to.answers.Inc()
+	to.rtt.Observe(took.Seconds())
 }
 
 // UpstreamFailed counts a query that brought nothing usable.
@@ -55,7 +91,7 @@ func (r *Recorder) UpstreamFailed(group, server string, reason upstream.Reason) 
 
 // UpstreamInFlight counts queries under way.
 func (r *Recorder) UpstreamInFlight(group, server string, change int) {
-	r.upstream.inFlight.WithLabelValues(group, server).Add(float64(change))
+	r.upstream.underWay.of(asked{group, server}).Add(float64(change))
 }
 
 // UpstreamHealth records the health of a server of the configuration that is served.
