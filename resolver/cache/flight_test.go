@@ -18,19 +18,28 @@ import (
 	"pldns/zones"
 )
 
-// modes has a test body run with and without Run, in a bubble of its own time.
-func modes(t *testing.T, config cache.Config, body func(t *testing.T, c *cache.Cache)) {
-	for _, running := range []bool{true, false} {
-		t.Run(map[bool]string{true: "with Run", false: "without Run"}[running], func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				c := cache.New(config)
-				if running {
-					run(t, c)
-					synctest.Wait()
-				}
-				body(t, c)
+// modes has a test body run with and without Run, and with upstreams that call
+// back, could but do not, and cannot, in a bubble of its own time. The body makes
+// its upstreams by way of made.
+func modes(t *testing.T, config cache.Config, body func(t *testing.T, c *cache.Cache, made func(upstream) resolver.Exchanger)) {
+	kinds := map[string]func(upstream) resolver.Exchanger{
+		"":             func(u upstream) resolver.Exchanger { return u },
+		", called":     func(u upstream) resolver.Exchanger { return starter{u} },
+		", not called": func(u upstream) resolver.Exchanger { return reluctant{u} },
+	}
+	for kind, made := range kinds {
+		for _, running := range []bool{true, false} {
+			t.Run(map[bool]string{true: "with Run", false: "without Run"}[running]+kind, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					c := cache.New(config)
+					if running {
+						run(t, c)
+						synctest.Wait()
+					}
+					body(t, c, made)
+				})
 			})
-		})
+		}
 	}
 }
 
@@ -53,9 +62,9 @@ func TestCoalesce(t *testing.T) {
 		{"an error", resolver.Reply{Group: "azure"}, dead},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			modes(t, cache.Config{}, func(t *testing.T, c *cache.Cache) {
+			modes(t, cache.Config{}, func(t *testing.T, c *cache.Cache, made func(upstream) resolver.Exchanger) {
 				var asked atomic.Int64
-				group := c.Group("azure", upstream(func(context.Context, resolver.Question) (resolver.Reply, error) {
+				group := c.Group("azure", made(func(context.Context, resolver.Question) (resolver.Reply, error) {
 					asked.Add(1)
 					time.Sleep(50 * time.Millisecond) // of the bubble's time: all others come meanwhile
 					return test.reply, test.err
@@ -82,9 +91,9 @@ func TestCoalesce(t *testing.T) {
 // A caller that gives up leaves with its own error, and the others are told what
 // they wait for, also when it was the one that asked.
 func TestGivingUp(t *testing.T) {
-	modes(t, cache.Config{}, func(t *testing.T, c *cache.Cache) {
+	modes(t, cache.Config{}, func(t *testing.T, c *cache.Cache, made func(upstream) resolver.Exchanger) {
 		reply := said(t, dns.RcodeSuccess, "www.example.com. 20 IN A 192.0.2.1", "")
-		group := c.Group("azure", upstream(func(ctx context.Context, _ resolver.Question) (resolver.Reply, error) {
+		group := c.Group("azure", made(func(ctx context.Context, _ resolver.Question) (resolver.Reply, error) {
 			select {
 			case <-time.After(time.Second):
 				return reply, nil
@@ -141,11 +150,11 @@ func TestDisconnect(t *testing.T) {
 
 // Nothing is asked for whoever has gone already.
 func TestGone(t *testing.T) {
-	modes(t, cache.Config{}, func(t *testing.T, c *cache.Cache) {
+	modes(t, cache.Config{}, func(t *testing.T, c *cache.Cache, made func(upstream) resolver.Exchanger) {
 		var server script
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
-		if _, err := c.Group("azure", &server).Exchange(ctx, question("www.example.com", dns.TypeA)); !errors.Is(err, context.Canceled) {
+		if _, err := c.Group("azure", made(server.Exchange)).Exchange(ctx, question("www.example.com", dns.TypeA)); !errors.Is(err, context.Canceled) {
 			t.Errorf("told %v", err)
 		}
 		if n := server.asked.Load(); n != 0 {
@@ -282,11 +291,11 @@ func TestRunWaits(t *testing.T) {
 // An answer to a question that was asked before a flush is not remembered after
 // it, and those who ask after the flush do not wait for it.
 func TestFlushDuringFlight(t *testing.T) {
-	modes(t, cache.Config{}, func(t *testing.T, c *cache.Cache) {
+	modes(t, cache.Config{}, func(t *testing.T, c *cache.Cache, made func(upstream) resolver.Exchanger) {
 		old := said(t, dns.RcodeSuccess, "www.example.com. 20 IN A 192.0.2.1", "")
 		news := said(t, dns.RcodeSuccess, "www.example.com. 20 IN A 192.0.2.2", "")
 		var asked atomic.Int64
-		group := c.Group("azure", upstream(func(context.Context, resolver.Question) (resolver.Reply, error) {
+		group := c.Group("azure", made(func(context.Context, resolver.Question) (resolver.Reply, error) {
 			if asked.Add(1) == 1 {
 				time.Sleep(time.Second)
 				return old, nil

@@ -22,6 +22,24 @@ func (u upstream) Exchange(ctx context.Context, q resolver.Question) (resolver.R
 	return u(ctx, q)
 }
 
+// starter is an upstream that calls back.
+type starter struct{ upstream }
+
+// Start has the question asked, and its asker told.
+func (s starter) Start(deadline time.Time, q resolver.Question, to resolver.Asker) bool {
+	go func() {
+		ctx, cancel := context.WithDeadline(context.Background(), deadline)
+		defer cancel()
+		to.Replied(s.Exchange(ctx, q))
+	}()
+	return true
+}
+
+// reluctant is an upstream that could call back, and does not.
+type reluctant struct{ upstream }
+
+func (reluctant) Start(time.Time, resolver.Question, resolver.Asker) bool { return false }
+
 // script is an upstream that says what it is told to, and counts.
 type script struct {
 	mu    sync.Mutex

@@ -162,10 +162,10 @@ func TestStaleTimers(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			modes(t, cache.Config{Stale: test.stale}, func(t *testing.T, c *cache.Cache) {
+			modes(t, cache.Config{Stale: test.stale}, func(t *testing.T, c *cache.Cache, made func(upstream) resolver.Exchanger) {
 				var server switched
 				server.now.Store(&slow{reply: test.before})
-				group := c.Group("azure", &server)
+				group := c.Group("azure", made(server.Exchange))
 				q := question("www.example.com", dns.TypeA)
 				first := ask(t, group, q)
 				if test.ago == 0 {
@@ -351,7 +351,7 @@ func TestNotStaleAfterDenial(t *testing.T) {
 		said(t, dns.RcodeNameError, "", ""),
 		said(t, dns.RcodeSuccess, "", ""),
 	} {
-		modes(t, cache.Config{Stale: time.Hour}, func(t *testing.T, c *cache.Cache) {
+		modes(t, cache.Config{Stale: time.Hour}, func(t *testing.T, c *cache.Cache, _ func(upstream) resolver.Exchanger) {
 			group, server, q := expired(t, c)
 			server.now.Store(&slow{reply: denial})
 			ask(t, group, q)

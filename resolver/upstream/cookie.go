@@ -25,16 +25,19 @@ type cookies struct {
 	born   time.Time
 }
 
-// forQuery is the content of the cookie option of a query from a local address.
-// Another address gets another client cookie.
-func (c *cookies) forQuery(local netip.Addr, now time.Time) []byte {
+// cookieRoom is room in octets for the longest cookie (RFC 7873 section 4).
+const cookieRoom = 40
+
+// appendFor appends to b the content of the cookie option of a query from a local
+// address. Another address gets another client cookie.
+func (c *cookies) appendFor(b []byte, local netip.Addr, now time.Time) []byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if local != c.local || now.Sub(c.born) > cookieLife {
 		_, _ = rand.Read(c.client[:]) // never fails, by its documentation
 		c.server, c.local, c.born = nil, local, now
 	}
-	return append(c.client[:len(c.client):len(c.client)], c.server...)
+	return append(append(b, c.client[:]...), c.server...)
 }
 
 // The outcomes of looking at the cookie of a reply.

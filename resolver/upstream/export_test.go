@@ -30,6 +30,14 @@ func Stocked(p *Pool) (*Pool, func()) {
 	}
 }
 
+// Kept tells whether the servers' connections are kept.
+func Kept(p *Pool) bool {
+	k := p.servers[len(p.servers)-1].streams
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.kept
+}
+
 // Places bounds the stocks of a pool, which have not been used yet.
 func Places(p *Pool, n int) *Pool {
 	for _, s := range p.servers {

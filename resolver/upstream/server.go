@@ -257,7 +257,8 @@ func (s *server) open(asked *query, packet []byte) (msg *dns.Msg, sameCase bool,
 
 // remembers tells whether a memory of manners still holds.
 func (s *server) remembers(until *atomic.Int64) bool {
-	return s.now().UnixNano() < until.Load()
+	end := until.Load()
+	return end != 0 && s.now().UnixNano() < end
 }
 
 // remember keeps a memory of manners for a while.

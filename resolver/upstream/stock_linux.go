@@ -153,13 +153,14 @@ func (st *stock) send(t *ticket, q resolver.Question, m manners) error {
 }
 
 func (st *stock) post(t *ticket, q resolver.Question, m manners) error {
-	sk := st.take(st.server.now())
+	now := st.server.now()
+	sk := st.take(now)
 	if sk == nil {
 		return errNoStock
 	}
 	defer sk.mu.Unlock()
 	if !m.plain {
-		m.cookie = st.server.cookies.forQuery(sk.local, st.server.now())
+		m.cookie = st.server.cookies.appendFor(t.cookie[:0], sk.local, now)
 	}
 	if err := t.write(q, m); err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 // ticket is a query on a socket of the stock that waits for its reply.
 type ticket struct {
 	query
+	cookie [cookieRoom]byte // holds that of the query
 	to     hearer
 	socket *socket
 	slips  int // packets that came to the socket meanwhile and were nobody's reply

@@ -2,7 +2,9 @@ package upstream_test
 
 import (
 	"context"
+	"runtime"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -74,6 +76,11 @@ func running(t testing.TB, config upstream.Config) *upstream.Pool {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- p.Run(ctx) }()
+	for until := time.Now().Add(ample); !upstream.Kept(p); runtime.Gosched() {
+		if time.Now().After(until) {
+			t.Fatal("Run does not begin")
+		}
+	}
 	t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {

@@ -58,7 +58,7 @@ func (s *server) askUDP(ctx context.Context, q resolver.Question, m manners) (*d
 	defer stop()
 	if !m.plain {
 		local := conn.LocalAddr().(*net.UDPAddr).AddrPort()
-		m.cookie = s.cookies.forQuery(local.Addr(), s.now())
+		m.cookie = s.cookies.appendFor(nil, local.Addr(), s.now())
 	}
 	asked, err := writeQuery(q, m)
 	if err != nil {
