@@ -1,6 +1,7 @@
 package config
 
 import (
+	"hash/maphash"
 	"slices"
 
 	"pldns/zones"
@@ -22,6 +23,9 @@ func newClaims(rep *report) *claims { return &claims{rep: rep} }
 // keep reports what clashes among endpoints, and gives the rest, in the same
 // memory.
 func (c *claims) keep(endpoints []Endpoint) []Endpoint {
+	if c.apart(endpoints) {
+		return endpoints
+	}
 	c.names = make(map[zones.Name]int32, 2*len(endpoints))
 	c.endpoints = endpoints[:0]
 	for i := range endpoints {
@@ -35,6 +39,51 @@ func (c *claims) keep(endpoints []Endpoint) []Endpoint {
 		}
 	}
 	return c.endpoints
+}
+
+// apart tells of most endpoints, in a fraction of the time and memory, that nothing
+// clashes: no two of their names have the same hash, but for a private name that
+// the public names before and after it share.
+func (c *claims) apart(endpoints []Endpoint) bool {
+	h := hashes{seed: maphash.MakeSeed(), slots: make([]uint64, 2+3*len(endpoints)+2*len(c.records))}
+	for name := range c.records {
+		h.add(name)
+	}
+	for i := range endpoints {
+		e := &endpoints[i]
+		if !h.add(e.Name) {
+			return false
+		}
+		if e.Private.IsZero() || i > 0 && e.Private == endpoints[i-1].Private && sameMapping(e, &endpoints[i-1]) {
+			continue
+		}
+		if !h.add(e.Private) {
+			return false
+		}
+	}
+	return true
+}
+
+// hashes is a set of the hashes of names.
+type hashes struct {
+	seed  maphash.Seed
+	slots []uint64 // 0 for free
+}
+
+// add enters a name, and tells whether its hash is new.
+func (h *hashes) add(name zones.Name) bool {
+	hash := maphash.String(h.seed, name.FQDN()) | 1
+	at := int(hash >> 32 * uint64(len(h.slots)) >> 32)
+	for h.slots[at] != 0 {
+		if h.slots[at] == hash {
+			return false
+		}
+		if at++; at == len(h.slots) {
+			at = 0
+		}
+	}
+	h.slots[at] = hash
+	return true
 }
 
 // admit reports what an endpoint clashes with.
@@ -77,11 +126,16 @@ func (c *claims) agrees(endpoint *Endpoint) bool {
 		return c.free(endpoint, endpoint.Private)
 	}
 	other := &c.endpoints[-number-1]
-	if slices.Equal(other.Addresses, endpoint.Addresses) && other.TTL == endpoint.TTL &&
-		other.Probe.Alike(endpoint.Probe) && other.Pick == endpoint.Pick && other.Zone == endpoint.Zone {
+	if sameMapping(other, endpoint) {
 		return true
 	}
 	c.rep.clash(endpoint.Place, other.Place, faultf("give both the same addresses and settings, or remove one",
 		"%s and %s have the same private name %s and differ", other.Name, endpoint.Name, endpoint.Private))
 	return false
+}
+
+// sameMapping tells whether two public names of one private name say the same of it.
+func sameMapping(a, b *Endpoint) bool {
+	return slices.Equal(a.Addresses, b.Addresses) && a.TTL == b.TTL &&
+		a.Probe.Alike(b.Probe) && a.Pick == b.Pick && a.Zone == b.Zone
 }
