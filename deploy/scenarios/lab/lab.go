@@ -18,8 +18,9 @@ import (
 // all is well.
 const Patience = 60 * time.Second
 
-// prefix begins the names of all namespaces of all labs; the process id follows.
-const prefix = "pldns-"
+// prefix begins the names of all namespaces and folders of all labs; the process id
+// follows.
+const prefix = "pldnslab-"
 
 // Lab is a set of hosts that can reach each other as far as they are linked. Its
 // methods, and those of its hosts, are for the goroutine of the test, but for
@@ -42,7 +43,7 @@ func Main(m *testing.M) int {
 	if os.Getenv("PLDNS_E2E") == "" {
 		return m.Run()
 	}
-	dir, err := os.MkdirTemp("", "pldns-lab-")
+	dir, err := os.MkdirTemp("", fmt.Sprintf("%s%d-programs-", prefix, os.Getpid()))
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -106,7 +107,7 @@ func New(tb testing.TB, programs ...string) *Lab {
 	if os.Geteuid() != 0 {
 		lacks(tb, "root, to make network namespaces")
 	}
-	sweep(tb)
+	sweep()
 	dir, err := os.MkdirTemp("", fmt.Sprintf("%s%d-", prefix, os.Getpid()))
 	if err != nil {
 		tb.Fatal(err)
@@ -159,22 +160,28 @@ func (l *Lab) Until(what string, holds func() bool) {
 	}
 }
 
-// sweep removes the namespaces of labs whose process is gone.
-func sweep(tb testing.TB) {
-	tb.Helper()
-	entries, err := os.ReadDir("/run/netns")
-	if err != nil {
-		return // there never was a namespace
-	}
-	for _, entry := range entries {
-		rest, ours := strings.CutPrefix(entry.Name(), prefix)
-		pid, err := strconv.Atoi(strings.SplitN(rest, "-", 2)[0])
-		if !ours || err != nil {
-			continue
+// sweep removes the namespaces and folders of labs whose process is gone.
+func sweep() {
+	for _, dir := range []string{"/run/netns", os.TempDir()} {
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			continue // there never was a namespace
 		}
-		if _, err := os.Stat(fmt.Sprintf("/proc/%d", pid)); os.IsNotExist(err) {
-			_ = exec.Command("ip", "netns", "delete", entry.Name()).Run()
-			_ = os.RemoveAll(filepath.Join("/etc/netns", entry.Name()))
+		for _, entry := range entries {
+			rest, ours := strings.CutPrefix(entry.Name(), prefix)
+			pid, err := strconv.Atoi(strings.SplitN(rest, "-", 2)[0])
+			if !ours || err != nil {
+				continue
+			}
+			if _, err := os.Stat(fmt.Sprintf("/proc/%d", pid)); !os.IsNotExist(err) {
+				continue
+			}
+			if dir == "/run/netns" {
+				_ = exec.Command("ip", "netns", "delete", entry.Name()).Run()
+				_ = os.RemoveAll(filepath.Join("/etc/netns", entry.Name()))
+				continue
+			}
+			_ = os.RemoveAll(filepath.Join(dir, entry.Name()))
 		}
 	}
 }
