@@ -16,7 +16,9 @@ type Explanation struct {
 	Type      string           `json:"type"`
 	Client    string           `json:"client"`
 	Listener  string           `json:"listener,omitempty"`
+	Showing                    // what the client shows besides
 	Network   string           `json:"network,omitempty"` // absent: the client belongs to none
+	Door      string           `json:"door,omitempty"`    // what narrowed the networks it may belong to; absent: nothing
 	Steps     []Step           `json:"steps"`
 	Rcode     string           `json:"rcode"`
 	Answer    []string         `json:"answer"`
@@ -36,11 +38,40 @@ type ExplainedError struct {
 	Text    string `json:"text"`
 }
 
+// Showing is what a client shows of itself besides its address, in a form for
+// people and programs; see [zones.Shown].
+type Showing struct {
+	ServerName   string   `json:"server_name,omitempty"`
+	Certificates []string `json:"certificates,omitempty"`
+	Path         string   `json:"path,omitempty"`
+	LinkID       *uint32  `json:"link_id,omitempty"`
+}
+
+// NewShowing is what a client shows.
+func NewShowing(client zones.Client) Showing {
+	var s Showing
+	shown := client.Shown
+	if shown == nil {
+		return s
+	}
+	if !shown.ServerName.IsZero() {
+		s.ServerName = shown.ServerName.String()
+	}
+	for _, name := range shown.Certificates {
+		s.Certificates = append(s.Certificates, name.String())
+	}
+	if s.Path = shown.Path; shown.Linked {
+		link := shown.Link
+		s.LinkID = &link
+	}
+	return s
+}
+
 // NewExplanation puts a decision together with its trace.
 func NewExplanation(q Query, a Answer, trace *Trace) Explanation {
 	e := Explanation{
 		Name: q.Name.String(), Type: typeName(q.Type), Client: q.Client.String(),
-		Network: a.Network, Steps: trace.Steps, Rcode: rcodeName(a.Rcode),
+		Showing: NewShowing(q.Client), Network: a.Network, Door: trace.Door, Steps: trace.Steps, Rcode: rcodeName(a.Rcode),
 		Answer: Presentation(a.Records), Authority: Presentation(a.Authority),
 		Source: a.Source.String(), Upstream: a.Group, Server: a.Server, Hops: a.Hops,
 	}

@@ -12,6 +12,9 @@ import (
 // a nil Trace, so that serving and explaining are the same code.
 type Trace struct {
 	Steps []Step
+	// Door is what narrowed the networks that the client may belong to, in words;
+	// empty when nothing did.
+	Door string
 }
 
 // Step is one step of a decision: the room it happened in and what happened.
@@ -43,7 +46,8 @@ func (t *Trace) network(client zones.Client, match zones.Match, found bool) {
 	}
 	door := ""
 	if !match.Door.IsZero() {
-		door = fmt.Sprintf(", behind %s", match.Door)
+		t.Door = match.Door.String()
+		door = ", behind " + t.Door
 	}
 	if !found {
 		t.add("network", "no network lists client %s%s", client, door)

@@ -200,40 +200,45 @@ func wants(t *testing.T, text string, all ...string) {
 const hostile = "\"><script>alert`1`</script><svg/onload=alert`2`>.internal.contoso.com."
 
 // browsed serves a house with 10,000 endpoints, one of them at an address that
-// does not answer, and upstreams.
-func browsed(t *testing.T) *running {
+// does not answer, and upstreams, behind every kind of door.
+func browsed(t *testing.T) behindDoors {
+	dir, authority := t.TempDir(), resolvertest.NewAuthority(t)
+	writeKeys(t, dir, authority, "dns.contoso.net", "fabrikam.dns.contoso.net")
+	secure := fmt.Sprintf("dot = [\"127.0.0.1:0\"]\ndoh = [\"127.0.0.1:0\"]\n[tls]\ncert = %q\nkey = %q\nclient_ca = %q\n[trust]\nproxy_protocol = [\"127.0.9.1/32\"]\n",
+		filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key"), filepath.Join(dir, "clients.pem"))
 	alive, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { alive.Close() })
 	var text strings.Builder
-	text.WriteString(regions(upstreamTable(azureDNS(t).Addr, resolvertest.ClosedAddr(t)) + "[probe]\ninterval = \"100ms\"\n[zones.\"internal.contoso.com\"]\nrecords = ['''bad 10 IN TXT \"<script>alert(3)</script>\"''', 'db 300 IN CNAME momenta-eun.database.windows.net.']\n"))
+	text.WriteString(regions(secure + upstreamTable(azureDNS(t).Addr, resolvertest.ClosedAddr(t)) + "[probe]\ninterval = \"100ms\"\n[zones.\"internal.contoso.com\"]\nrecords = ['''bad 10 IN TXT \"<script>alert(3)</script>\"''', 'db 300 IN CNAME momenta-eun.database.windows.net.']\n"))
 	text.WriteString("[networks.crowd]\nclients = [\"127.0.4.0/24\", \"10.1.0.0/16\", \"10.2.0.0/16\", \"10.3.0.0/16\", \"fd00:10::/48\"]\n[networks.crowd.endpoints]\n")
 	for i := range 10_000 {
 		fmt.Fprintf(&text, "\"server-%05d.database.windows.net\" = \"10.8.%d.%d\"\n", i, i/250, i%250+1)
 	}
 	port := func(address string) string { _, port, _ := net.SplitHostPort(address); return port }
+	text.WriteString("[networks.fabrikam]\nclients = [\"127.0.1.0/24\"]\nserver_names = [\"fabrikam.dns.contoso.net\"]\ndoh_paths = [\"fabrikam\"]\nlink_ids = [536871234]\ncertificates = [\"gw.fabrikam.com\"]\n[networks.fabrikam.endpoints]\n\"mydb.database.windows.net\" = \"10.0.7.4\"\n")
 	fmt.Fprintf(&text, "[networks.probed]\nclients = [\"127.0.5.0/24\"]\n[networks.probed.endpoints]\n")
 	fmt.Fprintf(&text, "\"well.blob.core.windows.net\" = { addresses = \"127.0.0.1\", probe = \"tcp:%s\" }\n", port(alive.Addr().String()))
-	fmt.Fprintf(&text, "\"ill.blob.core.windows.net\" = { addresses = [\"127.0.0.1\", \"10.0.9.9\"], probe = \"tcp:%s\" }\n", port(resolvertest.ClosedAddr(t).String()))
-	r := start(t, text.String())
+	fmt.Fprintf(&text, "\"ill.blob.core.windows.net\" = { addresses = [\"127.0.0.1\", \"10.0.9.9\"], probe = \"tls:%s\" }\n", port(resolvertest.ClosedAddr(t).String()))
+	r, s := startServer(t, text.String())
 	for deadline := time.Now().Add(time.Minute); strings.Contains(r.get("/api/endpoints?health=unhealthy"), `"total": 0`); {
 		if time.Now().After(deadline) {
 			t.Fatal("no endpoint becomes unhealthy")
 		}
 	}
-	return r
+	return behindDoors{r, authority, dir, s.doors.TLSAddrs()[0], s.doors.HTTPSAddrs()[0]}
 }
 
 // The page in a real browser: every view, by people who look at it, who search, who
 // explain, who know the token and who do not, and with names made to harm them.
 func TestPageInABrowser(t *testing.T) {
 	r := browsed(t)
-	b := openBrowser(t, r)
+	b := openBrowser(t, r.running)
 	for _, step := range []struct {
 		name string
-		look func(*testing.T, *browser, *running)
+		look func(*testing.T, *browser, behindDoors)
 	}{
 		{"views", lookAtViews}, {"search", lookForEndpoints}, {"explain", lookAtExplanations},
 		{"token", lookWithoutToken}, {"live", lookAtHostileNames}, {"keyboard", lookWithoutMouse}, {"shapes", lookAtShapes},
@@ -246,13 +251,13 @@ func TestPageInABrowser(t *testing.T) {
 	}
 }
 
-func lookAtViews(t *testing.T, b *browser, r *running) {
+func lookAtViews(t *testing.T, b *browser, r behindDoors) {
 	r.ask("udp", europe, "fabrikam.blob.core.windows.net", dns.TypeA) // leaks
 	for path, says := range map[string][]string{
-		"/":                             {"Serving", "10,00", "probed", "1 unhealthy", "azure"},
-		"/networks":                     {"crowd", "10,000", "all 5 prefixes", "nxdomain"},
+		"/":                             {"Serving", "10,00", "probed", "1 unhealthy", "azure", "UDP and TCP", "TLS", "HTTPS", "/dns-query", "fabrikam.dns.contoso.net, and is good until", "Clients are asked"},
+		"/networks":                     {"crowd", "10,000", "all 5 prefixes", "nxdomain", "link id 536871234", "certificate gw.fabrikam.com", "path /dns-query/fabrikam", "server name fabrikam.dns.contoso.net"},
 		"/endpoints?network=probed":     {"well.blob.core.windows.net", "well.privatelink.blob.core.windows.net", "healthy", "unhealthy", "first-healthy"},
-		"/endpoints?health=unhealthy":   {"1 to 1 of 1", "ill.blob.core.windows.net", "10.0.9.9"},
+		"/endpoints?health=unhealthy":   {"1 to 1 of 1", "ill.blob.core.windows.net", "10.0.9.9", "tls:", "connection refused"},
 		"/upstreams":                    {"azure", "127.0.0.1", "udp"},
 		"/leaks":                        {"fabrikam.blob.core.windows.net", "europe", "203.0.113.5"},
 		"/leaks?show=never-asked":       {"server-00000.database.windows.net", "1 to 50 of 10,0"},
@@ -271,7 +276,7 @@ func lookAtViews(t *testing.T, b *browser, r *running) {
 	}
 }
 
-func lookForEndpoints(t *testing.T, b *browser, _ *running) {
+func lookForEndpoints(t *testing.T, b *browser, _ behindDoors) {
 	wants(t, b.visit("/endpoints?network=crowd"), "1 to 50 of 10,000", "Page 1 of 200", "server-00049")
 	wants(t, b.follow("nav.pager a[rel=next]"), "51 to 100 of 10,000", "server-00050")
 	wants(t, b.submit("#search", "server-09999"), "1 to 1 of 1", "10.8.39.250")
@@ -282,7 +287,7 @@ func lookForEndpoints(t *testing.T, b *browser, _ *running) {
 	wants(t, b.visit("/endpoints?page=x"), "whole numbers from 1")
 }
 
-func lookAtExplanations(t *testing.T, b *browser, _ *running) {
+func lookAtExplanations(t *testing.T, b *browser, _ behindDoors) {
 	b.visit("/")
 	b.write("#explain-client", europe)
 	text := b.submit("#explain-name", "db.internal.contoso.com")
@@ -296,12 +301,36 @@ func lookAtExplanations(t *testing.T, b *browser, _ *running) {
 	wants(t, b.visit("/explain?name=momenta-eun.database.windows.net&type=HTTPS&client="+europe), "no record of this type (NODATA)")
 	wants(t, b.visit("/explain?name=www.contoso.com&client="+unlisted), "of no network gets REFUSED", "no network lists client")
 	wants(t, b.visit("/explain?name=a..b&client=ten"), "is no domain name", `"ten" is no IP address`)
+	b.visit("/explain")
+	if b.number("document.querySelector('details.more').open") != 0 {
+		t.Error("the fields of rarer doors are open before anybody wants them")
+	}
+	b.do(chromedp.Click(chromedp.CSS("details.more summary")))
+	b.write("#explain-name", "mydb.database.windows.net")
+	b.write("#explain-client", europe)
+	wants(t, b.submit("#explain-link-id", "536871234"), "of network fabrikam gets NOERROR", "behind link id 536871234", "It shows: link id 536871234", "10.0.7.4")
+	if b.number("document.querySelector('details.more').open") != 1 {
+		t.Error("the fields that were filled in are hidden")
+	}
+	b.shoot("explain-door")
+	b.visit("/explain?name=mydb.database.windows.net&client=" + europe + "&server_name=dns.contoso.net")
+	wants(t, b.text(), "of network europe")
+	wants(t, b.submit("#explain-server-name", "fabrikam.dns.contoso.net"), "of network fabrikam", "behind server name fabrikam.dns.contoso.net")
+	b.write("#explain-server-name", "")
+	wants(t, b.submit("#explain-path", "fabrikam"), "of network fabrikam", "behind path /dns-query/fabrikam")
+	b.write("#explain-path", "")
+	wants(t, b.submit("#explain-certificate", "gw.fabrikam.com"), "of network fabrikam", "behind certificate gw.fabrikam.com")
+	wants(t, b.submit("#explain-certificate", "gw.stranger.com"), "of no network gets REFUSED")
+	wants(t, b.submit("#explain-link-id", "many"), "is no link id")
+	wants(t, b.visit("/explain?name=mydb.database.windows.net&network=fabrikam"), "Explain")
+	wants(t, b.submit("#explain-type", "A"), "of network fabrikam gets NOERROR")
+	wants(t, b.visit("/explain?name=ill.blob.core.windows.net&client=127.0.5.1"), "is not healthy: probe tls:", "connection refused", "no address is healthy")
 	b.visit("/endpoints?search=server-00007")
 	b.follow("tbody a")
 	wants(t, b.submit("#explain-type", "A"), "of network crowd gets NOERROR", "10.8.0.8")
 }
 
-func lookWithoutToken(t *testing.T, b *browser, r *running) {
+func lookWithoutToken(t *testing.T, b *browser, r behindDoors) {
 	b.visit("/operate")
 	wants(t, b.submit("#reload-token", "open sesame"), "Not done", "this is not the token")
 	b.shoot("wrong-token")
@@ -317,7 +346,7 @@ func lookWithoutToken(t *testing.T, b *browser, r *running) {
 	wants(t, b.visit("/operate"), "served")
 }
 
-func lookAtHostileNames(t *testing.T, b *browser, r *running) {
+func lookAtHostileNames(t *testing.T, b *browser, r behindDoors) {
 	r.ask("udp", europe, "momenta-eun.database.windows.net", dns.TypeA) // remembered before the list is on
 	b.visit("/live")
 	wants(t, b.submit("#live-token", adminToken), "On until", "No decision yet")
@@ -328,8 +357,11 @@ func lookAtHostileNames(t *testing.T, b *browser, r *running) {
 	r.ask("udp", europe, "bad.internal.contoso.com", dns.TypeTXT)
 	r.ask("udp", europe, `\226\128\174moc\000\027[31m.internal.contoso.com.`, dns.TypeA)
 	r.ask("tcp", unlisted, "www.contoso.com", dns.TypeAAAA)
+	if got := r.overHTTPS(r.settings("", "gw.fabrikam.com"), "https://fabrikam.dns.contoso.net/dns-query/fabrikam"); got != "10.0.7.4" {
+		t.Errorf("over HTTPS: %s", got)
+	}
 	text := b.visit("/live")
-	wants(t, text, "1 to 7 of 7", "><script>alert`1`</script><svg/onload=alert`2`>", `\226\128\174moc\000\027[31m`, "<script>alert(3)</script>", "REFUSED", "10.0.1.4")
+	wants(t, text, "1 to 8 of 8", "certificate gw.fabrikam.com", "path /dns-query/fabrikam", "server name fabrikam.dns.contoso.net", "><script>alert`1`</script><svg/onload=alert`2`>", `\226\128\174moc\000\027[31m`, "<script>alert(3)</script>", "REFUSED", "10.0.1.4")
 	if n := strings.Count(text, "momenta-eun.database.windows.net A"); n != 3 {
 		t.Errorf("the list shows %d of 3 equal questions", n)
 	}
@@ -337,6 +369,9 @@ func lookAtHostileNames(t *testing.T, b *browser, r *running) {
 		t.Error("a name became a part of the page")
 	}
 	b.shoot("live-hostile")
+	b.submit("#search", "fabrikam")
+	wants(t, b.follow("tbody a"), "of network fabrikam gets NOERROR", "behind certificate gw.fabrikam.com")
+	b.visit("/live")
 	wants(t, b.submit("#search", "<script>"), "1 to 1 of 1")
 	b.follow("tbody a")
 	wants(t, b.text(), "Hop by hop", "<script>alert`1`</script>")
@@ -353,7 +388,7 @@ func lookAtHostileNames(t *testing.T, b *browser, r *running) {
 	}
 }
 
-func lookWithoutMouse(t *testing.T, b *browser, _ *running) {
+func lookWithoutMouse(t *testing.T, b *browser, _ behindDoors) {
 	b.visit("/")
 	b.do(chromedp.KeyEvent("\t"))
 	if b.number("document.activeElement.matches('.skip')") != 1 {
@@ -378,10 +413,10 @@ func lookWithoutMouse(t *testing.T, b *browser, _ *running) {
 
 // lookAtShapes shows that nothing sticks out of a small screen, and that a dark one
 // is dark.
-func lookAtShapes(t *testing.T, b *browser, _ *running) {
+func lookAtShapes(t *testing.T, b *browser, _ behindDoors) {
 	paths := map[string]string{
 		"overview": "/", "networks": "/networks", "endpoints": "/endpoints?network=probed", "upstreams": "/upstreams", "leaks": "/leaks",
-		"explain": "/explain?name=db.internal.contoso.com&client=" + europe, "live": "/live", "operate": "/operate",
+		"explain": "/explain?name=db.internal.contoso.com&client=" + europe, "doors": "/explain?name=mydb.database.windows.net&link_id=536871234&certificate=gw.fabrikam.com&client=" + europe, "live": "/live", "operate": "/operate",
 		"many": "/endpoints",
 	}
 	for name, path := range paths {

@@ -46,7 +46,7 @@ func leakReports(watch *leaks.Watch, table *zones.Table) []admin.Leaks {
 	catalogue := azure.New()
 	all := make([]admin.Leaks, 0)
 	for _, report := range watch.Report(table) {
-		shown := admin.Leaks{Network: report.Network, Unmapped: []admin.Unmapped{}, NeverAsked: []string{}}
+		shown := admin.Leaks{Network: report.Network, Unmapped: []admin.Unmapped{}}
 		for _, leak := range report.Leaks {
 			u := admin.Unmapped{
 				Name: leak.Private.String(), Private: leak.Private.String(), Asked: leak.Asked.String(),
@@ -59,9 +59,6 @@ func leakReports(watch *leaks.Watch, table *zones.Table) []admin.Leaks {
 				u.Address = leak.Address.String()
 			}
 			shown.Unmapped = append(shown.Unmapped, u)
-		}
-		for _, name := range report.Unasked {
-			shown.NeverAsked = append(shown.NeverAsked, name.String())
 		}
 		all = append(all, shown)
 	}

@@ -66,6 +66,7 @@ type served struct {
 	trust    listen.Trust
 	limits   listen.Limits
 	networks []admin.Network
+	estate   *admin.Estate
 	probed   func() []probed // the endpoints that are probed
 	summary  string
 	loaded   time.Time
@@ -78,7 +79,8 @@ func newServed(c *config.Config, made *parts) *served {
 		keys: newKeys(c), keyFiles: append(c.TLS.Files(), c.Probe.Files()...), probe: c.Probe,
 		trust:    listen.Trust{ClientSubnet: c.Trust.ClientSubnet, Proxies: c.Trust.ProxyProtocol},
 		limits:   limitsOf(c),
-		networks: networksOf(c), probed: sync.OnceValue(func() []probed { return probedEndpoints(made.snapshot.Table()) }),
+		networks: networksOf(c), estate: admin.NewEstate(made.snapshot.Table()),
+		probed:  sync.OnceValue(func() []probed { return probedEndpoints(made.snapshot.Table()) }),
 		summary: summary(c, made.snapshot.Table()), loaded: time.Now(),
 	}
 }

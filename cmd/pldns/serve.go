@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -28,7 +27,6 @@ import (
 	"pldns/resolver/listen"
 	"pldns/resolver/metrics"
 	"pldns/resolver/probe"
-	"pldns/zones"
 )
 
 func newServe() *cobra.Command {
@@ -150,8 +148,8 @@ func (s *server) adminOptions(addr netip.AddrPort) admin.Options {
 		Memory:    remembers{s},
 		Leaks:     func() []admin.Leaks { return leakReports(s.watch, s.now().snapshot.Table()) },
 		Networks:  func() []admin.Network { return slices.Clone(s.now().networks) },
-		Endpoints: func() iter.Seq2[string, zones.Mapping] { return s.now().endpoints() },
-		Health:    s.prober, Recent: s.recent,
+		Estate:    func() *admin.Estate { return s.now().estate }, NeverAsked: s.watch.Unasked,
+		Health: s.prober, Recent: s.recent,
 		Access:  func() admin.Access { return s.now().access() },
 		Metrics: s.recorder.Handler(), Log: s.log,
 	}
@@ -161,7 +159,7 @@ func (s *server) adminOptions(addr netip.AddrPort) admin.Options {
 // doors are open.
 func (s *server) status() admin.Status {
 	now := s.now()
-	status := admin.Status{Ready: true, Loaded: now.loaded}
+	status := admin.Status{Ready: true, Loaded: now.loaded, Listening: s.listening(), Certificate: now.keys.certificate()}
 	for _, upstream := range now.upstreams() {
 		if upstream.Looping {
 			status.Loops = append(status.Loops, fmt.Sprintf("server %s of upstream %s forwards back to this program", upstream.Server, upstream.Group))

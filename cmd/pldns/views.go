@@ -41,22 +41,45 @@ func networksOf(c *config.Config) []admin.Network {
 		all = append(all, admin.Network{
 			Name: strings.Clone(n.Name), Missing: missing.String(),
 			Clients: append([]netip.Prefix{}, n.Clients...), Listeners: append([]netip.AddrPort{}, n.Listeners...),
+			LinkIDs: n.LinkIDs, Certificates: texts(n.Certificates), DoHPaths: n.DoHPaths, ServerNames: texts(n.ServerNames),
 		})
 	}
 	return all
 }
 
-// endpoints are the endpoints of all networks, by network and name.
-func (s *served) endpoints() iter.Seq2[string, zones.Mapping] {
-	return func(yield func(string, zones.Mapping) bool) {
-		for _, network := range s.snapshot.Table().Networks() {
-			for endpoint := range network.Endpoints() {
-				if !yield(network.Name(), endpoint) {
-					return
-				}
-			}
+// texts are names in presentation format.
+func texts(names []zones.Name) []string {
+	var all []string
+	for _, name := range names {
+		all = append(all, name.String())
+	}
+	return all
+}
+
+// listening is where queries arrive.
+func (s *server) listening() []admin.Listening {
+	var all []admin.Listening
+	for _, door := range []struct {
+		over  string
+		addrs []netip.AddrPort
+	}{{"dns", s.doors.Addrs()}, {"dot", s.doors.TLSAddrs()}, {"doh", s.doors.HTTPSAddrs()}} {
+		for _, addr := range door.addrs {
+			all = append(all, admin.Listening{Over: door.over, Address: addr})
 		}
 	}
+	return all
+}
+
+// certificate is what the secure listeners show; nil where there are none.
+func (k *keys) certificate() *admin.Certificate {
+	if k.leaf == nil {
+		return nil
+	}
+	shown := &admin.Certificate{Names: slices.Clone(k.leaf.DNSNames), Until: k.leaf.NotAfter, Clients: k.config.ClientCAs != nil}
+	for _, ip := range k.leaf.IPAddresses {
+		shown.Names = append(shown.Names, ip.String())
+	}
+	return shown
 }
 
 // access says who may do what at the admin address.

@@ -39,14 +39,17 @@ type Options struct {
 	Upstreams func() []Upstream
 	// Memory is what upstreams said, for /api/cache and /-/flush. It must not be nil.
 	Memory Memory
-	// Leaks are what was seen of each network, for /api/leaks. It must not be nil.
+	// Leaks are the leaks of each network; who was never asked for may be left out. It
+	// must not be nil.
 	Leaks func() []Leaks
+	// NeverAsked goes through the endpoints of a network that nobody has asked for, by
+	// name. Nil finds none.
+	NeverAsked func(*zones.Network) iter.Seq[zones.Name]
 	// Networks are the networks in the order in which they are shown; what is counted
 	// of their endpoints may be left out. Nil stands for none.
 	Networks func() []Network
-	// Endpoints are the endpoints of all networks, with the names of these, in the
-	// order in which they are shown. Nil stands for none.
-	Endpoints func() iter.Seq2[string, zones.Mapping]
+	// Estate are the endpoints of all networks. Nil stands for none.
+	Estate func() *Estate
 	// Health knows how the addresses of endpoints are. Nil knows nothing bad.
 	Health resolver.Health
 	// Recent are the last decisions. Nil stands for a list that sees none.
@@ -68,9 +71,26 @@ type Status struct {
 	Networks  int       `json:"networks"`
 	Endpoints int       `json:"endpoints"`
 	Loops     []string  `json:"loops,omitempty"` // upstream servers that lead back to this program
+	// Listening is where queries arrive, and Certificate what the secure listeners
+	// show; absent where there are none.
+	Listening   []Listening  `json:"listening,omitempty"`
+	Certificate *Certificate `json:"certificate,omitempty"`
 	// LastReload is the last time that the configuration was read anew; absent when
 	// it never was.
 	LastReload *Reload `json:"last_reload,omitempty"`
+}
+
+// Listening is an address at which queries arrive.
+type Listening struct {
+	Over    string         `json:"over"` // dns (UDP and TCP), dot or doh
+	Address netip.AddrPort `json:"address"`
+}
+
+// Certificate is what the secure listeners show.
+type Certificate struct {
+	Names   []string  `json:"names"`
+	Until   time.Time `json:"until"`   // when it expires
+	Clients bool      `json:"clients"` // whether clients are asked for one of theirs
 }
 
 // Reload is what came of reading the configuration anew.
@@ -112,8 +132,11 @@ func (o *Options) fill() {
 	if o.Networks == nil {
 		o.Networks = func() []Network { return nil }
 	}
-	if o.Endpoints == nil {
-		o.Endpoints = func() iter.Seq2[string, zones.Mapping] { return func(func(string, zones.Mapping) bool) {} }
+	if o.Estate == nil {
+		o.Estate = func() *Estate { return new(Estate) }
+	}
+	if o.NeverAsked == nil {
+		o.NeverAsked = func(*zones.Network) iter.Seq[zones.Name] { return func(func(zones.Name) bool) {} }
 	}
 	if o.Health == nil {
 		o.Health = nothingBad{}

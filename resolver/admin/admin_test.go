@@ -34,7 +34,7 @@ func serve(t testing.TB, status admin.Status, change ...func(*admin.Options)) st
 				t.Error(err)
 			}
 			return resolver.Answer{Network: "europe", Zone: zone, Source: resolver.FromLocal, Records: []dns.RR{rr}},
-				&resolver.Trace{Steps: []resolver.Step{{Room: "network", Text: "europe"}}}
+				&resolver.Trace{Door: "link id 8", Steps: []resolver.Step{{Room: "network", Text: "europe"}}}
 		},
 		Reload: func() error {
 			if !status.Ready {
@@ -126,6 +126,8 @@ func TestPages(t *testing.T) {
 		{"/api/explain?name=mydb.database.windows.net&client=10.0.0.7", 200, `"network": "europe"`},
 		{"/api/explain?name=mydb.database.windows.net&client=10.0.0.7&type=aaaa&listener=10.9.0.5", 200, `"listener": "10.9.0.5:53"`},
 		{"/api/explain?name=mydb.database.windows.net&client=10.0.0.7&type=TYPE65280", 200, `"type": "TYPE65280"`},
+		{"/api/explain?name=a.b&client=10.0.0.7&link_id=8&certificate=a.com+b.com&path=/dns-query/b&server_name=s.net", 200, `"link_id": 8`},
+		{"/api/explain?name=a.b&client=10.0.0.7&certificate=a.com", 200, `"door": "link id 8"`},
 		{"/api/explain", 400, "the name is empty"},
 		{"/api/explain?name=a..b&client=10.0.0.7", 400, "is no domain name"},
 		{"/api/explain?name=a.b&client=ten", 400, "is no IP address"},

@@ -58,7 +58,8 @@ func ParseQuestion(values url.Values) (resolver.Query, error) {
 }
 
 // parseShown reads what the client shows besides its address: server_name,
-// certificate, path and link_id, all of which may be absent.
+// certificate, which may hold several names with commas between them, path and
+// link_id, all of which may be absent.
 func parseShown(values url.Values) (*zones.Shown, error) {
 	shown := new(zones.Shown)
 	var faults []error
@@ -77,9 +78,16 @@ func parseShown(values url.Values) (*zones.Shown, error) {
 			return nil
 		}
 	}
-	var certificate zones.Name
 	read("server_name", name("server_name", &shown.ServerName))
-	read("certificate", name("certificate", &certificate))
+	read("certificate", func(text string) error {
+		var wrong []error
+		for _, one := range strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' }) {
+			var parsed zones.Name
+			wrong = append(wrong, name("certificate", &parsed)(one))
+			shown.Certificates = append(shown.Certificates, parsed)
+		}
+		return errors.Join(wrong...)
+	})
 	read("path", func(text string) error {
 		shown.Path = strings.TrimPrefix(text, zones.DoHPath+"/")
 		return nil
@@ -94,9 +102,6 @@ func parseShown(values url.Values) (*zones.Shown, error) {
 	})
 	if !given {
 		return nil, nil
-	}
-	if !certificate.IsZero() {
-		shown.Certificates = []zones.Name{certificate}
 	}
 	return shown, errors.Join(faults...)
 }

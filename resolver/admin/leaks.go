@@ -28,5 +28,30 @@ type Unmapped struct {
 
 // leaks answers /api/leaks.
 func (s *Server) leaks(w http.ResponseWriter, _ *http.Request) {
-	writeJSON(w, http.StatusOK, s.options.Leaks())
+	all := s.options.Leaks()
+	at := make(map[string]*Leaks, len(all))
+	for i := range all {
+		at[all[i].Network] = &all[i]
+		if all[i].NeverAsked == nil {
+			all[i].NeverAsked = make([]string, 0)
+		}
+	}
+	for network, name := range s.neverAsked {
+		if leaks := at[network]; leaks != nil { // else a reload came between
+			leaks.NeverAsked = append(leaks.NeverAsked, name)
+		}
+	}
+	writeJSON(w, http.StatusOK, all)
+}
+
+// neverAsked goes through the endpoints that nobody has asked for, by network and
+// name.
+func (s *Server) neverAsked(yield func(network, name string) bool) {
+	for _, holding := range s.options.Estate().networks {
+		for name := range s.options.NeverAsked(holding.Network) {
+			if !yield(holding.Name(), name.String()) {
+				return
+			}
+		}
+	}
 }

@@ -16,10 +16,38 @@ type Network struct {
 	Name      string           `json:"name"`
 	Clients   []netip.Prefix   `json:"clients"`
 	Listeners []netip.AddrPort `json:"listeners"`
-	Missing   string           `json:"missing"` // what is done with missing names where the zone says nothing
-	Endpoints int              `json:"endpoints"`
-	Probed    int              `json:"probed"`    // endpoints whose addresses are probed
-	Unhealthy int              `json:"unhealthy"` // of these, those with an address that is not healthy
+	// LinkIDs, Certificates, DoHPaths and ServerNames are its other doors, as the
+	// configuration file has them.
+	LinkIDs      []uint32 `json:"link_ids,omitempty"`
+	Certificates []string `json:"certificates,omitempty"`
+	DoHPaths     []string `json:"doh_paths,omitempty"`
+	ServerNames  []string `json:"server_names,omitempty"`
+	Missing      string   `json:"missing"` // what is done with missing names where the zone says nothing
+	Endpoints    int      `json:"endpoints"`
+	Probed       int      `json:"probed"`    // endpoints whose addresses are probed
+	Unhealthy    int      `json:"unhealthy"` // of these, those with an address that is not healthy
+}
+
+// Doors are the doors of the network in words; none for a network that is known by
+// its clients alone, at whichever door nobody claims.
+func (n Network) Doors() []string {
+	var doors []string
+	for _, listener := range n.Listeners {
+		doors = append(doors, zones.NewListenerDoor(listener).String())
+	}
+	for _, id := range n.LinkIDs {
+		doors = append(doors, zones.Door{Kind: zones.LinkDoor, Link: id}.String())
+	}
+	for _, name := range n.Certificates {
+		doors = append(doors, "certificate "+name)
+	}
+	for _, path := range n.DoHPaths {
+		doors = append(doors, zones.Door{Kind: zones.PathDoor, Path: path}.String())
+	}
+	for _, name := range n.ServerNames {
+		doors = append(doors, "server name "+name)
+	}
+	return doors
 }
 
 // Client is an address that the network's queries come from, for examples; it is
@@ -89,11 +117,12 @@ func searchOf(values url.Values) (search, error) {
 	return s, nil
 }
 
-// finds tells whether an endpoint is wanted, its health apart.
-func (s search) finds(network string, e zones.Mapping) bool {
+// everything tells whether every endpoint is wanted, its network apart.
+func (s search) everything() bool { return s.Text == "" && s.Health == "" }
+
+// finds tells whether an endpoint is wanted, its network and health apart.
+func (s search) finds(e zones.Mapping) bool {
 	switch {
-	case s.Network != "" && s.Network != network:
-		return false
 	case s.Text == "":
 		return true
 	case s.prefix.IsValid():
@@ -131,40 +160,22 @@ func (s *Server) worst(e zones.Mapping) string {
 	return worst
 }
 
-// endpointsFor looks through all endpoints twice: it counts, and then puts those
-// that are shown into words. There may be a million, so that none is collected.
+// endpointsFor looks through all endpoints, and puts only those that are shown
+// into words: there may be a million.
 func (s *Server) endpointsFor(want search, w window) Endpoints {
-	all := s.options.Endpoints() // the same ones both times
-	found := func(network string, e zones.Mapping) bool {
-		return want.finds(network, e) && (want.Health == "" || s.worst(e) == want.Health)
+	part := Endpoints{Endpoints: make([]Endpoint, 0)}
+	for _, f := range s.options.Estate().part(&w, want, s.worst) {
+		part.Endpoints = append(part.Endpoints, s.endpoint(f))
 	}
-	total := 0
-	for network, e := range all {
-		if found(network, e) {
-			total++
-		}
-	}
-	w.of(total)
-	part := Endpoints{window: w, Endpoints: make([]Endpoint, 0)}
-	at := 0
-	for network, e := range all {
-		switch {
-		case at == w.end():
-			return part
-		case !found(network, e):
-			continue
-		case at >= w.first():
-			part.Endpoints = append(part.Endpoints, s.endpoint(network, e))
-		}
-		at++
-	}
+	part.window = w
 	return part
 }
 
-func (s *Server) endpoint(network string, e zones.Mapping) Endpoint {
+func (s *Server) endpoint(f found) Endpoint {
+	e := f.endpoint
 	name, probe := e.Name(), e.Probe()
 	shown := Endpoint{
-		Network: network, Name: name.String(), Private: e.Private().String(), TTL: e.TTL(), Pick: e.Pick().String(),
+		Network: f.network, Name: name.String(), Private: e.Private().String(), TTL: e.TTL(), Pick: e.Pick().String(),
 		Addresses: make([]Address, 0, len(e.Addresses())),
 	}
 	shown.Probe = probe.String()
@@ -188,18 +199,16 @@ func (s *Server) networks() []Network {
 	for i := range networks {
 		at[networks[i].Name] = &networks[i]
 	}
-	for name, e := range s.options.Endpoints() {
-		network := at[name]
+	for _, holding := range s.options.Estate().networks {
+		network := at[holding.Name()]
 		if network == nil {
 			continue // a reload came between
 		}
-		network.Endpoints++
-		switch s.worst(e) {
-		case unhealthy:
-			network.Unhealthy++
-			network.Probed++
-		case healthy:
-			network.Probed++
+		network.Endpoints, network.Probed = holding.CountEndpoints(), len(holding.probed())
+		for _, e := range holding.probed() {
+			if s.worst(e) == unhealthy {
+				network.Unhealthy++
+			}
 		}
 	}
 	return networks

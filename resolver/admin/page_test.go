@@ -6,6 +6,7 @@ import (
 	"iter"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -35,29 +36,23 @@ func crowd(hub int) func(*admin.Options) {
 	}
 	table, err := zones.Build([]zones.NetworkSpec{
 		{Name: "hub", Clients: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/16")}, Endpoints: endpoints},
-		{Name: "spoke", Listeners: []netip.AddrPort{netip.MustParseAddrPort("10.9.0.5:53")}, Endpoints: probed},
+		{Name: "spoke", Links: []uint32{7}, Endpoints: probed},
 	})
 	if err != nil {
-		panic(err) // the networks are constants
+		panic(err) // the networks are those above
 	}
+	estate := admin.NewEstate(table)
 	return func(o *admin.Options) {
 		o.Networks = func() []admin.Network {
 			return []admin.Network{
 				{Name: "hub", Clients: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/16")}, Missing: "forward"},
-				{Name: "spoke", Listeners: []netip.AddrPort{netip.MustParseAddrPort("10.9.0.5:53")}, Missing: "nxdomain"},
+				{
+					Name: "spoke", Listeners: []netip.AddrPort{netip.MustParseAddrPort("10.9.0.5:53")}, Missing: "nxdomain",
+					LinkIDs: []uint32{7}, Certificates: []string{"gw.spoke.com"}, DoHPaths: []string{"spoke"}, ServerNames: []string{"spoke.dns.contoso.net"},
+				},
 			}
 		}
-		o.Endpoints = func() iter.Seq2[string, zones.Mapping] {
-			return func(yield func(string, zones.Mapping) bool) {
-				for _, network := range table.Networks() {
-					for endpoint := range network.Endpoints() {
-						if !yield(network.Name(), endpoint) {
-							return
-						}
-					}
-				}
-			}
-		}
+		o.Estate = func() *admin.Estate { return estate }
 		o.Health = illness{ill}
 	}
 }
@@ -123,6 +118,12 @@ func TestEndpoints(t *testing.T) {
 	}
 }
 
+// hostileHealth is of addresses that are ill, and say something of it.
+type hostileHealth string
+
+func (hostileHealth) Healthy(zones.Target) bool   { return false }
+func (h hostileHealth) Fault(zones.Target) string { return string(h) }
+
 // Every page of the browser is there without anything configured, and says so.
 func TestPagesOfNothing(t *testing.T) {
 	base := serve(t, admin.Status{Reason: "draining"}, func(o *admin.Options) {
@@ -145,6 +146,19 @@ func TestHostileTexts(t *testing.T) {
 	base := serve(t, admin.Status{
 		Ready: true, Loops: []string{script}, LastReload: &admin.Reload{Error: script},
 	}, crowd(0), func(o *admin.Options) {
+		table, err := zones.Build([]zones.NetworkSpec{{Name: script, Links: []uint32{1}, Endpoints: []zones.Endpoint{{
+			Name: zones.NameOf(`"><script>alert\(1\)</script>.`), Addresses: []netip.Addr{netip.IPv6Loopback()},
+			Probe: zones.NewProbe(zones.ProbeSpec{Kind: zones.HTTPSProbe, Port: 1, Name: zones.NameOf("<script>."), Path: "/" + script}),
+		}}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		estate := admin.NewEstate(table)
+		o.Estate, o.Health = func() *admin.Estate { return estate }, hostileHealth(script)
+		o.NeverAsked = func(n *zones.Network) iter.Seq[zones.Name] { return slices.Values([]zones.Name{n.Endpoint(0).Name()}) }
+		o.Networks = func() []admin.Network {
+			return []admin.Network{{Name: script, Certificates: []string{script}, DoHPaths: []string{script}, ServerNames: []string{script}}}
+		}
 		o.Upstreams = func() []admin.Upstream { return []admin.Upstream{{Group: script, Server: script}} }
 		o.Leaks = func() []admin.Leaks {
 			return []admin.Leaks{{Network: script, Unmapped: []admin.Unmapped{{Name: script, Private: script, Address: script}}, NeverAsked: []string{script}}}
@@ -156,6 +170,8 @@ func TestHostileTexts(t *testing.T) {
 		o.Recent.Saw(resolver.NewClientQuery(name, dns.TypeTXT, zones.Client{}), resolver.Answer{Network: script, Records: []dns.RR{txt}}, 0)
 	})
 	for _, path := range []string{
+		"/endpoints", "/networks", "/explain?name=a.b&server_name=%3Cscript%3E&path=%3Cscript%3E&certificate=%3Cscript%3E&link_id=%3Cscript%3E",
+		"/explain?name=a.b&client=10.0.0.7&path=%3Cscript%3E&certificate=%3Cscript%3E", "/explain?name=a.b&network=%22%3E%3Cscript%3Ealert(1)%3C/script%3E",
 		"/", "/upstreams", "/leaks", "/leaks?show=never-asked", "/live", "/operate", "/networks?search=%22%3E%3Cscript%3E",
 		"/endpoints?search=%22%3E%3Cscript%3E&network=%22%3E%3Cscript%3E&health=%3Cscript%3E",
 		"/explain?name=%22%3E%3Cscript%3E&client=%22%3E%3Cscript%3E&listener=%3Cscript%3E", "/explain?name=%3Cscript%3E&client=10.0.0.7",
@@ -181,6 +197,20 @@ func TestExplainPage(t *testing.T) {
 	}
 	if _, body = get(t, base+"/explain?name=mydb.database.windows.net&network=spoke"); !strings.Contains(body, `value="10.9.0.5:53"`) {
 		t.Errorf("the form does not name the listener of the network:\n%s", body)
+	}
+	if !strings.Contains(body, `value="10.9.0.5:53"`) || strings.Contains(body, `class="more" open`) {
+		t.Errorf("the form names more doors than one:\n%s", body)
+	}
+	_, body = get(t, base+"/explain?name=mydb.database.windows.net&client=10.0.0.7&server_name=B.Dns.contoso.net&path=b&certificate=gw.b.com,x.b.com&link_id=8")
+	for _, want := range []string{"link id 8", "<code>gw.b.com</code>", "<code>x.b.com</code>", "<code>b.dns.contoso.net</code>", `class="more" open`,
+		`value="B.Dns.contoso.net"`, `value="gw.b.com,x.b.com"`, `<dt>Door</dt><dd>link id 8</dd>`} {
+		if !strings.Contains(body, want) {
+			t.Errorf("no %s in:\n%s", want, body)
+		}
+	}
+	if code, body := get(t, base+"/explain?name=a.b&client=10.0.0.1&link_id=x&certificate=a..b&server_name=a..b"); code != http.StatusBadRequest ||
+		!strings.Contains(body, "is no link id") || !strings.Contains(body, "certificate: ") || !strings.Contains(body, "server_name: ") {
+		t.Errorf("faults of what is shown: %d\n%s", code, body)
 	}
 	if code, body := get(t, base+"/explain?name=a..b&client=ten"); code != http.StatusBadRequest || strings.Count(body, "<li>") < 2 {
 		t.Errorf("both faults are to be told: %d\n%s", code, body)
@@ -220,6 +250,69 @@ func TestRecent(t *testing.T) {
 	saw(1)
 	if recent.On() || len(recent.List()) != 0 {
 		t.Error("switched off, it shows something")
+	}
+}
+
+// The live list leads to the explanation of the same question by the same client,
+// through the same door.
+func TestLiveListShowsDoors(t *testing.T) {
+	recent := admin.NewRecent(nil, nil)
+	recent.Switch(true)
+	client := zones.NewClient(netip.MustParseAddr("10.0.0.7"), netip.MustParseAddrPort("10.0.0.4:853"))
+	client.Shown = &zones.Shown{Link: 0, Linked: true, Certificates: []zones.Name{zones.MustName("gw.a.com"), zones.MustName("gw.b.com")}, Path: "a b", ServerName: zones.MustName("a.net")}
+	recent.Saw(resolver.NewClientQuery(zones.MustName("mydb.contoso.com"), dns.TypeA, client), resolver.Answer{}, 0)
+	base := serve(t, admin.Status{}, func(o *admin.Options) { o.Recent = recent })
+	_, body := get(t, base+"/live")
+	for _, want := range []string{
+		"link id 0, certificate gw.a.com, certificate gw.b.com, path /dns-query/a b, server name a.net",
+		"/explain?certificate=gw.a.com%2Cgw.b.com&amp;client=10.0.0.7&amp;link_id=0&amp;listener=10.0.0.4%3A853&amp;name=mydb.contoso.com&amp;path=a&#43;b&amp;server_name=a.net&amp;type=A",
+	} {
+		if !strings.Contains(body, want) {
+			t.Errorf("no %s in:\n%s", want, body)
+		}
+	}
+}
+
+// Where queries arrive, and what is wrong with addresses, is shown.
+func TestDoorsAndFaults(t *testing.T) {
+	base := serve(t, admin.Status{
+		Ready: true, Listening: []admin.Listening{{"dns", netip.MustParseAddrPort("10.0.0.4:53")}, {"dot", netip.MustParseAddrPort("10.0.0.4:853")}, {"doh", netip.MustParseAddrPort("10.0.0.4:443")}},
+		Certificate: &admin.Certificate{Names: []string{"dns.contoso.net"}, Until: time.Unix(1_700_000_000, 0), Clients: true},
+	}, crowd(1))
+	for path, wants := range map[string][]string{
+		"/":                           {"10.0.0.4:853", "10.0.0.4:443", "/dns-query", "dns.contoso.net", "has expired", "Clients are asked"},
+		"/networks":                   {"listener 10.9.0.5:53", "link id 7", "certificate gw.spoke.com", "all 5 doors", "server name spoke.dns.contoso.net"},
+		"/endpoints?health=unhealthy": {"connection refused", "tcp:1433"},
+		"/endpoints?search=well":      {"https:443/healthz"},
+		"/readyz":                     {`"over": "doh"`, `"until":`},
+		"/api/networks":               {`"link_ids"`, `"doh_paths"`},
+		"/api/endpoints?search=ill":   {`"fault": "connection refused"`},
+	} {
+		_, body := get(t, base+path)
+		for _, want := range wants {
+			if !strings.Contains(body, want) {
+				t.Errorf("%s: no %s in:\n%s", path, want, body)
+			}
+		}
+	}
+}
+
+// What is listed of many endpoints is put in order once, not for each page.
+func BenchmarkMillionEndpoints(b *testing.B) {
+	if testing.Short() {
+		b.Skip("a million endpoints take a while to make")
+	}
+	base := serve(b, admin.Status{}, crowd(1_000_000))
+	get(b, base+"/endpoints")
+	get(b, base+"/")
+	for _, path := range []string{"/", "/endpoints", "/endpoints?page=20000", "/endpoints?health=unhealthy", "/endpoints?search=server-00999"} {
+		b.Run(path, func(b *testing.B) {
+			for b.Loop() {
+				if code, _ := get(b, base+path); code != http.StatusOK {
+					b.Fatal(code)
+				}
+			}
+		})
 	}
 }
 

@@ -2,7 +2,9 @@ package admin
 
 import (
 	"net/http"
+	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -11,6 +13,7 @@ import (
 	"github.com/miekg/dns"
 
 	"pldns/resolver"
+	"pldns/zones"
 )
 
 const (
@@ -123,14 +126,15 @@ type Decision struct {
 	At       time.Time `json:"at"`
 	Client   string    `json:"client"`
 	Listener string    `json:"listener,omitempty"`
-	Network  string    `json:"network,omitempty"` // absent: the client belongs to none
-	Name     string    `json:"name"`
-	Type     string    `json:"type"`
-	Rcode    string    `json:"rcode"`
-	Source   string    `json:"source"`
-	Upstream string    `json:"upstream,omitempty"`
-	Answer   []string  `json:"answer,omitempty"` // the data of the last records
-	Took     float64   `json:"took_seconds"`
+	resolver.Showing
+	Network  string   `json:"network,omitempty"` // absent: the client belongs to none
+	Name     string   `json:"name"`
+	Type     string   `json:"type"`
+	Rcode    string   `json:"rcode"`
+	Source   string   `json:"source"`
+	Upstream string   `json:"upstream,omitempty"`
+	Answer   []string `json:"answer,omitempty"` // the data of the last records
+	Took     float64  `json:"took_seconds"`
 }
 
 // List gives what is remembered, the newest first.
@@ -150,7 +154,7 @@ func (r *Recent) List() []Decision {
 
 func (d decided) decision() Decision {
 	shown := Decision{
-		At: d.at.UTC(), Client: d.query.Client.Addr.String(), Network: d.answer.Network,
+		At: d.at.UTC(), Client: d.query.Client.Addr.String(), Showing: resolver.NewShowing(d.query.Client), Network: d.answer.Network,
 		Name: d.query.Name.String(), Type: dns.Type(d.query.Type).String(), Rcode: rcodeName(d.answer.Rcode),
 		Source: d.answer.Source.String(), Upstream: d.answer.Group, Took: d.took.Seconds(),
 	}
@@ -161,6 +165,42 @@ func (d decided) decision() Decision {
 		shown.Answer = append(shown.Answer, recordData(rr))
 	}
 	return shown
+}
+
+// Explain is where the decision is explained: a question by the same client through
+// the same door.
+func (d Decision) Explain() string {
+	values := url.Values{"name": {d.Name}, "type": {d.Type}, "client": {d.Client}}
+	link := ""
+	if d.LinkID != nil {
+		link = strconv.FormatUint(uint64(*d.LinkID), 10)
+	}
+	for key, text := range map[string]string{
+		"listener": d.Listener, "server_name": d.ServerName, "certificate": strings.Join(d.Certificates, ","), "path": d.Path, "link_id": link,
+	} {
+		if text != "" {
+			values.Set(key, text)
+		}
+	}
+	return "/explain?" + values.Encode()
+}
+
+// Door is what the client showed besides its address, in short.
+func (d Decision) Door() string {
+	var shown []string
+	if d.LinkID != nil {
+		shown = append(shown, "link id "+strconv.FormatUint(uint64(*d.LinkID), 10))
+	}
+	for _, name := range d.Certificates {
+		shown = append(shown, "certificate "+name)
+	}
+	if d.Path != "" {
+		shown = append(shown, "path "+zones.DoHPath+"/"+d.Path)
+	}
+	if d.ServerName != "" {
+		shown = append(shown, "server name "+d.ServerName)
+	}
+	return strings.Join(shown, ", ")
 }
 
 // matches tells whether a search finds the decision.

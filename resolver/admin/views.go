@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/miekg/dns"
@@ -134,13 +135,13 @@ func (s *Server) leaksPage(w http.ResponseWriter, r *http.Request) {
 				data.Unmapped = append(data.Unmapped, unmappedRow{network.Network, u})
 			}
 		}
-		for _, name := range network.NeverAsked {
-			if finds(network.Network, name) {
-				data.Unasked = append(data.Unasked, unaskedRow{network.Network, name})
-			}
-		}
 	}
 	if data.Never {
+		for network, name := range s.neverAsked {
+			if finds(network, name) {
+				data.Unasked = append(data.Unasked, unaskedRow{network, name})
+			}
+		}
 		data.Unasked = cut(&data.window, data.Unasked)
 	} else {
 		data.Unmapped = cut(&data.window, data.Unmapped)
@@ -174,12 +175,38 @@ func (s *Server) operatePage(w http.ResponseWriter, _ *http.Request) {
 
 // explained is what the explain page shows.
 type explained struct {
-	Name, Type, Client, Listener string // as they were written
-	Types                        []string
-	Faults                       []string
-	Explanation                  *resolver.Explanation // nil before something is asked
-	Chain                        []link
+	question
+	Types       []string
+	Faults      []string
+	Explanation *resolver.Explanation // nil before something is asked
+	Chain       []link
 }
+
+// question is what is to be explained, as it was written.
+type question struct {
+	Name, Type, Client, Listener          string
+	ServerName, Path, LinkID, Certificate string
+}
+
+// questionOf reads a question.
+func questionOf(values url.Values) question {
+	text := func(key string) string { return strings.TrimSpace(values.Get(key)) }
+	return question{
+		Name: text("name"), Type: text("type"), Client: text("client"), Listener: text("listener"),
+		ServerName: text("server_name"), Path: text("path"), LinkID: text("link_id"), Certificate: text("certificate"),
+	}
+}
+
+// values are the parameters of the question.
+func (q question) values() url.Values {
+	return url.Values{
+		"name": {q.Name}, "type": {q.Type}, "client": {q.Client}, "listener": {q.Listener},
+		"server_name": {q.ServerName}, "path": {q.Path}, "link_id": {q.LinkID}, "certificate": {q.Certificate},
+	}
+}
+
+// Shows tells whether the client shows more than an address.
+func (q question) Shows() bool { return q.ServerName+q.Path+q.LinkID+q.Certificate != "" }
 
 // commonTypes are the types that the form suggests.
 func commonTypes() []string {
@@ -189,17 +216,27 @@ func commonTypes() []string {
 // blank is a form that nobody has filled in.
 func blank() explained { return explained{Types: commonTypes()} }
 
-// fill enters a client of a network, and the listener that tells it from others.
+// fill enters a client of a network, and a door that tells it from others.
 func (e *explained) fill(networks []Network, name string) {
 	at := slices.IndexFunc(networks, func(n Network) bool { return n.Name == name })
 	if at < 0 {
 		return
 	}
-	if client := networks[at].Client(); client.IsValid() {
+	n := networks[at]
+	if client := n.Client(); client.IsValid() {
 		e.Client = client.String()
 	}
-	if listeners := networks[at].Listeners; len(listeners) > 0 && !listeners[0].Addr().IsUnspecified() {
-		e.Listener = listeners[0].String()
+	switch { // any of its doors will do
+	case len(n.Listeners) > 0 && !n.Listeners[0].Addr().IsUnspecified():
+		e.Listener = n.Listeners[0].String()
+	case len(n.LinkIDs) > 0:
+		e.LinkID = strconv.FormatUint(uint64(n.LinkIDs[0]), 10)
+	case len(n.ServerNames) > 0:
+		e.ServerName = n.ServerNames[0]
+	case len(n.DoHPaths) > 0:
+		e.Path = n.DoHPaths[0]
+	case len(n.Certificates) > 0:
+		e.Certificate = n.Certificates[0]
 	}
 }
 
@@ -213,11 +250,7 @@ type link struct {
 
 func (s *Server) explainPage(w http.ResponseWriter, r *http.Request) {
 	values := r.URL.Query()
-	data := explained{
-		Name: strings.TrimSpace(values.Get("name")), Type: values.Get("type"),
-		Client: strings.TrimSpace(values.Get("client")), Listener: strings.TrimSpace(values.Get("listener")),
-		Types: commonTypes(),
-	}
+	data := explained{question: questionOf(values), Types: commonTypes()}
 	code := http.StatusOK
 	if network := values.Get("network"); network != "" { // the form, filled in for a client of this network
 		data.fill(s.options.Networks(), network)
@@ -229,9 +262,7 @@ func (s *Server) explainPage(w http.ResponseWriter, r *http.Request) {
 
 // explainInto decides, and draws the way of the decision.
 func (s *Server) explainInto(data *explained, r *http.Request) int {
-	query, err := ParseQuestion(url.Values{
-		"name": {data.Name}, "type": {data.Type}, "client": {data.Client}, "listener": {data.Listener},
-	})
+	query, err := ParseQuestion(data.values())
 	if err != nil {
 		data.Faults = faultsOf(err)
 		return http.StatusBadRequest

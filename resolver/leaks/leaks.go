@@ -9,6 +9,7 @@ package leaks
 
 import (
 	"cmp"
+	"iter"
 	"net/netip"
 	"slices"
 	"strings"
@@ -63,8 +64,6 @@ type Report struct {
 	Network string
 	// Leaks are the most frequent first.
 	Leaks []Leak
-	// Unasked are the endpoints that nobody has asked for, sorted by name.
-	Unasked []zones.Name
 }
 
 // New makes a watch that remembers so many leaked names for each network; 0
@@ -148,29 +147,66 @@ func lastAddress(records []dns.RR) netip.Addr {
 	return addr.Unmap()
 }
 
-// Report tells what was seen of the networks of a table, in its order.
+// Report tells which names of the networks of a table leak, in its order.
 func (w *Watch) Report(table *zones.Table) []Report {
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	reports := make([]Report, 0, len(table.Networks()))
 	for _, network := range table.Networks() {
-		s := w.network(network.Name())
 		report := Report{Network: network.Name()}
-		for _, leak := range s.leaked.Values() {
+		for _, leak := range w.leaked(network.Name()) {
 			// What is mapped by now does not leak any more.
 			if result := network.Lookup(leak.Private, dns.TypeA); !result.Owned() {
-				report.Leaks = append(report.Leaks, *leak)
+				report.Leaks = append(report.Leaks, leak)
 			}
 		}
 		slices.SortFunc(report.Leaks, func(a, b Leak) int {
 			return cmp.Or(cmp.Compare(b.Count, a.Count), a.Private.Compare(b.Private))
 		})
-		for endpoint := range network.Endpoints() {
-			if name := endpoint.Name(); !s.asked[name] {
-				report.Unasked = append(report.Unasked, name)
-			}
-		}
 		reports = append(reports, report)
 	}
 	return reports
+}
+
+// leaked are the leaks of a network as they are now.
+func (w *Watch) leaked(network string) []Leak {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	s := w.networks[network]
+	if s == nil {
+		return nil
+	}
+	leaks := make([]Leak, 0, s.leaked.Len())
+	for _, leak := range s.leaked.Values() {
+		leaks = append(leaks, *leak)
+	}
+	return leaks
+}
+
+// atOnce is how many endpoints are looked at before queries have their turn.
+const atOnce = 1000
+
+// Unasked goes through the endpoints of a network that nobody has asked for, by name.
+func (w *Watch) Unasked(network *zones.Network) iter.Seq[zones.Name] {
+	return func(yield func(zones.Name) bool) {
+		for place := 0; place < network.CountEndpoints(); place += atOnce {
+			for _, name := range w.unasked(network, place) {
+				if !yield(name) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// unasked looks at some endpoints from a place on.
+func (w *Watch) unasked(network *zones.Network, place int) []zones.Name {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	s := w.networks[network.Name()]
+	var names []zones.Name
+	for end := min(place+atOnce, network.CountEndpoints()); place < end; place++ {
+		if name := network.Endpoint(place).Name(); s == nil || !s.asked[name] {
+			names = append(names, name)
+		}
+	}
+	return names
 }
