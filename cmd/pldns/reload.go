@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
-	"reflect"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -107,8 +107,8 @@ func (s *server) prepare() (*served, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !reflect.DeepEqual(opened(loaded.Listen), opened(before.listen)) {
-		return nil, errors.New("listen has changed, which takes a restart: restart the program, or put listen back as it was")
+	if err := staysOpen(before.listen, loaded.Listen); err != nil {
+		return nil, err
 	}
 	made, err := assemble(loaded, s.observers(), before.parts)
 	if err != nil {
@@ -122,11 +122,39 @@ func (s *server) prepare() (*served, error) {
 	return next, err
 }
 
-// opened is what of a listen table is opened, which takes a restart to change. Who
-// may do what at the admin address is looked up anew for each request.
-func opened(l config.Listen) config.Listen {
-	l.AdminToken, l.AdminTokenFile, l.AdminHosts = "", "", nil
-	return l
+// staysOpen refuses to change the addresses that are open, which takes a restart:
+// the new ones may be taken, or need rights that the program has given up, when the
+// old ones are closed already. Who may do what at the admin address is looked up
+// anew for each request.
+func staysOpen(before, after config.Listen) error {
+	var faults []error
+	for _, key := range []struct {
+		name          string
+		before, after []netip.AddrPort
+	}{
+		{"dns", before.DNS, after.DNS}, {"dot", before.DoT, after.DoT}, {"doh", before.DoH, after.DoH},
+		{"admin", []netip.AddrPort{before.Admin}, []netip.AddrPort{after.Admin}},
+	} {
+		if !slices.Equal(key.before, key.after) {
+			faults = append(faults, fmt.Errorf("listen.%s is %s now and was %s, which takes a restart: restart the program, or put it back as it was",
+				key.name, spelled(key.after), spelled(key.before)))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// spelled are addresses as the configuration file has them.
+func spelled(addrs []netip.AddrPort) string {
+	var texts []string
+	for _, addr := range addrs {
+		if addr.IsValid() {
+			texts = append(texts, addr.String())
+		}
+	}
+	if len(texts) == 0 {
+		return "off"
+	}
+	return strings.Join(texts, ", ")
 }
 
 // selfTestNames is how many endpoints of each network are tried before a
@@ -220,7 +248,7 @@ func (s *server) watchFiles(ctx context.Context) error {
 // known: that differs from every signature, so they will be read once more.
 func (s *server) firstSignature(began time.Time) string {
 	const doubt = 100 * time.Millisecond // between the clocks of files and of programs
-	for _, file := range s.now().files {
+	for _, file := range s.now().watched() {
 		if info, err := os.Stat(file); err != nil || info.ModTime().After(began.Add(-doubt)) {
 			return ""
 		}
@@ -228,14 +256,20 @@ func (s *server) firstSignature(began time.Time) string {
 	return s.signature()
 }
 
+// watched are the files that were read.
+func (s *served) watched() []string {
+	files := slices.Concat(s.files, s.keyFiles)
+	if s.listen.AdminTokenFile != "" {
+		files = append(files, s.listen.AdminTokenFile)
+	}
+	return files
+}
+
 // signature tells versions of the files apart: those that were read, and those
 // that the patterns match now.
 func (s *server) signature() string {
 	now := s.now()
-	files := slices.Concat(now.files, now.keyFiles)
-	if now.listen.AdminTokenFile != "" {
-		files = append(files, now.listen.AdminTokenFile)
-	}
+	files := now.watched()
 	for _, pattern := range now.patterns {
 		matches, _ := filepath.Glob(pattern) // the pattern was good when it was loaded
 		files = append(files, matches...)
