@@ -1,6 +1,7 @@
 package zones
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"net/netip"
@@ -168,7 +169,9 @@ func sortedOrder(specs []Endpoint) []uint32 {
 	for i := range order {
 		order[i] = uint32(i)
 	}
-	slices.SortStableFunc(order, func(a, b uint32) int { return specs[a].Name.Compare(specs[b].Name) })
+	slices.SortFunc(order, func(a, b uint32) int {
+		return cmp.Or(specs[a].Name.Compare(specs[b].Name), cmp.Compare(a, b))
+	})
 	return order
 }
 
