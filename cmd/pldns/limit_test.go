@@ -57,6 +57,9 @@ func TestLimit(t *testing.T) {
 	if code := r.reload(); code != http.StatusOK {
 		t.Fatalf("the reload answers %d", code)
 	}
+	if page := r.get("/api/networks"); strings.Count(page, `"limit": 1,`) != 3 {
+		t.Errorf("/api/networks says %s", page)
+	}
 	if truncated, _ := r.askOften(unlisted, saysUnlisted); truncated > 0 {
 		t.Error("a client of no network is limited without a limit")
 	}

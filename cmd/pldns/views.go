@@ -39,7 +39,7 @@ func networksOf(c *config.Config) []admin.Network {
 			missing = zones.Forward
 		}
 		all = append(all, admin.Network{
-			Name: strings.Clone(n.Name), Missing: missing.String(),
+			Name: strings.Clone(n.Name), Missing: missing.String(), Limit: n.Limit,
 			Clients: append([]netip.Prefix{}, n.Clients...), Listeners: append([]netip.AddrPort{}, n.Listeners...),
 			LinkIDs: n.LinkIDs, Certificates: texts(n.Certificates), DoHPaths: n.DoHPaths, ServerNames: texts(n.ServerNames),
 		})

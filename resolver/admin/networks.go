@@ -23,6 +23,7 @@ type Network struct {
 	DoHPaths     []string `json:"doh_paths,omitempty"`
 	ServerNames  []string `json:"server_names,omitempty"`
 	Missing      string   `json:"missing"` // what is done with missing names where the zone says nothing
+	Limit        int      `json:"limit"`   // queries a second that each client is answered over UDP; 0 is no limit
 	Endpoints    int      `json:"endpoints"`
 	Probed       int      `json:"probed"`    // endpoints whose addresses are probed
 	Unhealthy    int      `json:"unhealthy"` // of these, those with an address that is not healthy
