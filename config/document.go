@@ -228,7 +228,7 @@ func (r *reader) pair(into *group, path string, node *unstable.Node) {
 func (r *reader) value(node *unstable.Node, offset uint32, path, key string) any {
 	switch node.Kind {
 	case unstable.String:
-		return r.textOf(node)
+		return strings.Clone(r.textOf(node)) // so that it does not keep the file's text
 	case unstable.Bool:
 		return string(node.Data) == "true"
 	case unstable.Array:
