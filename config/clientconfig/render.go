@@ -1,14 +1,12 @@
 package clientconfig
 
 import (
-	"bytes"
 	"embed"
 	"fmt"
 	"hash/fnv"
 	"net/netip"
 	"slices"
 	"strings"
-	"text/template"
 
 	"pldns/zones"
 )
@@ -44,15 +42,15 @@ func Render(kind Kind, format string, s Settings) ([]byte, error) {
 	if format != "" && format != p.formats[0] {
 		file += "-" + format
 	}
-	parsed, err := template.ParseFS(templates, "templates/"+file+".tmpl")
+	text, err := templates.ReadFile("templates/" + file + ".tmpl")
 	if err != nil {
 		return nil, fmt.Errorf("read the template of %s: %w", kind, err)
 	}
-	var out bytes.Buffer
-	if err := parsed.Execute(&out, newPage(p, s)); err != nil {
-		return nil, fmt.Errorf("write the configuration of %s: %w", kind, err)
+	var pairs []string
+	for gap, block := range newPage(p, s).gaps(file) {
+		pairs = append(pairs, "{{"+gap+"}}", block)
 	}
-	return out.Bytes(), nil
+	return []byte(strings.NewReplacer(pairs...).Replace(string(text))), nil
 }
 
 // check refuses settings that the kind cannot take.
@@ -122,7 +120,7 @@ func owner(network string) string {
 	return "network " + network
 }
 
-// page is what a template sees.
+// page is what the gaps of a template are filled from.
 type page struct {
 	Owner     string // "network europe"
 	Servers   []server
