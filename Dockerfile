@@ -8,7 +8,7 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-RUN CGO_ENABLED=0 GOOS=linux GOARCH=$TARGETARCH go build -trimpath -ldflags='-s -w' -o /out/usr/bin/pldns ./cmd/pldns \
+RUN GOOS=linux GOARCH=$TARGETARCH deploy/build /out/usr/bin/pldns \
  && mkdir -p /out/etc/ssl/certs \
  && cp /etc/ssl/certs/ca-certificates.crt /out/etc/ssl/certs/ \
  && printf 'pldns:x:65532:65532:pldns:/:/sbin/nologin\n' > /out/etc/passwd

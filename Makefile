@@ -10,7 +10,7 @@ REVISION   ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 .PHONY: build run test e2e race lint fuzz bench bench-go image sbom clean
 
 build: ## bin/pldns
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/pldns ./cmd/pldns
+	GO=$(GO) deploy/build bin/pldns
 
 run: build ## serve the built-in example on 127.0.0.1:5353
 	bin/pldns serve --example

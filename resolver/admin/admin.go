@@ -11,7 +11,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"html/template"
 	"iter"
 	"log/slog"
 	"net"
@@ -105,13 +104,12 @@ type Server struct {
 	options  Options
 	listener net.Listener
 	http     *http.Server
-	views    map[string]*template.Template
 }
 
 // New makes a server. It neither listens nor starts anything.
 func New(options Options) *Server {
 	options.fill()
-	s := &Server{options: options, views: newViews()}
+	s := &Server{options: options}
 	s.http = &http.Server{
 		Handler:           s.handler(),
 		ReadHeaderTimeout: 5 * time.Second,

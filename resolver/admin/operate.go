@@ -32,7 +32,7 @@ func (s *Server) outcome(w http.ResponseWriter, r *http.Request, code int, resul
 		path = "/live"
 	}
 	result.Back = cmp.Or(result.Back, path)
-	s.show(w, code, page{View: "outcome", Title: result.Title, Path: path, Data: result})
+	s.show(w, code, page{Title: result.Title, Path: path, Content: result.content})
 }
 
 // reload answers POST /-/reload: 200 when the configuration of now is served, 422

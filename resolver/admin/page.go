@@ -4,73 +4,79 @@ import (
 	"bytes"
 	"embed"
 	"fmt"
-	"html/template"
 	"io/fs"
 	"net/http"
 	"strings"
 	"time"
+
+	"golang.org/x/net/html"
 )
 
-//go:embed templates/*.html
-var templates embed.FS // never assigned: the embed directive wants a variable
-
 //go:embed static
-var static embed.FS // never assigned, like templates
-
-// views are the pages: each is the layout with a content of its own.
-var views = [...]string{"overview", "networks", "endpoints", "upstreams", "leaks", "explain", "live", "operate", "outcome"}
+var static embed.FS // never assigned: the embed directive wants a variable
 
 // page is what the layout shows around the content of a view.
 type page struct {
-	View    string // the name of its template
 	Title   string
 	Path    string // of the entry of the menu that leads here
 	Refresh int    // seconds until the browser asks anew; 0 for never
 	Now     time.Time
 	Change  bool // whether there is a token, so that something can be changed
-	Data    any
+	Content func(page) part
 }
 
 // entry is an entry of the menu.
 type entry struct{ Path, Text string }
 
-// Menu is the menu of every page.
-func (page) Menu() []entry {
+// menu is the menu of every page.
+func menu() []entry {
 	return []entry{
 		{"/", "Overview"}, {"/networks", "Networks"}, {"/endpoints", "Endpoints"}, {"/upstreams", "Upstreams"},
 		{"/leaks", "Leaks"}, {"/explain", "Explain"}, {"/live", "Live"}, {"/operate", "Operate"},
 	}
 }
 
-// newViews reads the templates. They are part of the program: a fault in them is
-// one of the program, and panics before anything is served.
-func newViews() map[string]*template.Template {
-	functions := template.FuncMap{
-		"when": when, "ago": ago, "seconds": seconds, "thousands": thousands, "percent": percent,
-		"blank": blank,
-	}
-	all := make(map[string]*template.Template, len(views))
-	for _, view := range views {
-		layout := template.New("layout.html").Funcs(functions)
-		all[view] = template.Must(layout.ParseFS(templates, "templates/layout.html", "templates/parts.html", "templates/"+view+".html"))
-	}
-	return all
+// document is the whole page.
+func (p page) document() *html.Node {
+	root := &html.Node{Type: html.DocumentNode}
+	root.AppendChild(&html.Node{Type: html.DoctypeNode, Data: "html"})
+	el("html", at("lang", "en"), p.head(), el("body",
+		el("a", class("skip"), href("#main"), text("Skip to the content")),
+		el("header", paragraph("brand", text("pldns")), el("nav", at("aria-label", "Pages"), el("ul", each(menu(), func(e entry) part {
+			return el("li", el("a", href(e.Path), only(e.Path == p.Path, at("aria-current", "page")), text(e.Text)))
+		}, nil)))),
+		el("main", at("id", "main"), at("tabindex", "-1"), el("h1", text(p.Title)), p.Content(p)),
+		el("footer", paragraph("", text("As of ", when(p.Now), ". Reload the page to see what has changed."))),
+	))(root)
+	return root
+}
+
+func (p page) head() part {
+	return el("head",
+		el("meta", at("charset", "utf-8")),
+		el("meta", at("name", "viewport"), at("content", "width=device-width, initial-scale=1")),
+		el("meta", at("name", "color-scheme"), at("content", "light dark")),
+		only(p.Refresh > 0, el("meta", at("http-equiv", "refresh"), at("content", fmt.Sprint(p.Refresh)))),
+		el("title", text(p.Title, " – pldns")),
+		el("link", at("rel", "icon"), href("/static/icon.svg"), at("type", "image/svg+xml")),
+		el("link", at("rel", "stylesheet"), href("/static/page.css")),
+	)
 }
 
 // show writes a page. It is put together before anything is sent, so that a
 // fault never sends half of one.
 func (s *Server) show(w http.ResponseWriter, code int, p page) {
 	p.Now, p.Change = time.Now(), s.access().Token != ""
-	var text bytes.Buffer
-	if err := s.views[p.View].Execute(&text, p); err != nil {
-		s.options.Log.Error("a page of the admin server could not be made", "view", p.View, "error", err)
+	var written bytes.Buffer
+	if err := html.Render(&written, p.document()); err != nil {
+		s.options.Log.Error("a page of the admin server could not be made", "page", p.Title, "error", err)
 		http.Error(w, "this page could not be made: the log says why", http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(code)
 	// Writing fails when the client has gone; there is nobody left to tell.
-	_, _ = text.WriteTo(w)
+	_, _ = written.WriteTo(w)
 }
 
 // wantsPage tells whether a browser shows the answer to somebody.

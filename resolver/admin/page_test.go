@@ -265,7 +265,7 @@ func TestLiveListShowsDoors(t *testing.T) {
 	_, body := get(t, base+"/live")
 	for _, want := range []string{
 		"link id 0, certificate gw.a.com, certificate gw.b.com, path /dns-query/a b, server name a.net",
-		"/explain?certificate=gw.a.com%2Cgw.b.com&amp;client=10.0.0.7&amp;link_id=0&amp;listener=10.0.0.4%3A853&amp;name=mydb.contoso.com&amp;path=a&#43;b&amp;server_name=a.net&amp;type=A",
+		"/explain?certificate=gw.a.com%2Cgw.b.com&amp;client=10.0.0.7&amp;link_id=0&amp;listener=10.0.0.4%3A853&amp;name=mydb.contoso.com&amp;path=a+b&amp;server_name=a.net&amp;type=A",
 	} {
 		if !strings.Contains(body, want) {
 			t.Errorf("no %s in:\n%s", want, body)

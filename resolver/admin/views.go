@@ -19,17 +19,20 @@ const rows = 50
 // overviewRows is how many networks the overview shows.
 const overviewRows = 10
 
+// glance is how everything is.
+type glance struct {
+	Status    Status
+	Networks  []Network
+	Unhealthy int // endpoints
+	Upstreams []Upstream
+	Failing   int // upstream servers
+	Leaks     int
+	Live      bool
+}
+
 // overview shows how everything is at one glance.
 func (s *Server) overview(w http.ResponseWriter, _ *http.Request) {
-	data := struct {
-		Status    Status
-		Networks  []Network
-		Unhealthy int // endpoints
-		Upstreams []Upstream
-		Failing   int // upstream servers
-		Leaks     int
-		Live      bool
-	}{Status: s.options.Status(), Networks: s.networks(), Upstreams: s.options.Upstreams(), Live: s.options.Recent.On()}
+	data := glance{Status: s.options.Status(), Networks: s.networks(), Upstreams: s.options.Upstreams(), Live: s.options.Recent.On()}
 	for _, network := range data.Networks {
 		data.Unhealthy += network.Unhealthy
 	}
@@ -43,7 +46,7 @@ func (s *Server) overview(w http.ResponseWriter, _ *http.Request) {
 	}
 	slices.SortStableFunc(data.Networks, func(a, b Network) int { return b.Unhealthy - a.Unhealthy })
 	data.Networks = data.Networks[:min(overviewRows, len(data.Networks))]
-	s.show(w, http.StatusOK, page{View: "overview", Title: "Overview", Path: "/", Data: data})
+	s.show(w, http.StatusOK, page{Title: "Overview", Path: "/", Content: data.content})
 }
 
 // listing is what every view with a search and pages has.
@@ -76,37 +79,43 @@ func (l *listing) code() int {
 	return http.StatusOK
 }
 
+// networkList is what the page of the networks shows.
+type networkList struct {
+	listing
+	Networks []Network
+}
+
 func (s *Server) networksPage(w http.ResponseWriter, r *http.Request) {
-	data := struct {
-		listing
-		Networks []Network
-	}{listing: listed(r.URL.Query())}
+	data := networkList{listing: listed(r.URL.Query())}
 	wanted := strings.ToLower(data.Search)
 	data.Networks = cut(&data.window, slices.DeleteFunc(s.networks(), func(n Network) bool {
 		return !strings.Contains(strings.ToLower(n.Name), wanted)
 	}))
-	s.show(w, data.code(), page{View: "networks", Title: "Networks", Path: "/networks", Data: data})
+	s.show(w, data.code(), page{Title: "Networks", Path: "/networks", Content: data.content})
+}
+
+// endpointList is what the page of the endpoints shows.
+type endpointList struct {
+	listing
+	Network   string
+	Health    string
+	Networks  []Network // to choose from
+	Endpoints []Endpoint
 }
 
 func (s *Server) endpointsPage(w http.ResponseWriter, r *http.Request) {
-	data := struct {
-		listing
-		Network   string
-		Health    string
-		Healths   []string
-		Networks  []Network
-		Endpoints []Endpoint
-	}{listing: listed(r.URL.Query()), Healths: []string{healthy, unhealthy, unprobed}, Networks: s.options.Networks()}
+	data := endpointList{listing: listed(r.URL.Query()), Networks: s.options.Networks()}
 	want, err := searchOf(r.URL.Query())
 	data.fault(err)
 	data.Network, data.Health = want.Network, want.Health
 	part := s.endpointsFor(want, data.window)
 	data.window, data.Endpoints = part.window, part.Endpoints
-	s.show(w, data.code(), page{View: "endpoints", Title: "Endpoints", Path: "/endpoints", Data: data})
+	s.show(w, data.code(), page{Title: "Endpoints", Path: "/endpoints", Content: data.content})
 }
 
 func (s *Server) upstreamsPage(w http.ResponseWriter, _ *http.Request) {
-	s.show(w, http.StatusOK, page{View: "upstreams", Title: "Upstreams", Path: "/upstreams", Data: s.options.Upstreams()})
+	list := s.options.Upstreams()
+	s.show(w, http.StatusOK, page{Title: "Upstreams", Path: "/upstreams", Content: func(page) part { return upstreamsContent(list) }})
 }
 
 // unmappedRow and unaskedRow are rows of the two tables of the leak watch.
@@ -118,13 +127,16 @@ type (
 	unaskedRow struct{ Network, Name string }
 )
 
+// leakList is what the page of the leaks shows.
+type leakList struct {
+	listing
+	Never    bool // endpoints that nobody asks for, in place of names that are not mapped
+	Unmapped []unmappedRow
+	Unasked  []unaskedRow
+}
+
 func (s *Server) leaksPage(w http.ResponseWriter, r *http.Request) {
-	data := struct {
-		listing
-		Never    bool // endpoints that nobody asks for, in place of names that are not mapped
-		Unmapped []unmappedRow
-		Unasked  []unaskedRow
-	}{listing: listed(r.URL.Query()), Never: r.URL.Query().Get("show") == "never-asked"}
+	data := leakList{listing: listed(r.URL.Query()), Never: r.URL.Query().Get("show") == "never-asked"}
 	wanted := strings.ToLower(data.Search)
 	finds := func(texts ...string) bool {
 		return slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(strings.ToLower(text), wanted) })
@@ -146,23 +158,26 @@ func (s *Server) leaksPage(w http.ResponseWriter, r *http.Request) {
 	} else {
 		data.Unmapped = cut(&data.window, data.Unmapped)
 	}
-	s.show(w, data.code(), page{View: "leaks", Title: "Leaks", Path: "/leaks", Data: data})
+	s.show(w, data.code(), page{Title: "Leaks", Path: "/leaks", Content: data.content})
+}
+
+// liveList is what the page of the recent decisions shows.
+type liveList struct {
+	listing
+	On        bool
+	Until     string
+	Refresh   bool
+	Decisions []Decision
 }
 
 // livePage shows the recent decisions. It refreshes itself only for those who ask
 // for that: nothing moves under the hands of a reader.
 func (s *Server) livePage(w http.ResponseWriter, r *http.Request) {
-	data := struct {
-		listing
-		On        bool
-		Until     string
-		Refresh   bool
-		Decisions []Decision
-	}{listing: listed(r.URL.Query()), Refresh: r.URL.Query().Get("refresh") == "on"}
+	data := liveList{listing: listed(r.URL.Query()), Refresh: r.URL.Query().Get("refresh") == "on"}
 	until := s.options.Recent.Until()
 	data.On, data.Until = !until.IsZero(), when(until)
 	data.Decisions = cut(&data.window, s.recentFor(data.Search))
-	p := page{View: "live", Title: "Live", Path: "/live", Data: data}
+	p := page{Title: "Live", Path: "/live", Content: data.content}
 	if data.On && data.Refresh {
 		p.Refresh = 5
 	}
@@ -170,7 +185,8 @@ func (s *Server) livePage(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) operatePage(w http.ResponseWriter, _ *http.Request) {
-	s.show(w, http.StatusOK, page{View: "operate", Title: "Operate", Path: "/operate", Data: s.options.Status()})
+	status := s.options.Status()
+	s.show(w, http.StatusOK, page{Title: "Operate", Path: "/operate", Content: func(p page) part { return operateContent(p, status) }})
 }
 
 // explained is what the explain page shows.
@@ -257,7 +273,7 @@ func (s *Server) explainPage(w http.ResponseWriter, r *http.Request) {
 	} else if values.Has("name") {
 		code = s.explainInto(&data, r)
 	}
-	s.show(w, code, page{View: "explain", Title: "Explain", Path: "/explain", Data: data})
+	s.show(w, code, page{Title: "Explain", Path: "/explain", Content: data.content})
 }
 
 // explainInto decides, and draws the way of the decision.
