@@ -7,7 +7,7 @@ IMAGE      ?= pldns
 VERSION    ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 REVISION   ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 
-.PHONY: build run test e2e race lint fuzz bench bench-go image sbom clean
+.PHONY: build run test e2e race lint fuzz bench bench-go image image-arm64 sbom clean
 
 build: ## bin/pldns
 	GO=$(GO) deploy/build bin/pldns
@@ -47,6 +47,9 @@ bench-go: ## every Go benchmark, once
 
 image: ## the container image
 	docker build --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) -t $(IMAGE) .
+
+image-arm64: ## the image for arm64, also without BuildKit
+	VERSION=$(VERSION) REVISION=$(REVISION) deploy/image-for arm64 $(IMAGE):arm64
 
 sbom: build ## what is in the binary, as CycloneDX: dist/pldns.cdx.json
 	@mkdir -p dist
