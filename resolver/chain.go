@@ -22,11 +22,13 @@ type chain struct {
 	network  *zones.Network
 	routes   routes
 	trace    *Trace
+	inside   bool // nothing may be asked outside
 
 	names   []zones.Name // every name of the chain so far, the current one last
 	records []dns.RR
 	local   bool // a record or a denial came from the network's table
 	outside bool // something was asked outside
+	open    bool // something would have to be, and may not: there is no answer
 	once    bool // some of it may be different the next time: see Reuse
 	signed  bool // the outside vouched for all that it said
 	last    Reply
@@ -34,23 +36,26 @@ type chain struct {
 }
 
 // answerIn decides the answer for a client of the network: what is not served at
-// all, else the chain.
-func (s *Snapshot) answerIn(ctx context.Context, q Query, network *zones.Network, trace *Trace) Answer {
+// all, else the chain. It is false if that leads outside and may not.
+func (s *Snapshot) answerIn(ctx context.Context, q Query, network *zones.Network, trace *Trace, inside bool) (Answer, bool) {
 	switch {
 	case q.Class != dns.ClassINET:
-		return refused(dns.ExtendedErrorCodeNotSupported, "only class IN is served")
+		return refused(dns.ExtendedErrorCodeNotSupported, "only class IN is served"), true
 	case q.Type == dns.TypeAXFR || q.Type == dns.TypeIXFR:
-		return refused(dns.ExtendedErrorCodeNotSupported, "zone transfers are not served")
+		return refused(dns.ExtendedErrorCodeNotSupported, "zone transfers are not served"), true
 	}
 	c := &chain{
-		query: q, snapshot: s, network: network, routes: s.routes[network], trace: trace,
+		query: q, snapshot: s, network: network, routes: s.routes[network], trace: trace, inside: inside,
 		names: []zones.Name{q.Name}, signed: true,
 	}
 	answer := c.follow(ctx)
+	if c.open {
+		return Answer{}, false
+	}
 	answer.Source, answer.Suffix, answer.Group, answer.Server = c.source(answer), c.suffix, c.last.Group, c.last.Server
 	answer.Hops = len(c.names) - 1
 	answer.Reuse = c.reuse(answer)
-	return answer
+	return answer, true
 }
 
 // source tells where the part of the answer came from that decided it.
@@ -80,7 +85,7 @@ func (c *chain) follow(ctx context.Context) Answer {
 			}
 			continue
 		}
-		if limited == nil { // the one deadline begins here: all before took no time
+		if limited == nil && !c.inside { // the one deadline begins here: all before took no time
 			limited = WithDeadline(ctx, time.Now().Add(c.snapshot.deadline))
 			defer limited.End()
 		}
@@ -149,6 +154,10 @@ func (c *chain) ask(ctx context.Context) (Answer, bool) {
 	if !found {
 		c.trace.add("upstream", "no forward entry covers %s", c.name())
 		return refused(dns.ExtendedErrorCodeNotSupported, "nothing is forwarded for this name"), true
+	}
+	if c.inside {
+		c.open = true
+		return Answer{}, true
 	}
 	question := c.query.Question
 	question.Name = c.name()

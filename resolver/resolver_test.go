@@ -148,6 +148,8 @@ const (
 	privateName = "momenta-eun.privatelink.database.windows.net."
 )
 
+// TestResolve: what is asked decides the answer, who explains says the same, and what
+// needs nobody from outside is decided without.
 func TestResolve(t *testing.T) {
 	says := map[string]said{
 		"db.contoso.com": {records: `
@@ -273,6 +275,16 @@ func TestResolve(t *testing.T) {
 			}
 			if diff := cmp.Diff(test.asked, azure.asked); diff != "" {
 				t.Errorf("asked of azure (-want +got):\n%s", diff)
+			}
+			asked := len(azure.asked) + len(corp.asked)
+			inside, decided := resolver.New(snapshot).ResolveInside(q)
+			if decided != (asked == 0) || len(azure.asked)+len(corp.asked) > asked {
+				t.Errorf("%d asked; decided inside: %v, after asking %v %v", asked, decided, azure.asked, corp.asked)
+			}
+			if decided {
+				if diff := cmp.Diff(lines(answer), lines(inside)); diff != "" {
+					t.Errorf("inside it is answered otherwise:\n%s", diff)
+				}
 			}
 			explained, trace := snapshot.Explain(t.Context(), q)
 			if diff := cmp.Diff(lines(answer), lines(explained)); diff != "" {

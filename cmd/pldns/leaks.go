@@ -32,7 +32,20 @@ type watched struct {
 
 func (w watched) Resolve(ctx context.Context, q resolver.Query) resolver.Answer {
 	live, begun := w.recent.On(), time.Now()
-	answer := w.Remembered.Resolve(ctx, q)
+	return w.saw(q, w.Remembered.Resolve(ctx, q), live, begun)
+}
+
+func (w watched) ResolveInside(q resolver.Query) (resolver.Answer, bool) {
+	live, begun := w.recent.On(), time.Now()
+	answer, decided := w.Remembered.ResolveInside(q)
+	if decided {
+		answer = w.saw(q, answer, live, begun)
+	}
+	return answer, decided
+}
+
+// saw shows a decision to those who watch, and gives the answer as they want it.
+func (w watched) saw(q resolver.Query, answer resolver.Answer, live bool, begun time.Time) resolver.Answer {
 	w.watch.Saw(q, answer)
 	if live {
 		w.recent.Saw(q, answer, time.Since(begun))

@@ -26,6 +26,9 @@ type Handler interface {
 // memo of that snapshot, and given without asking the Handler.
 type Remembered interface {
 	Handler
+	// ResolveInside answers as Resolve does without waiting for anything, and is
+	// false where that is not possible.
+	ResolveInside(q resolver.Query) (resolver.Answer, bool)
 	Snapshot() *resolver.Snapshot
 }
 

@@ -9,6 +9,8 @@ import (
 	"runtime"
 	"testing"
 	"time"
+
+	"github.com/miekg/dns"
 )
 
 // TestDedicated: readers that wait in the system answer like all others: what is
@@ -46,6 +48,9 @@ func TestDedicated(t *testing.T) {
 		if got := runtime.GOMAXPROCS(0); got != before+2 {
 			t.Fatalf("%d processors, of %d before", got, before)
 		}
+		if n := allocations(t, r); n > 100 {
+			t.Errorf("%d allocations for 2000 queries that are answered from memory", n)
+		}
 		for s.holders.taken.Load() > 0 { // nobody asks any more
 			runtime.Gosched()
 		}
@@ -57,4 +62,28 @@ func TestDedicated(t *testing.T) {
 	if got := runtime.GOMAXPROCS(0); got != before {
 		t.Errorf("%d processors, of %d before", got, before)
 	}
+}
+
+// allocations are those of the process while 2000 queries are answered from memory.
+func allocations(t *testing.T, r running) uint64 {
+	t.Helper()
+	packet, err := new(dns.Msg).SetQuestion("mydb.database.windows.net.", dns.TypeA).Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	buf := make([]byte, 2048)
+	var before, after runtime.MemStats
+	for i := range 2100 {
+		if i == 100 {
+			runtime.ReadMemStats(&before)
+		}
+		if _, err := r.conn.Write(packet); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.conn.Read(buf); err != nil {
+			t.Fatal(err)
+		}
+	}
+	runtime.ReadMemStats(&after)
+	return after.Mallocs - before.Mallocs
 }

@@ -116,14 +116,18 @@ func (s *Server) receive(answering context.Context, packet []byte, d *datagram, 
 			}
 			return received{reply: reply, tally: known.Tally()}
 		}
-		why = r.readName()
+		if why = r.readName(); why == Accepted {
+			d.keep(r)
+			if reply := s.decideInside(d, out); reply != nil {
+				return received{reply: reply, tally: uncounted{}}
+			}
+		}
 	}
 	if why == Accepted && !s.udpRoom.enter() {
 		why = Shed
 	}
 	switch {
 	case why == Accepted:
-		d.keep(r)
 		s.handOver(answering, d)
 		return received{taken: true}
 	case !why.silent():
@@ -212,14 +216,57 @@ func (s *Server) serveDatagram(ctx context.Context, d *datagram) {
 	s.datagrams.Put(d)
 }
 
+// decideInside answers the query of d at once if that takes no waiting, which is
+// cheaper than to hand it to a goroutine. The reply is written to out, nil if there
+// is none. Who is told of single queries is told when the reply has been sent, so
+// those go the other way.
+func (s *Server) decideInside(d *datagram, out []byte) (reply []byte) {
+	if d.memory.snapshot == nil || d.sample.tap != nil {
+		return nil
+	}
+	served, decided := s.answerInside(&d.exchange, d.asker, d.fitting())
+	if !decided {
+		return nil
+	}
+	s.remember(d, &served)
+	reply = out[:copy(out, d.complete(&served, false)[lengthSize:])]
+	d.tidy()
+	defer func() { // a fault in the books is not to cost the reply
+		if fault := recover(); fault != nil {
+			s.panicked(udp, fault)
+		}
+	}()
+	if served.why == Accepted {
+		s.config.Observer.Served(udp, served.query, served.answer, time.Since(d.began))
+	} else {
+		s.refused(udp, served.why, d.peer, served.details...)
+	}
+	return reply
+}
+
+// uncounted is the tally of what has been counted already.
+type uncounted struct{}
+
+func (uncounted) Add(int, time.Duration) {}
+
+// fitting is what the reply to d has to be.
+func (d *datagram) fitting() fitting {
+	return fitting{limit: d.request.udpLimit() - d.request.cookieRoom()}
+}
+
 // decide asks the Handler about the query of d and remembers the reply.
 func (s *Server) decide(ctx context.Context, d *datagram) served {
-	out := s.answer(ctx, &d.exchange, d.asker, fitting{limit: d.request.udpLimit() - d.request.cookieRoom()})
-	d.memory.remember(&out, func() memo.Tally {
+	out := s.answer(ctx, &d.exchange, d.asker, d.fitting())
+	s.remember(d, &out)
+	return out
+}
+
+// remember remembers a reply to d, and then adds the cookie, which nobody else gets.
+func (s *Server) remember(d *datagram, out *served) {
+	d.memory.remember(out, func() memo.Tally {
 		return s.config.Observer.Tally(udp, out.answer.Network, out.answer.Rcode, out.answer.Source)
 	})
-	s.addCookie(&out, &d.exchange, d.client().Addr)
-	return out
+	s.addCookie(out, &d.exchange, d.client().Addr)
 }
 
 // addCookie adds the cookie to a reply that has been packed.
