@@ -51,8 +51,10 @@ type conn struct {
 	spare  *segment // for the next query; nil when it must be got
 	recall recalled // replies from memory that are to be sent
 
+	readBy  time.Time // the deadline of reading
 	sending sync.Mutex
-	broken  bool // under sending: a write has failed
+	broken  bool      // under sending: a write has failed
+	writeBy time.Time // under sending: the deadline of writing
 
 	// Under the lock of connections.
 	pending   int           // messages being worked on
@@ -175,8 +177,8 @@ func (c *conn) next() ([]byte, error) {
 		return c.frames.next()
 	}
 	for {
-		patience := c.server.conns.patience(c, time.Now())
-		c.readUntil(patience)
+		now := time.Now()
+		c.readUntilAbout(c.server.conns.patience(c, now), now)
 		err := c.frames.wait()
 		if err == nil {
 			break
@@ -185,17 +187,33 @@ func (c *conn) next() ([]byte, error) {
 			return nil, err
 		}
 		// An answer may have gone out meanwhile, which makes the idle time begin anew.
-		now := time.Now()
+		now = time.Now()
 		if c.server.conns.draining.Load() || !now.Before(c.server.conns.patience(c, now)) {
 			return nil, errIdle
 		}
 	}
-	c.readUntil(time.Now().Add(c.server.config.Receive))
+	if !c.frames.ready() { // as a rule it came in one piece
+		c.readUntil(time.Now().Add(c.server.config.Receive))
+	}
 	return c.frames.next()
+}
+
+// slack is the part of a wait by which its end may be off, where it is no matter:
+// a deadline that stays as it is costs nothing, one that is set costs a timer.
+const slack = 8
+
+// readUntilAbout sets the deadline of reading, unless it is only a little earlier
+// already. Who waits finds out then that there is more time.
+func (c *conn) readUntilAbout(deadline, now time.Time) {
+	early := deadline.Sub(c.readBy)
+	if early < 0 || early > deadline.Sub(now)/slack || c.server.conns.draining.Load() {
+		c.readUntil(deadline)
+	}
 }
 
 // readUntil sets the deadline of reading, unless reading has been stopped for good.
 func (c *conn) readUntil(deadline time.Time) {
+	c.readBy = deadline
 	_ = c.SetReadDeadline(deadline)
 	if c.server.conns.draining.Load() {
 		c.stopReading()
@@ -308,7 +326,7 @@ func (c *conn) reply(ctx context.Context, q *segment) (served, []byte) {
 }
 
 // send writes one frame in one piece (RFC 7766 section 8). A client that has
-// not taken it within Config.Send after it was ready loses its connection,
+// not taken it within Config.Send (or a little later) after it was ready loses its connection,
 // because whatever comes after it would have to be kept for as long.
 func (c *conn) send(frame []byte, ready time.Time) {
 	c.sending.Lock()
@@ -316,7 +334,10 @@ func (c *conn) send(frame []byte, ready time.Time) {
 	if c.broken {
 		return
 	}
-	_ = c.SetWriteDeadline(ready.Add(c.server.config.Send))
+	if by, patience := ready.Add(c.server.config.Send), c.server.config.Send/slack; c.writeBy.Before(by) || c.writeBy.After(by.Add(patience)) {
+		c.writeBy = by.Add(patience)
+		_ = c.SetWriteDeadline(c.writeBy)
+	}
 	if _, err := c.stream.Write(frame); err != nil {
 		c.broken = true
 		c.Close()
