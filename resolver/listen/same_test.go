@@ -18,8 +18,9 @@ import (
 	"pldns/resolver"
 )
 
-// TestSameFromMemory: a reply from memory is octet for octet the reply that the
-// Handler's answer makes, TTLs apart, for every question that anybody may ask.
+// TestSameFromMemory: a reply from memory, or that is decided at once, is octet for
+// octet the reply that the Handler's answer makes, TTLs apart, for every question that
+// anybody may ask, and never longer than the asker can take.
 func TestSameFromMemory(t *testing.T) {
 	e := newEstate(t)
 	s, err := New(Config{Addrs: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:53")}, Handler: e})
@@ -44,6 +45,10 @@ func TestSameFromMemory(t *testing.T) {
 				}
 				if want[3]&0xF == dns.RcodeServerFailure { // the first to fail is told other reasons than the next
 					want = ordinary(s, plain, packet, quick)
+				}
+				if r, _ := glance(packet); len(got) > r.udpLimit() {
+					t.Errorf("client %s\nasked %x\n got %d octets, more than %d: %x", quick.peer, packet, len(got), r.udpLimit(), got)
+					return
 				}
 				if !bytes.Equal(withoutTTLs(got), withoutTTLs(want)) {
 					t.Errorf("from memory: %v, client %s\nasked %x\n got %x\nwant %x", known, quick.peer, packet, got, want)
