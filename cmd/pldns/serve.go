@@ -228,6 +228,7 @@ func (s *server) run(ctx context.Context, hangUps <-chan os.Signal) error {
 	}
 	front.Go(func() error { return s.watchFiles(ctx) })
 	front.Go(func() error { return s.reloadOn(ctx, hangUps) })
+	front.Go(func() error { return paceCollector(ctx) })
 	s.notify(ready("serving " + s.now().summary))
 	<-ctx.Done()
 	s.notify(stopping())
