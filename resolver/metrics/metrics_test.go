@@ -144,3 +144,36 @@ func TestSeriesAreBounded(t *testing.T) {
 		t.Errorf("%d series became %d, %v", before, after, err)
 	}
 }
+
+// What leaves the configuration loses its series, and what comes back is counted
+// anew where everybody sees it.
+func TestSeriesOfWhatComesBack(t *testing.T) {
+	r := exercised(t)
+	table, err := zones.Build([]zones.NetworkSpec{{Name: "asia", Clients: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/16")}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const (
+		sent     = `pldns_upstream_queries_total{group="azure",reason="first",server="168.63.129.16"} 1`
+		answered = `pldns_upstream_answers_total{group="azure",rcode="NOERROR",server="168.63.129.16"} 1`
+		hit      = `pldns_cache_events_total{event="hit",group="azure"} 1`
+		queries  = `pldns_queries_total{network="europe",rcode="NOERROR",source="local",transport="udp"} 1`
+	)
+	shown := func(want bool) {
+		t.Helper()
+		page := httptest.NewRecorder()
+		r.Handler().ServeHTTP(page, httptest.NewRequest("GET", "/metrics", nil))
+		for _, series := range []string{sent, answered, hit, queries} {
+			if strings.Contains(page.Body.String(), series+"\n") != want {
+				t.Errorf("%s is shown: %v", series, !want)
+			}
+		}
+	}
+	r.Loaded(metrics.Serving{Table: table})
+	shown(false)
+	r.UpstreamSent("azure", "168.63.129.16", upstream.First)
+	r.UpstreamAnswered("azure", "168.63.129.16", dns.RcodeSuccess, time.Millisecond)
+	r.CacheEvent("azure", cache.Hit)
+	r.Served("udp", resolver.Query{}, resolver.Answer{Network: "europe", Source: resolver.FromLocal}, time.Millisecond)
+	shown(true)
+}
