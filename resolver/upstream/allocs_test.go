@@ -9,10 +9,6 @@ import (
 	"pldns/resolver/upstream"
 )
 
-// maxGarbage is how many pieces of memory a plain question to a stock leaves
-// behind: the message, its records and their list.
-const maxGarbage = 4
-
 // A question that goes well takes no goroutine and hardly any memory.
 func TestAQuestionLeavesLittleBehind(t *testing.T) {
 	if !hasStock(t) {

@@ -1,0 +1,7 @@
+//go:build !race
+
+package upstream_test
+
+// maxGarbage is how many pieces of memory a plain question to a stock leaves
+// behind: the message, its records and their list.
+const maxGarbage = 4
