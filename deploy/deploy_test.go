@@ -174,7 +174,34 @@ func TestMetricsAreExported(t *testing.T) {
 	}
 }
 
-// The test above finds what is not there.
+// Every metric of the list is on the dashboard or in an alert, and whatever a page of
+// the documentation calls a metric is in the list.
+func TestMetricsAreUsed(t *testing.T) {
+	list := read(t, "metrics.md")
+	used := strings.Join(append(expressions(t), read(t, "compose/prometheus/rules.yml"), "pldns_build_info"), "\n")
+	rows := regexp.MustCompile("(?m)^\\| `(pldns_\\w+)`").FindAllStringSubmatch(list, -1)
+	if len(rows) == 0 {
+		t.Fatal("the list is empty")
+	}
+	for _, row := range rows {
+		if !regexp.MustCompile(`\b` + row[1] + `(?:_bucket)?\b`).MatchString(used) {
+			t.Errorf("neither dashboard nor alerts look at %s", row[1])
+		}
+	}
+	pages, err := filepath.Glob("*/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, page := range append(pages, "metrics.md", "README.md", "../README.md", "../config/README.md") {
+		for _, name := range regexp.MustCompile(`\bpldns_\w+`).FindAllString(read(t, page), -1) {
+			if !strings.Contains(list, "| `"+name+"` |") {
+				t.Errorf("%s speaks of %s, which is not in the list", page, name)
+			}
+		}
+	}
+}
+
+// TestMetricsAreExported finds what is not there.
 func TestMetricsThatAreMissing(t *testing.T) {
 	labels := exported(t)
 	for _, expression := range []string{

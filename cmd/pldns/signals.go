@@ -154,6 +154,10 @@ func (s *server) asked() metrics.Asked {
 	return metrics.Asked{
 		InFlight:    s.doors.InFlight,
 		Unreachable: func() map[string]int { return s.now().unreachable(s.prober.Healthy) },
+		Dnstap: func() (connected, configured bool) {
+			tap := s.now().signals.tap
+			return tap != nil && tap.Connected(), tap != nil
+		},
 	}
 }
 

@@ -3,6 +3,7 @@ package dnstap
 import (
 	"context"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"pldns/resolver/listen"
@@ -22,13 +23,10 @@ const (
 // String is the word used in metrics.
 func (r Result) String() string { return [results]string{"sent", "dropped"}[r] }
 
-// Observer is told what becomes of messages. Its methods are called by many
-// goroutines at once.
+// Observer is told what becomes of messages. Its method is called by many goroutines
+// at once.
 type Observer interface {
 	Tapped(result Result, messages int)
-	// TapConnected is called when a receiver takes messages, and when it no longer
-	// does.
-	TapConnected(connected bool)
 }
 
 // Config says what is sent, and where. A zero duration stands for its default.
@@ -55,9 +53,10 @@ type Config struct {
 
 // Tap sends. It is a [listen.Tap].
 type Tap struct {
-	config Config
-	queue  chan exchange
-	absent bool // it was said that there is no receiver; of Run alone
+	config    Config
+	queue     chan exchange
+	connected atomic.Bool
+	absent    bool // it was said that there is no receiver; of Run alone
 }
 
 // exchange is a query and its reply, each as a message of dnstap.
@@ -87,10 +86,9 @@ func set[T int | time.Duration](value *T, standard T) {
 type nobody struct{}
 
 func (nobody) Tapped(Result, int) {}
-func (nobody) TapConnected(bool)  {}
 
-// OneIn is the sample of all queries that the tap wants to be told of.
-func (c Config) OneIn() uint32 { return c.Sample }
+// Connected tells whether a receiver takes messages.
+func (t *Tap) Connected() bool { return t.connected.Load() }
 
 // Exchanged takes note of a query that was drawn for the sample.
 func (t *Tap) Exchanged(e *listen.Exchange) {
@@ -120,7 +118,7 @@ func (t *Tap) Run(ctx context.Context) error {
 			pause = t.config.Pause
 			left, err = s.send(ctx, left)
 			s.close(len(left) == 0)
-			t.config.Observer.TapConnected(false)
+			t.connected.Store(false)
 		}
 		if ctx.Err() != nil {
 			break
@@ -141,7 +139,7 @@ func (t *Tap) Run(ctx context.Context) error {
 // there says that there is a receiver.
 func (t *Tap) there() {
 	t.absent = false
-	t.config.Observer.TapConnected(true)
+	t.connected.Store(true)
 	t.config.Log.Info("dnstap: a receiver takes messages", "to", t.config.Address)
 }
 

@@ -25,9 +25,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // counts is an Observer.
 type counts struct {
-	mu        sync.Mutex
-	kind      map[dnstap.Result]int
-	connected bool
+	mu   sync.Mutex
+	kind map[dnstap.Result]int
 }
 
 func (c *counts) Tapped(result dnstap.Result, messages int) {
@@ -39,22 +38,10 @@ func (c *counts) Tapped(result dnstap.Result, messages int) {
 	c.kind[result] += messages
 }
 
-func (c *counts) TapConnected(connected bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.connected = connected
-}
-
 func (c *counts) of(result dnstap.Result) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.kind[result]
-}
-
-func (c *counts) isConnected() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.connected
 }
 
 // receiver takes dnstap at a socket with the reader of the dnstap library.
@@ -200,7 +187,7 @@ func TestMessages(t *testing.T) {
 		if m := r.next().GetMessage(); number(m.GetQueryMessage()) != 8 {
 			t.Errorf("%s: %v", network, m)
 		}
-		if seen.of(dnstap.Sent) != 4 || seen.of(dnstap.Dropped) != 0 || seen.isConnected() {
+		if seen.of(dnstap.Sent) != 4 || seen.of(dnstap.Dropped) != 0 || tap.Connected() {
 			t.Errorf("%s: %+v", network, seen.kind)
 		}
 		r.leave()
@@ -220,14 +207,14 @@ func TestReceiverGoneAndBack(t *testing.T) {
 			t.Fatalf("round %d: the first message is %d", round, got)
 		}
 		r.next()
-		await(t, "it is not seen to be connected", seen.isConnected)
+		await(t, "it is not seen to be connected", tap.Connected)
 		tap.Exchanged(asked(2*round + 2))
 		if got := number(r.next().GetMessage().GetQueryMessage()); got != 2*round+2 {
 			t.Fatalf("round %d: the next message is %d", round, got)
 		}
 		r.next()
 		r.leave()
-		await(t, "it is not seen to be gone", func() bool { return !seen.isConnected() })
+		await(t, "it is not seen to be gone", func() bool { return !tap.Connected() })
 		tap.Exchanged(asked(2*round + 3))
 	}
 }
@@ -280,11 +267,11 @@ func TestStalledReceiver(t *testing.T) {
 	if _, err := wire.NewReader(stuck, &wire.ReaderOptions{Bidirectional: true}); err != nil {
 		t.Fatal(err)
 	}
-	await(t, "it is not seen to be connected", seen.isConnected)
+	await(t, "it is not seen to be connected", tap.Connected)
 	for i := range total {
 		tap.Exchanged(asked(i))
 	}
-	await(t, "it is not given up", func() bool { return !seen.isConnected() })
+	await(t, "it is not given up", func() bool { return !tap.Connected() })
 	listener.Close()
 	r := listenAt(t, "unix", path)
 	defer r.leave()

@@ -141,7 +141,9 @@ func newDoorMetrics(m maker) doorMetrics {
 			"Time from reading a query to sending its answer, by source of the answer.",
 			[]float64{.00001, .00003, .0001, .0003, .001, .003, .01, .03, .1, .3, 1, 2.5, 5}, "source"),
 		refused: m.counter("refused_total",
-			"Packets, queries and connections that were refused at the door, by transport and reason.",
+			"Packets, queries and connections that were refused at the door, by transport and reason: short, response, forged-proxy, no-proxy, "+
+				"unreachable and limited are met with silence; formerr, not-allowed, notimp, badvers, badkey, shed, panic, unpackable and slipped with a reply; "+
+				"unsent, crowded, evicted, stalled, handshake and bad-request are about sockets and connections.",
 			"transport", "reason"),
 		subnets: m.counter("client_subnets_ignored_total",
 			"Queries with a client subnet of somebody who is not trusted to tell one, by transport.", "transport"),

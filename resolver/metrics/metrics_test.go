@@ -30,6 +30,7 @@ func exercised(t *testing.T) *metrics.Recorder {
 	r.Served("tcp", resolver.Query{}, resolver.Answer{Rcode: 3000}, time.Millisecond)
 	r.Tally("udp", "europe", dns.RcodeSuccess, resolver.FromLocal).Add(2, time.Millisecond)
 	r.Refused("udp", listen.Refusal(0))
+	r.SubnetIgnored("udp")
 	r.Connections("tcp", 1)
 	r.Limited("", listen.Slipped)
 	r.Limited("europe", listen.Limited)
@@ -52,7 +53,6 @@ func exercised(t *testing.T) *metrics.Recorder {
 	}
 	r.Logged(querylog.Written, 3)
 	r.Tapped(dnstap.Dropped, 2)
-	r.TapConnected(true)
 	r.Loaded(metrics.Serving{
 		Table: table, Loaded: time.Unix(1_800_000_000, 0), CertificateEnds: time.Unix(1_900_000_000, 0),
 		Upstreams: []metrics.Upstream{{Group: "azure", Server: "168.63.129.16", Healthy: true}},
@@ -60,6 +60,7 @@ func exercised(t *testing.T) *metrics.Recorder {
 	r.Ask(metrics.Asked{
 		InFlight:    func() (int64, int64) { return 4, 5 },
 		Unreachable: func() map[string]int { return map[string]int{"europe": 6} },
+		Dnstap:      func() (bool, bool) { return true, true },
 	})
 	return r
 }

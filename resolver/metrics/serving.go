@@ -93,6 +93,9 @@ type Asked struct {
 	// Unreachable gives, for each network with endpoints that are probed, how many
 	// of them have no healthy address.
 	Unreachable func() map[string]int
+	// Dnstap tells whether a receiver of dnstap takes messages, and whether one is
+	// meant to.
+	Dnstap func() (connected, configured bool)
 }
 
 // Ask says where figures are asked for, once.
@@ -100,8 +103,8 @@ func (r *Recorder) Ask(asked Asked) { r.live.asked.Store(&asked) }
 
 // liveMetrics are about what is so now.
 type liveMetrics struct {
-	asked                 atomic.Pointer[Asked]
-	inFlight, unreachable *prometheus.Desc
+	asked                            atomic.Pointer[Asked]
+	inFlight, unreachable, connected *prometheus.Desc
 }
 
 func newLiveMetrics() *liveMetrics {
@@ -110,6 +113,8 @@ func newLiveMetrics() *liveMetrics {
 			"Queries that are worked on and not answered from memory, by transport: udp, or stream for all others.", []string{"transport"}, nil),
 		unreachable: prometheus.NewDesc("pldns_endpoints_unreachable",
 			"Probed endpoints of a network of which no address is healthy.", []string{"network"}, nil),
+		connected: prometheus.NewDesc("pldns_dnstap_connected",
+			"Whether a dnstap receiver takes messages: 1 or 0; absent where none is configured.", nil, nil),
 	}
 }
 
@@ -117,6 +122,7 @@ func newLiveMetrics() *liveMetrics {
 func (l *liveMetrics) Describe(to chan<- *prometheus.Desc) {
 	to <- l.inFlight
 	to <- l.unreachable
+	to <- l.connected
 }
 
 // Collect asks for them.
@@ -125,8 +131,8 @@ func (l *liveMetrics) Collect(to chan<- prometheus.Metric) {
 	if asked == nil {
 		return
 	}
-	gauge := func(desc *prometheus.Desc, value float64, label string) {
-		to <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, label)
+	gauge := func(desc *prometheus.Desc, value float64, labels ...string) {
+		to <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, labels...)
 	}
 	if asked.InFlight != nil {
 		datagrams, streams := asked.InFlight()
@@ -136,6 +142,11 @@ func (l *liveMetrics) Collect(to chan<- prometheus.Metric) {
 	if asked.Unreachable != nil {
 		for network, endpoints := range asked.Unreachable() {
 			gauge(l.unreachable, float64(endpoints), network)
+		}
+	}
+	if asked.Dnstap != nil {
+		if connected, configured := asked.Dnstap(); configured {
+			gauge(l.connected, truth(connected))
 		}
 	}
 }

@@ -10,7 +10,6 @@ import (
 // signalMetrics are about the query log and dnstap.
 type signalMetrics struct {
 	lines, messages *prometheus.CounterVec
-	connected       prometheus.Gauge
 }
 
 func newSignalMetrics(m maker) signalMetrics {
@@ -21,7 +20,6 @@ func newSignalMetrics(m maker) signalMetrics {
 		messages: m.counter("dnstap_messages_total",
 			"Messages for the dnstap receiver, two for each query, by result: sent, dropped (it was too slow, or away).",
 			"result"),
-		connected: m.gauge("dnstap_connected", "Whether a dnstap receiver takes messages: 1 or 0.").WithLabelValues(),
 	}
 }
 
@@ -34,9 +32,6 @@ func (r *Recorder) Logged(result querylog.Result, lines int) {
 func (r *Recorder) Tapped(result dnstap.Result, messages int) {
 	r.signals.messages.WithLabelValues(result.String()).Add(float64(messages))
 }
-
-// TapConnected records whether a receiver takes messages.
-func (r *Recorder) TapConnected(connected bool) { r.signals.connected.Set(truth(connected)) }
 
 // truth is 1 for true and 0 for false.
 func truth(is bool) float64 {

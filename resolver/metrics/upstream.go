@@ -47,7 +47,7 @@ func newUpstreamMetrics(m maker) upstreamMetrics {
 		answers: m.counter("upstream_answers_total",
 			"Answers of an upstream server, by response code.", "group", "server", "rcode"),
 		failures: m.counter("upstream_failures_total",
-			"Queries to an upstream server that brought nothing usable, by reason.", "group", "server", "reason"),
+			"Queries to an upstream server that brought nothing usable, by reason: timeout, network, malformed, lame, loop.", "group", "server", "reason"),
 		shed: m.counter("upstream_shed_total",
 			"Questions that an upstream group was spared because too much was under way.", "group"),
 		suspicious: m.counter("upstream_suspicious_total",

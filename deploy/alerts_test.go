@@ -1,0 +1,89 @@
+package deploy_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// alert is a state of affairs in which an alert fires, and one in which it does
+// not: series, each with its values by minute as promtool writes them.
+type alert struct {
+	name, severity string
+	sick, well     []string
+}
+
+// alerts are all of those in the rules.
+func alerts() []alert {
+	return []alert{
+		{"PldnsDown", "critical", []string{`up 0x60`}, []string{`up 1x60`}},
+		{"PldnsReloadFailed", "warning", []string{`pldns_config_last_reload_successful 0x60`}, []string{`pldns_config_last_reload_successful 1x60`}},
+		{"PldnsUpstreamUnhealthy", "warning", []string{`pldns_upstream_healthy{group="azure",server="1"} 0x60`}, []string{`pldns_upstream_healthy{group="azure",server="1"} 1x60`}},
+		{"PldnsUpstreamGroupDown", "critical",
+			[]string{`pldns_upstream_healthy{group="azure",server="1"} 0x60`, `pldns_upstream_healthy{group="azure",server="2"} 0x60`},
+			[]string{`pldns_upstream_healthy{group="azure",server="1"} 0x60`, `pldns_upstream_healthy{group="azure",server="2"} 1x60`}},
+		{"PldnsUpstreamSheds", "warning", []string{`pldns_upstream_shed_total{group="azure"} 0+5x60`}, []string{`pldns_upstream_shed_total{group="azure"} 5x60`}},
+		{"PldnsServfail", "warning",
+			[]string{`pldns_queries_total{rcode="SERVFAIL"} 0+6x60`, `pldns_queries_total{rcode="NOERROR"} 0+94x60`},
+			[]string{`pldns_queries_total{rcode="SERVFAIL"} 0+4x60`, `pldns_queries_total{rcode="NOERROR"} 0+96x60`}},
+		{"PldnsUnknownClients", "info",
+			[]string{`pldns_queries_total{network="",rcode="REFUSED"} 0+1x60`}, []string{`pldns_queries_total{network="europe",rcode="REFUSED"} 0+1x60`}},
+		{"PldnsEndpointUnhealthy", "warning", []string{`pldns_endpoint_addresses_unhealthy 1x60`}, []string{`pldns_endpoint_addresses_unhealthy 0x60`}},
+		{"PldnsEndpointDown", "critical", []string{`pldns_endpoints_unreachable{network="europe"} 1x60`}, []string{`pldns_endpoints_unreachable{network="europe"} 0x60`}},
+		{"PldnsLeaks", "info", []string{`pldns_leaked_answers_total{network="europe"} 0+1x60`}, []string{`pldns_leaked_answers_total{network="europe"} 7x60`}},
+		// promtool begins at the epoch, and looks after an hour.
+		{"PldnsCertificateExpires", "warning", []string{`pldns_tls_certificate_expiry_timestamp_seconds 1200000x60`}, []string{`pldns_tls_certificate_expiry_timestamp_seconds 1300000x60`}},
+		{"PldnsCertificateExpired", "critical", []string{`pldns_tls_certificate_expiry_timestamp_seconds 0x60`}, []string{`pldns_tls_certificate_expiry_timestamp_seconds 1200000x60`}},
+		{"PldnsQueriesDropped", "warning", []string{`pldns_refused_total{reason="shed",transport="udp"} 0+1x60`}, []string{`pldns_refused_total{reason="formerr",transport="udp"} 0+1x60`}},
+		{"PldnsLogDropped", "warning", []string{`pldns_query_log_lines_total{result="dropped"} 0+1x60`}, []string{`pldns_query_log_lines_total{result="limited"} 0+1x60`}},
+		{"PldnsDnstapDropped", "warning", []string{`pldns_dnstap_messages_total{result="dropped"} 0+1x60`}, []string{`pldns_dnstap_messages_total{result="sent"} 0+1x60`}},
+		{"PldnsDnstapAway", "warning", []string{`pldns_dnstap_connected 0x60`}, []string{`pldns_dnstap_connected 1x60`}},
+	}
+}
+
+// Prometheus takes the rules; every alert in them fires when it should, and not
+// when it should not.
+func TestAlerts(t *testing.T) {
+	var named []string
+	for _, found := range regexp.MustCompile(`alert: (\w+)`).FindAllStringSubmatch(read(t, "compose/prometheus/rules.yml"), -1) {
+		named = append(named, found[1])
+	}
+	var tests strings.Builder
+	rules, err := filepath.Abs("compose/prometheus/rules.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprintf(&tests, "rule_files: [%q]\nevaluation_interval: 1m\ntests:\n", rules)
+	for _, a := range alerts() {
+		at := slices.Index(named, a.name)
+		if at < 0 {
+			t.Errorf("there is no alert %s", a.name)
+			continue
+		}
+		named = slices.Delete(named, at, at+1)
+		for firing, series := range [][]string{a.well, a.sick} {
+			tests.WriteString("  - interval: 1m\n    input_series:\n")
+			for _, one := range series {
+				metric, values, _ := strings.Cut(one, " ")
+				name, labels, _ := strings.Cut(strings.TrimSuffix(metric, "}"), "{")
+				fmt.Fprintf(&tests, "      - series: '%s{instance=\"a\",job=\"pldns\",%s}'\n        values: '%s'\n", name, labels, values)
+			}
+			fmt.Fprintf(&tests, "    promql_expr_test:\n      - expr: count(ALERTS{alertname=%q,alertstate=\"firing\",severity=%q,instance=\"a\"}) or vector(0)\n"+
+				"        eval_time: 1h\n        exp_samples: [{labels: '{}', value: %d}]\n", a.name, a.severity, firing)
+		}
+	}
+	for _, name := range named {
+		t.Errorf("nothing shows when %s fires", name)
+	}
+	needs(t, "promtool")
+	file := filepath.Join(t.TempDir(), "tests.yml")
+	if err := os.WriteFile(file, []byte(tests.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run(t, "promtool", "check", "rules", rules)
+	run(t, "promtool", "test", "rules", file)
+}
