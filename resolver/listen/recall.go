@@ -58,7 +58,7 @@ func (m *memory) locate(client zones.Client) {
 }
 
 // recall finds the reply to a request that came over a transport (memo.TCP,
-// memo.TLS, or 0 for UDP) from the client that was located, nil when it is not remembered, larger
+// memo.TLS, memo.HTTPS, or 0 for UDP) from the client that was located, nil when it is not remembered, larger
 // than the limit, or not to be given from memory.
 func (m *memory) recall(r *request, transport memo.Asks, limit int) *memo.Reply {
 	m.key = m.room[:0]

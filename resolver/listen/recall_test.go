@@ -5,8 +5,13 @@ import (
 	"crypto/tls"
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"net/netip"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +21,7 @@ import (
 	"pldns/resolver"
 	"pldns/resolver/memo"
 	"pldns/resolver/resolvertest"
+	"pldns/zones"
 )
 
 // running is a server of an estate.
@@ -199,6 +205,47 @@ func (r running) askPipelined(t *testing.T, conn net.Conn, transport string) {
 	}
 	if fromMemory < total/2 {
 		t.Errorf("only %d replies came from memory", fromMemory)
+	}
+}
+
+// TestRememberedHTTPS: over HTTPS too, octet for octet what was decided; what is to be
+// padded is decided every time.
+func TestRememberedHTTPS(t *testing.T) {
+	told := make(chan string, 10)
+	s, err := New(Config{Addrs: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:53")}, Handler: newEstate(t), Observer: books{told: told}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := zones.NewClient(netip.MustParseAddr("127.0.0.9"), netip.AddrPort{})
+	client.Shown = new(zones.Shown)
+	w := &web{conn: &conn{server: s, transport: doh, client: client}, answering: t.Context()}
+	ask := func(name string, options ...dns.EDNS0) (*dns.Msg, http.Header) {
+		query := new(dns.Msg).SetQuestion(name, dns.TypeA).SetEdns0(1232, false)
+		query.Id, query.IsEdns0().Option = 0, options
+		packet, err := query.Pack()
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, reply := httptest.NewRecorder(), new(dns.Msg)
+		w.answer(out, packet, client, time.Now())
+		if err := reply.Unpack(out.Body.Bytes()); err != nil {
+			t.Fatal(err)
+		}
+		return reply, out.Header()
+	}
+	decided, head := ask("MyDB.database.windows.net.")
+	again, headAgain := ask("MyDB.database.windows.net.")
+	if decided.String() != again.String() || !maps.EqualFunc(head, headAgain, slices.Equal) || len(again.Answer) != 2 {
+		t.Errorf("from memory\n%v%v, decided\n%v%v", headAgain, again, head, decided)
+	}
+	_, head = ask("mydb.database.windows.net.", &dns.EDNS0_PADDING{Padding: make([]byte, 9)})
+	if got := head.Get("Content-Length"); got != strconv.Itoa(paddingBlock) {
+		t.Errorf("a padded reply has %s octets", got)
+	}
+	for _, want := range []string{"served", "remembered", "served"} {
+		if got := <-told; got != want+" https europe 0 local\n" {
+			t.Errorf("the books say %q, want %s", got, want)
+		}
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"pldns/resolver/memo"
 	"pldns/zones"
 )
 
@@ -147,7 +148,7 @@ func (w *web) answer(out http.ResponseWriter, message []byte, client zones.Clien
 	s := w.server
 	q := s.segments.Get().(*segment)
 	defer s.segments.Put(q)
-	q.sample.begin(s.tap.Load(), message, w.peer, client)
+	q.memory.afresh = q.sample.begin(s.tap.Load(), message, w.peer, client)
 	r, why := accept(message)
 	if why.silent() {
 		s.refused(doh, why, w.peer)
@@ -156,6 +157,9 @@ func (w *web) answer(out http.ResponseWriter, message []byte, client zones.Clien
 	}
 	if why == Accepted && !s.subnetOf(doh, &r, &client) {
 		why = Malformed
+	}
+	if why == Accepted && w.recall(out, q, &r, client, began) {
+		return
 	}
 	if why == Accepted && !s.tcpRoom.enter() {
 		why = Shed
@@ -171,6 +175,10 @@ func (w *web) answer(out http.ResponseWriter, message []byte, client zones.Clien
 	defer s.tcpRoom.leave()
 	q.hold(r)
 	served := s.answer(w.answering, &q.exchange, client, fitting{limit: largestMessage, stream: true, encrypted: true})
+	q.memory.remember(&served, func() memo.Tally {
+		return s.config.Observer.Tally(doh, served.answer.Network, served.answer.Rcode, served.answer.Source)
+	})
+	q.memory.close()
 	frame := q.complete(&served, true)
 	w.write(out, frame)
 	if served.why == Accepted {
@@ -180,6 +188,28 @@ func (w *web) answer(out http.ResponseWriter, message []byte, client zones.Clien
 	}
 	q.sample.end(doh, began, &served, frame[lengthSize:])
 	q.tidy()
+}
+
+// recall answers from memory, if the reply is there. What is to be padded, or names
+// a client of somebody else, is not remembered.
+func (w *web) recall(out http.ResponseWriter, q *segment, r *request, client zones.Client, began time.Time) bool {
+	q.memory.key = nil
+	if r.subnet.given || r.padding {
+		return false
+	}
+	q.memory.open(w.server.remembered, began)
+	q.memory.locate(client)
+	known := q.memory.recall(r, memo.HTTPS, largestMessage)
+	if known == nil {
+		return false
+	}
+	if len(q.out) < lengthSize+replyRoom {
+		q.out = make([]byte, lengthSize+replyRoom)
+	}
+	w.write(out, q.enclose(known.Write(q.out[lengthSize:], r.id, r.question, q.memory.now)))
+	known.Tally().Add(1, time.Since(began))
+	q.memory.close()
+	return true
 }
 
 // write sends a framed reply as the body. It may be kept for as long as its least

@@ -10,9 +10,10 @@ const (
 	CD
 	RD
 	AD
-	// TCP and TLS are not asked for: they keep apart what is counted apart.
+	// TCP, TLS and HTTPS are not asked for: they keep apart what is counted apart.
 	TCP
 	TLS
+	HTTPS
 )
 
 // keyHead is the length of a key without its question.
