@@ -154,7 +154,7 @@ func newDoorMetrics(m maker) doorMetrics {
 	}
 	d.tallies = newSeries(m, func(of kind) *tally {
 		return &tally{
-			queries:  d.queries.WithLabelValues(of.network, of.transport, rcode(of.rcode), of.source.String()),
+			queries:  d.queries.WithLabelValues(of.network, of.transport, of.rcode, of.source.String()),
 			duration: d.duration.WithLabelValues(of.source.String()),
 		}
 	})
@@ -163,14 +163,13 @@ func newDoorMetrics(m maker) doorMetrics {
 
 // Served counts an answer.
 func (r *Recorder) Served(transport string, _ resolver.Query, a resolver.Answer, took time.Duration) {
-	r.doors.tallies.of(kind{transport, a.Network, a.Rcode, a.Source}).Add(1, took)
+	r.doors.tallies.of(kind{transport, a.Network, rcode(a.Rcode), a.Source}).Add(1, took)
 }
 
 // kind is what the answers that one tally counts have in common.
 type kind struct {
-	transport, network string
-	rcode              int
-	source             resolver.Source
+	transport, network, rcode string
+	source                    resolver.Source
 }
 
 // tally counts answers of one kind. There are few kinds, and each has one tally.
@@ -182,7 +181,7 @@ type tally struct {
 // Tally gives what counts the answers of a kind that come from memory: the same
 // series as Served, found once.
 func (r *Recorder) Tally(transport, network string, code int, source resolver.Source) memo.Tally {
-	return r.doors.tallies.of(kind{transport, network, code, source})
+	return r.doors.tallies.of(kind{transport, network, rcode(code), source})
 }
 
 // Add counts answers that took equally long.

@@ -31,7 +31,7 @@ type (
 	}
 	answering struct {
 		asked
-		rcode int
+		rcode string
 	}
 	answerSeries struct {
 		answers prometheus.Counter
@@ -64,7 +64,7 @@ func newUpstreamMetrics(m maker) upstreamMetrics {
 	})
 	u.answeredBy = newSeries(m, func(of answering) answerSeries {
 		return answerSeries{
-			answers: u.answers.WithLabelValues(of.group, of.server, rcode(of.rcode)),
+			answers: u.answers.WithLabelValues(of.group, of.server, of.rcode),
 			rtt:     u.rtt.WithLabelValues(of.group, of.server),
 		}
 	})
@@ -79,7 +79,7 @@ func (r *Recorder) UpstreamSent(group, server string, why upstream.Why) {
 
 // UpstreamAnswered counts an answer and the time it took.
 func (r *Recorder) UpstreamAnswered(group, server string, code int, took time.Duration) {
-	to := r.upstream.answeredBy.of(answering{asked{group, server}, code})
+	to := r.upstream.answeredBy.of(answering{asked{group, server}, rcode(code)})
 	to.answers.Inc()
 	to.rtt.Observe(took.Seconds())
 }
