@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -32,10 +31,7 @@ func rootFile(t *testing.T, server netip.AddrPort) string {
 	}
 	defer conn.Close()
 	file := filepath.Join(t.TempDir(), "root.pem")
-	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: conn.ConnectionState().PeerCertificates[0].Raw})
-	if err := os.WriteFile(file, text, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	writePEM(t, file, "CERTIFICATE", conn.ConnectionState().PeerCertificates[0].Raw)
 	return file
 }
 

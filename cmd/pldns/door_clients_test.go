@@ -3,9 +3,7 @@ package main
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
 	"net"
 	"net/http"
@@ -48,19 +46,8 @@ func (b behindDoors) kdig(at netip.AddrPort, args ...string) string {
 // writeClient puts the certificate of a client, and its key, into files.
 func (b behindDoors) writeClient(host string) (certificate, key string) {
 	b.tb.Helper()
-	made := b.authority.Certificate(b.tb, host)
-	private, err := x509.MarshalPKCS8PrivateKey(made.PrivateKey)
-	if err != nil {
-		b.tb.Fatal(err)
-	}
 	certificate, key = filepath.Join(b.dir, host+".crt"), filepath.Join(b.dir, host+".key")
-	for file, block := range map[string]*pem.Block{
-		certificate: {Type: "CERTIFICATE", Bytes: made.Certificate[0]}, key: {Type: "PRIVATE KEY", Bytes: private},
-	} {
-		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
-			b.tb.Fatal(err)
-		}
-	}
+	writePair(b.tb, certificate, key, b.authority.Certificate(b.tb, host))
 	return certificate, key
 }
 
@@ -217,25 +204,7 @@ func TestChromiumOverHTTPS(t *testing.T) {
 // over TCP.
 func (b behindDoors) run(at netip.AddrPort, program string, args ...string) {
 	b.tb.Helper()
-	command := exec.CommandContext(b.tb.Context(), program, args...)
-	output, err := command.StderrPipe()
-	if err != nil {
-		b.tb.Fatal(err)
-	}
-	command.Stdout = command.Stderr
-	if err := command.Start(); err != nil {
-		b.tb.Fatal(err)
-	}
-	said := make(chan string, 1)
-	go func() { said <- tail(output) }()
-	b.tb.Cleanup(func() {
-		_ = command.Process.Kill()
-		text := <-said
-		_ = command.Wait() // it was killed
-		if b.tb.Failed() {
-			b.tb.Logf("%s said:\n%s", program, text)
-		}
-	})
+	runProgram(b.tb, program, args...)
 	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {
 		if reply, err := b.exchange("tcp", europe, at, mydb()); err == nil && reply.Rcode == dns.RcodeSuccess {
 			return

@@ -37,19 +37,28 @@ type behindDoors struct {
 func writeKeys(tb testing.TB, dir string, authority *resolvertest.Authority, hosts ...string) tls.Certificate {
 	tb.Helper()
 	certificate := authority.Certificate(tb, hosts...)
+	writePair(tb, filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key"), certificate)
+	writePEM(tb, filepath.Join(dir, "clients.pem"), "CERTIFICATE", authority.Root())
+	return certificate
+}
+
+// writePair puts a certificate and its key into two files.
+func writePair(tb testing.TB, certificateFile, keyFile string, certificate tls.Certificate) {
+	tb.Helper()
 	key, err := x509.MarshalPKCS8PrivateKey(certificate.PrivateKey)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	for name, block := range map[string]*pem.Block{
-		"tls.crt": {Type: "CERTIFICATE", Bytes: certificate.Certificate[0]}, "tls.key": {Type: "PRIVATE KEY", Bytes: key},
-		"clients.pem": {Type: "CERTIFICATE", Bytes: authority.Root()},
-	} {
-		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(block), 0o600); err != nil {
-			tb.Fatal(err)
-		}
+	writePEM(tb, certificateFile, "CERTIFICATE", certificate.Certificate[0])
+	writePEM(tb, keyFile, "PRIVATE KEY", key)
+}
+
+// writePEM puts one block, such as a certificate in DER, into a file.
+func writePEM(tb testing.TB, file, kind string, data []byte) {
+	tb.Helper()
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: data}), 0o600); err != nil {
+		tb.Fatal(err)
 	}
-	return certificate
 }
 
 // startBehindDoors serves until the test ends. The keys to leave out are whole

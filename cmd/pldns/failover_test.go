@@ -3,13 +3,11 @@ package main
 import (
 	"crypto/tls"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
 	"io"
 	"log"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -124,9 +122,7 @@ func TestFailover(t *testing.T) {
 	good := authority.Certificate(t, "contoso.blob.core.windows.net")
 	wrong := authority.Certificate(t, "fabrikam.blob.core.windows.net")
 	ca := filepath.Join(t.TempDir(), "ca.pem")
-	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: authority.Root()}), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	writePEM(t, ca, "CERTIFICATE", authority.Root())
 	closing := func(s *site) func() { return s.close }
 	opening := func(s *site) func() {
 		return func() {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/pem"
 	"fmt"
 	"net"
 	"net/http"
@@ -99,7 +98,7 @@ func TestAppliedWhileServing(t *testing.T) {
 	if got := shows(old) + " " + shows(next); got != "127.9.0.2 failed" {
 		t.Errorf("before client_ca changes: %s", got)
 	}
-	writePEM(t, filepath.Join(b.dir, "clients.pem"), next)
+	writePEM(t, filepath.Join(b.dir, "clients.pem"), "CERTIFICATE", next.Root())
 	if code := b.reload(); code != http.StatusOK {
 		t.Errorf("client_ca: %d", code)
 	}
@@ -128,14 +127,6 @@ func TestAppliedWhileServing(t *testing.T) {
 	}
 }
 
-func writePEM(t *testing.T, file string, authority *resolvertest.Authority) {
-	t.Helper()
-	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: authority.Root()})
-	if err := os.WriteFile(file, text, 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // A file that is written in place is noticed, too, and so is one of the authorities
 // of endpoints.
 func TestReloadInPlace(t *testing.T) {
@@ -150,14 +141,14 @@ func TestProbeAuthorityIsReloaded(t *testing.T) {
 	authority := resolvertest.NewAuthority(t)
 	_, _, port := twoSites(t, authority.Certificate(t, "contoso.blob.core.windows.net"))
 	ca := filepath.Join(t.TempDir(), "ca.pem")
-	writePEM(t, ca, resolvertest.NewAuthority(t))
+	writePEM(t, ca, "CERTIFICATE", resolvertest.NewAuthority(t).Root())
 	r := start(t, failover("tls:"+port, fmt.Sprintf("[probe]\ninterval = \"100ms\"\ntimeout = \"30s\"\nca = %q\n", ca)))
 	for deadline := time.Now().Add(time.Minute); !strings.Contains(r.fault(nearby), "unknown authority"); {
 		if time.Now().After(deadline) {
 			t.Fatalf("a stranger signs, and the fault is %q", r.fault(nearby))
 		}
 	}
-	writePEM(t, ca, authority)
+	writePEM(t, ca, "CERTIFICATE", authority.Root())
 	for deadline := time.Now().Add(time.Minute); r.fault(nearby) != ""; {
 		if time.Now().After(deadline) {
 			t.Fatalf("the fault is still %q", r.fault(nearby))

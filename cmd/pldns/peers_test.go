@@ -100,26 +100,34 @@ func startPeer(t *testing.T, p peer, ask netip.AddrPort, source string, behind *
 			t.Fatal(err)
 		}
 	}
-	command := exec.CommandContext(t.Context(), path, args...)
+	runProgram(t, path, args...)
+	awaitAnswer(t, p.name, at, behind)
+	return at
+}
+
+// runProgram runs a program until the test ends. What it says is logged if the
+// test fails.
+func runProgram(tb testing.TB, path string, args ...string) {
+	tb.Helper()
+	command := exec.CommandContext(tb.Context(), path, args...)
 	output, err := command.StderrPipe()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
+	command.Stdout = command.Stderr
 	if err := command.Start(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	said := make(chan string, 1)
 	go func() { said <- tail(output) }()
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		_ = command.Process.Kill()
 		text := <-said
 		_ = command.Wait() // it was killed
-		if t.Failed() {
-			t.Logf("%s said:\n%s", p.name, text)
+		if tb.Failed() {
+			tb.Logf("%s said:\n%s", path, text)
 		}
 	})
-	awaitAnswer(t, p.name, at, behind)
-	return at
 }
 
 // find finds a program, in the folders of an administrator too.

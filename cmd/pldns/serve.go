@@ -50,7 +50,7 @@ admin address; a faulty one changes nothing.`,
 			if err != nil {
 				return failing(fmt.Errorf("%s cannot be served:\n%w", file, err))
 			}
-			if err := s.listenOn(activation.Files(true)); err != nil {
+			if err := s.listen(activation.Files(true)); err != nil {
 				return failing(err)
 			}
 			if example {
@@ -178,11 +178,8 @@ func (s *server) status() admin.Status {
 	return status
 }
 
-// listen opens all addresses.
-func (s *server) listen() error { return s.listenOn(nil) }
-
-// listenOn opens all addresses but those whose sockets were passed.
-func (s *server) listenOn(passed []*os.File) error {
+// listen opens all addresses but those whose sockets were passed.
+func (s *server) listen(passed []*os.File) error {
 	inherited, err := listen.Inherit(passed)
 	if err != nil {
 		return err

@@ -85,7 +85,7 @@ func tryStartServer(tb testing.TB, toml string) (*running, *server, error) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	if err := s.listen(); err != nil {
+	if err := s.listen(nil); err != nil {
 		return nil, nil, err
 	}
 	ctx, cancel := context.WithCancel(context.Background())

@@ -167,56 +167,61 @@ func TestRateIsBounded(t *testing.T) {
 func TestSlowTarget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		all := targets(2)
-		var mutex sync.Mutex
-		under, most := 0, 0
+		var silent silence
 		p := probe.New(probe.Config{Check: func(ctx context.Context, target zones.Target, _ *x509.CertPool) error {
 			if target != all[0] {
 				return nil
 			}
-			mutex.Lock()
-			under++
-			most = max(most, under)
-			mutex.Unlock()
-			<-ctx.Done()
-			mutex.Lock()
-			under--
-			mutex.Unlock()
-			return ctx.Err()
+			return silent.check(ctx, target)
 		}})
 		p.Watch(probe.Plan{Targets: all, Interval: time.Second, Timeout: 5 * time.Second})
 		run(t, p)
 		time.Sleep(20 * time.Second)
 		synctest.Wait()
-		if p.Healthy(all[0]) || !p.Healthy(all[1]) || most != 1 {
-			t.Errorf("slow: healthy %v, other: healthy %v, probes at once %d", p.Healthy(all[0]), p.Healthy(all[1]), most)
+		if p.Healthy(all[0]) || !p.Healthy(all[1]) || silent.most != 1 {
+			t.Errorf("slow: healthy %v, other: healthy %v, probes at once %d", p.Healthy(all[0]), p.Healthy(all[1]), silent.most)
 		}
 	})
+}
+
+// silence is what targets do that say nothing, and what was seen of their probes.
+type silence struct {
+	mu          sync.Mutex
+	under, most int // probes at once: now, and at most
+	probed      map[zones.Target]bool
+}
+
+// check probes a target that says nothing until ctx ends.
+func (s *silence) check(ctx context.Context, target zones.Target) error {
+	s.mu.Lock()
+	if s.probed == nil {
+		s.probed = make(map[zones.Target]bool)
+	}
+	s.probed[target] = true
+	s.under++
+	s.most = max(s.most, s.under)
+	s.mu.Unlock()
+	<-ctx.Done()
+	s.mu.Lock()
+	s.under--
+	s.mu.Unlock()
+	return ctx.Err()
 }
 
 // However many targets say nothing, only so many connections are open at once.
 func TestParallelIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		all := targets(100)
-		var mutex sync.Mutex
-		under, most, probed := 0, 0, make(map[zones.Target]bool)
+		var silent silence
 		p := probe.New(probe.Config{Parallel: 7, Check: func(ctx context.Context, target zones.Target, _ *x509.CertPool) error {
-			mutex.Lock()
-			under++
-			most = max(most, under)
-			probed[target] = true
-			mutex.Unlock()
-			<-ctx.Done()
-			mutex.Lock()
-			under--
-			mutex.Unlock()
-			return ctx.Err()
+			return silent.check(ctx, target)
 		}})
 		p.Watch(probe.Plan{Targets: all, Interval: time.Second, Timeout: 10 * time.Second})
 		run(t, p)
 		time.Sleep(5 * time.Minute)
 		synctest.Wait()
-		if most != 7 || len(probed) != len(all) {
-			t.Errorf("%d probes at once, of %d targets", most, len(probed))
+		if silent.most != 7 || len(silent.probed) != len(all) {
+			t.Errorf("%d probes at once, of %d targets", silent.most, len(silent.probed))
 		}
 		if got := p.Fault(all[0]); got != "no answer within 10s" {
 			t.Errorf("the fault is %q", got)
