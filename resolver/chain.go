@@ -162,7 +162,7 @@ func (c *chain) ask(ctx context.Context) (Answer, bool) {
 	question := c.query.Question
 	question.Name = c.name()
 	c.outside, c.suffix = true, route.Suffix
-	reply, err := route.To.Exchange(ctx, question)
+	reply, err := Exchange(ctx, route.To, question, c.asker())
 	reply.Group = route.Group
 	c.last = reply
 	c.once = c.once || err != nil || reply.Source != FromCache
@@ -171,6 +171,11 @@ func (c *chain) ask(ctx context.Context) (Answer, bool) {
 		return failure(route.Group, err), true
 	}
 	return c.splice(route, reply)
+}
+
+// asker is on whose behalf the outside is asked.
+func (c *chain) asker() Asker {
+	return Asker{Network: c.network.Name(), Client: c.query.Client.Prefix()}
 }
 
 // unasked answers a query without RD that would have to be asked outside: with

@@ -37,6 +37,11 @@ type outside struct {
 	asked []string
 }
 
+func (o *outside) Start(q resolver.Question, from resolver.Asker, deadline time.Time,
+	done func(resolver.Reply, error)) (resolver.Reply, bool, error) {
+	return resolvertest.Known(func(q resolver.Question) (resolver.Reply, error) { return o.Exchange(context.Background(), q) }).Start(q, from, deadline, done)
+}
+
 func (o *outside) Exchange(_ context.Context, q resolver.Question) (resolver.Reply, error) {
 	o.mutex.Lock()
 	o.asked = append(o.asked, q.Name.String())
@@ -336,6 +341,11 @@ func TestOtherClasses(t *testing.T) {
 
 // silent is an upstream group that says nothing until it is given up on.
 type silent struct{}
+
+func (x silent) Start(q resolver.Question, from resolver.Asker, deadline time.Time,
+	done func(resolver.Reply, error)) (resolver.Reply, bool, error) {
+	return resolvertest.Outside(x.Exchange).Start(q, from, deadline, done)
+}
 
 func (silent) Exchange(ctx context.Context, _ resolver.Question) (resolver.Reply, error) {
 	<-ctx.Done()

@@ -4,8 +4,10 @@ import (
 	"context"
 	"net/netip"
 	"testing"
+	"time"
 
 	"pldns/resolver"
+	"pldns/resolver/resolvertest"
 	"pldns/zones"
 )
 
@@ -13,6 +15,11 @@ import (
 type from struct {
 	*outside
 	source resolver.Source
+}
+
+func (f from) Start(q resolver.Question, from resolver.Asker, deadline time.Time,
+	done func(resolver.Reply, error)) (resolver.Reply, bool, error) {
+	return resolvertest.Known(func(q resolver.Question) (resolver.Reply, error) { return f.Exchange(context.Background(), q) }).Start(q, from, deadline, done)
 }
 
 func (f from) Exchange(ctx context.Context, q resolver.Question) (resolver.Reply, error) {

@@ -3,6 +3,8 @@ package resolver
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/miekg/dns"
@@ -61,24 +63,43 @@ func (s Source) String() string {
 // it was not asked, because too much is under way.
 var ErrOverload = errors.New("too much is under way")
 
-// Exchanger asks the outside. Exchange returns before ctx ends, or soon after;
-// it is called by many goroutines at once. An error means that nothing usable
-// was said; SERVFAIL and REFUSED of an upstream are Replies.
+// Asker is on whose behalf a question is asked outside. It is no part of the
+// question: what upstreams are sent, and what is remembered, never depends on it.
+// What is scarce is shared out by it. The zero value is this program itself.
+type Asker struct {
+	Network string       // by name
+	Client  netip.Prefix // the addresses that count as one client
+}
+
+// Exchanger asks the outside. Start gives what is known of q at once, or begins
+// to ask and returns without waiting: then pending is true, and done is told what
+// came of it, exactly once, at the deadline or soon after at the latest, maybe
+// before Start has returned. A zero deadline stands for one of the Exchanger's own.
+// Done is called by whoever learnt the outcome, often on behalf of many others, so
+// it must not wait for anything.
+//
+// An error means that nothing usable was said; SERVFAIL and REFUSED of an upstream
+// are Replies. Start is called by many goroutines at once.
 type Exchanger interface {
-	Exchange(ctx context.Context, q Question) (Reply, error)
+	Start(q Question, from Asker, deadline time.Time, done func(Reply, error)) (reply Reply, pending bool, err error)
 }
 
-// Starter is an Exchanger that can do without a goroutine that waits.
-type Starter interface {
-	Exchanger
-	// Start begins to ask q and returns at once. If it is true, to is told what
-	// Exchange would have returned, once, at the deadline or soon after at the
-	// latest, by a goroutine of the Starter. If it is false, nothing has happened
-	// and nobody is told anything: this question is one for Exchange.
-	Start(deadline time.Time, q Question, to Asker) bool
-}
-
-// Asker is told what came of a question. Replied must not wait for anything.
-type Asker interface {
-	Replied(reply Reply, err error)
+// Exchange is Start for those who wait: until ctx ends, or the deadline that it has.
+func Exchange(ctx context.Context, to Exchanger, q Question, from Asker) (Reply, error) {
+	type outcome struct {
+		reply Reply
+		err   error
+	}
+	told := make(chan outcome, 1)
+	deadline, _ := ctx.Deadline()
+	reply, pending, err := to.Start(q, from, deadline, func(reply Reply, err error) { told <- outcome{reply, err} })
+	if !pending {
+		return reply, err
+	}
+	select {
+	case o := <-told:
+		return o.reply, o.err
+	case <-ctx.Done():
+		return Reply{}, fmt.Errorf("ask about %s: %w", q.Name, context.Cause(ctx))
+	}
 }

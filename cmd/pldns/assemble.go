@@ -1,11 +1,11 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"reflect"
+	"time"
 
 	"pldns/config"
 	"pldns/resolver"
@@ -122,8 +122,8 @@ func routes(c *config.Config, groups map[string]resolver.Exchanger) map[string][
 // notAsked is an upstream group in an explanation that is to ask nobody.
 type notAsked struct{}
 
-func (notAsked) Exchange(context.Context, resolver.Question) (resolver.Reply, error) {
-	return resolver.Reply{}, errors.New("it would be asked now, but --offline says not to")
+func (notAsked) Start(resolver.Question, resolver.Asker, time.Time, func(resolver.Reply, error)) (resolver.Reply, bool, error) {
+	return resolver.Reply{}, false, errors.New("it would be asked now, but --offline says not to")
 }
 
 // newPool makes an upstream group, or takes over the one before. Of a group that

@@ -22,7 +22,7 @@ func TestHitAllocatesNothing(t *testing.T) {
 		"a failure": {c.Group("corp", &script{reply: resolver.Reply{Rcode: dns.RcodeServerFailure}}), question("www.example.com", dns.TypeA)},
 	} {
 		allocs := testing.AllocsPerRun(100, func() {
-			if _, err := view.group.Exchange(context.Background(), view.q); err != nil {
+			if _, err := exchange(context.Background(), view.group, view.q); err != nil {
 				t.Error(err)
 			}
 		})

@@ -22,7 +22,7 @@ func BenchmarkHit(b *testing.B) {
 		q := question("www.example.com", dns.TypeA)
 		b.ReportAllocs()
 		for b.Loop() {
-			if _, err := group.Exchange(context.Background(), q); err != nil {
+			if _, err := exchange(context.Background(), group, q); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -45,7 +45,7 @@ func BenchmarkHit(b *testing.B) {
 					if aging && i%len(questions) == 0 {
 						watch.advance(time.Second)
 					}
-					if _, err := group.Exchange(context.Background(), questions[i%len(questions)]); err != nil {
+					if _, err := exchange(context.Background(), group, questions[i%len(questions)]); err != nil {
 						b.Error(err)
 					}
 				}
@@ -71,7 +71,7 @@ func BenchmarkMiss(b *testing.B) {
 			b.ReportAllocs()
 			i := 0
 			for b.Loop() {
-				if _, err := group.Exchange(context.Background(), questions[i%len(questions)]); err != nil {
+				if _, err := exchange(context.Background(), group, questions[i%len(questions)]); err != nil {
 					b.Fatal(err)
 				}
 				i++
@@ -93,7 +93,7 @@ func BenchmarkStale(b *testing.B) {
 	ask(b, group, q)
 	b.ReportAllocs()
 	for b.Loop() {
-		if reply, err := group.Exchange(context.Background(), q); err != nil || reply.Source != resolver.FromStale {
+		if reply, err := exchange(context.Background(), group, q); err != nil || reply.Source != resolver.FromStale {
 			b.Fatal(reply.Source, err)
 		}
 	}

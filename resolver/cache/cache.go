@@ -141,19 +141,12 @@ func shardsFor(entries int, bytes int64) int {
 // what is remembered: views of the same name share it, also with different
 // nexts, so a group that now asks other servers needs a FlushGroup.
 func (c *Cache) Group(name string, next resolver.Exchanger) resolver.Exchanger {
-	starter, _ := next.(resolver.Starter)
-	return &group{
-		cache:   c,
-		name:    name,
-		next:    next,
-		starter: starter,
-		open:    make(map[resolver.Question]*flight),
-	}
+	return &group{cache: c, name: name, next: next, open: make(map[resolver.Question]*flight)}
 }
 
 // Run is the life of what the cache does in the background, and returns after
 // ctx has ended and the last of it has finished, which takes no longer than the
-// time its questions were given. Without it, Exchange gives the same answers, but
+// time its questions were given. Without it, Start gives the same answers, but
 // every question is asked by the caller that needs it. It is an error to run a
 // Cache twice at once.
 func (c *Cache) Run(ctx context.Context) error {

@@ -42,7 +42,7 @@ func TestDump(t *testing.T) {
 	ask(t, group, question("old.example.com", dns.TypeA))
 	dead := errors.New("connection refused")
 	server.says(resolver.Reply{}, dead)
-	if _, err := c.Group("corp", &server).Exchange(context.Background(), question("www.example.com", dns.TypeA)); err == nil {
+	if _, err := exchange(context.Background(), c.Group("corp", &server), question("www.example.com", dns.TypeA)); err == nil {
 		t.Fatal("no error")
 	}
 	watch.advance(500 * time.Millisecond)

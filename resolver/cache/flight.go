@@ -17,10 +17,9 @@ const patience = time.Second
 
 // group is the view of one upstream group.
 type group struct {
-	cache   *Cache
-	name    string
-	next    resolver.Exchanger
-	starter resolver.Starter // next, if it is one
+	cache *Cache
+	name  string
+	next  resolver.Exchanger
 
 	mu      sync.Mutex
 	open    map[resolver.Question]*flight
@@ -42,22 +41,35 @@ type flight struct {
 // errGivenUp is what is left to those who wait for a flight that panics.
 var errGivenUp = errors.New("the question was given up")
 
-// Exchange answers q from memory, or by way of the upstream.
-func (g *group) Exchange(ctx context.Context, q resolver.Question) (resolver.Reply, error) {
+// Start answers q from memory, or by way of the upstream.
+func (g *group) Start(q resolver.Question, _ resolver.Asker, deadline time.Time,
+	done func(resolver.Reply, error)) (reply resolver.Reply, pending bool, err error) {
 	seen := g.cache.store.look(key{g.name, q}, g.cache.now())
-	switch seen.state {
-	case fresh:
+	if seen.state == fresh {
 		g.count(Hit)
 		if seen.due {
 			g.refresh(q, true)
 		}
-		return seen.reply, seen.err
-	case stale:
-		return g.outlast(ctx, q, seen)
-	default:
-		g.count(Miss)
-		return g.ask(ctx, ctx, q)
+		return seen.reply, false, seen.err
 	}
+	ctx, cancel := context.Background(), context.CancelFunc(func() {})
+	if !deadline.IsZero() {
+		ctx, cancel = context.WithDeadline(ctx, deadline)
+	}
+	go func() { // ends at the deadline
+		defer cancel()
+		done(g.exchange(ctx, q, seen))
+	}()
+	return resolver.Reply{}, true, nil
+}
+
+// exchange answers q by way of the upstream, or with what has expired.
+func (g *group) exchange(ctx context.Context, q resolver.Question, seen found) (resolver.Reply, error) {
+	if seen.state == stale {
+		return g.outlast(ctx, q, seen)
+	}
+	g.count(Miss)
+	return g.ask(ctx, ctx, q)
 }
 
 // ask puts q to the upstream, or waits with others that have, until limit ends,
@@ -90,7 +102,7 @@ func (g *group) ask(ctx, limit context.Context, q resolver.Question) (resolver.R
 // known to land before the deadline of limit, nobody needs to watch that.
 func (f *flight) end(limit context.Context) <-chan struct{} {
 	deadline, ok := limit.Deadline()
-	if ok && f.group.starter != nil && !f.deadline.After(deadline) {
+	if ok && !f.deadline.After(deadline) {
 		limit = resolver.Outer(limit)
 	}
 	return limit.Done()
@@ -149,10 +161,10 @@ func (g *group) launch(ctx, limit context.Context, f *flight) {
 	g.fly(detached, g.deadline(limit, time.Now()), f)
 }
 
-// start puts the question of f to an upstream that calls back. It is false if the
-// upstream does not, or nothing is done in the background.
+// start puts the question of f to the upstream. It is false if nothing is done in
+// the background.
 func (g *group) start(f *flight) bool {
-	if g.starter == nil || !g.cache.enter() {
+	if !g.cache.enter() {
 		return false
 	}
 	if f.known() {
@@ -160,15 +172,15 @@ func (g *group) start(f *flight) bool {
 		g.cache.background.Done()
 		return true
 	}
-	if g.starter.Start(f.deadline, f.question, f) {
-		return true
+	reply, pending, err := g.next.Start(f.question, resolver.Asker{}, f.deadline, f.replied)
+	if !pending {
+		f.replied(reply, err)
 	}
-	g.cache.background.Done()
-	return false
+	return true
 }
 
-// Replied lands a flight that was started.
-func (f *flight) Replied(reply resolver.Reply, err error) {
+// replied lands a flight that was started.
+func (f *flight) replied(reply resolver.Reply, err error) {
 	f.err = errGivenUp // unless something better comes
 	defer f.group.cache.background.Done()
 	defer f.group.land(f)
@@ -194,7 +206,7 @@ func (g *group) fly(ctx context.Context, deadline time.Time, f *flight) {
 	began := time.Now()
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
-	reply, err := g.next.Exchange(ctx, f.question)
+	reply, err := resolver.Exchange(ctx, g.next, f.question, resolver.Asker{})
 	if err != nil && ctx.Err() != nil && time.Since(began) < patience {
 		f.reply, f.err = reply, err
 		return // it had too little time to say anything about the upstream

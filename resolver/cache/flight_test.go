@@ -18,14 +18,11 @@ import (
 	"pldns/zones"
 )
 
-// modes has a test body run with and without Run, and with upstreams that call
-// back, could but do not, and cannot, in a bubble of its own time. The body makes
-// its upstreams by way of made.
+// modes has a test body run with and without Run, in a bubble of its own time. The
+// body makes its upstreams by way of made.
 func modes(t *testing.T, config cache.Config, body func(t *testing.T, c *cache.Cache, made func(upstream) resolver.Exchanger)) {
 	kinds := map[string]func(upstream) resolver.Exchanger{
-		"":             func(u upstream) resolver.Exchanger { return u },
-		", called":     func(u upstream) resolver.Exchanger { return starter{u} },
-		", not called": func(u upstream) resolver.Exchanger { return reluctant{u} },
+		"": func(u upstream) resolver.Exchanger { return u },
 	}
 	for kind, made := range kinds {
 		for _, running := range []bool{true, false} {
@@ -73,7 +70,7 @@ func TestCoalesce(t *testing.T) {
 				var other atomic.Int64
 				for range 1000 {
 					all.Go(func() {
-						reply, err := group.Exchange(context.Background(), question("www.example.com", dns.TypeA))
+						reply, err := exchange(context.Background(), group, question("www.example.com", dns.TypeA))
 						if !errors.Is(err, test.err) || fmt.Sprint(reply) != fmt.Sprint(test.reply) {
 							other.Add(1)
 						}
@@ -107,15 +104,15 @@ func TestGivingUp(t *testing.T) {
 		defer cancel()
 
 		var all sync.WaitGroup
-		all.Go(func() { group.Exchange(asker, q) }) // gone in a moment
+		all.Go(func() { exchange(asker, group, q) }) // gone in a moment
 		synctest.Wait()
 		all.Go(func() {
-			if _, err := group.Exchange(impatient, q); !errors.Is(err, context.DeadlineExceeded) {
+			if _, err := exchange(impatient, group, q); !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("the impatient one was told %v", err)
 			}
 		})
 		all.Go(func() {
-			if got, err := group.Exchange(context.Background(), q); err != nil || len(got.Answer) != 1 {
+			if got, err := exchange(context.Background(), group, q); err != nil || len(got.Answer) != 1 {
 				t.Errorf("the patient one was told %v, %v", got, err)
 			}
 		})
@@ -139,7 +136,7 @@ func TestDisconnect(t *testing.T) {
 		ctx, disconnect := context.WithCancelCause(context.Background())
 		time.AfterFunc(time.Second, func() { disconnect(gone) })
 		began := time.Now()
-		if _, err := group.Exchange(ctx, question("www.example.com", dns.TypeA)); !errors.Is(err, gone) {
+		if _, err := exchange(ctx, group, question("www.example.com", dns.TypeA)); !errors.Is(err, gone) {
 			t.Errorf("told %v", err)
 		}
 		if took := time.Since(began); took != time.Second {
@@ -154,7 +151,7 @@ func TestGone(t *testing.T) {
 		var server script
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
-		if _, err := c.Group("azure", made(server.Exchange)).Exchange(ctx, question("www.example.com", dns.TypeA)); !errors.Is(err, context.Canceled) {
+		if _, err := exchange(ctx, c.Group("azure", made(func(context.Context, resolver.Question) (resolver.Reply, error) { return server.Exchange() })), question("www.example.com", dns.TypeA)); !errors.Is(err, context.Canceled) {
 			t.Errorf("told %v", err)
 		}
 		if n := server.asked.Load(); n != 0 {
@@ -184,7 +181,7 @@ func TestShortFlightIsNotAFailure(t *testing.T) {
 				}))
 				for range 2 {
 					ctx, cancel := context.WithTimeout(context.Background(), test.given)
-					if _, err := group.Exchange(ctx, question("www.example.com", dns.TypeA)); err == nil {
+					if _, err := exchange(ctx, group, question("www.example.com", dns.TypeA)); err == nil {
 						t.Error("an answer from an upstream that is silent")
 					}
 					cancel()
@@ -217,7 +214,7 @@ func TestBusy(t *testing.T) {
 			all.Go(func() {
 				ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 				defer cancel()
-				_, err := group.Exchange(ctx, question(name, dns.TypeA))
+				_, err := exchange(ctx, group, question(name, dns.TypeA))
 				done <- err
 			})
 			synctest.Wait()
@@ -329,7 +326,7 @@ func TestOverloadIsNotRemembered(t *testing.T) {
 	})
 	group := cache.New(cache.Config{}).Group("azure", next)
 	for range 3 {
-		if _, err := group.Exchange(t.Context(), resolver.Question{Name: zones.MustName("www.contoso.com"), Type: dns.TypeA}); !errors.Is(err, resolver.ErrOverload) {
+		if _, err := exchange(t.Context(), group, resolver.Question{Name: zones.MustName("www.contoso.com"), Type: dns.TypeA}); !errors.Is(err, resolver.ErrOverload) {
 			t.Errorf("got %v", err)
 		}
 	}

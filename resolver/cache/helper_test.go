@@ -12,33 +12,17 @@ import (
 
 	"pldns/resolver"
 	"pldns/resolver/cache"
+	"pldns/resolver/resolvertest"
 	"pldns/zones"
 )
 
 // upstream is an Exchanger that is a function.
 type upstream func(ctx context.Context, q resolver.Question) (resolver.Reply, error)
 
-func (u upstream) Exchange(ctx context.Context, q resolver.Question) (resolver.Reply, error) {
-	return u(ctx, q)
+func (u upstream) Start(q resolver.Question, from resolver.Asker, deadline time.Time,
+	done func(resolver.Reply, error)) (resolver.Reply, bool, error) {
+	return resolvertest.Outside(u).Start(q, from, deadline, done)
 }
-
-// starter is an upstream that calls back.
-type starter struct{ upstream }
-
-// Start has the question asked, and its asker told.
-func (s starter) Start(deadline time.Time, q resolver.Question, to resolver.Asker) bool {
-	go func() {
-		ctx, cancel := context.WithDeadline(context.Background(), deadline)
-		defer cancel()
-		to.Replied(s.Exchange(ctx, q))
-	}()
-	return true
-}
-
-// reluctant is an upstream that could call back, and does not.
-type reluctant struct{ upstream }
-
-func (reluctant) Start(time.Time, resolver.Question, resolver.Asker) bool { return false }
 
 // script is an upstream that says what it is told to, and counts.
 type script struct {
@@ -54,7 +38,13 @@ func (s *script) says(reply resolver.Reply, err error) {
 	s.reply, s.err = reply, err
 }
 
-func (s *script) Exchange(context.Context, resolver.Question) (resolver.Reply, error) {
+func (s *script) Start(resolver.Question, resolver.Asker, time.Time, func(resolver.Reply, error)) (resolver.Reply, bool, error) {
+	reply, err := s.Exchange()
+	return reply, false, err
+}
+
+// Exchange says it.
+func (s *script) Exchange() (resolver.Reply, error) {
 	s.asked.Add(1)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -101,10 +91,15 @@ func question(name string, qtype uint16) resolver.Question {
 	return resolver.Question{Name: zones.MustName(name), Type: qtype}
 }
 
+// exchange asks and waits.
+func exchange(ctx context.Context, group resolver.Exchanger, q resolver.Question) (resolver.Reply, error) {
+	return resolver.Exchange(ctx, group, q, resolver.Asker{})
+}
+
 // ask asks, and fails the test on an error.
 func ask(tb testing.TB, group resolver.Exchanger, q resolver.Question) resolver.Reply {
 	tb.Helper()
-	reply, err := group.Exchange(context.Background(), q)
+	reply, err := exchange(context.Background(), group, q)
 	if err != nil {
 		tb.Fatalf("ask %v: %v", q, err)
 	}

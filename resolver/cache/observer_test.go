@@ -67,7 +67,7 @@ func TestObserver(t *testing.T) {
 			all.Go(func() { ask(t, group, q) })
 		}
 		synctest.Wait()
-		if _, err := group.Exchange(t.Context(), question("other.example.com", dns.TypeA)); err == nil {
+		if _, err := exchange(t.Context(), group, question("other.example.com", dns.TypeA)); err == nil {
 			t.Error("not busy")
 		}
 		all.Wait()

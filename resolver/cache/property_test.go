@@ -61,7 +61,7 @@ func TestManyAtOnce(t *testing.T) {
 		views[group] = c.Group(group, moody(group))
 	}
 	check := func(group string, q resolver.Question) {
-		reply, err := views[group].Exchange(context.Background(), q)
+		reply, err := exchange(context.Background(), views[group], q)
 		if err != nil || reply.Rcode != dns.RcodeSuccess {
 			return
 		}

@@ -13,6 +13,7 @@ import (
 
 	"pldns/resolver"
 	"pldns/resolver/cache"
+	"pldns/resolver/resolvertest"
 )
 
 // slow is an upstream that answers after a while, or never.
@@ -21,6 +22,11 @@ type slow struct {
 	reply resolver.Reply
 	err   error
 	asked atomic.Int64
+}
+
+func (s *slow) Start(q resolver.Question, from resolver.Asker, deadline time.Time,
+	done func(resolver.Reply, error)) (resolver.Reply, bool, error) {
+	return resolvertest.Outside(s.Exchange).Start(q, from, deadline, done)
 }
 
 func (s *slow) Exchange(ctx context.Context, _ resolver.Question) (resolver.Reply, error) {
@@ -39,6 +45,11 @@ func (s *slow) Exchange(ctx context.Context, _ resolver.Question) (resolver.Repl
 
 // switched is an upstream that can be exchanged for another.
 type switched struct{ now atomic.Pointer[slow] }
+
+func (s *switched) Start(q resolver.Question, from resolver.Asker, deadline time.Time,
+	done func(resolver.Reply, error)) (resolver.Reply, bool, error) {
+	return resolvertest.Outside(s.Exchange).Start(q, from, deadline, done)
+}
 
 func (s *switched) Exchange(ctx context.Context, q resolver.Question) (resolver.Reply, error) {
 	return s.now.Load().Exchange(ctx, q)
@@ -181,7 +192,7 @@ func TestStaleTimers(t *testing.T) {
 					defer cancel()
 				}
 				began := time.Now()
-				reply, err := group.Exchange(ctx, q)
+				reply, err := exchange(ctx, group, q)
 				if took := time.Since(began); took != test.at {
 					t.Errorf("told after %v, want %v", took, test.at)
 				}
@@ -374,7 +385,7 @@ func TestBusyIsStale(t *testing.T) {
 		server.now.Store(&slow{after: -1})
 		other := make(chan error)
 		go func() {
-			_, err := group.Exchange(context.Background(), question("other.example.com", dns.TypeA))
+			_, err := exchange(context.Background(), group, question("other.example.com", dns.TypeA))
 			other <- err
 		}()
 		synctest.Wait()

@@ -223,7 +223,7 @@ func TestErrorIsRemembered(t *testing.T) {
 	q := question("www.example.com", dns.TypeA)
 
 	for range 3 {
-		reply, err := group.Exchange(context.Background(), q)
+		reply, err := exchange(context.Background(), group, q)
 		if !errors.Is(err, dead) || len(reply.Errors) != 1 || reply.Group != "azure" {
 			t.Fatalf("got %v and error %v", reply, err)
 		}

@@ -18,6 +18,7 @@ import (
 	"pldns/resolver/cache"
 	"pldns/resolver/leaks"
 	"pldns/resolver/metrics"
+	"pldns/resolver/resolvertest"
 	"pldns/resolver/upstream"
 	"pldns/zones"
 )
@@ -28,6 +29,11 @@ type moody struct {
 	told  *metrics.Recorder
 	asked int
 	mood  *rand.Rand
+}
+
+func (m *moody) Start(q resolver.Question, from resolver.Asker, deadline time.Time,
+	done func(resolver.Reply, error)) (resolver.Reply, bool, error) {
+	return resolvertest.Known(func(q resolver.Question) (resolver.Reply, error) { return m.Exchange(context.Background(), q) }).Start(q, from, deadline, done)
 }
 
 func (m *moody) Exchange(_ context.Context, q resolver.Question) (resolver.Reply, error) {

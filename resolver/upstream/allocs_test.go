@@ -6,6 +6,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"pldns/resolver"
 	"pldns/resolver/upstream"
 )
 
@@ -18,14 +19,15 @@ func TestAQuestionLeavesLittleBehind(t *testing.T) {
 		Name: "azure", Timeout: ample, Servers: []upstream.Server{plain(quickServer(t))},
 	})), 1))
 	defer empty()
-	a, asked := make(asker, 1), question("www.contoso.com", dns.TypeA)
+	told, asked := make(chan error, 1), question("www.contoso.com", dns.TypeA)
+	done := func(_ resolver.Reply, err error) { told <- err }
 	deadline := time.Now().Add(ample)
 	allocs := testing.AllocsPerRun(20*upstream.SocketUses, func() {
-		if !p.Start(deadline, asked, a) {
-			t.Fatal("it was not started")
+		if _, pending, err := p.Start(asked, resolver.Asker{}, deadline, done); !pending {
+			t.Fatalf("it was not started: %v", err)
 		}
-		if got := <-a; got.err != nil {
-			t.Fatal(got.err)
+		if err := <-told; err != nil {
+			t.Fatal(err)
 		}
 	})
 	t.Logf("%v pieces of memory for each question", allocs)

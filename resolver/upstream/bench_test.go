@@ -54,7 +54,7 @@ func BenchmarkUnique(b *testing.B) {
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			name := zones.NameOf("u" + strconv.FormatInt(asked.Add(1), 10) + ".example.")
-			if _, err := group.Exchange(ctx, resolver.Question{Name: name, Type: dns.TypeA}); err != nil {
+			if _, err := resolver.Exchange(ctx, group, resolver.Question{Name: name, Type: dns.TypeA}, resolver.Asker{}); err != nil {
 				b.Error(err)
 			}
 		}

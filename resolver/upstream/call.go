@@ -14,7 +14,7 @@ import (
 type call struct {
 	pool    *Pool
 	servers []*server // in the order in which they are to be asked
-	to      resolver.Asker
+	to      func(resolver.Reply, error)
 
 	question resolver.Question
 	ticket   ticket
@@ -28,10 +28,8 @@ type call struct {
 	box     mailbox // for the race; nil as long as there is none
 }
 
-var _ resolver.Starter = (*Pool)(nil)
-
-// Start begins to ask the group about q, if that can be done now over UDP.
-func (p *Pool) Start(deadline time.Time, q resolver.Question, to resolver.Asker) bool {
+// start begins to ask the group about q, if that can be done now over UDP.
+func (p *Pool) start(deadline time.Time, q resolver.Question, to func(resolver.Reply, error)) bool {
 	if p.inFlight.Add(1) > int64(p.config.MaxInFlight) {
 		p.inFlight.Add(-1)
 		return false
@@ -62,7 +60,7 @@ func (p *Pool) Start(deadline time.Time, q resolver.Question, to resolver.Asker)
 }
 
 // call makes a call, nil if the question is one for a race from the beginning.
-func (p *Pool) call(now, deadline time.Time, q resolver.Question, to resolver.Asker) *call {
+func (p *Pool) call(now, deadline time.Time, q resolver.Question, to func(resolver.Reply, error)) *call {
 	servers := p.order(now)
 	if len(servers) == 0 || servers[0].Transport != Plain || !servers[0].stock.ready() {
 		return nil
@@ -120,7 +118,7 @@ func (c *call) won(read reading) bool {
 		p.rose(s)
 	}
 	p.inFlight.Add(-1)
-	c.to.Replied(reply, nil)
+	c.to(reply, nil)
 	return true
 }
 
@@ -142,7 +140,7 @@ func (c *call) race() {
 	defer cancel()
 	reply, err := newRace(c.pool, c.question, c.servers).run(ctx, c)
 	c.pool.inFlight.Add(-1)
-	c.to.Replied(reply, err)
+	c.to(reply, err)
 	c.done(false)
 }
 

@@ -257,7 +257,7 @@ func TestExchangeEndsWithItsContext(t *testing.T) {
 	u := resolvertest.StartUpstream(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	u.Always(func(*resolvertest.Asked) { cancel() })
-	_, err := pool(t, u).Exchange(ctx, question("www.contoso.com", dns.TypeA))
+	_, err := resolver.Exchange(ctx, pool(t, u), question("www.contoso.com", dns.TypeA), resolver.Asker{})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want the end of the context", err)
 	}

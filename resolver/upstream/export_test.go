@@ -30,6 +30,9 @@ func Stocked(p *Pool) (*Pool, func()) {
 	}
 }
 
+// KeepsSockets tells whether the servers' sockets are kept.
+func KeepsSockets(p *Pool) bool { return p.servers[0].stock.ready() }
+
 // Kept tells whether the servers' connections are kept.
 func Kept(p *Pool) bool {
 	k := p.servers[len(p.servers)-1].streams

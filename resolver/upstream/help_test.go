@@ -55,24 +55,11 @@ func newPool(t testing.TB, config upstream.Config) *upstream.Pool {
 	return p
 }
 
-// asker waits for what comes of a question.
-type asker chan told
-
-type told struct {
-	reply resolver.Reply
-	err   error
-}
-
-func (a asker) Replied(reply resolver.Reply, err error) { a <- told{reply, err} }
-
-// exchange asks as the cache does: it has the question started, or else waits.
+// exchange asks and waits.
 func exchange(p *upstream.Pool, q resolver.Question) (resolver.Reply, error) {
-	a := make(asker, 1)
-	if p.Start(time.Now().Add(ample), q, a) {
-		got := <-a
-		return got.reply, got.err
-	}
-	return p.Exchange(context.Background(), q)
+	ctx, cancel := context.WithTimeout(context.Background(), ample)
+	defer cancel()
+	return resolver.Exchange(ctx, p, q, resolver.Asker{})
 }
 
 // mustExchange asks and fails the test on an error.

@@ -43,11 +43,28 @@ func New(c Config) (*Pool, error) {
 	return p, nil
 }
 
-// Exchange asks the group. It goes from server to server until one gives a
-// usable answer, and returns before ctx ends or soon after. If all that answered
-// refused or failed, that is the Reply; if none answered, the error is an
-// [Error]; if the group has too much under way, it is [ErrShed].
-func (p *Pool) Exchange(ctx context.Context, q resolver.Question) (resolver.Reply, error) {
+// Start asks the group. It goes from server to server until one gives a
+// usable answer. If all that answered refused or failed, that is the Reply; if none
+// answered, the error is an [Error]; if the group has too much under way, it is
+// [ErrShed].
+func (p *Pool) Start(q resolver.Question, _ resolver.Asker, deadline time.Time,
+	done func(resolver.Reply, error)) (reply resolver.Reply, pending bool, err error) {
+	if deadline.IsZero() {
+		deadline = time.Now().Add(p.config.Timeout)
+	}
+	if p.start(deadline, q, done) {
+		return resolver.Reply{}, true, nil
+	}
+	go func() { // ends at the deadline
+		ctx, cancel := context.WithDeadline(context.Background(), deadline)
+		defer cancel()
+		done(p.exchange(ctx, q))
+	}()
+	return resolver.Reply{}, true, nil
+}
+
+// exchange asks the group and waits, at most until ctx ends.
+func (p *Pool) exchange(ctx context.Context, q resolver.Question) (resolver.Reply, error) {
 	defer p.inFlight.Add(-1)
 	if p.inFlight.Add(1) > int64(p.config.MaxInFlight) {
 		return resolver.Reply{}, p.shed(q)
