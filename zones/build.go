@@ -120,7 +120,7 @@ func compile(spec *NetworkSpec) (*Network, error) {
 	if err := errors.Join(faults...); err != nil {
 		return network, fmt.Errorf("network %s: %w", spec.Name, err)
 	}
-	network.ownEmptyNonTerminals()
+	network.findAncestors()
 	network.reverse = mapped.reversed()
 	return network, nil
 }
@@ -217,70 +217,4 @@ func (n *Network) refOf(name Name) ref {
 	}
 	parent, _ := name.Parent()
 	return n.wild[parent]
-}
-
-// ownEmptyNonTerminals enters the names between an owner and the apex of its
-// zone that nothing else stands at. Above a name outside every zone there are
-// none: it is exact, and its ancestors are for the outside.
-func (n *Network) ownEmptyNonTerminals() {
-	e := emptyNonTerminals{network: n, seen: make(map[Name]bool), known: make(map[Name]bool)}
-	for i := range n.mapped.count() {
-		endpoint := n.mapped.at(uint32(i))
-		e.above(endpoint.Name(), &e.lastPublic)
-		if private := endpoint.Private(); !private.IsZero() {
-			e.above(private, &e.lastPrivate)
-		}
-	}
-	for _, other := range n.others {
-		e.above(other.name, &e.lastPublic)
-	}
-	for _, name := range e.found {
-		_ = n.ownOther(name, nil) // nothing stands there
-	}
-}
-
-// emptyNonTerminals looks for the names that exist because names below them do.
-// Most names have a parent in common, which is looked at once.
-type emptyNonTerminals struct {
-	network                 *Network
-	seen                    map[Name]bool // parents
-	lastPublic, lastPrivate Name          // parents
-	found                   []Name
-	known                   map[Name]bool // those that are found
-}
-
-// above looks at the ancestors of a name that stand between it and the apex of its
-// zone.
-func (e *emptyNonTerminals) above(name Name, last *Name) {
-	parent, more := name.Parent()
-	if !more || parent == *last || e.seen[parent] {
-		return
-	}
-	*last = parent
-	e.seen[parent] = true
-	if !e.network.belowApex(name) {
-		return
-	}
-	for at := parent; more; at, more = at.Parent() {
-		if _, apex := e.network.zones[at]; apex {
-			return
-		}
-		if e.known[at] {
-			return // and so are those above it
-		}
-		if e.network.find(at) == 0 {
-			e.found = append(e.found, at)
-			e.known[at] = true
-		}
-	}
-}
-
-// belowApex tells whether a name is below the apex of a zone of the network.
-func (n *Network) belowApex(name Name) bool {
-	for at, more := name.Parent(); more; at, more = at.Parent() {
-		if _, apex := n.zones[at]; apex {
-			return true
-		}
-	}
-	return false
 }

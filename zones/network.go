@@ -24,6 +24,9 @@ type Network struct {
 	zones   map[Name]Zone
 	routes  map[Name]bool
 	reverse []uint32 // places of the addresses in mapped, sorted by address
+	// ancestors are the hashes of the names that others which are answered here lie
+	// below, sorted.
+	ancestors []uint64
 }
 
 // Zone is a zone as one network sees it.
