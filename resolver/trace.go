@@ -90,10 +90,18 @@ func outcome(result zones.Result) string {
 	case zones.NoData:
 		return fmt.Sprintf("owned%s, and has no record of this type: NODATA", in)
 	case zones.NoName:
-		return fmt.Sprintf("no endpoint and no record%s, where missing = %q", in, result.Zone.Missing)
+		return fmt.Sprintf("no endpoint and no record%s, where missing = %q%s", in, result.Zone.Missing, missed(result))
 	default:
-		return "in no zone of the network"
+		return "in no zone of the network" + missed(result)
 	}
+}
+
+// missed tells why the wildcard of an endpoint does not hold for a name below it.
+func missed(result zones.Result) string {
+	if result.Missed.IsZero() {
+		return ""
+	}
+	return fmt.Sprintf("; endpoint %s is for hosts, and a label that begins with _ names none", result.Missed)
 }
 
 // exchange tells what the outside said.

@@ -1,6 +1,8 @@
 package zones
 
 import (
+	"strings"
+
 	"github.com/miekg/dns"
 )
 
@@ -31,6 +33,9 @@ type Result struct {
 	Owner   Name     // the name that matched: the asked one, or the wildcard
 	// Endpoint is the mapping that decided; zero when it was a record or a zone.
 	Endpoint Mapping
+	// Missed is the wildcard of an endpoint that a name of NotOurs or NoName lies
+	// below and that does not match it, because it is no name of a host; zero for none.
+	Missed Name
 }
 
 // Owned tells whether the look-up decides the answer whatever the outside says.
@@ -39,28 +44,59 @@ func (r Result) Owned() bool {
 	return r.Kind != NotOurs && !(r.Kind == NoName && r.Zone.Missing == Forward)
 }
 
-// Lookup finds what the network has for a name and a type (DESIGN part 3, rules
-// 2 to 6 and 12): the exact name, else the closest wildcard (RFC 4592), else what
-// its zone says of a missing name. A name that is owned is owned for every type.
+// Lookup finds what the network has for a name and a type: the exact name, else the
+// closest wildcard (RFC 4592), else what its zone says of a missing name. A name
+// with an endpoint or records of its own is owned for every type.
+//
+// A name that exists by structure alone, as the apex of a zone or because other names
+// lie below it, is one of those that a zone says something of: where it
+// forwards, the outside knows better than to say that there is nothing.
 func (n *Network) Lookup(name Name, qtype uint16) Result {
-	if found := n.refOf(name); found != 0 {
+	found := n.refOf(name)
+	if found != 0 && !n.isEmpty(found) {
 		return n.answer(found, name, name, qtype)
 	}
 	if special, decided := n.lookupSpecial(name, qtype); decided {
 		return special
 	}
 	zone, inZone := n.zoneAt(name)
-	if wildcard, source := n.wildcardFor(name); wildcard != 0 {
-		return n.answer(wildcard, name, source, qtype)
+	var missed Name
+	if found == 0 {
+		wildcard, source := n.wildcardFor(name)
+		switch {
+		case wildcard == 0:
+		case wildcard.kind() != otherRef && !isHostBelow(name, source):
+			missed = source
+		default:
+			return n.answer(wildcard, name, source, qtype)
+		}
 	}
 	switch {
 	case !inZone:
-		return Result{Kind: NotOurs}
-	case name == zone.Name:
+		return Result{Kind: NotOurs, Missed: missed}
+	case name == zone.Name && qtype == dns.TypeDS:
+		return n.delegation(zone)
+	case zone.Missing != Forward && name == zone.Name:
 		return n.apex(zone, qtype)
+	case zone.Missing != Forward && found != 0:
+		return Result{Kind: NoData, SOA: soa(zone.Name), Zone: zone, Owner: name}
 	default:
-		return Result{Kind: NoName, SOA: soa(zone.Name), Zone: zone}
+		return Result{Kind: NoName, SOA: soa(zone.Name), Zone: zone, Missed: missed}
 	}
+}
+
+// isHostBelow tells whether a name below a wildcard may be one of a host. Labels that
+// begin with "_" name services, keys and proofs of ownership (RFC 8552), never what
+// an address belongs to: _acme-challenge is looked for where certificates are
+// issued, whoever the address behind the wildcard is.
+func isHostBelow(name, wildcard Name) bool {
+	parent, _ := wildcard.Parent()
+	for at, more := name, true; more && at != parent; at, more = at.Parent() {
+		if strings.HasPrefix(at.text, "_") {
+			return false
+		}
+	}
+	return true
 }
 
 // wildcardFor finds the wildcard that covers a name which does not exist: the
@@ -96,19 +132,14 @@ func (n *Network) answer(r ref, name, source Name, qtype uint16) Result {
 		return n.delegation(result.Zone)
 	}
 	if qtype == dns.TypeANY { // one RRset is enough (RFC 8482 section 4.1)
-		qtype = found.first(qtype)
+		qtype = found.first(name, qtype)
 	}
 	if records := found.rrset(name, qtype); len(records) > 0 {
 		result.Kind, result.Records = Records, records
 		return result
 	}
 	if target := found.alias(name); !target.IsZero() {
-		result.Kind, result.Target = Alias, target
-		if found.kind == aliasRef {
-			result.Records = found.cname(name, target)
-		} else {
-			result.Records = found.rrset(name, dns.TypeCNAME)
-		}
+		result.Kind, result.Target, result.Records = Alias, target, found.rrset(name, dns.TypeCNAME)
 		return result
 	}
 	result.Kind, result.SOA = NoData, soa(n.authorityOf(result, source))
@@ -143,7 +174,7 @@ func (n *Network) apex(zone Zone, qtype uint16) Result {
 
 // delegation answers a DS question at the apex of a zone. DS records belong to
 // the parent (RFC 4035 section 3.1.4.1), which is the outside unless a zone of
-// the network holds it.
+// the network holds it, and even then where that one forwards what it does not have.
 func (n *Network) delegation(zone Zone) Result {
 	parent, _ := zone.Name.Parent()
 	above, local := n.zoneAt(parent)
@@ -152,6 +183,9 @@ func (n *Network) delegation(zone Zone) Result {
 	}
 	if !local {
 		above = zone
+	}
+	if above.Missing == Forward {
+		return Result{Kind: NoName, SOA: soa(above.Name), Zone: above}
 	}
 	return Result{Kind: NoData, SOA: soa(above.Name), Zone: above, Owner: zone.Name}
 }

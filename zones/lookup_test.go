@@ -45,6 +45,10 @@ func build(tb testing.TB, specs ...zones.NetworkSpec) *zones.Table {
 	return table
 }
 
+// tooLong matches a wildcard of europe whose alias for it would have more than 255
+// octets.
+var tooLong = strings.Repeat(strings.Repeat("a", 53)+".", 4) + "env.uksouth.azurecontainerapps.io"
+
 // europe is a network with one of everything.
 func europe(tb testing.TB) *zones.Network {
 	return build(tb, zones.NetworkSpec{
@@ -97,20 +101,25 @@ func TestLookup(t *testing.T) {
 		{"missing in a zone", "other.privatelink.database.windows.net", "A", "no name: privatelink.database.windows.net. forward"},
 		{"missing below a private name", "x.momenta-eun.privatelink.database.windows.net", "A", "no name: privatelink.database.windows.net. forward"},
 		{"missing in a zone with a policy", "other.privatelink.blob.core.windows.net", "A", "no name: privatelink.blob.core.windows.net. refuse"},
-		{"apex", "privatelink.database.windows.net", "A", "no data: privatelink.database.windows.net."},
-		{"apex, SOA", "privatelink.database.windows.net", "SOA", "records: SOA privatelink.database.windows.net. nobody.invalid. 1 3600 1200 604800 10"},
+		{"apex of a zone that forwards", "privatelink.database.windows.net", "A", "no name: privatelink.database.windows.net. forward"},
+		{"apex of a zone that forwards, SOA", "privatelink.database.windows.net", "SOA", "no name: privatelink.database.windows.net. forward"},
+		{"apex of a zone that refuses", "privatelink.blob.core.windows.net", "A", "no data: privatelink.blob.core.windows.net."},
+		{"apex of a zone that refuses, SOA", "privatelink.blob.core.windows.net", "SOA", "records: SOA privatelink.blob.core.windows.net. nobody.invalid. 1 3600 1200 604800 10"},
 		{"apex, DS belongs to the parent", "privatelink.database.windows.net", "DS", "not ours"},
-		{"empty non-terminal", "westeurope.data.privatelink.azurecr.io", "A", "no data: privatelink.azurecr.io."},
-		{"empty non-terminal, ANY", "data.privatelink.azurecr.io", "ANY", "no data: privatelink.azurecr.io."},
+		{"empty non-terminal", "westeurope.data.privatelink.azurecr.io", "A", "no name: privatelink.azurecr.io. forward"},
+		{"empty non-terminal, ANY", "data.privatelink.azurecr.io", "ANY", "no name: privatelink.azurecr.io. forward"},
 		{"no empty non-terminal on the public side", "westeurope.data.azurecr.io", "A", "not ours"},
 		{"wildcard, public", "app1.env.uksouth.azurecontainerapps.io", "A", "alias: CNAME app1.env.privatelink.uksouth.azurecontainerapps.io."},
 		{"wildcard, two labels", "a.b.env.uksouth.azurecontainerapps.io", "A", "alias: CNAME a.b.env.privatelink.uksouth.azurecontainerapps.io."},
-		{"wildcard, the alias would be too long", strings.Repeat(strings.Repeat("a", 53)+".", 4) + "env.uksouth.azurecontainerapps.io", "A", "no data: env.uksouth.azurecontainerapps.io."},
+		{"wildcard, the alias would be too long", tooLong, "A", "records: A 10.0.7.10"},
+		{"wildcard, the alias would be too long, ANY", tooLong, "ANY", "records: A 10.0.7.10"},
+		{"wildcard, the alias would be too long, CNAME", tooLong, "CNAME", "no data: env.uksouth.azurecontainerapps.io."},
+		{"wildcard, the alias would be too long, other type", tooLong, "AAAA", "no data: env.uksouth.azurecontainerapps.io."},
 		{"wildcard, private", "app1.env.privatelink.uksouth.azurecontainerapps.io", "A", "records: A 10.0.7.10"},
 		{"wildcard, other type", "app1.env.privatelink.uksouth.azurecontainerapps.io", "MX", "no data: privatelink.uksouth.azurecontainerapps.io."},
 		{"exact beats wildcard", "known.env.privatelink.uksouth.azurecontainerapps.io", "A", "records: A 10.0.7.11"},
 		{"a closer name hides the wildcard", "x.known.env.privatelink.uksouth.azurecontainerapps.io", "A", "no name: privatelink.uksouth.azurecontainerapps.io. forward"},
-		{"the wildcard's parent exists", "env.privatelink.uksouth.azurecontainerapps.io", "A", "no data: privatelink.uksouth.azurecontainerapps.io."},
+		{"the wildcard's parent", "env.privatelink.uksouth.azurecontainerapps.io", "A", "no name: privatelink.uksouth.azurecontainerapps.io. forward"},
 		{"the wildcard itself", "*.env.uksouth.azurecontainerapps.io", "A", "alias: CNAME *.env.privatelink.uksouth.azurecontainerapps.io."},
 		{"outside the catalogue", "api.contoso.com", "A", "records: A 10.0.7.9"},
 		{"outside the catalogue, other type", "api.contoso.com", "HTTPS", "no data: api.contoso.com."},

@@ -32,26 +32,31 @@ func (n *Network) owner(r ref) owner {
 	return owner{}
 }
 
+// isEmpty tells whether a ref stands for a name that exists only because others do
+// below it.
+func (n *Network) isEmpty(r ref) bool {
+	return r.kind() == otherRef && n.others[r.number()].records == nil
+}
+
 // rrset gives the records of the type at the name, nil when there are none.
 func (o *owner) rrset(name Name, qtype uint16) []dns.RR {
 	switch o.kind {
 	case aliasRef:
-		if qtype != dns.TypeCNAME {
-			return nil
+		if target := o.alias(name); !target.IsZero() {
+			return o.cname(name, target, qtype)
 		}
-		target := o.alias(name)
-		if target.IsZero() {
-			return nil
-		}
-		return o.cname(name, target)
+		return addressRecords(o.endpoint.Addresses(), o.endpoint.TTL(), name, qtype)
 	case addressRef:
 		return addressRecords(o.endpoint.Addresses(), o.endpoint.TTL(), name, qtype)
 	}
 	return recordsAt(o.records, name, qtype)
 }
 
-// cname is the record of an alias.
-func (o *owner) cname(name, target Name) []dns.RR {
+// cname is the record of an alias, for those who ask for its type.
+func (o *owner) cname(name, target Name, qtype uint16) []dns.RR {
+	if qtype != dns.TypeCNAME {
+		return nil
+	}
 	return []dns.RR{&dns.CNAME{Hdr: header(name, dns.TypeCNAME, o.endpoint.TTL()), Target: target.FQDN()}}
 }
 
@@ -59,7 +64,8 @@ func (o *owner) cname(name, target Name) []dns.RR {
 //
 // The target of a wildcard keeps what the "*" stood for: a.env.X is an alias of
 // a.env.privatelink.X when *.env.X is one of *.env.privatelink.X. A name so long
-// that its alias would be none (RFC 1035 section 2.3.4) has no alias.
+// that its alias would be none (RFC 1035 section 2.3.4) has no alias: the addresses
+// stand at the name itself.
 func (o *owner) alias(name Name) Name {
 	if o.kind != aliasRef {
 		return targetAt(o.records)
@@ -80,11 +86,11 @@ func (o *owner) alias(name Name) Name {
 
 // first is the type of the records that are best for ANY; the type itself when the
 // name has none.
-func (o *owner) first(qtype uint16) uint16 {
+func (o *owner) first(name Name, qtype uint16) uint16 {
 	switch {
-	case o.kind == aliasRef:
+	case o.kind == aliasRef && !o.alias(name).IsZero():
 		return dns.TypeCNAME
-	case o.kind == addressRef:
+	case o.kind == aliasRef, o.kind == addressRef:
 		if addrs := o.endpoint.Addresses(); len(addrs) > 0 {
 			return addressType(addrs[0])
 		}

@@ -7,7 +7,7 @@ import (
 )
 
 // Missing is what a network does with a name in one of its zones that has no
-// endpoint and no record (DESIGN part 3, rule 5).
+// endpoint and no record.
 type Missing uint8
 
 // The zero Missing stands for "as the network says", and in a network for

@@ -81,7 +81,7 @@ const maxPTR = 16
 func (n *Network) lookupReverse(name Name, prefix netip.Prefix, qtype uint16) (Result, bool) {
 	zone, inZone := n.zoneAt(name)
 	if !prefix.IsSingleIP() {
-		if !inZone || name == zone.Name || !n.mapsWithin(prefix) {
+		if !inZone || zone.Missing == Forward || name == zone.Name || !n.mapsWithin(prefix) {
 			return Result{}, false
 		}
 		return Result{Kind: NoData, SOA: soa(zone.Name), Zone: zone, Owner: name}, true
