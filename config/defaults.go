@@ -16,8 +16,16 @@ const (
 	defaultProbeFall     = 2
 	defaultProbeRise     = 2
 
-	defaultUnlisted   = 20 // queries a second; who is refused needs no more
+	defaultUnlisted = 20 // queries a second; who is refused needs no more
+	// defaultListed is five times what Azure DNS answers one machine, and more than a
+	// forwarder for tens of thousands of people sends on; in the name of somebody else
+	// it is 50 Mbit/s of the largest replies.
+	defaultListed = 5000
+	// defaultResponses is what NSD allows. Servers that are asked by stub resolvers as
+	// well allow more than the 5 of BIND and Windows, which only caches ask.
+	defaultResponses  = 200
 	defaultSlip       = 2
+	defaultListedSlip = 1 // nobody waits for what somebody else sends in his name
 	defaultIPv4Prefix = 32
 	defaultIPv6Prefix = 56 // what one site may have at the least
 

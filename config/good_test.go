@@ -99,18 +99,18 @@ func meaning(c *config.Config) string {
 	}
 	line("forward %v", c.Forward)
 	for i := range c.Networks {
-		writeNetwork(line, &c.Networks[i])
+		writeNetwork(line, &c.Networks[i], c.Limit.Listed)
 	}
 	return b.String()
 }
 
-func writeNetwork(line func(string, ...any), n *config.Network) {
+func writeNetwork(line func(string, ...any), n *config.Network, listed int) {
 	line("network %s clients %v listeners %v missing %v", n.Name, n.Clients, n.Listeners, n.Missing)
 	spec := n.Spec()
 	for _, door := range spec.Doors() {
 		line("  door %s", door)
 	}
-	if n.Limit != 0 {
+	if n.Limit != listed {
 		line("  limit %d", n.Limit)
 	}
 	line("  forward %v, suffixes %v", n.Forward, n.Spec().Routes)

@@ -5,25 +5,32 @@ import "net/netip"
 // Limit says how many queries a second each client is answered over UDP.
 type Limit struct {
 	Unlisted int // each client of no network; 0 is no limit
-	Slip     int // which of the queries over a limit are answered with the TC bit; 0 for none
+	Listed   int // each client of a network that says nothing of its own; 0 is no limit
+	// Responses is how many replies of one kind a client gets in a second; 0 is no
+	// limit.
+	Responses int
+	// Slip is which of the queries over a limit are answered with the TC bit; 0 for
+	// none. ListedSlip is that of clients of networks.
+	Slip, ListedSlip int
 	// IPv4Prefix and IPv6Prefix are the lengths of the prefixes whose clients count
 	// as one.
 	IPv4Prefix, IPv6Prefix int
 	Exempt                 []netip.Prefix // clients that are never limited
-	listed                 int            // what Network.Limit is where the network is silent
 }
 
 // limit reads the limits that hold for all networks, and for who has none.
 func (l *loader) limit(root table) {
 	t, _ := root.sub("limit")
-	t.only("unlisted", "listed", "slip", "ipv4_prefix", "ipv6_prefix", "exempt")
+	t.only("unlisted", "listed", "responses", "slip", "listed_slip", "ipv4_prefix", "ipv6_prefix", "exempt")
 	l.config.Limit = Limit{
 		Unlisted:   t.integer("unlisted", defaultUnlisted, 0, maxLimit),
+		Listed:     t.integer("listed", defaultListed, 0, maxLimit),
+		Responses:  t.integer("responses", defaultResponses, 0, maxLimit),
 		Slip:       t.integer("slip", defaultSlip, 0, maxSlip),
+		ListedSlip: t.integer("listed_slip", defaultListedSlip, 0, maxSlip),
 		IPv4Prefix: t.integer("ipv4_prefix", defaultIPv4Prefix, minIPv4Prefix, 32),
 		IPv6Prefix: t.integer("ipv6_prefix", defaultIPv6Prefix, minIPv6Prefix, 128),
 		Exempt:     []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
-		listed:     t.integer("listed", 0, 0, maxLimit),
 	}
 	if t.has("exempt") {
 		l.config.Limit.Exempt = l.prefixes(t, "exempt", "127.0.0.0/8", nil)

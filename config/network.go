@@ -218,7 +218,7 @@ func (l *loader) finishNetworks() {
 func (l *loader) finishNetwork(draft *networkDraft) Network {
 	network := Network{Name: draft.name, Missing: draft.missing, Forward: l.networkForward(draft.forward)}
 	if network.Limit = draft.limit; draft.limit < 0 {
-		network.Limit = l.config.Limit.listed
+		network.Limit = l.config.Limit.Listed
 	}
 	for _, c := range draft.clients {
 		network.Clients = append(network.Clients, c.prefix)

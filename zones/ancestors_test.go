@@ -128,10 +128,12 @@ func TestNamesBetweenTwoZonesExist(t *testing.T) {
 // which has a parent of its own.
 func BenchmarkHasBelow(b *testing.B) {
 	const count = 1_000_000
-	s := zones.NetworkSpec{Name: "n", Clients: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, Endpoints: make([]zones.Endpoint, count)}
+	s := spec("n", "10.0.0.0/8")
+	s.Endpoints = make([]zones.Endpoint, count)
 	address := []netip.Addr{netip.MustParseAddr("10.0.0.1")}
 	for i := range s.Endpoints {
-		s.Endpoints[i] = zones.Endpoint{Name: zones.MustName(fmt.Sprintf("web.tenant-%07d.contoso.com", i)), Addresses: address, TTL: zones.DefaultTTL}
+		name := zones.MustName(fmt.Sprintf("web.tenant-%07d.contoso.com", i))
+		s.Endpoints[i] = zones.Endpoint{Name: name, Addresses: address, TTL: zones.DefaultTTL}
 	}
 	before := heap()
 	table, err := zones.Build([]zones.NetworkSpec{s})

@@ -68,7 +68,8 @@ func TestApexAndEmptyNamesOfAZoneThatDenies(t *testing.T) {
 // there is of it.
 func TestApexWithRecordsIsOwned(t *testing.T) {
 	s := spec("hub", "10.0.0.0/8")
-	s.Zones = []zones.ZoneSpec{{Name: zones.MustName("contoso.com"), Missing: zones.Forward, Records: records(t, "contoso.com. 60 IN A 10.0.0.80")}}
+	apex := records(t, "contoso.com. 60 IN A 10.0.0.80")
+	s.Zones = []zones.ZoneSpec{{Name: zones.MustName("contoso.com"), Missing: zones.Forward, Records: apex}}
 	network := build(t, s).Networks()[0]
 	for _, test := range []struct{ kind, want string }{
 		{"A", "records: A 10.0.0.80"},

@@ -43,7 +43,7 @@ func TestLimit(t *testing.T) {
 	if truncated == 0 {
 		t.Error("a client of no network is not limited")
 	}
-	if got := r.metric(`pldns_rate_limited_total{action="truncated",network=""}`); got != float64(truncated) {
+	if got := r.metric(`pldns_rate_limited_total{action="truncated",limit="client",network=""}`); got != float64(truncated) {
 		t.Errorf("counted are %v, of %d", got, truncated)
 	}
 	if got := says(r.ask("tcp", unlisted, "momenta-eun.database.windows.net", dns.TypeA)); got != saysUnlisted {
@@ -74,8 +74,34 @@ func TestLimit(t *testing.T) {
 	}
 }
 
-// Without a word in the configuration nobody of a network is limited, nor anybody
-// on this host; a stranger from elsewhere is.
+// The same reply over and over is no weapon: a client of a network is soon told to come
+// over TCP for it, and what it asks besides is answered as ever.
+func TestLimitOfResponses(t *testing.T) {
+	r := start(t, regions("[limit]\nlisted = 0\nresponses = 1\nexempt = []\n"))
+	truncated, answered := r.askOften(europe, saysEurope)
+	if truncated == 0 || answered == 0 {
+		t.Errorf("%d replies say to use TCP, %d are whole", truncated, answered)
+	}
+	if got := r.metric(`pldns_rate_limited_total{action="truncated",limit="responses",network="europe"}`); got != float64(truncated) {
+		t.Errorf("counted are %v, of %d", got, truncated)
+	}
+	if got := says(r.ask("tcp", europe, "momenta-eun.database.windows.net", dns.TypeA)); got != saysEurope {
+		t.Errorf("over TCP it is told %s", got)
+	}
+	if reply := r.ask("udp", europe, "momenta-aue.database.windows.net", dns.TypeA); reply.Truncated {
+		t.Error("for another name it is told to use TCP")
+	}
+	r.rewrite(regions("[limit]\nlisted = 0\nresponses = 0\nexempt = []\n"))
+	if code := r.reload(); code != http.StatusOK {
+		t.Fatalf("the reload answers %d", code)
+	}
+	if truncated, _ := r.askOften(europe, saysEurope); truncated > 0 {
+		t.Error("without a limit, it is limited")
+	}
+}
+
+// Without a word in the configuration nobody notices limits who asks as people do, nor
+// anybody on this host; a stranger from elsewhere does.
 func TestDefaultLimit(t *testing.T) {
 	r := start(t, regions("[trust]\nproxy_protocol = [\"127.0.0.9/32\"]\n"))
 	for from, want := range map[string]string{europe: saysEurope, unlisted: saysUnlisted} {
@@ -98,8 +124,8 @@ func TestDefaultLimit(t *testing.T) {
 		t.Fatal(err)
 	}
 	deadline := time.Now().Add(time.Minute)
-	for page := ""; !strings.Contains(page, `pldns_rate_limited_total{action="dropped",network=""}`) ||
-		!strings.Contains(page, `pldns_rate_limited_total{action="truncated",network=""}`); page = r.get("/metrics") {
+	for page := ""; !strings.Contains(page, `pldns_rate_limited_total{action="dropped",limit="client",network=""}`) ||
+		!strings.Contains(page, `pldns_rate_limited_total{action="truncated",limit="client",network=""}`); page = r.get("/metrics") {
 		if time.Now().After(deadline) {
 			t.Fatal("a stranger is not limited")
 		}

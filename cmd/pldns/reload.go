@@ -88,11 +88,12 @@ func newServed(c *config.Config, made *parts) *served {
 // limitsOf are the limits of clients as the doors take them.
 func limitsOf(c *config.Config) listen.Limits {
 	l := listen.Limits{
-		Unlisted: c.Limit.Unlisted, Slip: c.Limit.Slip, IPv4Bits: c.Limit.IPv4Prefix, IPv6Bits: c.Limit.IPv6Prefix,
+		Unlisted: c.Limit.Unlisted, Listed: c.Limit.Listed, Responses: c.Limit.Responses,
+		Slip: c.Limit.Slip, ListedSlip: c.Limit.ListedSlip, IPv4Bits: c.Limit.IPv4Prefix, IPv6Bits: c.Limit.IPv6Prefix,
 		Exempt: c.Limit.Exempt, Networks: make(map[string]int),
 	}
 	for _, network := range c.Networks {
-		if network.Limit > 0 {
+		if network.Limit != c.Limit.Listed {
 			l.Networks[strings.Clone(network.Name)] = network.Limit // not a part of the file's text
 		}
 	}

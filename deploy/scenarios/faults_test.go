@@ -257,12 +257,13 @@ func (f *faults) configure(text string) {
 	}
 }
 
-// text is the config, with one of the endpoints at the given address.
+// text is the config, with one of the endpoints at the given address. Each of its few
+// clients asks for all of a region, the same names hundreds of times a second.
 func (f *faults) text(address string) string {
 	return strings.NewReplacer(
 		`"momenta-eun.database.windows.net" = "10.0.1.4"`,
 		`"momenta-eun.database.windows.net" = { addresses = ["10.0.1.4", "10.0.1.6"], probe = "tcp:1433" }`,
-		`"10.0.1.5"`, `"`+address+`"`).Replace(regionsConfig) + "\n[probe]\ninterval = \"500ms\"\ntimeout = \"400ms\"\n"
+		`"10.0.1.5"`, `"`+address+`"`).Replace(regionsConfig) + "\n[probe]\ninterval = \"500ms\"\ntimeout = \"400ms\"\n\n[limit]\nresponses = 0\n"
 }
 
 // torn is a config that ends within a line, as a writer leaves it that is killed.

@@ -42,8 +42,11 @@ type request struct {
 	keepalive bool // it has the edns-tcp-keepalive option
 	hasCookie bool // it has a cookie, that of the client is
 	cookie    [clientCookieSize]byte
-	options   []byte // the data of the OPT record, part of the packet
-	subnet    subnet
+	// serverCookie is what came behind it, if proof says that its length is that of ours.
+	serverCookie [serverCookieSize]byte
+	proof        bool
+	options      []byte // the data of the OPT record, part of the packet
+	subnet       subnet
 
 	tsig []byte // the TSIG record that belongs into the reply
 }
@@ -214,6 +217,9 @@ func (r *request) readOptions() bool {
 				return false
 			}
 			r.hasCookie, r.cookie = true, [clientCookieSize]byte(data)
+			if r.proof = size == clientCookieSize+serverCookieSize; r.proof {
+				r.serverCookie = [serverCookieSize]byte(data[clientCookieSize:])
+			}
 		case dns.EDNS0TCPKEEPALIVE:
 			r.keepalive = true
 		}

@@ -17,6 +17,7 @@ type served struct {
 	why     Refusal // Accepted if answer is what the reply says
 	details []any   // for the log, if it is not
 	whole   bool    // the reply is all of the answer
+	about   account // what the reply counts to, over UDP
 }
 
 // answer asks the Handler and packs what it says. It never panics: one query

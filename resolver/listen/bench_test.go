@@ -3,9 +3,11 @@ package listen
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net"
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -129,4 +131,41 @@ func benchServer(b *testing.B, transport, addr string) net.Conn {
 		}
 	})
 	return conn
+}
+
+// BenchmarkReceive answers queries from memory, as far as the system is not needed for
+// it: without limits, of a client that is far from any, and of one that asks so much that each
+// reply is counted by what it says.
+func BenchmarkReceive(b *testing.B) {
+	const names = 1000
+	packets := make([][]byte, names)
+	for i := range packets {
+		packets[i] = packed(b, new(dns.Msg).SetQuestion(fmt.Sprintf("a%d.env.azurecontainerapps.io.", i), dns.TypeA).SetEdns0(1232, false))
+	}
+	for _, row := range []struct {
+		name   string
+		limits Limits
+	}{
+		{"unlimited", Limits{}},
+		{"quiet", Limits{Unlisted: 20, Listed: 1e9, Responses: 1e9, Slip: 2, ListedSlip: 1}},
+		{"lively", Limits{Unlisted: 20, Listed: 1e9, Responses: 1e6, Slip: 2, ListedSlip: 1}},
+	} {
+		b.Run(row.name, func(b *testing.B) {
+			s, err := New(Config{Addrs: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}, Handler: newEstate(b), Limits: row.limits})
+			if err != nil {
+				b.Fatal(err)
+			}
+			d := s.datagram(&udpSocket{local: netip.MustParseAddrPort("127.0.0.1:53")})
+			d.arrive(netip.MustParseAddrPort("10.0.0.1:4000"), nil)
+			out := make([]byte, resolver.UDPSize)
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				d.began = time.Now()
+				d.memory.open(s.remembered, d.began)
+				if became := s.receive(b.Context(), packets[i%names], d, out); became.reply == nil {
+					b.Fatal("no reply")
+				}
+			}
+		})
+	}
 }

@@ -10,7 +10,7 @@ import (
 
 const (
 	// bucketSets and bucketWays bound what is remembered of clients that are
-	// limited: 65,536 of them, in 1.6 MB, which are not used before it is needed.
+	// limited: 65,536 of them, in 2.2 MB, which are not used before it is needed.
 	bucketSets = 1 << 13
 	bucketWays = 8
 	// burst is the time for which a client may save up what it does not use.
@@ -43,6 +43,7 @@ type bucketSet struct {
 type bucket struct {
 	owner uint64 // the hash of who it is; 0 for nobody
 	full  int64  // nanoseconds after start
+	calm  int64  // the same for the rate above which a client is lively
 	over  uint32 // queries that found it empty
 }
 
@@ -61,21 +62,36 @@ func (b *buckets) owner(scope uint64, client netip.Prefix) uint64 {
 	return maphash.Bytes(b.seed, key[:]) | 1
 }
 
-// take takes one query out of a bucket that earns one in every interval. Of the
-// queries that find it empty it gives the number; 0 is for the others.
+// take takes one query out of a bucket that earns one in every interval; 0 takes
+// nothing. Of the queries that find it empty it gives the number; 0 is for the
+// others.
 func (b *buckets) take(owner uint64, interval time.Duration, now time.Time) (over uint32) {
+	over, _ = b.watch(owner, interval, 0, now)
+	return over
+}
+
+// watch is take that also tells whether the owner is lively: whether it has lately
+// asked more than one query in each liveliness, by a burst of one second; with 0 nobody
+// is. Who is not has no need to be looked at more closely.
+func (b *buckets) watch(owner uint64, interval, liveliness time.Duration, now time.Time) (over uint32, lively bool) {
 	set := &b.sets[owner>>1%bucketSets]
 	moment := int64(now.Sub(b.start))
 	set.mutex.Lock()
 	defer set.mutex.Unlock()
 	mine := set.of(owner, moment)
+	if liveliness > 0 {
+		// Beyond the burst it goes on to another: who is lively stays so while it asks as
+		// much, and for a second after.
+		mine.calm = min(max(mine.calm, moment)+int64(liveliness), moment+2*burst)
+		lively = mine.calm-moment > burst
+	}
 	full := max(mine.full, moment) + int64(interval)
 	if full-moment <= burst {
 		mine.full = full
-		return 0
+		return 0, lively
 	}
 	mine.over++
-	return max(mine.over, 1)
+	return max(mine.over, 1), lively
 }
 
 // of is the bucket of an owner, with somebody else's made new for it if need be.
@@ -86,10 +102,10 @@ func (s *bucketSet) of(owner uint64, moment int64) *bucket {
 		if way.owner == owner {
 			return way
 		}
-		if way.full < spare.full {
+		if max(way.full, way.calm) < max(spare.full, spare.calm) {
 			spare = way
 		}
 	}
-	*spare = bucket{owner: owner, full: moment}
+	*spare = bucket{owner: owner, full: moment, calm: moment}
 	return spare
 }

@@ -48,9 +48,9 @@ type Observer interface {
 	SubnetIgnored(transport string)
 	// Refused is called for every packet, query and connection that was refused.
 	Refused(transport string, why Refusal)
-	// Limited is called, besides Refused, for every query over the limit of its
-	// client, with the name of its network (empty: none); why is Limited or Slipped.
-	Limited(network string, why Refusal)
+	// Limited is called, besides Refused, for every query over a limit, with the name
+	// of its network (empty: none); why is Limited or Slipped.
+	Limited(network string, limit Limit, why Refusal)
 	// Connections is called with 1 when a connection is taken in and with -1
 	// when it is gone.
 	Connections(transport string, change int)
@@ -106,8 +106,8 @@ type Config struct {
 	// takes the place of the one that has been idle the longest; if none is idle,
 	// it is closed. Default 4096.
 	Connections int
-	// ClientConnections is how many of them one client address may have. Further
-	// ones are closed. Default 256.
+	// ClientConnections is how many of them one client may have: an IPv4 address, or a
+	// prefix of IPv6 as long as Limits says. Further ones are closed. Default 256.
 	ClientConnections int
 	// Pipeline is how many queries of one connection are worked on at one time.
 	// With so many under way, the connection is not read. Default 128.
@@ -145,7 +145,7 @@ func (c Config) check() error {
 		return errors.New("listen: there is no handler")
 	case len(c.TLS)+len(c.HTTPS) > 0 && c.TLSConfig == nil:
 		return errors.New("listen: there is no certificate for TLS")
-	case min(c.Limits.Unlisted, c.Limits.Slip) < 0 || c.Limits.IPv4Bits < 0 || c.Limits.IPv4Bits > 32 ||
+	case min(c.Limits.Unlisted, c.Limits.Listed, c.Limits.Responses, c.Limits.Slip, c.Limits.ListedSlip) < 0 || c.Limits.IPv4Bits < 0 || c.Limits.IPv4Bits > 32 ||
 		c.Limits.IPv6Bits < 0 || c.Limits.IPv6Bits > 128:
 		return errors.New("listen: a limit of clients is out of range")
 	case min(c.InFlight, c.Readers, c.Connections, c.ClientConnections, c.Pipeline) < 0:
@@ -198,5 +198,5 @@ func (nobody) Tally(string, string, int, resolver.Source) memo.Tally         { r
 func (nobody) Add(int, time.Duration)                                        {}
 func (nobody) SubnetIgnored(string)                                          {}
 func (nobody) Refused(string, Refusal)                                       {}
-func (nobody) Limited(string, Refusal)                                       {}
+func (nobody) Limited(string, Limit, Refusal)                                {}
 func (nobody) Connections(string, int)                                       {}

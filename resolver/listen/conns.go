@@ -22,11 +22,12 @@ type connections struct {
 	draining atomic.Bool
 	drained  chan struct{} // closed with draining
 
-	mu      sync.Mutex
-	until   time.Time // the end of the last words, with draining
-	open    map[*conn]struct{}
-	clients map[netip.Addr]int
-	idle    list.List // of *conn, the longest idle in front
+	mu       sync.Mutex
+	until    time.Time // the end of the last words, with draining
+	open     map[*conn]struct{}
+	clients  map[netip.Prefix]int
+	ipv6Bits int       // of an IPv6 address: those with the same are one client
+	idle     list.List // of *conn, the longest idle in front
 }
 
 func newConnections(c Config) *connections {
@@ -38,7 +39,8 @@ func newConnections(c Config) *connections {
 		lastWord:  c.LastWord,
 		drained:   make(chan struct{}),
 		open:      make(map[*conn]struct{}),
-		clients:   make(map[netip.Addr]int),
+		clients:   make(map[netip.Prefix]int),
+		ipv6Bits:  newPrefixLengths(c.Limits).ipv6,
 	}
 }
 
@@ -50,7 +52,8 @@ func newConnections(c Config) *connections {
 func (t *connections) admit(c *conn) (evicted *conn, admitted bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !c.shared && t.clients[c.from] >= t.perClient {
+	c.counted = t.client(c.from)
+	if !c.shared && t.clients[c.counted] >= t.perClient {
 		return nil, false
 	}
 	if len(t.open) >= t.limit {
@@ -59,9 +62,27 @@ func (t *connections) admit(c *conn) (evicted *conn, admitted bool) {
 		}
 	}
 	t.open[c] = struct{}{}
-	t.clients[c.from]++
+	t.clients[c.counted]++
 	t.rest(c)
 	return evicted, true
+}
+
+// client is who an address counts as: it alone, or its prefix of IPv6, within which a
+// single host has as many addresses as it likes.
+func (t *connections) client(addr netip.Addr) netip.Prefix {
+	length := addr.BitLen()
+	if addr.Is6() {
+		length = t.ipv6Bits
+	}
+	return netip.PrefixFrom(addr, length).Masked()
+}
+
+// countBy changes the length of the prefixes of IPv6 that connections taken in from
+// here on are counted by.
+func (t *connections) countBy(ipv6Bits int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.ipv6Bits = ipv6Bits
 }
 
 // evict removes the connection that has been idle the longest, if any is idle,
@@ -226,8 +247,8 @@ func (t *connections) drop(c *conn) bool {
 		return false
 	}
 	delete(t.open, c)
-	if t.clients[c.from]--; t.clients[c.from] == 0 {
-		delete(t.clients, c.from)
+	if t.clients[c.counted]--; t.clients[c.counted] == 0 {
+		delete(t.clients, c.counted)
 	}
 	if c.place != nil {
 		t.idle.Remove(c.place)

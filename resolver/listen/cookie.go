@@ -17,11 +17,25 @@ const (
 	cookieRoom = 4 + clientCookieSize + serverCookieSize
 )
 
+// How old a server cookie may be, and how much of the future (RFC 9018 section 4.3).
+const (
+	oldestCookie  = int32(time.Hour / time.Second)
+	newestCookie  = -int32(5 * time.Minute / time.Second)
+	cookieVersion = 1
+)
+
 // cookies makes server cookies (RFC 7873) in the form that all servers of one
 // address can share (RFC 9018 section 4). Nothing is kept of any client: a cookie
-// tells those who get it back that it is this server that answers. What comes back
-// from clients is not judged, and every reply has a new one.
-type cookies struct{ key [2]uint64 }
+// tells those who get it back that it is this server that answers, and one that
+// comes back tells the server that whoever asks is at its address. No query is
+// refused for a cookie that is none, and every reply has a new one.
+//
+// Their time is that of the wall when the process began, and goes on evenly from
+// there, whatever is done to the clock.
+type cookies struct {
+	key   [2]uint64
+	began time.Time // a full second
+}
 
 // newCookies draws a secret for the life of the process.
 func newCookies() cookies {
@@ -31,7 +45,29 @@ func newCookies() cookies {
 }
 
 func cookiesOf(secret [16]byte) cookies {
-	return cookies{[2]uint64{binary.LittleEndian.Uint64(secret[:]), binary.LittleEndian.Uint64(secret[8:])}}
+	now := time.Now()
+	return cookies{
+		key:   [2]uint64{binary.LittleEndian.Uint64(secret[:]), binary.LittleEndian.Uint64(secret[8:])},
+		began: now.Add(-time.Duration(now.Nanosecond())), // which keeps its monotonic time, as Truncate would not
+	}
+}
+
+// stamp is a time in a cookie.
+func (c *cookies) stamp(now time.Time) uint32 {
+	return uint32(c.began.Unix() + int64(now.Sub(c.began)/time.Second))
+}
+
+// proves tells whether a request has a server cookie that this server made for the
+// client, not too long ago (RFC 9018 section 4.3). So whoever asks reads what is sent to
+// that address.
+func (c *cookies) proves(r *request, client netip.Addr, now time.Time) bool {
+	cookie := r.serverCookie
+	if !r.proof || [4]byte(cookie[:4]) != [4]byte{cookieVersion} {
+		return false
+	}
+	age := int32(c.stamp(now) - binary.BigEndian.Uint32(cookie[4:])) // in serial number arithmetic (RFC 1982)
+	return newestCookie <= age && age <= oldestCookie &&
+		c.hash(r.cookie, [8]byte(cookie[:8]), client) == binary.LittleEndian.Uint64(cookie[8:])
 }
 
 // add adds to a reply the cookie for a client, if its request has one: an option
@@ -51,12 +87,17 @@ func (c *cookies) add(reply []byte, r *request, client netip.Addr, now time.Time
 // appendCookie appends a client cookie and the server cookie that goes with it:
 // version 1, the time, and a hash of all that and of the client's address.
 func (c *cookies) appendCookie(out []byte, cookie [clientCookieSize]byte, client netip.Addr, now time.Time) []byte {
-	start := len(out)
-	out = append(out, cookie[:]...)
-	out = append(out, 1, 0, 0, 0)
-	out = binary.BigEndian.AppendUint32(out, uint32(now.Unix()))
+	head := [8]byte{cookieVersion}
+	binary.BigEndian.PutUint32(head[4:], c.stamp(now))
+	out = append(append(out, cookie[:]...), head[:]...)
+	return binary.LittleEndian.AppendUint64(out, c.hash(cookie, head, client))
+}
+
+// hash is what only this server can make of a client cookie, the first half of the
+// server cookie, and an address.
+func (c *cookies) hash(cookie [clientCookieSize]byte, head [8]byte, client netip.Addr) uint64 {
 	var room [clientCookieSize + 8 + 16]byte
-	hashed := append(room[:0], out[start:]...)
+	hashed := append(append(room[:0], cookie[:]...), head[:]...)
 	if client.Is4() {
 		addr := client.As4()
 		hashed = append(hashed, addr[:]...)
@@ -64,7 +105,7 @@ func (c *cookies) appendCookie(out []byte, cookie [clientCookieSize]byte, client
 		addr := client.As16()
 		hashed = append(hashed, addr[:]...)
 	}
-	return binary.LittleEndian.AppendUint64(out, sipHash(c.key, hashed))
+	return sipHash(c.key, hashed)
 }
 
 // cookieRoom is the room that a reply to r needs for its cookie.

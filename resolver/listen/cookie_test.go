@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/miekg/dns"
@@ -33,6 +34,60 @@ func TestCookieVectors(t *testing.T) {
 			t.Errorf("%s:\n got %s\nwant %s", row.name, got, row.want)
 		}
 	}
+}
+
+// TestReturnedCookies: a cookie proves the address that it was made for, with the client
+// cookie that it was made for, for an hour.
+func TestReturnedCookies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, other := newCookies(), newCookies()
+		mine := netip.MustParseAddr("192.0.2.1")
+		given := func(by *cookies, client netip.Addr) *request {
+			cookie := by.appendCookie(nil, [8]byte{1, 2, 3}, client, time.Now())
+			packet := packed(t, mydb())
+			packet[len(packet)-1] = byte(4 + len(cookie)) // the length of the data of the OPT record
+			packet = append(packet, 0, dns.EDNS0COOKIE, 0, byte(len(cookie)))
+			r, why := glance(append(packet, cookie...))
+			if why != Accepted || !r.proof {
+				t.Fatalf("the query is %s, with a cookie: %v", why, r.proof)
+			}
+			return &r
+		}
+		r := given(&c, mine)
+		for _, row := range []struct {
+			name  string
+			r     *request
+			from  string
+			later time.Duration
+			want  bool
+		}{
+			{"at once", r, "192.0.2.1", 0, true},
+			{"an hour later", r, "192.0.2.1", time.Hour, true},
+			{"more than an hour later", r, "192.0.2.1", time.Hour + 2*time.Second, false},
+			{"from a little in the future", r, "192.0.2.1", -4 * time.Minute, true},
+			{"from the future", r, "192.0.2.1", -6 * time.Minute, false},
+			{"from elsewhere", r, "192.0.2.2", 0, false},
+			{"made elsewhere", given(&other, mine), "192.0.2.1", 0, false},
+			{"IPv6", given(&c, netip.MustParseAddr("2001:db8::1")), "2001:db8::1", 0, true},
+			{"IPv6, from elsewhere", given(&c, netip.MustParseAddr("2001:db8::1")), "2001:db8::2", 0, false},
+		} {
+			if got := c.proves(row.r, netip.MustParseAddr(row.from), time.Now().Add(row.later)); got != row.want {
+				t.Errorf("%s: %v", row.name, got)
+			}
+		}
+		for i := range r.serverCookie {
+			changed := *r
+			changed.serverCookie[i] ^= 1
+			if c.proves(&changed, mine, time.Now()) {
+				t.Errorf("with octet %d changed it proves as much", i)
+			}
+		}
+		changed := *r
+		changed.cookie[7] ^= 1
+		if c.proves(&changed, mine, time.Now()) {
+			t.Error("the cookie of another client proves as much")
+		}
+	})
 }
 
 // TestCookies: whoever sends a cookie gets it back with the server's, whether the

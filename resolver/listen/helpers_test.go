@@ -91,8 +91,8 @@ func (t tally) Add(queries int, took time.Duration) {
 
 func (r *recorder) SubnetIgnored(transport string) { r.ignored <- transport }
 
-func (r *recorder) Limited(network string, why listen.Refusal) {
-	r.events <- event{transport: "udp", limited: network + " " + why.String()}
+func (r *recorder) Limited(network string, limit listen.Limit, why listen.Refusal) {
+	r.events <- event{transport: "udp", limited: network + " " + limit.String() + " " + why.String()}
 }
 
 func (r *recorder) Refused(transport string, why listen.Refusal) {

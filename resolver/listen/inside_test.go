@@ -183,7 +183,7 @@ func (hostile) Served(string, resolver.Query, resolver.Answer, time.Duration) {}
 func (hostile) Tally(string, string, int, resolver.Source) memo.Tally         { panic("a third fault") }
 func (hostile) Connections(string, int)                                       { panic("another fault in the books") }
 func (hostile) SubnetIgnored(string)                                          {}
-func (hostile) Limited(string, Refusal)                                       {}
+func (hostile) Limited(string, Limit, Refusal)                                {}
 func (h hostile) Refused(string, Refusal) {
 	h <- struct{}{}
 	panic("a fault in the books")
@@ -247,6 +247,40 @@ func TestIdleTime(t *testing.T) {
 	want := "10s 10s 10s 10s 10s 10s 8.2s 6.4s 4.6s 2.8s 1s"
 	if strings.Join(got, " ") != want {
 		t.Errorf("\n got %v\nwant %s", got, want)
+	}
+}
+
+// TestConnectionsOfAPrefix: an IPv4 address is one client, and so is all of a prefix of
+// IPv6, in which one host can have any number of addresses.
+func TestConnectionsOfAPrefix(t *testing.T) {
+	for _, row := range []struct {
+		name, one, next string
+		bits            int
+		same            bool
+	}{
+		{"one address", "192.0.2.1", "192.0.2.1", 0, true},
+		{"two addresses", "192.0.2.1", "192.0.2.2", 0, false},
+		{"one subnet of IPv6", "2001:db8::1", "2001:db8::2:3:4", 0, true},
+		{"two subnets of one site", "2001:db8:0:aa00::1", "2001:db8:0:aaff::1", 0, true},
+		{"two sites", "2001:db8:0:aa00::1", "2001:db8:0:ab00::1", 0, false},
+		{"longer prefixes", "2001:db8:0:aa00::1", "2001:db8:0:aaff::1", 64, false},
+	} {
+		table := newConnections(Config{ClientConnections: 2, Limits: Limits{IPv6Bits: row.bits}}.withDefaults())
+		first := &conn{from: netip.MustParseAddr(row.one)}
+		for _, c := range []*conn{first, {from: first.from}} {
+			if _, admitted := table.admit(c); !admitted {
+				t.Errorf("%s: a connection within the limit is closed", row.name)
+			}
+		}
+		next := &conn{from: netip.MustParseAddr(row.next)}
+		if _, admitted := table.admit(next); admitted == row.same {
+			t.Errorf("%s: the third is admitted: %v", row.name, admitted)
+		}
+		table.countBy(48) // what is open stays counted as it was
+		table.remove(first)
+		if len(table.clients) > 0 && table.clients[first.counted] != 1 {
+			t.Errorf("%s: the books say %v", row.name, table.clients)
+		}
 	}
 }
 

@@ -1,7 +1,7 @@
 package listen
 
 import (
-	"hash/maphash"
+	"math/bits"
 	"net/netip"
 	"time"
 
@@ -10,10 +10,11 @@ import (
 
 // Limits says how many queries a second each client is answered over UDP, where the
 // address of a client may be forged, and an answer hits whoever it belongs to. A
-// client may save up what it has earned in one second. Of what exceeds it, most is
-// met with silence, and some is answered in as few octets as were asked, with the TC
-// bit: who really is there comes back over TCP, which shows its address and is not
-// limited here, because Config.Connections and its kin bound it.
+// client may save up what it has earned in one second. Of what exceeds it, some is
+// answered in as few octets as were asked, with the TC bit, and the rest is met
+// with silence: who really is there comes back over TCP, which shows its address and
+// is not limited here, because Config.Connections and its kin bound it. Neither is
+// a query with a cookie of this server, which shows its address as well (RFC 7873).
 //
 // A client is who asks, as those in Trust tell it. Clients whose addresses share a
 // prefix count as one. Nothing is limited while the Handler is not [Remembered],
@@ -23,94 +24,200 @@ type Limits struct {
 	// second. All that they are told is that they are refused, so they need little,
 	// and with little nobody can use this server against them. 0 is no limit.
 	Unlisted int
-	// Networks are the limits of each client of the networks, by name. A network
-	// that is not there is not limited, nor is one with 0.
+	// Listed is the limit of each client of a network, unless Networks has another
+	// for the network. 0 is no limit.
+	Listed   int
 	Networks map[string]int
-	// Slip is which of the queries over the limit are answered with the TC bit: 1
-	// for all, 2 for every second one, 0 for none.
-	Slip int
+	// Responses is how many replies of one kind a client gets in a second: those that
+	// say what there is at one name, or that there is nothing of the type. Of those
+	// that deny or fail names of one zone it gets zoneShare times as many. 0 is no
+	// limit.
+	Responses int
+	// Slip is which of the queries over a limit are answered with the TC bit: 1 for
+	// all, 2 for every second one, 0 for none. ListedSlip is the same for clients of
+	// networks, who should not have to wait for what an attacker sends in their name.
+	Slip, ListedSlip int
 	// IPv4Bits and IPv6Bits are the lengths of the prefixes whose clients count as
-	// one. Default 32 and 56.
+	// one. Default 32 and 56. IPv6Bits holds for connections, too.
 	IPv4Bits, IPv6Bits int
 	// Exempt are clients that are never limited.
 	Exempt []netip.Prefix
 }
 
+// zoneShare is how many times as many replies may deny names of one zone as may tell
+// of one name: many clients behind one address mistype, try search domains, and look up the names of
+// addresses that have none.
+const zoneShare = 5
+
+// Limit is what a query may be over.
+type Limit uint8
+
+// The limits.
+const (
+	ClientLimit   Limit = iota // how many queries a second a client asks
+	ResponseLimit              // how many replies of one kind it gets
+	limitKinds                 // how many there are
+)
+
+// String is the word used in metrics.
+func (l Limit) String() string { return [limitKinds]string{"client", "responses"}[l] }
+
 // limits is a Limits in a form that is quick to ask.
 type limits struct {
-	unlisted           limit
-	networks           map[string]limit // nil where no network is limited
-	slip               uint32
-	ipv4Bits, ipv6Bits int
-	exempt             *bart.Lite
+	off              bool // nothing is limited
+	unlisted, listed rates
+	networks         map[string]rates // nil where none has its own
+	prefixes         prefixLengths
+	exempt           *bart.Lite
 }
 
-// limit is that of one network, or of those who have none.
-type limit struct {
-	interval time.Duration // between two queries; 0 for no limit
-	scope    uint64        // tells its clients from those of other networks
+// rates are those of the clients of one network, or of those who have none.
+type rates struct {
+	query    time.Duration // between two queries; 0 for no limit
+	response time.Duration // between two replies of one kind; 0 for no limit
+	slip     uint32
 }
 
 // SetLimits replaces Config.Limits for what is read from here on. What clients
 // have used up stays used up.
 func (s *Server) SetLimits(l Limits) {
-	ready := &limits{slip: uint32(l.Slip), ipv4Bits: l.IPv4Bits, ipv6Bits: l.IPv6Bits, exempt: listed(l.Exempt)}
-	set(&ready.ipv4Bits, 32)
-	set(&ready.ipv6Bits, 56)
-	if l.Unlisted > 0 {
-		ready.unlisted.interval = time.Second / time.Duration(l.Unlisted)
+	response := interval(l.Responses)
+	ready := &limits{
+		off:      l.Unlisted <= 0 && l.Listed <= 0 && l.Responses <= 0,
+		unlisted: rates{interval(l.Unlisted), response, uint32(l.Slip)},
+		listed:   rates{interval(l.Listed), response, uint32(l.ListedSlip)},
+		prefixes: newPrefixLengths(l),
+		exempt:   listed(l.Exempt),
 	}
 	for name, rate := range l.Networks {
-		if rate <= 0 {
+		if rate == l.Listed {
 			continue
 		}
 		if ready.networks == nil {
-			ready.networks = make(map[string]limit)
+			ready.networks = make(map[string]rates)
 		}
-		ready.networks[name] = limit{time.Second / time.Duration(rate), maphash.String(s.buckets.seed, name)}
+		ready.networks[name] = rates{interval(rate), response, uint32(l.ListedSlip)}
+		ready.off = ready.off && rate <= 0
 	}
 	s.limits.Store(ready)
+	s.conns.countBy(ready.prefixes.ipv6)
+}
+
+// interval is the time between two events at a rate for each second; 0 for no rate.
+func interval(rate int) time.Duration {
+	if rate <= 0 {
+		return 0
+	}
+	return time.Second / time.Duration(rate)
+}
+
+// prefixLengths are those of the prefixes whose clients count as one.
+type prefixLengths struct{ ipv4, ipv6 int }
+
+func newPrefixLengths(l Limits) prefixLengths {
+	p := prefixLengths{l.IPv4Bits, l.IPv6Bits}
+	set(&p.ipv4, 32)
+	set(&p.ipv6, 56)
+	return p
+}
+
+// of is the prefix that an address counts to; of a client's subnet no more than that
+// many bits are known. It is not valid without an address.
+func (p prefixLengths) of(addr netip.Addr, known int) netip.Prefix {
+	length := p.ipv6
+	if addr.Is4() {
+		length = p.ipv4
+	}
+	if known > 0 {
+		length = min(length, known)
+	}
+	prefix, err := addr.Prefix(length)
+	if err != nil {
+		return netip.Prefix{}
+	}
+	return prefix
+}
+
+// usage is what is known of a query while it is held against limits.
+type usage struct {
+	rates
+	owner  uint64 // the hash of who asks; 0 for nobody who is limited
+	lively bool   // who asks may be over the rate of replies of one kind
 }
 
 // limited tells whether d is over the limit of its client, in the place of what was
 // to become of it. The network of the client has been found.
-func (s *Server) limited(d *datagram, why Refusal) Refusal {
-	if l := s.limits.Load(); d.memory.network == nil || l.networks != nil {
-		return s.measured(l, d, why)
+func (s *Server) limited(d *datagram, r *request, why Refusal) Refusal {
+	d.usage = usage{}
+	l := s.limits.Load()
+	if l.off || d.memory.snapshot == nil { // or nobody knows the networks
+		return why
 	}
-	return why // so it is for all but a few
+	of, scope := l.ratesOf(d)
+	if of.query == 0 && of.response == 0 || holds(l.exempt, d.asker.Addr) {
+		return why
+	}
+	client := l.prefixes.of(d.asker.Addr, int(d.asker.Bits))
+	if !client.IsValid() {
+		return why
+	}
+	owner := s.buckets.owner(scope, client)
+	over, lively := s.buckets.watch(owner, of.query, of.response, d.began)
+	d.usage = usage{of, owner, lively}
+	if over == 0 || why == Accepted && s.proven(d, r) {
+		return why
+	}
+	return s.beyond(d, ClientLimit, over, why)
 }
 
-// measured is limited, for those who may have a limit.
-func (s *Server) measured(l *limits, d *datagram, why Refusal) Refusal {
-	if d.memory.snapshot == nil {
-		return why // nobody knows the networks
+// ratesOf are those of the client of d, and what tells it from one of another network
+// with the same address.
+func (l *limits) ratesOf(d *datagram) (rates, uint64) {
+	network := d.memory.network
+	if network == nil {
+		return l.unlisted, 0
 	}
-	of, name := l.unlisted, ""
-	if network := d.memory.network; network != nil {
-		name = network.Name()
-		of = l.networks[name]
+	scope := uint64(network.Number()) + 1
+	if l.networks != nil {
+		if own, has := l.networks[network.Name()]; has {
+			return own, scope
+		}
 	}
-	if of.interval == 0 || holds(l.exempt, d.asker.Addr) {
-		return why
+	return l.listed, scope
+}
+
+// beyond is what becomes of a query that is over a limit, by so many queries.
+func (s *Server) beyond(d *datagram, limit Limit, over uint32, why Refusal) Refusal {
+	became, name := Limited, ""
+	if why == Accepted && d.usage.slip > 0 && over%d.usage.slip == 0 {
+		became = Slipped
 	}
-	client := d.asker.Prefix()
-	length := l.ipv6Bits
-	if client.Addr().Is4() {
-		length = l.ipv4Bits
+	if d.memory.network != nil {
+		name = d.memory.network.Name()
 	}
-	client, err := client.Addr().Prefix(min(length, client.Bits()))
-	if err != nil {
-		return why // who asks has no address
+	s.config.Observer.Limited(name, limit, became)
+	return became
+}
+
+// overdone tells whether the reply to d, which is of a kind, is one of too many to its
+// client.
+func (s *Server) overdone(d *datagram, r *request, about account) Refusal {
+	if !d.usage.lively || about == 0 || s.proven(d, r) {
+		return Accepted
 	}
-	over := s.buckets.take(s.buckets.owner(of.scope, client), of.interval, d.began)
+	every := d.usage.response
+	if about.ofZone() {
+		every /= zoneShare
+	}
+	owner := d.usage.owner ^ bits.RotateLeft64(uint64(about), 32) | 1
+	over := s.responses.take(owner, every, d.began)
 	if over == 0 {
-		return why
+		return Accepted
 	}
-	beyond := Limited
-	if why == Accepted && l.slip > 0 && over%l.slip == 0 {
-		beyond = Slipped
-	}
-	s.config.Observer.Limited(name, beyond)
-	return beyond
+	return s.beyond(d, ResponseLimit, over, Accepted)
+}
+
+// proven tells whether d shows that it comes from its address.
+func (s *Server) proven(d *datagram, r *request) bool {
+	return s.cookies.proves(r, d.client().Addr, d.began)
 }

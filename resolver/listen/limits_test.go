@@ -35,7 +35,7 @@ func (c *tallied) Refused(_ string, why Refusal) {
 	}
 }
 
-func (c *tallied) Limited(_ string, why Refusal) {
+func (c *tallied) Limited(_ string, _ Limit, why Refusal) {
 	if why == Slipped {
 		c.slipped.Add(1)
 	} else {
@@ -246,7 +246,7 @@ func TestUnlistedClients(t *testing.T) {
 // TestLimitOfANetwork: each client of a network may have a limit, which holds for
 // what is remembered too.
 func TestLimitOfANetwork(t *testing.T) {
-	l := startLimiting(t, Limits{Networks: map[string]int{"asia": 1, "closed": 0}, Slip: 1})
+	l := startLimiting(t, Limits{Networks: map[string]int{"asia": 1, "closed": 0}, Slip: 2, ListedSlip: 1})
 	packet := packed(t, mydb())
 	f := l.flood(t, "127.200.0.1", "", packet, floodSize)
 	if answered, slipped := f.count(dns.RcodeSuccess, false), f.count(dns.RcodeSuccess, true); answered == 0 || answered > trickle || answered+slipped != floodSize {
@@ -301,7 +301,7 @@ func judged(t *testing.T, l Limits) func(client string, bits int, why Refusal) R
 		d.asker.Addr, d.asker.Bits = netip.MustParseAddr(client), uint8(bits)
 		d.memory.open(s.remembered, d.began)
 		d.memory.locate(d.asker)
-		return s.limited(d, why)
+		return s.limited(d, new(request), why)
 	}
 }
 
@@ -352,6 +352,8 @@ func TestWhoIsLimited(t *testing.T) {
 		{"not limited", Limits{Unlisted: -1}, "192.0.2.1", "192.0.2.1", 0, false},
 		{"listed", Limits{}, "10.0.0.1", "10.0.0.1", 0, false},
 		{"of a limited network", Limits{Networks: map[string]int{"closed": 1}}, "10.0.0.1", "10.0.0.1", 0, true},
+		{"listed, with a limit for all", Limits{Listed: 1}, "10.0.0.1", "10.0.0.1", 0, true},
+		{"of a network without that limit", Limits{Listed: 1, Networks: map[string]int{"closed": 0}}, "10.0.0.1", "10.0.0.1", 0, false},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			row.limits.Unlisted++ // 1, but for one row
@@ -381,7 +383,7 @@ func TestSetLimits(t *testing.T) {
 				d.asker.Addr = netip.MustParseAddr("192.0.2.1")
 				d.memory.open(s.remembered, d.began)
 				d.memory.locate(d.asker)
-				if s.limited(d, Accepted) == Accepted {
+				if s.limited(d, new(request), Accepted) == Accepted {
 					n++
 				}
 			}
@@ -462,7 +464,7 @@ func BenchmarkLimited(b *testing.B) {
 	}
 	for _, row := range []struct{ name, client string }{{"listed", "10.0.0.1"}, {"limited", "127.200.0.1"}, {"unlisted", "192.0.2.1"}, {"new", ""}} {
 		b.Run(row.name, func(b *testing.B) {
-			d := &datagram{began: time.Now()}
+			d, r := &datagram{began: time.Now()}, new(request)
 			d.asker.Addr = netip.MustParseAddr("192.0.2.1")
 			if row.client != "" {
 				d.asker.Addr = netip.MustParseAddr(row.client)
@@ -481,7 +483,7 @@ func BenchmarkLimited(b *testing.B) {
 					binary.BigEndian.PutUint32(addr[:], i)
 					d.asker.Addr = netip.AddrFrom4(addr)
 				}
-				s.limited(d, Accepted)
+				s.limited(d, r, Accepted)
 			}
 		})
 	}

@@ -81,7 +81,7 @@ func (m *memory) remember(out *served, tally func() memo.Tally) {
 		return
 	}
 	entry := memo.Entry{
-		Message: out.frame[lengthSize:], AsOf: m.now, Expires: memo.Forever, Generation: m.generation,
+		Message: out.frame[lengthSize:], AsOf: m.now, Expires: memo.Forever, Generation: m.generation, Account: uint64(out.about),
 	}
 	if out.answer.Reuse == resolver.WhileFresh {
 		offsets, least := ttls(entry.Message)

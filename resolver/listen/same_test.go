@@ -99,7 +99,7 @@ func fast(s *Server, packet []byte, d *datagram) (reply []byte, known bool) {
 		return d.refusal(&r, why, r.udpLimit())[lengthSize:], false
 	}
 	d.keep(r)
-	if reply := s.decideInside(d, make([]byte, resolver.UDPSize)); reply != nil {
+	if reply, decided := s.decideInside(d, make([]byte, resolver.UDPSize)); decided {
 		return reply, false
 	}
 	out := s.decide(context.Background(), d)

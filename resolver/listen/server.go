@@ -40,7 +40,8 @@ type Server struct {
 	segments   sync.Pool      // of *segment
 	cookies    cookies
 	limits     atomic.Pointer[limits]
-	buckets    *buckets
+	buckets    *buckets // of clients
+	responses  *buckets // of kinds of replies to a client
 	complaints complaints
 	troubles   complaints
 }
@@ -66,6 +67,7 @@ func New(c Config) (*Server, error) {
 		segments:   sync.Pool{New: func() any { return new(segment) }},
 		cookies:    newCookies(),
 		buckets:    newBuckets(),
+		responses:  newBuckets(),
 		complaints: complaints{since: now},
 		troubles:   complaints{since: now},
 		secure:     make(map[string][]netip.AddrPort),

@@ -37,6 +37,7 @@ type conn struct {
 	peer      netip.AddrPort
 	from      netip.Addr // of peer, as it is counted
 	shared    bool       // by the clients of a proxy
+	counted   netip.Prefix
 	// Set by open, before anything else uses them.
 	client  zones.Client
 	stream  net.Conn  // what is read and written: Conn, or TLS over it

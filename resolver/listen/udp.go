@@ -34,6 +34,7 @@ type datagram struct {
 	asker   zones.Client
 	began   time.Time
 	memory  memory
+	usage   usage
 	sample  sample
 	control [controlSize]byte
 	reply   []byte // control message of the reply
@@ -105,20 +106,27 @@ func (s *Server) receive(answering context.Context, packet []byte, d *datagram, 
 	}
 	if !why.silent() {
 		d.memory.locate(d.asker)
-		why = s.limited(d, why)
+		why = s.limited(d, &r, why)
 	}
 	if why == Accepted {
 		limit := r.udpLimit() - r.cookieRoom() - r.subnet.size()
-		if known := d.memory.recall(&r, 0, limit); known != nil {
+		known := d.memory.recall(&r, 0, limit)
+		if known != nil {
+			why = s.overdone(d, &r, account(known.Account()))
+		}
+		if known != nil && why == Accepted {
 			reply := r.subnet.append(known.Write(out, r.id, r.question, d.memory.now))
 			if r.hasCookie {
 				reply = s.cookies.add(reply, &r, d.client().Addr, d.began)
 			}
 			return received{reply: reply, tally: known.Tally()}
 		}
-		if why = r.readName(); why == Accepted {
+		if why == Accepted {
+			why = r.readName()
+		}
+		if why == Accepted {
 			d.keep(r)
-			if reply := s.decideInside(d, out); reply != nil {
+			if reply, decided := s.decideInside(d, out); decided {
 				return received{reply: reply, tally: uncounted{}}
 			}
 		}
@@ -202,15 +210,20 @@ func (s *Server) serveDatagram(ctx context.Context, d *datagram) {
 		}
 	}()
 	served := s.decide(ctx, d)
-	frame := d.complete(&served, false)
-	s.sendUDP(d, frame)
+	frame := s.finish(d, &served)
+	sent := len(frame) > lengthSize
+	if sent {
+		s.sendUDP(d, frame)
+	}
 	s.udpRoom.leave()
 	if served.why == Accepted {
 		s.config.Observer.Served(udp, served.query, served.answer, time.Since(d.began))
 	} else {
 		s.refused(udp, served.why, d.peer, served.details...)
 	}
-	d.sample.end(udp, d.began, &served, frame[lengthSize:])
+	if sent {
+		d.sample.end(udp, d.began, &served, frame[lengthSize:])
+	}
 	d.tidy()
 	d.memory.close()
 	s.datagrams.Put(d)
@@ -218,18 +231,20 @@ func (s *Server) serveDatagram(ctx context.Context, d *datagram) {
 
 // decideInside answers the query of d at once if that takes no waiting, which is
 // cheaper than to hand it to a goroutine. The reply is written to out, nil if there
-// is none. Who is told of single queries is told when the reply has been sent, so
-// those go the other way.
-func (s *Server) decideInside(d *datagram, out []byte) (reply []byte) {
+// is none, or none to be sent. Who is told of single queries is told when the reply has
+// been sent, so those go the other way.
+func (s *Server) decideInside(d *datagram, out []byte) (reply []byte, decided bool) {
 	if d.memory.snapshot == nil || d.sample.tap != nil {
-		return nil
+		return nil, false
 	}
 	served, decided := s.answerInside(&d.exchange, d.asker, d.fitting())
 	if !decided {
-		return nil
+		return nil, false
 	}
 	s.remember(d, &served)
-	reply = out[:copy(out, d.complete(&served, false)[lengthSize:])]
+	if frame := s.finish(d, &served); len(frame) > lengthSize {
+		reply = out[:copy(out, frame[lengthSize:])]
+	}
 	d.tidy()
 	defer func() { // a fault in the books is not to cost the reply
 		if fault := recover(); fault != nil {
@@ -241,7 +256,7 @@ func (s *Server) decideInside(d *datagram, out []byte) (reply []byte) {
 	} else {
 		s.refused(udp, served.why, d.peer, served.details...)
 	}
-	return reply
+	return reply, true
 }
 
 // uncounted is the tally of what has been counted already.
@@ -263,6 +278,7 @@ func (s *Server) decide(ctx context.Context, d *datagram) served {
 
 // remember remembers a reply to d, and then adds the cookie, which nobody else gets.
 func (s *Server) remember(d *datagram, out *served) {
+	out.about = s.accountOf(&out.query, &out.answer)
 	d.memory.remember(out, func() memo.Tally {
 		return s.config.Observer.Tally(udp, out.answer.Network, out.answer.Rcode, out.answer.Source)
 	})

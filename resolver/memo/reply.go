@@ -30,6 +30,8 @@ type Entry struct {
 	Generation uint64
 	// Tally counts the queries it is given to. It must not be nil.
 	Tally Tally
+	// Account is given back with the reply: what it counts to, for whoever keeps count.
+	Account uint64
 }
 
 // Forever is the end of what is right as long as its snapshot.
@@ -49,6 +51,7 @@ type Reply struct {
 	asOf       Moment
 	ttls       []uint16
 	size       int64
+	account    uint64
 }
 
 func newReply(key []byte, hash uint64, e Entry) *Reply {
@@ -62,6 +65,7 @@ func newReply(key []byte, hash uint64, e Entry) *Reply {
 		expires:    e.Expires,
 		generation: e.Generation,
 		tally:      e.Tally,
+		account:    e.Account,
 		size:       int64(replyBytes + len(both) + 2*len(e.TTLs)),
 	}
 }
@@ -71,6 +75,9 @@ func (r *Reply) Len() int { return len(r.message) }
 
 // Tally counts the queries that the reply is given to.
 func (r *Reply) Tally() Tally { return r.tally }
+
+// Account is what the reply was put in with.
+func (r *Reply) Account() uint64 { return r.account }
 
 // Write writes the message into out, which has room for Len octets, as the reply
 // to a query: with its id, with its question in its own letter case (the same as

@@ -148,8 +148,9 @@ func newDoorMetrics(m maker) doorMetrics {
 		subnets: m.counter("client_subnets_ignored_total",
 			"Queries with a client subnet of somebody who is not trusted to tell one, by transport.", "transport"),
 		limited: m.counter("rate_limited_total",
-			"Queries over UDP beyond the limit of their client, by network (empty: none) and what was done: dropped, or truncated so that the client comes over TCP.",
-			"network", "action"),
+			"Queries over UDP beyond a limit, by network (empty: none), limit (client: its queries; responses: its replies of one kind) and what was done: "+
+				"dropped, or truncated so that the client comes over TCP.",
+			"network", "limit", "action"),
 		connections: m.gauge("connections", "Open connections, by transport.", "transport"),
 	}
 	d.tallies = newSeries(m, func(of kind) *tally {
@@ -201,13 +202,13 @@ func (r *Recorder) Refused(transport string, why listen.Refusal) {
 // SubnetIgnored counts client subnets that nobody may tell.
 func (r *Recorder) SubnetIgnored(transport string) { r.doors.subnets.WithLabelValues(transport).Inc() }
 
-// Limited counts a query beyond the limit of its client.
-func (r *Recorder) Limited(network string, why listen.Refusal) {
+// Limited counts a query beyond a limit.
+func (r *Recorder) Limited(network string, limit listen.Limit, why listen.Refusal) {
 	action := "dropped"
 	if why == listen.Slipped {
 		action = "truncated"
 	}
-	r.doors.limited.WithLabelValues(network, action).Inc()
+	r.doors.limited.WithLabelValues(network, limit.String(), action).Inc()
 }
 
 // Connections counts open connections.

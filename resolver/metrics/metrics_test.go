@@ -32,8 +32,8 @@ func exercised(t *testing.T) *metrics.Recorder {
 	r.Refused("udp", listen.Refusal(0))
 	r.SubnetIgnored("udp")
 	r.Connections("tcp", 1)
-	r.Limited("", listen.Slipped)
-	r.Limited("europe", listen.Limited)
+	r.Limited("", listen.ClientLimit, listen.Slipped)
+	r.Limited("europe", listen.ResponseLimit, listen.Limited)
 	r.CacheEvent("azure", cache.Hit)
 	r.CacheSize(3, 4096)
 	r.UpstreamSent("azure", "168.63.129.16", upstream.First)
@@ -97,8 +97,8 @@ func TestSeries(t *testing.T) {
 		`pldns_query_duration_seconds_count{source="local"} 3`,
 		`pldns_connections{transport="tcp"} 1`,
 		`pldns_cache_events_total{event="hit",group="azure"} 1`,
-		`pldns_rate_limited_total{action="truncated",network=""} 1`,
-		`pldns_rate_limited_total{action="dropped",network="europe"} 1`,
+		`pldns_rate_limited_total{action="truncated",limit="client",network=""} 1`,
+		`pldns_rate_limited_total{action="dropped",limit="responses",network="europe"} 1`,
 		`pldns_cache_entries 3`,
 		`pldns_cache_bytes 4096`,
 		`pldns_upstream_queries_total{group="azure",reason="first",server="168.63.129.16"} 1`,

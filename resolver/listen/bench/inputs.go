@@ -107,13 +107,15 @@ func writeInputs(dir string) error {
 }
 
 // pldnsConfig is the configuration of pldns. The client of the bench is in the
-// first network.
+// first network. It stands for a crowd, so the limits are as high as can be; they are
+// counted all the same, as where pldns serves.
 func pldnsConfig(w workload) string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "[listen]\ndns = [\"127.0.0.1:%d\"]\nadmin = \"127.0.0.1:5398\"\n", serverPort)
 	if w.mode == dot {
 		fmt.Fprintf(&text, "dot = [\"127.0.0.1:%d\"]\n[tls]\ncert = \"tls.crt\"\nkey = \"tls.key\"\n", tlsPort)
 	}
+	text.WriteString("[limit]\nlisted = 1000000\nresponses = 1000000\nexempt = []\n")
 	fmt.Fprintf(&text, "[upstreams.stub]\nservers = [\"127.0.0.1:%d\"]\n[forward]\n\".\" = \"stub\"\n", stubPort)
 	for n := range w.networks {
 		clients := "127.0.0.0/8"

@@ -1,0 +1,89 @@
+package listen
+
+import (
+	"hash/maphash"
+
+	"github.com/miekg/dns"
+
+	"pldns/resolver"
+	"pldns/zones"
+)
+
+// account is what a reply counts to where replies of one kind are limited: the hash
+// of what it says and of which name. Its last bit tells those of single names from
+// those of whole zones; 0 counts to nothing.
+type account uint64
+
+// ofZone tells whether replies about many names count together.
+func (a account) ofZone() bool { return a&1 == 0 }
+
+// The kinds of replies.
+const (
+	positive  = "records"
+	empty     = "nodata"
+	denied    = "nxdomain"
+	unsettled = "failure"
+)
+
+// accountOf is what the reply to q counts to. A name that a flood draws at random
+// must not make a kind of its own, so denials count by the zone that denies, failures by
+// the parent of what was asked, and what a wildcard of an endpoint says by the wildcard.
+func (s *Server) accountOf(q *resolver.Query, a *resolver.Answer) account {
+	switch {
+	case a.Rcode == dns.RcodeNameError:
+		return s.accountFor(denied, zoneOf(q.Name, a.Authority), true)
+	case a.Rcode != dns.RcodeSuccess && a.Network == "": // refused, whatever it is about
+		return s.accountFor(unsettled, zones.Root(), true)
+	case a.Rcode != dns.RcodeSuccess:
+		return s.accountFor(unsettled, zoneOf(q.Name, nil), true)
+	}
+	name, kind := q.Name, positive
+	if a.Endpoint.IsWildcard() {
+		name = a.Endpoint
+	}
+	if len(a.Authority) > 0 {
+		kind = empty
+	}
+	return s.accountFor(kind, name, false)
+}
+
+// zoneOf is the owner of the SOA record of a denial, or the parent of what was asked.
+func zoneOf(asked zones.Name, authority []dns.RR) zones.Name {
+	for _, rr := range authority {
+		if rr.Header().Rrtype == dns.TypeSOA {
+			return zones.NameOf(rr.Header().Name)
+		}
+	}
+	if parent, more := asked.Parent(); more {
+		return parent
+	}
+	return asked
+}
+
+// finish gives the frame of what was served over UDP, unless it is one of too many: then
+// it is that of a reply which says to use TCP, or has nothing in it and is not to be
+// sent.
+func (s *Server) finish(d *datagram, out *served) []byte {
+	if out.why == Accepted {
+		out.why = s.overdone(d, &d.request, out.about)
+	}
+	switch out.why {
+	case Limited:
+		out.frame = d.out[:lengthSize]
+	case Slipped:
+		out.frame = d.refusal(&d.request, Slipped, d.request.udpLimit())
+	}
+	return d.complete(out, false)
+}
+
+func (s *Server) accountFor(kind string, name zones.Name, ofZone bool) account {
+	var h maphash.Hash
+	h.SetSeed(s.responses.seed)
+	_, _ = h.WriteString(kind)
+	_, _ = h.WriteString(name.FQDN())
+	sum := account(h.Sum64()) | 3
+	if ofZone {
+		sum &^= 1
+	}
+	return sum
+}
