@@ -39,6 +39,7 @@ func alerts() []alert {
 		{"PldnsCertificateExpires", "warning", []string{`pldns_tls_certificate_expiry_timestamp_seconds 1200000x60`}, []string{`pldns_tls_certificate_expiry_timestamp_seconds 1300000x60`}},
 		{"PldnsCertificateExpired", "critical", []string{`pldns_tls_certificate_expiry_timestamp_seconds 0x60`}, []string{`pldns_tls_certificate_expiry_timestamp_seconds 1200000x60`}},
 		{"PldnsQueriesDropped", "warning", []string{`pldns_refused_total{reason="shed",transport="udp"} 0+1x60`}, []string{`pldns_refused_total{reason="formerr",transport="udp"} 0+1x60`}},
+		{"PldnsPanicked", "critical", []string{`pldns_panics_total{part="upstream"} 0x50 1x10`}, []string{`pldns_panics_total{part="upstream"} 1x60`}},
 		{"PldnsLogDropped", "warning", []string{`pldns_query_log_lines_total{result="dropped"} 0+1x60`}, []string{`pldns_query_log_lines_total{result="limited"} 0+1x60`}},
 		{"PldnsDnstapDropped", "warning", []string{`pldns_dnstap_messages_total{result="dropped"} 0+1x60`}, []string{`pldns_dnstap_messages_total{result="sent"} 0+1x60`}},
 		{"PldnsDnstapAway", "warning", []string{`pldns_dnstap_connected 0x60`}, []string{`pldns_dnstap_connected 1x60`}},

@@ -46,6 +46,7 @@ type Recorder struct {
 	upstream upstreamMetrics
 	config   configMetrics
 	signals  signalMetrics
+	faults   faultMetrics
 	live     *liveMetrics
 	labelled *[]labelled
 	of       subjects
@@ -68,7 +69,7 @@ func New(build Build) *Recorder {
 	registry.MustRegister(r.live)
 	m := maker{registry, r.labelled}
 	r.doors, r.cache, r.upstream = newDoorMetrics(m), newCacheMetrics(m), newUpstreamMetrics(m)
-	r.config, r.signals = newConfigMetrics(m), newSignalMetrics(m)
+	r.config, r.signals, r.faults = newConfigMetrics(m), newSignalMetrics(m), newFaultMetrics(m)
 	return r
 }
 

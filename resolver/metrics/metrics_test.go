@@ -47,6 +47,7 @@ func exercised(t *testing.T) *metrics.Recorder {
 	r.Reloaded(false, time.Second)
 	r.Leaked("europe")
 	r.Unhealthy(2)
+	r.Panicked("cache")
 	table, err := zones.Build([]zones.NetworkSpec{{Name: "europe", Clients: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/16")}}})
 	if err != nil {
 		t.Fatal(err)
@@ -177,4 +178,28 @@ func TestSeriesOfWhatComesBack(t *testing.T) {
 	r.CacheEvent("azure", cache.Hit)
 	r.Served("udp", resolver.Query{}, resolver.Answer{Network: "europe", Source: resolver.FromLocal}, time.Millisecond)
 	shown(true)
+}
+
+// A panic is counted by the part that met it. Every part has its series from the
+// beginning, so that the first panic is an increase, and no other text makes one.
+func TestPanics(t *testing.T) {
+	t.Parallel()
+	r := metrics.New(metrics.Build{})
+	before, err := testutil.GatherAndCount(r.Gatherer(), "pldns_panics_total")
+	if err != nil || before == 0 {
+		t.Fatalf("%d series from the beginning, %v", before, err)
+	}
+	r.Panicked("upstream")
+	r.Panicked("upstream")
+	r.Panicked("what nobody has listed")
+	if after, err := testutil.GatherAndCount(r.Gatherer(), "pldns_panics_total"); err != nil || after != before {
+		t.Errorf("%d series before and %d after, want the same; %v", before, after, err)
+	}
+	scraped := httptest.NewRecorder()
+	r.Handler().ServeHTTP(scraped, httptest.NewRequest("GET", "/metrics", nil))
+	for _, want := range []string{`pldns_panics_total{part="upstream"} 2`, `pldns_panics_total{part="other"} 1`, `pldns_panics_total{part="cache"} 0`} {
+		if !strings.Contains(scraped.Body.String(), want+"\n") {
+			t.Errorf("no line %s", want)
+		}
+	}
 }
