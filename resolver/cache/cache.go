@@ -4,8 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"pldns/resolver"
@@ -15,11 +16,12 @@ import (
 // Config is what a Cache is made with. The zero Config is a good one: every
 // field has a default, and values outside of its bounds are brought inside.
 type Config struct {
-	// Entries is how many answers are held at most; 0 stands for 200,000. Besides
-	// Bytes, a full cache spends 32 to 64 bytes on each of them.
+	// Entries is how many answers are held at most; 0 stands for 200,000.
 	Entries int
-	// Bytes is how much memory they take at most, by an estimate that is close
-	// to what the runtime counts; 0 stands for 128 MiB.
+	// Bytes is how much memory they take at most, with all that is needed to find
+	// them and to choose who gives way; 0 stands for 128 MiB. It is close to what the
+	// runtime counts, whatever the answers hold, because they are kept as messages.
+	// An answer that does not fit into one, of 64 KiB, is not kept.
 	Bytes int64
 
 	// MinTTL is a floor under the TTL of positive answers, and the one exception
@@ -52,34 +54,41 @@ type Config struct {
 	// shortly before they expire, while Run is running.
 	Prefetch bool
 
-	// Flights is how many questions of one group may be under way at once, and
-	// Waiters how many callers may wait for those. What exceeds them gets ErrBusy.
-	// 0 stands for 4,096 and for 65,536.
-	Flights, Waiters int
-	// Timeout is the time that a question is given if its asker names no deadline,
-	// and if it has no asker; 0 stands for 2.5 s.
+	// Timeout is the time that an asker has who names no deadline; 0 stands for 2.5 s.
 	Timeout time.Duration
+	// Late is how long after it was asked a question may still be replied to: those
+	// who ask wait no longer than their own deadlines, and a reply that comes after
+	// them is there for the next. 0 stands for 5 s; it is at least Timeout.
+	Late time.Duration
+	// Waiting is how many callers may wait at once. It bounds memory and nothing
+	// else: when it is reached, the caller whose time would have been up first gives
+	// way, with what is stale or ErrBusy, so what is answered as fast as usual is not
+	// held up by what is slow. 0 stands for 65,536.
+	Waiting int
 
 	// Observer is told what happens; nil is nobody.
 	Observer Observer
-	// Now is the clock; nil is time.Now.
+	// Log is where faults of this program are reported; nil is nowhere.
+	Log *slog.Logger
+	// Now is the clock by which what is remembered ages; nil is time.Now. Of what it
+	// gives only monotonic readings count, if it has them: neither does anything last
+	// longer because somebody sets the system's clock back, nor does anything expire
+	// because it is set forward.
 	Now func() time.Time
 }
 
-// ErrBusy says that too many questions are under way, or too many callers wait.
-var ErrBusy = fmt.Errorf("the question was not asked of its upstream group: %w", resolver.ErrOverload)
+// ErrBusy says that a caller gave way, because too many waited.
+var ErrBusy = fmt.Errorf("the question was given up: %w", resolver.ErrOverload)
 
 // Cache remembers what upstreams said, for the whole process and all upstream
 // groups. It may be used by many goroutines at once.
 type Cache struct {
-	config Config
-	limits limits
-	store  *store
-	start  time.Time
-
-	life       sync.Mutex
-	running    context.Context // nil unless Run is
-	background sync.WaitGroup
+	config  Config
+	limits  limits
+	store   *store
+	start   time.Time
+	pending *pending
+	running atomic.Bool
 }
 
 // New makes an empty Cache.
@@ -92,8 +101,9 @@ func New(config Config) *Cache {
 			high:     ttlOf(config.MaxTTL),
 			negative: ttlOf(config.NegativeTTL),
 		},
-		store: newStore(config, shardsFor(config.Entries, config.Bytes)),
-		start: config.Now(),
+		store:   newStore(config, shardsFor(config.Entries, config.Bytes)),
+		start:   config.Now(),
+		pending: newPending(config.Waiting),
 	}
 }
 
@@ -104,9 +114,10 @@ func (c Config) withDefaults() Config {
 	fill(&c.MaxTTL, 24*time.Hour)
 	fill(&c.NegativeTTL, time.Hour)
 	fill(&c.FailureTTL, minFailureTTL)
-	fill(&c.Flights, 4096)
-	fill(&c.Waiters, 65_536)
 	fill(&c.Timeout, 2500*time.Millisecond)
+	fill(&c.Late, 5*time.Second)
+	fill(&c.Waiting, 65_536)
+	c.Late = max(c.Late, c.Timeout)
 	c.MaxTTL = min(c.MaxTTL, maxMaxTTL)
 	c.NegativeTTL = min(c.NegativeTTL, c.MaxTTL)
 	c.MinTTL = max(0, min(c.MinTTL, c.MaxTTL))
@@ -115,6 +126,9 @@ func (c Config) withDefaults() Config {
 	c.Recheck = max(minRecheck, min(c.Recheck, maxRecheck))
 	if c.Observer == nil {
 		c.Observer = nobody{}
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -141,74 +155,48 @@ func shardsFor(entries int, bytes int64) int {
 // what is remembered: views of the same name share it, also with different
 // nexts, so a group that now asks other servers needs a FlushGroup.
 func (c *Cache) Group(name string, next resolver.Exchanger) resolver.Exchanger {
-	return &group{cache: c, name: name, next: next, open: make(map[resolver.Question]*flight)}
+	return &group{
+		cache: c, name: name, next: next,
+		late: fmt.Errorf("wait for upstream %s: %w", name, context.DeadlineExceeded),
+	}
 }
 
-// Run is the life of what the cache does in the background, and returns after
-// ctx has ended and the last of it has finished, which takes no longer than the
-// time its questions were given. Without it, Start gives the same answers, but
-// every question is asked by the caller that needs it. It is an error to run a
-// Cache twice at once.
+// Run is the life of what the cache does in the background, which is to refresh
+// what is in demand before it expires and what has expired while its upstream
+// fails; without it, Start gives the same answers. It returns after ctx has ended
+// and all that was under way has come to its end, or Timeout later; whoever waits
+// even then is told so. It is an error to run a Cache twice at once.
 func (c *Cache) Run(ctx context.Context) error {
-	c.life.Lock()
-	if c.running != nil {
-		c.life.Unlock()
+	if !c.running.CompareAndSwap(false, true) {
 		return errors.New("run the cache: it is running already")
 	}
-	c.running = ctx
-	c.life.Unlock()
-
 	<-ctx.Done()
-
-	c.life.Lock()
-	c.running = nil
-	c.life.Unlock()
-	c.background.Wait()
+	c.running.Store(false)
+	for w := c.pending.drain(c.config.Timeout); w != nil; {
+		next := w.later
+		w.told(resolver.Reply{}, errStopped)
+		w = next
+	}
 	return nil
-}
-
-// spawn does work in the background, or tells that there is none. The context is
-// that of Run.
-func (c *Cache) spawn(work func(ctx context.Context)) bool {
-	c.life.Lock()
-	defer c.life.Unlock()
-	if c.running == nil {
-		return false
-	}
-	ctx := c.running
-	c.background.Go(func() { work(ctx) })
-	return true
-}
-
-// enter counts something that goes on in the background without a goroutine, or
-// tells that nothing does. Whoever ends it calls background.Done.
-func (c *Cache) enter() bool {
-	c.life.Lock()
-	defer c.life.Unlock()
-	if c.running == nil {
-		return false
-	}
-	c.background.Add(1)
-	return true
 }
 
 // Len is the number of entries held, expired ones and failures included.
 func (c *Cache) Len() int { return int(c.store.entries.Load()) }
 
-// Bytes is the estimated memory of all entries.
+// Bytes is the memory of all entries and of what is needed to manage them.
 func (c *Cache) Bytes() int64 { return c.store.bytes.Load() }
 
 // Flush forgets what every group said about name, and with subtree about all
 // names below it, and tells how many entries that were. What is being asked at
 // that moment still reaches those who wait for it but is not remembered.
 func (c *Cache) Flush(name zones.Name, subtree bool) int {
-	return c.store.removeIf(func(k key) bool { return k.about(name, subtree) })
+	return c.store.removeIf(func(e *entry) bool { return e.about(name, subtree) })
 }
 
 // FlushGroup forgets what the group of that name said, and tells how many
 // entries that were: for a group that is to ask other servers from now on.
 func (c *Cache) FlushGroup(name string) int {
-	return c.store.removeIf(func(k key) bool { return k.group == name })
+	return c.store.removeIf(func(e *entry) bool { return e.group == name })
 }
 
 // now is the time since the cache was made.
@@ -224,13 +212,17 @@ func (c *Cache) remember(k key, reply resolver.Reply, err error, epoch uint64) (
 	// Many will share these: an append by one of them must not reach the others.
 	reply.Answer, reply.Authority = slices.Clip(reply.Answer), slices.Clip(reply.Authority)
 	reply.Errors = slices.Clip(reply.Errors)
+	var e *entry
 	switch outcome {
 	case lasting:
-		c.store.put(k, newEntry(reply, c.now(), lifetime), epoch)
+		e = newEntry(k, reply, c.now(), lifetime)
 	case failed:
-		c.store.put(k, newFailure(reply, err, c.now(), c.config.FailureTTL), epoch)
-	default:
+		e = newFailure(k, reply, err, c.now(), c.config.FailureTTL)
+	}
+	if e == nil {
 		c.store.drop(k, epoch)
+	} else {
+		c.store.put(k, e, epoch)
 	}
 	return reply, err
 }

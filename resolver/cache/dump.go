@@ -36,8 +36,8 @@ func (c *Cache) Dump(name zones.Name, subtree bool) iter.Seq[Entry] {
 	return func(yield func(Entry) bool) {
 		now := c.now()
 		for i := range c.store.shards {
-			for _, e := range c.store.shards[i].entriesOf(name, subtree) {
-				if !yield(e.at(now)) {
+			for _, x := range c.store.shards[i].entriesOf(name, subtree) {
+				if !yield(x.at(now, c.store.rules)) {
 					return
 				}
 			}
@@ -47,27 +47,26 @@ func (c *Cache) Dump(name zones.Name, subtree bool) iter.Seq[Entry] {
 
 // exhibit is a copy of one entry, and where it stood.
 type exhibit struct {
-	key       key
 	entry     entry
 	protected bool
 }
 
-// at is what people are shown of it. The copy's TTLs are counted down, which
-// does not touch the original.
-func (x *exhibit) at(now moment) Entry {
-	if !x.entry.outdated {
-		x.entry.countDown(now)
-	}
+// at is what people are shown of it.
+func (x *exhibit) at(now moment, rules ageing) Entry {
+	e := &x.entry
+	asked := e.question()
+	stale := now >= e.expires && e.usable(now, rules) && e.failed != 0
+	reply, err, _ := e.reply(asked.Name.FQDN(), now, stale)
 	return Entry{
-		Group:     x.key.group,
-		Question:  x.key.question,
-		Reply:     x.entry.reply,
-		Err:       x.entry.err,
-		Left:      x.entry.expires - now,
-		Failing:   x.entry.failed != 0,
+		Group:     e.group,
+		Question:  asked,
+		Reply:     reply,
+		Err:       err,
+		Left:      e.expires - now,
+		Failing:   e.failed != 0,
 		Protected: x.protected,
-		Hits:      int(x.entry.hits),
-		Bytes:     x.entry.size,
+		Hits:      int(e.hits),
+		Bytes:     int64(e.size),
 	}
 }
 
@@ -78,9 +77,9 @@ func (sh *shard) entriesOf(name zones.Name, subtree bool) []exhibit {
 	defer sh.mu.Unlock()
 	var entries []exhibit
 	for _, seg := range []*segment{sh.probation, sh.protected} {
-		for _, k := range seg.Keys() {
-			if e, ok := seg.Peek(k); ok && k.about(name, subtree) {
-				entries = append(entries, exhibit{k, *e, seg == sh.protected})
+		for _, e := range seg.Values() {
+			if e.about(name, subtree) {
+				entries = append(entries, exhibit{*e, seg == sh.protected})
 			}
 		}
 	}

@@ -7,11 +7,11 @@ import "math/bits"
 // take a hundred. A wrong match, one in 65,536, protects an entry that has not
 // earned it, and no more.
 type ghosts struct {
-	entries int      // of the shard
+	entries int      // that the shard can hold
 	table   []uint16 // nil until there is one to remember
 }
 
-// ghostPlaces is the least number of places for each entry of the budget. The
+// ghostPlaces is the number of places for each entry that there is room for. The
 // more, the longer a flood takes to wash a ghost away: with 16, a working set
 // that comes in while twenty times as many random names are asked for reaches a
 // hit rate of 95 %, with 2 it is 87 %, and without ghosts 77 % (TestFlood).
@@ -20,7 +20,7 @@ const ghostPlaces = 16
 // remember makes a ghost of the key of hash.
 func (g *ghosts) remember(hash uint64) {
 	if g.table == nil {
-		g.table = make([]uint16, 1<<bits.Len(uint(ghostPlaces*g.entries-1)))
+		g.table = make([]uint16, ghostPlaces*g.entries)
 	}
 	g.table[g.place(hash)] = fingerprint(hash)
 }
@@ -38,8 +38,15 @@ func (g *ghosts) forget(hash uint64) bool {
 	return true
 }
 
-// place leaves out the low bits, which have chosen the shard.
-func (g *ghosts) place(hash uint64) int { return int(hash >> 8 & uint64(len(g.table)-1)) }
+// bytes is the memory of the table.
+func (g *ghosts) bytes() int64 { return 2 * int64(cap(g.table)) }
 
-// fingerprint is never zero, which stands for an empty place.
-func fingerprint(hash uint64) uint16 { return uint16(max(hash>>48, 1)) }
+// place is chosen by the high bits of the hash.
+func (g *ghosts) place(hash uint64) uint64 {
+	place, _ := bits.Mul64(hash, uint64(len(g.table)))
+	return place
+}
+
+// fingerprint leaves out the low bits, which have chosen the shard, and those that
+// choose the place. It is never zero, which stands for an empty place.
+func fingerprint(hash uint64) uint16 { return max(uint16(hash>>16), 1) }

@@ -2,6 +2,7 @@ package cache_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -85,6 +86,15 @@ func said(tb testing.TB, rcode int, answer, authority string) resolver.Reply {
 		Group:     "azure",
 		Server:    "192.0.2.53",
 	}
+}
+
+// repeated is a text with the numbers from 1 to n in it.
+func repeated(n int, format string) string {
+	var text strings.Builder
+	for i := range n {
+		fmt.Fprintf(&text, format, i+1)
+	}
+	return text.String()
 }
 
 func question(name string, qtype uint16) resolver.Question {

@@ -2,6 +2,9 @@ package cache
 
 import (
 	"hash/maphash"
+	"strings"
+
+	"github.com/miekg/dns"
 
 	"pldns/resolver"
 	"pldns/zones"
@@ -13,14 +16,55 @@ import (
 type key struct {
 	group    string
 	question resolver.Question
+	base     uint64 // the hash of all of it but the type
 }
 
-// hash spreads keys over shards and fingerprints. The seed is drawn for each
-// process, so nobody outside can aim at one shard.
-func (k key) hash(seed maphash.Seed) uint64 { return maphash.Comparable(seed, k) }
+// typeSpread makes the hashes of the types of one name differ in all their bits:
+// the golden ratio, as multiplicative hashing has it.
+const typeSpread = 0x9E3779B97F4A7C15
 
-// about tells whether the question is about name, or with subtree about a name
-// below it.
-func (k key) about(name zones.Name, subtree bool) bool {
-	return k.question.Name == name || subtree && k.question.Name.Within(name)
+// newKey makes the key of a question to a group. The seed is drawn for each
+// process, so nobody outside can choose names whose hashes meet.
+func newKey(seed maphash.Seed, group string, q resolver.Question) key {
+	k := key{group: group, question: q}
+	whole := k
+	whole.question.Type = dns.TypeNone
+	k.base = maphash.Comparable(seed, whole)
+	return k
+}
+
+// exact is the hash of k, under which an answer to it is held.
+func (k key) exact() uint64 { return k.base + uint64(k.question.Type)*typeSpread }
+
+// denial is the hash under which the denial of the whole name is held, which
+// answers every type.
+func (k key) denial() uint64 { return k.base }
+
+// nameIs tells whether the name at the start of wire, which is not compressed, is
+// that of text in presentation form.
+func nameIs(wire []byte, text string) bool {
+	if strings.IndexByte(text, '\\') >= 0 { // rare: whatever needs an escape
+		name, _, err := dns.UnpackDomainName(wire, 0)
+		return err == nil && name == text
+	}
+	if text == "." {
+		return wire[0] == 0
+	}
+	// Without escapes a label is as far from the start in both forms: where one has
+	// the length before it, the other has the dot after it.
+	at := 0
+	for length := int(wire[0]); length > 0; length = int(wire[at]) {
+		end := at + length
+		if end >= len(text) || text[end] != '.' || text[at:end] != string(wire[at+1:end+1]) {
+			return false
+		}
+		at = end + 1
+	}
+	return at == len(text)
+}
+
+// about tells whether the entry is about name, or with subtree about a name below it.
+func (e *entry) about(name zones.Name, subtree bool) bool {
+	own := e.name()
+	return own == name || subtree && own.Within(name)
 }

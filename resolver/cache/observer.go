@@ -8,12 +8,14 @@ type Observer interface {
 	CacheEvent(group string, event Event)
 	// CacheSize gives the entries and the bytes held, after they changed.
 	CacheSize(entries int, bytes int64)
+	// Panicked counts a panic that was recovered from; part is "cache".
+	Panicked(part string)
 }
 
 // Event is what happened to one question or one entry.
 type Event uint8
 
-// The events. Every call of Exchange is exactly one of Hit, Miss and Stale: a
+// The events. Every call of Start is exactly one of Hit, Miss and Stale: a
 // call that found something expired is a Miss if it was given news after all.
 const (
 	Hit       Event = iota // answered from memory, a remembered failure included
@@ -21,13 +23,14 @@ const (
 	Stale                  // answered with what has expired (RFC 8767)
 	Coalesced              // a Miss or Stale that waited for a question already asked
 	Prefetch               // asked ahead of expiry, in the background
-	Busy                   // turned away because too much was under way
+	Busy                   // gave way, because too many waited
+	Late                   // a reply that was remembered when all who had asked were gone
 	Evicted                // an entry gave way to another
 )
 
 // String is the word used in metrics.
 func (e Event) String() string {
-	return [...]string{"hit", "miss", "stale", "coalesced", "prefetch", "busy", "evicted"}[e]
+	return [...]string{"hit", "miss", "stale", "coalesced", "prefetch", "busy", "late", "evicted"}[e]
 }
 
 // nobody is the Observer of those who have none.
@@ -35,3 +38,4 @@ type nobody struct{}
 
 func (nobody) CacheEvent(string, Event) {}
 func (nobody) CacheSize(int, int64)     {}
+func (nobody) Panicked(string)          {}

@@ -1,8 +1,11 @@
 package cache_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,6 +14,7 @@ import (
 
 	"pldns/resolver"
 	"pldns/resolver/cache"
+	"pldns/zones"
 )
 
 // ledger is an Observer that writes everything down.
@@ -19,6 +23,7 @@ type ledger struct {
 	events  map[string]int
 	entries int
 	bytes   int64
+	panics  []string
 }
 
 func (l *ledger) CacheEvent(group string, event cache.Event) {
@@ -28,6 +33,12 @@ func (l *ledger) CacheEvent(group string, event cache.Event) {
 		l.events = make(map[string]int)
 	}
 	l.events[fmt.Sprintf("%s %v", group, event)]++
+}
+
+func (l *ledger) Panicked(part string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.panics = append(l.panics, part)
 }
 
 func (l *ledger) CacheSize(entries int, bytes int64) {
@@ -41,7 +52,7 @@ func (l *ledger) CacheSize(entries int, bytes int64) {
 func TestObserver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		books := new(ledger)
-		c := cache.New(cache.Config{Entries: 2, Flights: 1, Stale: time.Hour, Prefetch: true, Observer: books})
+		c := cache.New(cache.Config{Entries: 2, Waiting: 3, Late: 2500 * time.Millisecond, Stale: time.Hour, Prefetch: true, Observer: books})
 		run(t, c)
 		synctest.Wait()
 		var server switched
@@ -63,15 +74,22 @@ func TestObserver(t *testing.T) {
 
 		server.now.Store(&slow{after: time.Second, reply: address(t, "192.0.2.1")})
 		var all sync.WaitGroup
+		var busy atomic.Int64
 		for range 3 {
-			all.Go(func() { ask(t, group, q) })
+			all.Go(func() {
+				if _, err := exchange(t.Context(), group, q); errors.Is(err, cache.ErrBusy) {
+					busy.Add(1)
+				}
+			})
 		}
 		synctest.Wait()
-		if _, err := exchange(t.Context(), group, question("other.example.com", dns.TypeA)); err == nil {
-			t.Error("not busy")
-		}
+		ask(t, group, question("other.example.com", dns.TypeA))
 		all.Wait()
+		if busy.Load() != 1 {
+			t.Errorf("%d gave way", busy.Load())
+		}
 		expect("at first", map[string]int{"azure miss": 4, "azure coalesced": 2, "azure busy": 1})
+		c.Flush(zones.MustName("other.example.com"), false)
 
 		time.Sleep(57 * time.Second)
 		for range 4 {
@@ -94,6 +112,15 @@ func TestObserver(t *testing.T) {
 			ask(t, group, question(fmt.Sprintf("h%d.example.com", i), dns.TypeA))
 		}
 		expect("full", map[string]int{"azure miss": 3, "azure evicted": 2})
+
+		server.now.Store(&slow{after: 2 * time.Second, reply: address(t, "192.0.2.1")})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := exchange(ctx, group, question("late.example.com", dns.TypeA)); err == nil {
+			t.Error("told in time")
+		}
+		time.Sleep(time.Second)
+		expect("late", map[string]int{"azure miss": 1, "azure late": 1, "azure evicted": 1})
 
 		c.Flush(q.Name, false)
 		expect("flushed", map[string]int{})

@@ -53,7 +53,7 @@ func TestManyAtOnce(t *testing.T) {
 	var watch clock
 	c := cache.New(cache.Config{
 		Entries: entries, Bytes: bytes,
-		Stale: time.Minute, Prefetch: true, Flights: 50, Now: watch.now,
+		Stale: time.Minute, Prefetch: true, Waiting: 50, Now: watch.now,
 	})
 	stop := run(t, c)
 	views := map[string]resolver.Exchanger{}

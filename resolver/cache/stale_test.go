@@ -3,6 +3,7 @@ package cache_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -151,7 +152,7 @@ func TestStaleTimers(t *testing.T) {
 			name: "of a chain only what has expired is told with 30 s, and nothing with more", stale: day,
 			before:   said(t, dns.RcodeSuccess, "www.example.com. 3600 IN CNAME a.example.com.\na.example.com. 80 IN CNAME b.example.com.\nb.example.com. 60 IN A 192.0.2.1", ""),
 			upstream: &slow{after: -1},
-			at:       1800 * time.Millisecond, source: resolver.FromStale, ttls: []uint32{30, 10, 30}, codes: []uint16{3},
+			at:       1800 * time.Millisecond, source: resolver.FromStale, ttls: []uint32{30, 9, 30}, codes: []uint16{3},
 		}, {
 			name: "what was said about it stays said", stale: day,
 			before:   resolver.Reply{Answer: old.Answer, Authenticated: true, Errors: []resolver.Error{{Code: 4, Text: "forged"}}},
@@ -173,10 +174,10 @@ func TestStaleTimers(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			modes(t, cache.Config{Stale: test.stale}, func(t *testing.T, c *cache.Cache, made func(upstream) resolver.Exchanger) {
+			modes(t, cache.Config{Stale: test.stale}, func(t *testing.T, c *cache.Cache) {
 				var server switched
 				server.now.Store(&slow{reply: test.before})
-				group := c.Group("azure", made(server.Exchange))
+				group := c.Group("azure", &server)
 				q := question("www.example.com", dns.TypeA)
 				first := ask(t, group, q)
 				if test.ago == 0 {
@@ -263,15 +264,15 @@ func TestFailureRecheck(t *testing.T) {
 		{"without Run", false, []step{
 			{0, full, 1},
 			{2000 * time.Millisecond, 0, 1},
-			{6700 * time.Millisecond, 0, 1},
-			{6800 * time.Millisecond, full, 2},
-			{13 * time.Second, 0, 2},
-			{14 * time.Second, full, 3},
+			{7400 * time.Millisecond, 0, 1}, // it failed at 2.5 s
+			{7600 * time.Millisecond, full, 2},
+			{15 * time.Second, 0, 2},
+			{15200 * time.Millisecond, full, 3},
 		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				c := cache.New(cache.Config{Stale: time.Hour})
+				c := cache.New(cache.Config{Stale: time.Hour, Late: 2500 * time.Millisecond})
 				if test.running {
 					run(t, c)
 					synctest.Wait()
@@ -291,6 +292,7 @@ func TestFailureRecheck(t *testing.T) {
 							step.at, reply.Source, took, dead.asked.Load(), step.took, step.asked)
 					}
 				}
+				time.Sleep(lastReply)
 			})
 		})
 	}
@@ -362,7 +364,7 @@ func TestNotStaleAfterDenial(t *testing.T) {
 		said(t, dns.RcodeNameError, "", ""),
 		said(t, dns.RcodeSuccess, "", ""),
 	} {
-		modes(t, cache.Config{Stale: time.Hour}, func(t *testing.T, c *cache.Cache, _ func(upstream) resolver.Exchanger) {
+		modes(t, cache.Config{Stale: time.Hour}, func(t *testing.T, c *cache.Cache) {
 			group, server, q := expired(t, c)
 			server.now.Store(&slow{reply: denial})
 			ask(t, group, q)
@@ -375,26 +377,23 @@ func TestNotStaleAfterDenial(t *testing.T) {
 	}
 }
 
-// An upstream that has too much to do has what is stale told at once.
+// An upstream that has too much to do has what is stale told at once, and so has
+// a cache for which too many wait.
 func TestBusyIsStale(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := cache.New(cache.Config{Stale: time.Hour, Flights: 1})
-		run(t, c)
-		synctest.Wait()
+	modes(t, cache.Config{Stale: time.Hour, Waiting: 1}, func(t *testing.T, c *cache.Cache) {
 		group, server, q := expired(t, c)
-		server.now.Store(&slow{after: -1})
-		other := make(chan error)
-		go func() {
-			_, err := exchange(context.Background(), group, question("other.example.com", dns.TypeA))
-			other <- err
-		}()
-		synctest.Wait()
+		server.now.Store(&slow{err: fmt.Errorf("ask: %w", resolver.ErrOverload)})
 		began := time.Now()
 		if reply := ask(t, group, q); reply.Source != resolver.FromStale || time.Since(began) != 0 {
 			t.Errorf("told from %v after %v", reply.Source, time.Since(began))
 		}
-		if err := <-other; err == nil {
-			t.Error("an answer from an upstream that is silent")
+		server.now.Store(&slow{after: -1})
+		time.AfterFunc(100*time.Millisecond, func() {
+			group.Start(question("other.example.com", dns.TypeA), resolver.Asker{}, time.Time{}, func(resolver.Reply, error) {})
+		})
+		began = time.Now()
+		if reply := ask(t, group, q); reply.Source != resolver.FromStale || time.Since(began) != 100*time.Millisecond {
+			t.Errorf("told from %v after %v", reply.Source, time.Since(began))
 		}
 	})
 }

@@ -21,8 +21,8 @@ func BenchmarkShards(b *testing.B) {
 			keys := make([]key, 1_000)
 			for i := range keys {
 				name := zones.MustName(fmt.Sprintf("h%d.example.com", i))
-				keys[i] = key{"azure", resolver.Question{Name: name, Type: dns.TypeA}}
-				s.put(keys[i], &entry{expires: time.Hour}, 0)
+				keys[i] = newKey(s.seed, "azure", resolver.Question{Name: name, Type: dns.TypeA})
+				s.put(keys[i], newEntry(keys[i], resolver.Reply{}, 1, time.Hour), 0)
 				s.look(keys[i], 1)
 			}
 			b.ReportAllocs()
@@ -30,7 +30,7 @@ func BenchmarkShards(b *testing.B) {
 			b.RunParallel(func(pb *testing.PB) {
 				for i := rand.IntN(len(keys)); pb.Next(); i = (i + 7919) % len(keys) {
 					if s.look(keys[i], 1); i%10 == 0 {
-						s.put(keys[i], &entry{expires: time.Hour}, 0)
+						s.put(keys[i], newEntry(keys[i], resolver.Reply{}, 1, time.Hour), 0)
 					}
 				}
 			})

@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"slices"
 	"time"
 
 	"github.com/miekg/dns"
@@ -131,4 +132,27 @@ func seconds(ttl uint32) time.Duration { return time.Duration(ttl) * time.Second
 // small setting turns into zero.
 func ttlOf(d time.Duration) uint32 {
 	return uint32((d + time.Second - 1) / time.Second)
+}
+
+// withTTL gives records with the TTLs that change makes of theirs. Records that
+// keep their TTL are shared with the argument, the others are copies; where none
+// changes it is the argument.
+func withTTL(records []dns.RR, change func(ttl uint32) uint32) []dns.RR {
+	var changed []dns.RR
+	for i, rr := range records {
+		old := rr.Header().Ttl
+		ttl := change(old)
+		if ttl == old {
+			continue
+		}
+		if changed == nil {
+			changed = slices.Clone(records)
+		}
+		changed[i] = dns.Copy(rr)
+		changed[i].Header().Ttl = ttl
+	}
+	if changed == nil {
+		return records
+	}
+	return changed
 }
