@@ -192,7 +192,7 @@ const (
 	elementBytes = 80  // its element in the list of the LRU
 	slotBytes    = 56  // its slots in the maps of the LRUs, which are not always full
 	alsoBytes    = 48  // what is said about failures
-	errorBytes   = 40  // of an extended error: its place in the slice, and rounding up
+	errorBytes   = 32  // of an extended error: its place in the slice, and rounding up
 	causeBytes   = 192 // of an error: what it wraps, besides its text
 )
 
@@ -202,7 +202,9 @@ func (e *entry) sizeOf() int32 {
 	if e.also != nil {
 		size += alsoBytes
 		for _, said := range e.also.errors {
-			size += errorBytes + len(said.Text)
+			if size += errorBytes; said.Text != failureText {
+				size += len(said.Text)
+			}
 		}
 		if e.also.err != nil {
 			size += causeBytes + len(e.also.err.Error())

@@ -52,15 +52,14 @@ func nameIs(wire []byte, text string) bool {
 	}
 	// Without escapes a label is as far from the start in both forms: where one has
 	// the length before it, the other has the dot after it.
-	at := 0
-	for length := int(wire[0]); length > 0; length = int(wire[at]) {
-		end := at + length
-		if end >= len(text) || text[end] != '.' || text[at:end] != string(wire[at+1:end+1]) {
+	for at := 0; at < len(text); {
+		length := strings.IndexByte(text[at:], '.')
+		if length < 1 || int(wire[at]) != length || text[at:at+length] != string(wire[at+1:at+1+length]) {
 			return false
 		}
-		at = end + 1
+		at += length + 1
 	}
-	return at == len(text)
+	return wire[len(text)] == 0
 }
 
 // about tells whether the entry is about name, or with subtree about a name below it.
