@@ -179,9 +179,12 @@ type Route struct {
 
 // Cache bounds what is remembered of upstream answers.
 type Cache struct {
-	Entries  int           // at most so many answers; 0 turns the cache off
-	Bytes    int64         // at most so much memory
-	Stale    time.Duration // how long an expired answer may stand in for a failing upstream (RFC 8767); 0 turns it off
+	Entries int           // at most so many answers; 0 turns the cache off
+	Bytes   int64         // at most so much memory
+	Stale   time.Duration // how long an expired answer may stand in for a failing upstream (RFC 8767); 0 turns it off
+	// Late is how long after it was asked a question may still be replied to, for the
+	// next who asks; at least the deadline.
+	Late     time.Duration
 	MinTTL   time.Duration // an answer is kept at least so long
 	MaxTTL   time.Duration // and at most so long
 	Prefetch bool          // whether an answer that is asked often is renewed before it expires

@@ -32,6 +32,7 @@ const (
 	defaultEntries  = 200_000
 	defaultBytes    = 128 << 20
 	defaultStale    = 24 * time.Hour
+	defaultLate     = 5 * time.Second // longer than the 4 s that Azure DNS may take
 	defaultMinTTL   = 0
 	defaultMaxTTL   = 24 * time.Hour
 	defaultPrefetch = true
@@ -54,6 +55,7 @@ const (
 const (
 	minDeadline = 100 * time.Millisecond
 	maxDeadline = 10 * time.Second
+	maxLate     = 30 * time.Second
 
 	minProbeInterval = 100 * time.Millisecond
 	maxProbeInterval = time.Hour

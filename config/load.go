@@ -112,18 +112,24 @@ func (l *loader) finish() {
 func (l *loader) settings(root table) {
 	l.config.Deadline = root.duration("deadline", defaultDeadline, minDeadline, maxDeadline)
 	t, _ := root.sub("cache")
-	t.only("entries", "bytes", "stale", "min_ttl", "max_ttl", "prefetch")
+	t.only("entries", "bytes", "stale", "late", "min_ttl", "max_ttl", "prefetch")
 	l.config.Cache = Cache{
 		Entries:  t.integer("entries", defaultEntries, 0, maxEntries),
 		Bytes:    t.size("bytes", defaultBytes, minBytes, maxBytes),
 		Stale:    t.duration("stale", defaultStale, 0, maxAge),
+		Late:     t.duration("late", max(defaultLate, l.config.Deadline), minDeadline, maxLate),
 		MinTTL:   t.duration("min_ttl", defaultMinTTL, 0, maxMinTTL),
 		MaxTTL:   t.duration("max_ttl", defaultMaxTTL, 1e9, maxAge),
 		Prefetch: t.boolean("prefetch", defaultPrefetch),
 	}
-	if cache := l.config.Cache; cache.MinTTL > cache.MaxTTL {
+	cache := l.config.Cache
+	if cache.MinTTL > cache.MaxTTL {
 		l.rep.add(t.place("min_ttl"), faultf("write a shorter time, or a longer max_ttl",
 			"%s is more than max_ttl, which is %s", spell(cache.MinTTL), spell(cache.MaxTTL)))
+	}
+	if cache.Late < l.config.Deadline {
+		l.rep.add(t.place("late"), faultf("write a longer time, or a shorter deadline",
+			"%s is less than deadline, which is %s", spell(cache.Late), spell(l.config.Deadline)))
 	}
 }
 

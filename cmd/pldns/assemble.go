@@ -102,7 +102,7 @@ func newMemory(c *config.Config, told observers, before *parts) *memory {
 		Entries: c.Cache.Entries, Bytes: c.Cache.Bytes,
 		MinTTL: c.Cache.MinTTL, MaxTTL: c.Cache.MaxTTL,
 		Stale: c.Cache.Stale, Prefetch: c.Cache.Prefetch,
-		Timeout: c.Deadline, Observer: told.cache,
+		Timeout: c.Deadline, Late: c.Cache.Late, Observer: told.cache, Log: told.log,
 	})}
 }
 

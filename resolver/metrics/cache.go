@@ -20,14 +20,14 @@ type cacheEvent struct {
 
 func newCacheMetrics(m maker) cacheMetrics {
 	events := m.counter("cache_events_total",
-		"What happened in the cache, by upstream group and event: hit, miss, stale, coalesced, prefetch, busy, evicted.",
+		"What happened in the cache, by upstream group and event: hit, miss, stale, coalesced, prefetch, busy, late, evicted.",
 		"group", "event")
 	return cacheMetrics{
 		events: newSeries(m, func(of cacheEvent) prometheus.Counter {
 			return events.WithLabelValues(of.group, of.event.String())
 		}),
 		entries: m.gauge("cache_entries", "Answers remembered.").WithLabelValues(),
-		bytes:   m.gauge("cache_bytes", "Estimated memory of the answers remembered.").WithLabelValues(),
+		bytes:   m.gauge("cache_bytes", "Memory of the answers remembered.").WithLabelValues(),
 	}
 }
 
