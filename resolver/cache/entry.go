@@ -190,7 +190,7 @@ func (e *entry) call(now moment, rules ageing) bool {
 const (
 	entryBytes   = 112 // the entry itself
 	elementBytes = 80  // its element in the list of the LRU
-	slotBytes    = 56  // its slots in the maps of the LRUs, which are not always full
+	slotBytes    = 44  // its slots in the maps of the LRUs, which are half to nearly full
 	alsoBytes    = 48  // what is said about failures
 	errorBytes   = 32  // of an extended error: its place in the slice, and rounding up
 	causeBytes   = 192 // of an error: what it wraps, besides its text

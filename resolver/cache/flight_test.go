@@ -196,9 +196,12 @@ func TestBusy(t *testing.T) {
 		run(t, c)
 		synctest.Wait()
 		silent := c.Group("azure", &slow{after: -1})
+		var mu sync.Mutex
 		told := make(map[string]error)
 		for _, name := range []string{"a.example", "b.example", "a.example", "c.example", "d.example"} {
 			_, pending, err := silent.Start(question(name, dns.TypeA), resolver.Asker{}, time.Time{}, func(_ resolver.Reply, err error) {
+				mu.Lock()
+				defer mu.Unlock()
 				told[name] = err
 			})
 			if !pending || err != nil {

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -115,22 +116,23 @@ func TestRunTellsAll(t *testing.T) {
 		stop := run(t, c)
 		synctest.Wait()
 		group := c.Group("azure", &slow{after: -1})
-		told := 0
+		var told atomic.Int64
 		for range 3 {
 			group.Start(question("www.example.com", dns.TypeA), resolver.Asker{}, time.Now().Add(4*time.Second), func(_ resolver.Reply, err error) {
 				if err != nil {
-					told++
+					told.Add(1)
 				}
 			})
 		}
 		began := time.Now()
 		stop()
-		if took := time.Since(began); told != 3 || took != 2500*time.Millisecond {
-			t.Errorf("%d told after %v", told, took)
+		if took := time.Since(began); told.Load() != 3 || took != 2500*time.Millisecond {
+			t.Errorf("%d told after %v", told.Load(), took)
 		}
 		time.Sleep(lastReply)
-		if told != 3 {
-			t.Errorf("%d told in the end", told)
+		synctest.Wait()
+		if told.Load() != 3 {
+			t.Errorf("%d told in the end", told.Load())
 		}
 	})
 }
@@ -152,6 +154,7 @@ func TestPanic(t *testing.T) {
 				})
 			}
 			time.Sleep(lastReply)
+			synctest.Wait()
 			if told != 2 || len(books.panics) != 1 || books.panics[0] != "cache" {
 				t.Errorf("%d told, panics %v", told, books.panics)
 			}

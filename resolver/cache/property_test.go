@@ -28,8 +28,8 @@ func addressOf(group string, q resolver.Question) string {
 
 // moody is an upstream that gives each question its own address, and sometimes
 // nothing, or nothing yet.
-func moody(group string) upstream {
-	return func(ctx context.Context, q resolver.Question) (resolver.Reply, error) {
+func moody(group string) apart {
+	return func(q resolver.Question) (resolver.Reply, error) {
 		switch rand.IntN(10) {
 		case 0:
 			return resolver.Reply{}, errors.New("connection refused")

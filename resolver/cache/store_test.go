@@ -1,7 +1,6 @@
 package cache_test
 
 import (
-	"context"
 	"fmt"
 	"testing"
 
@@ -9,13 +8,14 @@ import (
 
 	"pldns/resolver"
 	"pldns/resolver/cache"
+	"pldns/resolver/resolvertest"
 	"pldns/zones"
 )
 
 // everything is an upstream that has an address for every name.
-func everything(tb testing.TB) upstream {
+func everything(tb testing.TB) resolvertest.Known {
 	address := rrs(tb, "x. 3600 IN A 192.0.2.1")[0].(*dns.A)
-	return func(_ context.Context, q resolver.Question) (resolver.Reply, error) {
+	return func(q resolver.Question) (resolver.Reply, error) {
 		rr := *address
 		rr.Hdr.Name = q.Name.FQDN()
 		return resolver.Reply{Answer: []dns.RR{&rr}, Source: resolver.FromUpstream}, nil
