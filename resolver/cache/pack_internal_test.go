@@ -18,7 +18,10 @@ import (
 func FuzzPack(f *testing.F) {
 	for _, answer := range [][]string{
 		{"www.example.com. 300 IN A 192.0.2.1", "www.example.com. 300 IN A 192.0.2.2"},
-		{"www.example.com. 300 IN CNAME a.example.com.", "a.example.com. 20 IN CNAME b.www.example.com.", "b.www.example.com. 20 IN AAAA 2001:db8::1"},
+		{
+			"www.example.com. 300 IN CNAME a.example.com.", "a.example.com. 20 IN CNAME b.www.example.com.",
+			"b.www.example.com. 20 IN AAAA 2001:db8::1",
+		},
 		{"www.example.com. 300 IN CNAME .", ". 300 IN A 192.0.2.1"},
 		{"www.example.com. 300 IN CNAME www.example.com.", "www.example.com. 300 IN CNAME WWW.example.com."},
 		{"www.example.com. 300 IN CNAME a\\.b.example.com.", "a\\.b.example.com. 300 CH A 192.0.2.1"},
@@ -99,7 +102,9 @@ func TestNameIs(t *testing.T) {
 		if !nameIs(wire, name) {
 			t.Errorf("%q is not itself", name)
 		}
-		for _, other := range []string{".", "co.", "com.com.", "ww.example.com.", "www.example.comx.", "www.example.com.x.", "a.b.example.com.", "a\\.b.", "b."} {
+		for _, other := range []string{
+			".", "co.", "com.com.", "ww.example.com.", "www.example.comx.", "www.example.com.x.", "a.b.example.com.", "a\\.b.", "b.",
+		} {
 			if other != name && nameIs(wire, other) {
 				t.Errorf("%q is %q", name, other)
 			}

@@ -79,7 +79,8 @@ func TestBytesAreHonest(t *testing.T) {
 			wire := packed(t, test.rcode, test.answer, test.authority)
 			group := c.Group("azure", resolvertest.Known(func(q resolver.Question) (resolver.Reply, error) {
 				if test.rcode == noReply {
-					return resolver.Reply{}, fmt.Errorf("ask about %s: %w", q.Name, &net.OpError{Op: "read", Net: "udp", Err: errors.New(q.Name.String())})
+					cause := &net.OpError{Op: "read", Net: "udp", Err: errors.New(q.Name.String())}
+					return resolver.Reply{}, fmt.Errorf("ask about %s: %w", q.Name, cause)
 				}
 				return unpacked(t, wire, q.Name.Labels()[0]), nil
 			}))
