@@ -51,13 +51,14 @@ func (g *group) Start(q resolver.Question, from resolver.Asker, deadline time.Ti
 	if w.due <= began {
 		return resolver.Reply{}, false, g.late
 	}
-	return g.ask(k, from, w, deadline)
+	return g.ask(k, from, w, began, deadline)
 }
 
 // ask puts the question of k to the upstream, or waits with others that have.
-func (g *group) ask(k key, from resolver.Asker, w waiter, deadline time.Time) (resolver.Reply, bool, error) {
+func (g *group) ask(k key, from resolver.Asker, w waiter, began time.Duration,
+	deadline time.Time) (resolver.Reply, bool, error) {
 	c := g.cache
-	f, first, gave := c.pending.join(g, k.question, &w)
+	f, first, gave := c.pending.join(g, k.question, &w, began)
 	if gave != nil {
 		gave.flight.group.count(Busy)
 		gave.told(resolver.Reply{}, ErrBusy)
@@ -73,7 +74,7 @@ func (g *group) ask(k key, from resolver.Asker, w waiter, deadline time.Time) (r
 			return f.landHere(reply, err)
 		}
 	}
-	ends := time.Now().Add(c.config.Late)
+	ends := c.pending.start.Add(began + c.config.Late)
 	if deadline.After(ends) {
 		ends = deadline
 	}
@@ -87,7 +88,7 @@ func (g *group) ask(k key, from resolver.Asker, w waiter, deadline time.Time) (r
 // begin puts the question of k to the upstream, for nobody who waits, unless it is
 // being asked already. Ahead says that the answer in memory has not expired.
 func (g *group) begin(k key, from resolver.Asker, ahead bool) {
-	f, first, _ := g.cache.pending.join(g, k.question, nil)
+	f, first, _ := g.cache.pending.join(g, k.question, nil, 0)
 	if !first {
 		return
 	}

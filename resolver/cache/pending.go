@@ -66,7 +66,7 @@ func (p *pending) now() time.Duration { return time.Since(p.start) }
 // wait for it; w is nil for a flight that nobody waits for. A flight that began
 // before the last flush takes nobody on. If too many wait, the one whose time would
 // have been up first gives way.
-func (p *pending) join(g *group, q resolver.Question, w *waiter) (f *flight, first bool, gave *waiter) {
+func (p *pending) join(g *group, q resolver.Question, w *waiter, now time.Duration) (f *flight, first bool, gave *waiter) {
 	epoch := g.cache.store.epoch.Load()
 	at := flightKey{g, q}
 	p.mu.Lock()
@@ -89,12 +89,12 @@ func (p *pending) join(g *group, q resolver.Question, w *waiter) (f *flight, fir
 		place = new(waiter)
 	}
 	*place = *w
-	p.enter(f, place)
+	p.enter(f, place, now)
 	return f, first, gave
 }
 
 // enter puts w among those who wait for f.
-func (p *pending) enter(f *flight, w *waiter) {
+func (p *pending) enter(f *flight, w *waiter, now time.Duration) {
 	w.flight, w.before = f, f.tail
 	if f.tail == nil {
 		f.head = w
@@ -102,11 +102,8 @@ func (p *pending) enter(f *flight, w *waiter) {
 		f.tail.after = w
 	}
 	f.tail, f.wanted = w, true
-	if p.waiting == 0 {
-		p.wheel.at = max(p.wheel.at, int64(p.now()/tick))
-	}
 	p.waiting++
-	p.wheel.add(w)
+	p.wheel.add(w, now)
 	p.arm()
 }
 

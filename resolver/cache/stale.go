@@ -51,7 +51,7 @@ func (g *group) outlast(k key, from resolver.Asker, seen found, w waiter, began 
 		g.count(Stale)
 		return g.outdated(seen.entry, k.question), false, nil
 	}
-	return g.ask(k, from, w, deadline)
+	return g.ask(k, from, w, began, deadline)
 }
 
 // outdated is what e, which has expired, says to q now.

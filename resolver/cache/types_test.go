@@ -4,16 +4,13 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
-	"runtime"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/miekg/dns"
 
 	"pldns/resolver"
 	"pldns/resolver/cache"
-	"pldns/resolver/resolvertest"
 	"pldns/zones"
 )
 
@@ -115,6 +112,7 @@ func types() []uint16 {
 // What is told from memory is what was said, bit for bit, whatever the type, and
 // so is what no type is known for (RFC 3597).
 func TestEveryTypeIsExact(t *testing.T) {
+	c := cache.New(cache.Config{})
 	for _, rrtype := range append(types(), 65_000) {
 		records := worst(t, rrtype, "www.example.com.")
 		if rrtype == 65_000 {
@@ -123,7 +121,7 @@ func TestEveryTypeIsExact(t *testing.T) {
 		for _, rr := range records {
 			var server script
 			server.says(resolver.Reply{Answer: []dns.RR{rr}, Authority: []dns.RR{rr}}, nil)
-			group := cache.New(cache.Config{}).Group("azure", &server)
+			group := c.Group(fmt.Sprintf("%d %p", rrtype, rr), &server)
 			q := resolver.Question{Name: zones.MustName("www.example.com"), Type: rrtype}
 			said := message(t, q, ask(t, group, q))
 			again := ask(t, group, q)
@@ -165,43 +163,4 @@ func TestTooLongIsNotKept(t *testing.T) {
 	if c.Len() != 0 || c.Bytes() != 0 {
 		t.Errorf("%d entries, %d bytes", c.Len(), c.Bytes())
 	}
-}
-
-// Whatever type answers are of, and however much memory they would take unpacked:
-// a full cache takes what its budget says, and what it says that it takes.
-func TestBytesOfEveryType(t *testing.T) {
-	const budget = 2 << 20
-	for _, rrtype := range types() { // in one goroutine: those of subtests hold what they had for a while
-		records := worst(t, rrtype, "x.example.com.")
-		if len(records) == 0 {
-			t.Errorf("%v: no data of this type is known to the test", dns.Type(rrtype))
-			continue
-		}
-		said, measured, entries := filled(t, rrtype, records, budget)
-		if said > budget || float64(measured) > budget*1.1 {
-			t.Errorf("%v: %d bytes said and %d measured, of %d", dns.Type(rrtype), said, measured, budget)
-		}
-		if ratio := float64(said) / float64(measured); ratio < 0.87 || ratio > 1.15 {
-			t.Errorf("%v: %d bytes said, %d measured: %.2f; %d entries", dns.Type(rrtype), said, measured, ratio, entries)
-		}
-	}
-}
-
-// filled fills a cache with answers of a type, and gives what it says that it takes,
-// and what the runtime says.
-func filled(t *testing.T, rrtype uint16, records []dns.RR, budget int64) (said, measured int64, entries int) {
-	c := cache.New(cache.Config{Bytes: budget, Timeout: 100 * time.Millisecond}) // its timer holds it so long
-	group := c.Group("azure", resolvertest.Known(func(q resolver.Question) (resolver.Reply, error) {
-		rr := dns.Copy(records[len(q.Name.FQDN())%len(records)])
-		rr.Header().Name = q.Name.FQDN()
-		return resolver.Reply{Answer: []dns.RR{rr}}, nil
-	}))
-	before := inUse()
-	for i := 0; c.Bytes() < budget*9/10 && i < 10_000; i++ {
-		name := zones.MustName(fmt.Sprintf("h%d.%s.example.com", i, "xxxxxxxx"[:i%4+1]))
-		exchange(t.Context(), group, resolver.Question{Name: name, Type: rrtype})
-	}
-	measured = inUse() - before
-	runtime.KeepAlive(records)
-	return c.Bytes(), measured, c.Len()
 }

@@ -21,7 +21,7 @@ func TestWheel(t *testing.T) {
 			if random.IntN(20) == 0 {
 				w.due += time.Duration(random.Int64N(int64(time.Minute)))
 			}
-			wh.add(w)
+			wh.add(w, now)
 			list = append(list, w)
 		case 2:
 			if len(list) > 0 {

@@ -9,13 +9,18 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
 
 	"pldns/resolver"
 	"pldns/resolver/cache"
 	"pldns/resolver/resolvertest"
+	"pldns/zones"
 )
+
+// These tests come first in their package: a cache that another test has made holds
+// memory for as long as its timer runs.
 
 // noReply stands for an error in the place of a response code.
 const noReply = -1
@@ -75,7 +80,7 @@ func TestBytesAreHonest(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var watch clock
-			c := cache.New(cache.Config{Now: watch.now})
+			c := cache.New(cache.Config{Now: watch.now, Timeout: 100 * time.Millisecond})
 			wire := packed(t, test.rcode, test.answer, test.authority)
 			group := c.Group("azure", resolvertest.Known(func(q resolver.Question) (resolver.Reply, error) {
 				if test.rcode == noReply {
@@ -100,6 +105,45 @@ func TestBytesAreHonest(t *testing.T) {
 			runtime.KeepAlive(c)
 		})
 	}
+}
+
+// Whatever type answers are of, and however much memory they would take unpacked:
+// a full cache takes what its budget says, and what it says that it takes.
+func TestBytesOfEveryType(t *testing.T) {
+	const budget = 2 << 20
+	for _, rrtype := range types() { // in one goroutine: those of subtests hold what they had for a while
+		records := worst(t, rrtype, "x.example.com.")
+		if len(records) == 0 {
+			t.Errorf("%v: no data of this type is known to the test", dns.Type(rrtype))
+			continue
+		}
+		said, measured, entries := filled(t, rrtype, records, budget)
+		if said > budget || float64(measured) > budget*1.1 {
+			t.Errorf("%v: %d bytes said and %d measured, of %d", dns.Type(rrtype), said, measured, budget)
+		}
+		if ratio := float64(said) / float64(measured); ratio < 0.87 || ratio > 1.15 {
+			t.Errorf("%v: %d bytes said, %d measured: %.2f; %d entries", dns.Type(rrtype), said, measured, ratio, entries)
+		}
+	}
+}
+
+// filled fills a cache with answers of a type, and gives what it says that it takes,
+// and what the runtime says.
+func filled(t *testing.T, rrtype uint16, records []dns.RR, budget int64) (said, measured int64, entries int) {
+	c := cache.New(cache.Config{Bytes: budget, Timeout: 100 * time.Millisecond}) // its timer holds it so long
+	group := c.Group("azure", resolvertest.Known(func(q resolver.Question) (resolver.Reply, error) {
+		rr := dns.Copy(records[len(q.Name.FQDN())%len(records)])
+		rr.Header().Name = q.Name.FQDN()
+		return resolver.Reply{Answer: []dns.RR{rr}}, nil
+	}))
+	before := inUse()
+	for i := 0; c.Bytes() < budget*9/10 && i < 10_000; i++ {
+		name := zones.MustName(fmt.Sprintf("h%d.%s.example.com", i, "xxxxxxxx"[:i%4+1]))
+		exchange(t.Context(), group, resolver.Question{Name: name, Type: rrtype})
+	}
+	measured = inUse() - before
+	runtime.KeepAlive(records)
+	return c.Bytes(), measured, c.Len()
 }
 
 // inUse is how many bytes are held, after all garbage is gone: what a goroutine that
