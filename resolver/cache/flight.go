@@ -22,43 +22,54 @@ var (
 	errStopped = errors.New("the program stops and waits for no more replies")
 )
 
+// request is one question that somebody asks.
+type request struct {
+	key      key
+	from     resolver.Asker
+	deadline time.Time     // zero for that of the configuration
+	now      moment        // by the clock by which what is remembered ages
+	began    time.Duration // by the clock by which is waited
+	waiter   waiter
+}
+
 // Start answers q from memory, or by way of the upstream, which is asked on behalf
 // of whoever is the first to ask.
 func (g *group) Start(q resolver.Question, from resolver.Asker, deadline time.Time,
 	done func(resolver.Reply, error)) (reply resolver.Reply, pending bool, err error) {
 	c := g.cache
-	now, k := c.now(), newKey(c.store.seed, g.name, q)
-	seen := c.store.look(k, now)
+	r := request{
+		key: newKey(c.store.seed, g.name, q), from: from, deadline: deadline, now: c.now(), waiter: waiter{done: done},
+	}
+	seen := c.store.look(r.key, r.now)
 	if seen.state == fresh {
-		if reply, err, read := seen.entry.reply(q.Name.FQDN(), now, false); read {
+		if reply, err, read := seen.entry.reply(q.Name.FQDN(), r.now, false); read {
 			g.count(Hit)
 			if seen.due {
-				g.refresh(k, from, true)
+				g.refresh(r.key, from, true)
 			}
 			return reply, false, err
 		}
 		seen = found{}
 	}
-	began := c.pending.now()
-	w := waiter{done: done, due: began + c.config.Timeout}
+	r.began = c.pending.now()
+	r.waiter.due = r.began + c.config.Timeout
 	if !deadline.IsZero() {
-		w.due = deadline.Sub(c.pending.start)
+		r.waiter.due = deadline.Sub(c.pending.start)
 	}
 	if seen.state == stale {
-		return g.outlast(k, from, seen, w, began, deadline)
+		return g.outlast(&r, seen)
 	}
 	g.count(Miss)
-	if w.due <= began {
+	if r.waiter.due <= r.began {
 		return resolver.Reply{}, false, g.late
 	}
-	return g.ask(k, from, w, began, deadline)
+	return g.ask(&r)
 }
 
-// ask puts the question of k to the upstream, or waits with others that have.
-func (g *group) ask(k key, from resolver.Asker, w waiter, began time.Duration,
-	deadline time.Time) (resolver.Reply, bool, error) {
+// ask puts the question of r to the upstream, or waits with others that have.
+func (g *group) ask(r *request) (resolver.Reply, bool, error) {
 	c := g.cache
-	f, first, gave := c.pending.join(g, k.question, &w, began)
+	f, first, gave := c.pending.join(g, r.key.question, &r.waiter, r.began)
 	if gave != nil {
 		gave.flight.group.count(Busy)
 		gave.told(resolver.Reply{}, ErrBusy)
@@ -68,17 +79,16 @@ func (g *group) ask(k key, from resolver.Asker, w waiter, began time.Duration,
 		return resolver.Reply{}, true, nil
 	}
 	// Another flight may have landed since the caller looked.
-	now := c.now()
-	if e := c.store.fresh(k, now); e != nil {
-		if reply, err, read := e.reply(k.question.Name.FQDN(), now, false); read {
+	if e := c.store.fresh(r.key, r.now); e != nil {
+		if reply, err, read := e.reply(r.key.question.Name.FQDN(), r.now, false); read {
 			return f.landHere(reply, err)
 		}
 	}
-	ends := c.pending.start.Add(began + c.config.Late)
-	if deadline.After(ends) {
-		ends = deadline
+	ends := c.pending.start.Add(r.began + c.config.Late)
+	if r.deadline.After(ends) {
+		ends = r.deadline
 	}
-	reply, pending, err := f.start(from, ends)
+	reply, pending, err := f.start(r.from, ends)
 	if pending {
 		return resolver.Reply{}, true, nil
 	}

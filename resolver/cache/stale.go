@@ -33,25 +33,25 @@ const (
 	failureText = "the upstream failed a moment ago and has not been asked again"
 )
 
-// outlast answers a question where what is seen has expired and is all there is in
-// memory: with news if they come in time, else with that.
-func (g *group) outlast(k key, from resolver.Asker, seen found, w waiter, began time.Duration,
-	deadline time.Time) (resolver.Reply, bool, error) {
+// outlast answers r where what is seen has expired and is all there is in memory:
+// with news if they come in time, else with that.
+func (g *group) outlast(r *request, seen found) (resolver.Reply, bool, error) {
 	if seen.failing {
 		g.count(Stale)
 		if seen.due {
-			g.refresh(k, from, false)
+			g.refresh(r.key, r.from, false)
 		}
-		return g.outdated(seen.entry, k.question), false, nil
+		return g.outdated(seen.entry, r.key.question), false, nil
 	}
-	limit, own := began+answerTimer, w.due-answerMargin
+	w := &r.waiter
+	limit, own := r.began+answerTimer, w.due-answerMargin
 	w.old, w.due, w.full = seen.entry, min(limit, own), limit <= own
-	if w.due <= began {
-		g.begin(k, from, false)
+	if w.due <= r.began {
+		g.begin(r.key, r.from, false)
 		g.count(Stale)
-		return g.outdated(seen.entry, k.question), false, nil
+		return g.outdated(seen.entry, r.key.question), false, nil
 	}
-	return g.ask(k, from, w, began, deadline)
+	return g.ask(r)
 }
 
 // outdated is what e, which has expired, says to q now.
