@@ -58,7 +58,7 @@ func (l *loader) adminToken(t table, files files) bool {
 		return t.has("admin_token_file")
 	}
 	path := files.path(name)
-	data, err := files.read(path)
+	data, err := files.readSmall(path)
 	if err != nil {
 		l.rep.add(t.place("admin_token_file"), faultf("write the path of a file that this user can read, relative to the directory of this one", "%s", err))
 		return true

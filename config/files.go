@@ -2,7 +2,6 @@ package config
 
 import (
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 )
@@ -15,7 +14,10 @@ type files interface {
 	absolute(pattern string) string
 	// path is where one file is, for read.
 	path(name string) string
+	// read reads a file, and refuses what has no end or too much of everything.
 	read(name string) ([]byte, error)
+	// readSmall is read for what has a few kilobytes.
+	readSmall(name string) ([]byte, error)
 }
 
 // diskFiles are files of the operating system, relative to a directory.
@@ -47,7 +49,9 @@ func (d diskFiles) path(name string) string {
 	return filepath.Join(d.dir, name)
 }
 
-func (d diskFiles) read(name string) ([]byte, error) { return os.ReadFile(name) }
+func (d diskFiles) read(name string) ([]byte, error) { return readFile(name, largestFile) }
+
+func (d diskFiles) readSmall(name string) ([]byte, error) { return readFile(name, largestKeyFile) }
 
 // memoryFiles are files of a file system; nil holds none.
 type memoryFiles struct{ fsys fs.FS }
@@ -69,3 +73,5 @@ func (m memoryFiles) read(name string) ([]byte, error) {
 	}
 	return fs.ReadFile(m.fsys, name)
 }
+
+func (m memoryFiles) readSmall(name string) ([]byte, error) { return m.read(name) }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -13,9 +12,11 @@ import (
 
 // Load reads the configuration in a file and in those that it names with the key
 // files. The error is [Problems] when something in them is wrong, and otherwise
-// says why the file cannot be read.
+// says why the file cannot be read. What is no regular file, or has more than 256
+// MiB, is refused; a share that does not answer holds Load up for as long as the
+// system waits for it.
 func Load(path string) (*Config, error) {
-	data, err := os.ReadFile(path)
+	data, err := readMain(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("read the configuration: %w: write the file, or name another one", err)

@@ -90,7 +90,7 @@ func (l *loader) pem(t table, key, example string, path *string, files files) ([
 		return nil, false
 	}
 	*path = files.path(text)
-	data, err := files.read(*path)
+	data, err := files.readSmall(*path)
 	if err != nil {
 		l.rep.add(t.place(key), faultf("write the path of a file that this user can read, relative to the directory of this one", "%s", err))
 	}
