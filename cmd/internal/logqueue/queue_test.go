@@ -1,0 +1,108 @@
+package logqueue_test
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"pldns/cmd/internal/logqueue"
+)
+
+// fullPipe is a pipe that takes nothing more until somebody reads it.
+func fullPipe(t *testing.T) (reader, writer *os.File) {
+	t.Helper()
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { reader.Close(); writer.Close() })
+	if err := writer.SetWriteDeadline(time.Now().Add(time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	for err == nil {
+		_, err = writer.Write(bytes.Repeat([]byte{'#'}, 4096))
+	}
+	if err := writer.SetWriteDeadline(time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	return reader, writer
+}
+
+// Who logs goes on while nobody reads. When somebody does, the lines that waited
+// come in their order, and then how many did not find room.
+func TestStuckWriter(t *testing.T) {
+	reader, writer := fullPipe(t)
+	queue := logqueue.New(writer)
+	log := slog.New(slog.NewTextHandler(queue, nil))
+	const lines = 5000
+	for i := range lines { // with a blocking writer the first one never returns
+		log.Info("line", "number", i)
+	}
+	if queue.Close(10 * time.Millisecond) {
+		t.Fatal("the pipe is full, and all was written")
+	}
+	dropped := queue.Dropped()
+	if dropped == 0 || dropped >= lines {
+		t.Fatalf("%d of %d lines were dropped", dropped, lines)
+	}
+	read := make(chan string)
+	go func() {
+		text, _ := io.ReadAll(reader)
+		read <- string(text)
+	}()
+	if !queue.Close(time.Minute) {
+		t.Fatal("not all was written to a pipe that is read")
+	}
+	writer.Close()
+	text := strings.TrimLeft(<-read, "#")
+	got := strings.Split(strings.TrimSpace(text), "\n")
+	for i, line := range got[:len(got)-1] {
+		if !strings.HasSuffix(line, fmt.Sprintf(" number=%d", i)) {
+			t.Fatalf("line %d is %q", i, line)
+		}
+	}
+	if last := got[len(got)-1]; !strings.Contains(last, "were dropped") || !strings.HasSuffix(last, fmt.Sprintf(" lines=%d", dropped)) {
+		t.Errorf("the last line is %q, and %d lines were dropped", last, dropped)
+	}
+	if int(dropped)+len(got)-1 != lines {
+		t.Errorf("%d lines dropped and %d written of %d", dropped, len(got)-1, lines)
+	}
+}
+
+// Whatever is logged before Close is written by it, from any number of goroutines.
+func TestClose(t *testing.T) {
+	var text bytes.Buffer
+	queue := logqueue.New(&text)
+	var group sync.WaitGroup
+	for range 8 {
+		group.Go(func() {
+			for range 100 {
+				fmt.Fprintln(queue, "a line")
+			}
+		})
+	}
+	group.Wait()
+	if !queue.Close(time.Minute) || !queue.Close(time.Minute) {
+		t.Fatal("not all was written")
+	}
+	if got := strings.Count(text.String(), "a line\n"); got != 800 || queue.Dropped() != 0 {
+		t.Errorf("%d lines of 800, %d dropped", got, queue.Dropped())
+	}
+}
+
+// One line larger than all the room there is does not take it.
+func TestHugeLine(t *testing.T) {
+	var text bytes.Buffer
+	queue := logqueue.New(&text)
+	fmt.Fprintln(queue, strings.Repeat("x", 2<<20))
+	fmt.Fprintln(queue, "small")
+	if !queue.Close(time.Minute) || queue.Dropped() != 1 || !strings.Contains(text.String(), "small\n") {
+		t.Errorf("%d dropped, then %.40q", queue.Dropped(), text.String())
+	}
+}
