@@ -41,6 +41,7 @@ func alerts() []alert {
 		{"PldnsQueriesDropped", "warning", []string{`pldns_refused_total{reason="shed",transport="udp"} 0+1x60`}, []string{`pldns_refused_total{reason="formerr",transport="udp"} 0+1x60`}},
 		{"PldnsPanicked", "critical", []string{`pldns_panics_total{part="upstream"} 0x50 1x10`}, []string{`pldns_panics_total{part="upstream"} 1x60`}},
 		{"PldnsLogDropped", "warning", []string{`pldns_query_log_lines_total{result="dropped"} 0+1x60`}, []string{`pldns_query_log_lines_total{result="limited"} 0+1x60`}},
+		{"PldnsOwnLogDropped", "warning", []string{`pldns_log_lines_dropped_total 0+1x60`}, []string{`pldns_log_lines_dropped_total 9x60`}},
 		{"PldnsDnstapDropped", "warning", []string{`pldns_dnstap_messages_total{result="dropped"} 0+1x60`}, []string{`pldns_dnstap_messages_total{result="sent"} 0+1x60`}},
 		{"PldnsDnstapAway", "warning", []string{`pldns_dnstap_connected 0x60`}, []string{`pldns_dnstap_connected 1x60`}},
 	}

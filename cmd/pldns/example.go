@@ -29,7 +29,8 @@ func tries() []struct{ client, name, qtype string } {
 
 // printTries prints a dig line for each of the tries, with the answer that the
 // resolver gives it.
-func printTries(w io.Writer, r *resolver.Resolver, listener netip.AddrPort) error {
+func (s *server) printTries(w io.Writer) {
+	r, listener := s.resolver, s.doors.Addrs()[0]
 	var text strings.Builder
 	text.WriteString("Serving the built-in example. In another terminal, try:\n\n")
 	for _, try := range tries() {
@@ -39,8 +40,9 @@ func printTries(w io.Writer, r *resolver.Resolver, listener netip.AddrPort) erro
 		fmt.Fprintf(&text, "      %s\n", short(r.Resolve(context.Background(), q)))
 	}
 	text.WriteString("\nEverything else is forwarded to the servers of this system. Ctrl-C ends.\n")
-	_, err := io.WriteString(w, text.String())
-	return err
+	if _, err := io.WriteString(w, text.String()); err != nil {
+		s.log.Warn("the queries to try could not be printed", "error", err)
+	}
 }
 
 // short is an answer in one line.

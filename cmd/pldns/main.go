@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 )
 
 // The exit codes of the program.
@@ -42,11 +43,33 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case errors.Is(err, errNo):
 		return exitNo
 	case errors.As(err, &failure):
-		fmt.Fprintf(stderr, "pldns: %v\n", err)
+		say(ctx, stderr, err)
 		return exitNo
 	default:
-		fmt.Fprintf(stderr, "pldns: %v\n", err)
+		say(ctx, stderr, err)
 		return exitUsage
+	}
+}
+
+// lastWord is how long the last line may take once the program is to end: whoever
+// should read it may be stuck.
+const lastWord = time.Second
+
+// say writes an error as the last line of the program.
+func say(ctx context.Context, stderr io.Writer, err error) {
+	said := make(chan struct{})
+	go func() {
+		defer close(said)
+		fmt.Fprintf(stderr, "pldns: %v\n", err)
+	}()
+	select {
+	case <-said:
+		return
+	case <-ctx.Done():
+	}
+	select {
+	case <-said:
+	case <-time.After(lastWord):
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,14 +25,65 @@ import (
 
 // reload reads the configuration anew and serves it: read, check, build, try,
 // swap. Whatever is wrong, what was served before goes on as it was, and the
-// error says why. Reloads come one after another, whoever asks for them.
-func (s *server) reload() error {
+// error says why. Reloads come one after another, whoever asks for them. One that
+// has not ended in time is an error, too; it is served all the same if it ends
+// before a later one.
+func (s *server) reload(ctx context.Context) error {
+	within, cancel := context.WithTimeout(ctx, s.reloads.whole)
+	defer cancel()
+	begun := time.Now()
+	next, hanging, err := s.reloads.begin(within)
+	if err != nil {
+		return s.reloaded(begun, nil, err)
+	}
+	for _, age := range hanging {
+		s.log.Warn("an earlier reload hangs: a file of the configuration does not answer", "for", age.Round(time.Millisecond))
+	}
+	result, late := abandon(within, func() error { return s.reloadAs(next) })
+	switch {
+	case late == nil:
+		return result
+	case ctx.Err() != nil:
+		return errStopping
+	case s.reloads.isSettled(next):
+		return fmt.Errorf("the configuration has been read, and what follows from it is still being made after %s: /readyz says what comes of it", s.reloads.whole)
+	}
+	return s.reloaded(begun, nil, fmt.Errorf("reading the configuration has not ended after %s: a file of it does not answer, as on a share that is away, "+
+		"or there is very much to read; it is served when that ends, unless a later reload has ended before", time.Since(begun).Round(time.Millisecond)))
+}
+
+// reloadAs is one reload. Reading may hang, so nothing waits for it; all else comes
+// one after another.
+func (s *server) reloadAs(turn *reading) (err error) {
+	defer s.reloads.end(turn)
+	defer func() {
+		if fault := recover(); fault != nil {
+			s.recorder.Panicked("reload")
+			s.log.Error("panic in a reload", "panic", fault, "stack", string(debug.Stack()))
+			err = s.reloaded(turn.since, nil, fmt.Errorf("a fault of the program: %v", fault))
+		}
+	}()
+	s.notifier.tell(reloading())
+	s.now().signals.reopen()
+	loaded, err := s.load()
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
-	begun := time.Now()
-	s.notify(reloading())
-	s.now().signals.reopen()
-	next, err := s.prepare()
+	if s.stopping {
+		return errStopping
+	}
+	if overtaken := s.reloads.settle(turn); overtaken != nil {
+		s.log.Warn("a reload that hung has ended", "after", time.Since(turn.since).Round(time.Millisecond), "error", cmp.Or(err, overtaken))
+		return overtaken
+	}
+	if err != nil {
+		return s.reloaded(turn.since, nil, err)
+	}
+	next, err := s.prepare(loaded)
+	return s.reloaded(turn.since, next, err)
+}
+
+// reloaded notes what came of a reload, and serves it if it is in order.
+func (s *server) reloaded(begun time.Time, next *served, err error) error {
 	s.mutex.Lock()
 	s.lastReload = admin.Reload{At: begun, OK: err == nil}
 	if err != nil {
@@ -41,11 +93,11 @@ func (s *server) reload() error {
 	s.recorder.Reloaded(err == nil, time.Since(begun))
 	if err != nil {
 		s.log.Error("the configuration was not reloaded: what was served before goes on", "error", err)
-		s.notify(ready("not reloaded, see the log; still serving " + s.now().summary))
+		s.notifier.tell(ready("not reloaded, see the log; still serving " + s.now().summary))
 		return err
 	}
 	s.serveFrom(next)
-	s.notify(ready("serving " + next.summary))
+	s.notifier.tell(ready("serving " + next.summary))
 	s.log.Info("reloaded", "config", next.summary, "took", time.Since(begun))
 	debug.FreeOSMemory() // what reading and the old snapshot took, which may be much
 	return nil
@@ -100,14 +152,9 @@ func limitsOf(c *config.Config) listen.Limits {
 	return l
 }
 
-// prepare makes everything that the configuration of now needs, and changes
-// nothing.
-func (s *server) prepare() (*served, error) {
+// prepare makes everything that a configuration needs, and changes nothing.
+func (s *server) prepare(loaded *config.Config) (*served, error) {
 	before := s.now()
-	loaded, err := s.load()
-	if err != nil {
-		return nil, err
-	}
 	if err := staysOpen(before.listen, loaded.Listen); err != nil {
 		return nil, err
 	}
@@ -198,7 +245,7 @@ func (s *server) serveFrom(next *served) {
 	next.forget(before.parts)
 	s.recorder.Loaded(next.serving())
 	if s.behind != nil {
-		s.behind.retire(append(next.runners(), s.prober), before.deadline+time.Second)
+		s.behind.retire(append(next.runners(), s.prober, s.notifier), before.deadline+time.Second)
 	}
 }
 
@@ -235,10 +282,13 @@ func (s *server) watchFiles(ctx context.Context) error {
 			return nil
 		case <-ticker.C:
 		}
-		now := s.signature()
+		now, err := abandon(ctx, s.signature) // a share that is away holds it up
+		if err != nil {
+			return nil
+		}
 		if settled := now == last; settled && now != served {
 			served = now
-			_ = s.reload() // logged, and shown by /readyz
+			_ = s.reload(ctx) // logged, and shown by /readyz
 		}
 		last = now
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"pldns/cmd/internal/logqueue"
 	"pldns/config"
 	"pldns/resolver"
 	"pldns/resolver/admin"
@@ -46,17 +47,16 @@ admin address; a faulty one changes nothing.`,
 				file = "the built-in example"
 				load = func() (*config.Config, error) { return config.Parse(file, config.Example(), nil) }
 			}
-			s, err := newServer(load, slog.New(slog.NewTextHandler(command.ErrOrStderr(), nil)))
+			// Whoever should read the log may be stuck: that holds up nobody who logs.
+			lines := logqueue.New(command.ErrOrStderr())
+			defer lines.Close(lastLines)
+			log := slog.New(slog.NewTextHandler(lines, nil))
+			s, err := open(command.Context(), file, load, log, lines.Dropped)
 			if err != nil {
-				return failing(fmt.Errorf("%s cannot be served:\n%w", file, err))
-			}
-			if err := s.listen(activation.Files(true)); err != nil {
 				return failing(err)
 			}
 			if example {
-				if err := printTries(command.OutOrStdout(), s.resolver, s.doors.Addrs()[0]); err != nil {
-					return failing(err)
-				}
+				go s.printTries(command.OutOrStdout()) // which may be stuck as well
 			}
 			// Whoever reads standard output, as of the query log, may go away: that
 			// must not end the server.
@@ -71,6 +71,30 @@ admin address; a faulty one changes nothing.`,
 	command.Flags().BoolVar(&example, "example", false, "serve the built-in example on 127.0.0.1:5353")
 	command.MarkFlagsMutuallyExclusive("config", "example")
 	return command
+}
+
+// lastLines is how long the log may take for what is left of it at the end.
+const lastLines = time.Second
+
+// open makes a server for the configuration that load reads, and opens its
+// listeners. A file that does not answer holds it up until ctx ends.
+func open(ctx context.Context, file string, load func() (*config.Config, error), log *slog.Logger, dropped func() int64) (*server, error) {
+	type result struct {
+		server *server
+		err    error
+	}
+	made, err := abandon(ctx, func() result {
+		s, err := newServer(load, log)
+		return result{s, err}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%s cannot be served: stopped while it was read", file)
+	}
+	if made.err != nil {
+		return nil, fmt.Errorf("%s cannot be served:\n%w", file, made.err)
+	}
+	made.server.droppedLines = dropped
+	return made.server, made.server.listen(activation.Files(true))
 }
 
 // server is everything that runs, and nothing that decides.
@@ -88,10 +112,14 @@ type server struct {
 	admin    *admin.Server // nil when it is turned off
 	behind   *lives        // what the doors lead to; nil until run
 
-	first      string     // signature of the files that were read first
-	reloading  sync.Mutex // held by a reload
-	mutex      sync.Mutex
-	lastReload admin.Reload // under mutex
+	notifier     *notifier
+	reloads      *reloads
+	droppedLines func() int64 // of the log; nil where nothing drops them
+	first        string       // signature of the files that were read first
+	reloading    sync.Mutex   // held while what was read becomes what is served
+	stopping     bool         // under reloading: nothing more may be served
+	mutex        sync.Mutex
+	lastReload   admin.Reload // under mutex
 }
 
 // now is what is served now.
@@ -105,7 +133,7 @@ func newServer(load func() (*config.Config, error), log *slog.Logger) (*server, 
 	if err != nil {
 		return nil, err
 	}
-	s := &server{load: load, log: log, recorder: metrics.New(build())}
+	s := &server{load: load, log: log, recorder: metrics.New(build()), notifier: newNotifier(log), reloads: newReloads()}
 	s.watch = leaks.New(0, s.recorder)
 	s.recent = admin.NewRecent(func() { s.now().snapshot.Memo().Forget() }, nil)
 	s.prober = probe.New(probe.Config{Observer: s.recorder, Log: log})
@@ -143,7 +171,8 @@ func (s *server) observers() observers {
 
 func (s *server) adminOptions(addr netip.AddrPort) admin.Options {
 	return admin.Options{
-		Addr: addr, Explain: s.resolver.Explain, Status: s.status, Reload: s.reload,
+		Addr: addr, Explain: s.resolver.Explain, Status: s.status,
+		Reload:    func() error { return s.reload(context.Background()) },
 		Upstreams: func() []admin.Upstream { return s.now().upstreams() },
 		Memory:    remembers{s},
 		Leaks:     func() []admin.Leaks { return leakReports(s.watch, s.now().snapshot.Table()) },
@@ -174,6 +203,9 @@ func (s *server) status() admin.Status {
 	if !s.lastReload.At.IsZero() {
 		last := s.lastReload
 		status.LastReload = &last
+	}
+	if since := s.reloads.since(); !since.IsZero() {
+		status.ReloadingSince = &since
 	}
 	return status
 }
@@ -215,7 +247,7 @@ func (s *server) run(ctx context.Context, hangUps <-chan os.Signal) error {
 	defer closeBehind()
 	s.reloading.Lock()
 	s.behind = newLives(behind)
-	s.behind.begin(append(s.now().runners(), s.prober))
+	s.behind.begin(append(s.now().runners(), s.prober, s.notifier))
 	s.reloading.Unlock()
 
 	front, ctx := errgroup.WithContext(ctx)
@@ -226,10 +258,13 @@ func (s *server) run(ctx context.Context, hangUps <-chan os.Signal) error {
 	front.Go(func() error { return s.watchFiles(ctx) })
 	front.Go(func() error { return s.reloadOn(ctx, hangUps) })
 	front.Go(func() error { return paceCollector(ctx) })
-	s.notify(ready("serving " + s.now().summary))
+	s.notifier.tell(ready("serving " + s.now().summary))
 	<-ctx.Done()
-	s.notify(stopping())
+	s.notifier.tell(stopping())
 	err := front.Wait()
+	s.reloading.Lock()
+	s.stopping = true
+	s.reloading.Unlock()
 	closeBehind()
 	s.log.Info("stopped")
 	return errors.Join(err, s.behind.wait())
@@ -242,7 +277,7 @@ func (s *server) reloadOn(ctx context.Context, signals <-chan os.Signal) error {
 		case <-ctx.Done():
 			return nil
 		case <-signals:
-			_ = s.reload() // logged, and shown by /readyz
+			_ = s.reload(ctx) // logged, and shown by /readyz
 		}
 	}
 }

@@ -158,6 +158,12 @@ func (s *server) asked() metrics.Asked {
 			tap := s.now().signals.tap
 			return tap != nil && tap.Connected(), tap != nil
 		},
+		DroppedLines: func() int64 {
+			if s.droppedLines == nil {
+				return 0
+			}
+			return s.droppedLines()
+		},
 	}
 }
 

@@ -77,6 +77,9 @@ type Status struct {
 	// LastReload is the last time that the configuration was read anew; absent when
 	// it never was.
 	LastReload *Reload `json:"last_reload,omitempty"`
+	// ReloadingSince is when the first reload began that has not ended; absent when
+	// there is none. One that hangs does not hold up the next.
+	ReloadingSince *time.Time `json:"reloading_since,omitempty"`
 }
 
 // Listening is an address at which queries arrive.

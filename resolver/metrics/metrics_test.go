@@ -59,9 +59,10 @@ func exercised(t *testing.T) *metrics.Recorder {
 		Upstreams: []metrics.Upstream{{Group: "azure", Server: "168.63.129.16", Healthy: true}},
 	})
 	r.Ask(metrics.Asked{
-		InFlight:    func() (int64, int64) { return 4, 5 },
-		Unreachable: func() map[string]int { return map[string]int{"europe": 6} },
-		Dnstap:      func() (bool, bool) { return true, true },
+		DroppedLines: func() int64 { return 4 },
+		InFlight:     func() (int64, int64) { return 4, 5 },
+		Unreachable:  func() map[string]int { return map[string]int{"europe": 6} },
+		Dnstap:       func() (bool, bool) { return true, true },
 	})
 	return r
 }

@@ -96,6 +96,8 @@ type Asked struct {
 	// Dnstap tells whether a receiver of dnstap takes messages, and whether one is
 	// meant to.
 	Dnstap func() (connected, configured bool)
+	// DroppedLines gives how many lines of the program's own log were dropped.
+	DroppedLines func() int64
 }
 
 // Ask says where figures are asked for, once.
@@ -105,6 +107,7 @@ func (r *Recorder) Ask(asked Asked) { r.live.asked.Store(&asked) }
 type liveMetrics struct {
 	asked                            atomic.Pointer[Asked]
 	inFlight, unreachable, connected *prometheus.Desc
+	droppedLines                     *prometheus.Desc
 }
 
 func newLiveMetrics() *liveMetrics {
@@ -115,6 +118,8 @@ func newLiveMetrics() *liveMetrics {
 			"Probed endpoints of a network of which no address is healthy.", []string{"network"}, nil),
 		connected: prometheus.NewDesc("pldns_dnstap_connected",
 			"Whether a dnstap receiver takes messages: 1 or 0; absent where none is configured.", nil, nil),
+		droppedLines: prometheus.NewDesc("pldns_log_lines_dropped_total",
+			"Lines of the program's own log that were dropped, because whoever reads standard error was too slow, or stuck.", nil, nil),
 	}
 }
 
@@ -123,6 +128,7 @@ func (l *liveMetrics) Describe(to chan<- *prometheus.Desc) {
 	to <- l.inFlight
 	to <- l.unreachable
 	to <- l.connected
+	to <- l.droppedLines
 }
 
 // Collect asks for them.
@@ -148,5 +154,8 @@ func (l *liveMetrics) Collect(to chan<- prometheus.Metric) {
 		if connected, configured := asked.Dnstap(); configured {
 			gauge(l.connected, truth(connected))
 		}
+	}
+	if asked.DroppedLines != nil {
+		to <- prometheus.MustNewConstMetric(l.droppedLines, prometheus.CounterValue, float64(asked.DroppedLines()))
 	}
 }
