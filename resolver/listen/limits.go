@@ -217,7 +217,8 @@ func (s *Server) overdone(d *datagram, r *request, about account) Refusal {
 	return s.beyond(d, ResponseLimit, over, Accepted)
 }
 
-// proven tells whether d shows that it comes from its address.
+// proven tells whether d shows that it comes from its address, or is from a socket of
+// this program.
 func (s *Server) proven(d *datagram, r *request) bool {
-	return s.cookies.proves(r, d.client().Addr, d.began)
+	return s.cookies.proves(r, d.client().Addr, d.began) || s.own.has(d.peer)
 }

@@ -42,6 +42,7 @@ type Server struct {
 	limits     atomic.Pointer[limits]
 	buckets    *buckets // of clients
 	responses  *buckets // of kinds of replies to a client
+	own        own      // sockets that are not limited
 	complaints complaints
 	troubles   complaints
 }
@@ -124,6 +125,10 @@ func (s *Server) TLSAddrs() []netip.AddrPort { return slices.Clone(s.secure[dot]
 
 // HTTPSAddrs are the bound addresses for DNS over HTTPS.
 func (s *Server) HTTPSAddrs() []netip.AddrPort { return slices.Clone(s.secure[doh]) }
+
+// Readers is how many sockets share each address over UDP: the system spreads clients
+// over them.
+func (s *Server) Readers() int { return s.config.Readers }
 
 // InFlight is how many queries are worked on, over UDP and over streams. Those that
 // are answered from memory never are.

@@ -1,0 +1,206 @@
+package selfcheck_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+	"go.uber.org/goleak"
+	"pldns/resolver/resolvertest"
+	"pldns/resolver/selfcheck"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// checking runs a checker that is quick until the test ends.
+func checking(t *testing.T, c selfcheck.Config) *selfcheck.Checker {
+	t.Helper()
+	c.Name, c.Interval, c.Pause, c.Timeout = "x.check.pldns.internal", 5*time.Millisecond, time.Millisecond, 50*time.Millisecond
+	checker := selfcheck.New(c)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- checker.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	return checker
+}
+
+// until waits until the checker sees so many faults.
+func until(t *testing.T, checker *selfcheck.Checker, faults int) []selfcheck.Fault {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); ; {
+		got := checker.Faults()
+		if len(got) == faults {
+			return got
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("faults: %v, want %d", got, faults)
+		}
+	}
+}
+
+// responder answers packets with REFUSED while it is told to.
+type responder struct {
+	conn    net.PacketConn
+	silent  atomic.Bool
+	first   func(packet []byte) []byte // takes off what stands before the query
+	refused atomic.Int64
+	ended   chan struct{}
+}
+
+func respond(t *testing.T, address string) *responder {
+	t.Helper()
+	conn, err := net.ListenPacket("udp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &responder{conn: conn, ended: make(chan struct{}), first: func(packet []byte) []byte { return packet }}
+	go func() {
+		defer close(r.ended)
+		room := make([]byte, 512)
+		for {
+			n, from, err := conn.ReadFrom(room)
+			if err != nil {
+				return
+			}
+			query := new(dns.Msg)
+			if r.silent.Load() || query.Unpack(r.first(room[:n])) != nil {
+				continue
+			}
+			reply, err := new(dns.Msg).SetRcode(query, dns.RcodeRefused).Pack()
+			if err == nil {
+				_, _ = conn.WriteTo(reply, from)
+				r.refused.Add(1)
+			}
+		}
+	}()
+	t.Cleanup(func() { conn.Close(); <-r.ended })
+	return r
+}
+
+func (r *responder) addr() netip.AddrPort { return r.conn.LocalAddr().(*net.UDPAddr).AddrPort() }
+
+// A listener that refuses is alive; one that says nothing is named, with the time
+// since when, until it answers again. Only its own clock counts.
+func TestSilence(t *testing.T) {
+	t.Parallel()
+	well, ill := respond(t, "127.0.0.1:0"), respond(t, "127.0.0.1:0")
+	begun := time.Now()
+	checker := checking(t, selfcheck.Config{Listeners: []selfcheck.Listener{{Transport: "udp", Addr: well.addr()}, {Transport: "udp", Addr: ill.addr(), Readers: 4}}})
+	for well.refused.Load() < 10 || ill.refused.Load() < 10 {
+		if faults := checker.Faults(); len(faults) > 0 {
+			t.Fatal(faults)
+		}
+	}
+	ill.silent.Store(true)
+	fault := until(t, checker, 1)[0]
+	if fault.Transport != "udp" || fault.Addr != ill.addr() || fault.Since.Before(begun) || !strings.Contains(fault.Error(), ill.addr().String()) {
+		t.Errorf("%+v", fault)
+	}
+	if checker.Stuck(time.Hour) != nil || checker.Stuck(time.Millisecond) == nil {
+		t.Error("it is stuck for a moment, and not for an hour")
+	}
+	ill.silent.Store(false)
+	until(t, checker, 0)
+}
+
+// Wildcards are asked over loopback, behind a PROXY header where one is needed, and
+// whoever limits clients is told of the sockets.
+func TestWildcardBehindAProxy(t *testing.T) {
+	t.Parallel()
+	r := respond(t, "0.0.0.0:0")
+	var asking atomic.Int64
+	r.first = func(packet []byte) []byte {
+		if query, is := strings.CutPrefix(string(packet), "\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00"); is {
+			return []byte(query)
+		}
+		return nil
+	}
+	at := netip.AddrPortFrom(netip.IPv4Unspecified(), r.addr().Port())
+	checker := checking(t, selfcheck.Config{
+		Listeners: []selfcheck.Listener{{Transport: "udp", Addr: at}},
+		Proxied:   func(addr netip.Addr) bool { return addr.IsLoopback() },
+		Own: func(socket netip.AddrPort, asks bool) {
+			if asks && socket.Addr().IsLoopback() {
+				asking.Add(1)
+			}
+		},
+	})
+	for r.refused.Load() < 20 {
+		if faults := checker.Faults(); len(faults) > 0 {
+			t.Fatal(faults)
+		}
+	}
+	if asking.Load() < 20/2 {
+		t.Errorf("%d sockets were told of", asking.Load())
+	}
+}
+
+// A listener for streams whose connections nobody takes in is found out, over each
+// transport; one that closes them, because there are too many, is alive.
+func TestStreams(t *testing.T) {
+	t.Parallel()
+	for _, transport := range []string{"tcp", "tls", "https"} {
+		t.Run(transport, func(t *testing.T) {
+			t.Parallel()
+			listener, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer listener.Close()
+			checker := checking(t, selfcheck.Config{Listeners: []selfcheck.Listener{{Transport: transport, Addr: listener.Addr().(*net.TCPAddr).AddrPort()}}})
+			if fault := until(t, checker, 1)[0]; fault.Transport != transport {
+				t.Errorf("%+v", fault)
+			}
+			go func() {
+				for {
+					conn, err := listener.Accept()
+					if err != nil {
+						return
+					}
+					conn.Close()
+				}
+			}()
+			until(t, checker, 0)
+		})
+	}
+}
+
+// Servers that answer over each stream transport are alive, and see the question.
+func TestAnswersOverStreams(t *testing.T) {
+	t.Parallel()
+	upstream := resolvertest.StartUpstream(t, "x.check.pldns.internal. 1 IN A 192.0.2.1")
+	checker := checking(t, selfcheck.Config{Listeners: []selfcheck.Listener{{Transport: "tcp", Addr: upstream.Addr}, {Transport: "udp", Addr: upstream.Addr}}})
+	for upstream.Count("x.check.pldns.internal", dns.TypeA) < 20 {
+		if faults := checker.Faults(); len(faults) > 0 {
+			t.Fatal(faults)
+		}
+	}
+}
+
+// A port that nothing listens on any more is a fault; an address that this host
+// does not have is none, because nobody can be asked there.
+func TestUnreachable(t *testing.T) {
+	t.Parallel()
+	gone := resolvertest.ClosedAddr(t)
+	elsewhere := netip.MustParseAddrPort("192.0.2.77:53")
+	checker := checking(t, selfcheck.Config{Listeners: []selfcheck.Listener{
+		{Transport: "udp", Addr: gone}, {Transport: "tcp", Addr: gone}, {Transport: "udp", Addr: elsewhere}, {Transport: "tcp", Addr: elsewhere},
+	}})
+	for _, fault := range until(t, checker, 2) {
+		if fault.Addr != gone || errors.Is(fault.Err, io.EOF) {
+			t.Errorf("%+v", fault)
+		}
+	}
+}
