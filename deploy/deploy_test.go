@@ -234,6 +234,20 @@ func TestCompose(t *testing.T) {
 	run(t, "docker-compose", "-f", "compose/compose.yaml", "config", "--quiet")
 }
 
+// Nothing keeps the service down for good: it is started again however often that
+// fails, and when it lives but does not answer.
+func TestServiceComesBack(t *testing.T) {
+	unit := read(t, "systemd/pldns.service")
+	for _, want := range []string{"\nRestart=always\n", "\nStartLimitIntervalSec=0\n", "\nWatchdogSec=60\n", "\nType=notify\n"} {
+		if !strings.Contains(unit, want) {
+			t.Errorf("the unit has no line %q", strings.TrimSpace(want))
+		}
+	}
+	if head, _, _ := strings.Cut(unit, "[Service]"); !strings.Contains(head, "StartLimitIntervalSec=0") {
+		t.Error("StartLimitIntervalSec= holds in [Unit] alone")
+	}
+}
+
 // systemd takes the units, with and without the socket, and the exposure of the
 // service is below 2.0 of 10.
 func TestUnits(t *testing.T) {

@@ -28,14 +28,21 @@ type watched struct {
 	listen.Remembered
 	watch  *leaks.Watch
 	recent *admin.Recent
+	own    zones.Name // what the program asks itself for
 }
 
 func (w watched) Resolve(ctx context.Context, q resolver.Query) resolver.Answer {
+	if q.Name == w.own {
+		return ownAnswer()
+	}
 	live, begun := w.recent.On(), time.Now()
 	return w.saw(q, w.Remembered.Resolve(ctx, q), live, begun)
 }
 
 func (w watched) ResolveInside(q resolver.Query) (resolver.Answer, bool) {
+	if q.Name == w.own {
+		return ownAnswer(), true
+	}
 	live, begun := w.recent.On(), time.Now()
 	answer, decided := w.Remembered.ResolveInside(q)
 	if decided {

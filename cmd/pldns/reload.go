@@ -241,7 +241,7 @@ func (s *server) serveFrom(next *served) {
 	s.keyring.current.Store(next.keys)
 	s.doors.SetTrust(next.trust)
 	s.doors.SetLimits(next.limits)
-	s.doors.SetTap(next.listener())
+	s.doors.SetTap(next.listener(s.own))
 	next.forget(before.parts)
 	s.recorder.Loaded(next.serving())
 	if s.behind != nil {

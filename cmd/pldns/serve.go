@@ -28,6 +28,8 @@ import (
 	"pldns/resolver/listen"
 	"pldns/resolver/metrics"
 	"pldns/resolver/probe"
+	"pldns/resolver/selfcheck"
+	"pldns/zones"
 )
 
 func newServe() *cobra.Command {
@@ -112,6 +114,10 @@ type server struct {
 	admin    *admin.Server // nil when it is turned off
 	behind   *lives        // what the doors lead to; nil until run
 
+	own      zones.Name         // what the program asks itself for
+	checking selfcheck.Config   // how it asks; the rest is filled in
+	checker  *selfcheck.Checker // of the open listeners; nil before listen
+
 	notifier     *notifier
 	reloads      *reloads
 	droppedLines func() int64 // of the log; nil where nothing drops them
@@ -133,7 +139,7 @@ func newServer(load func() (*config.Config, error), log *slog.Logger) (*server, 
 	if err != nil {
 		return nil, err
 	}
-	s := &server{load: load, log: log, recorder: metrics.New(build()), notifier: newNotifier(log), reloads: newReloads()}
+	s := &server{load: load, log: log, recorder: metrics.New(build()), notifier: newNotifier(log), reloads: newReloads(), own: ownName()}
 	s.watch = leaks.New(0, s.recorder)
 	s.recent = admin.NewRecent(func() { s.now().snapshot.Memo().Forget() }, nil)
 	s.prober = probe.New(probe.Config{Observer: s.recorder, Log: log})
@@ -149,7 +155,7 @@ func newServer(load func() (*config.Config, error), log *slog.Logger) (*server, 
 	s.resolver = resolver.New(made.snapshot)
 	s.doors, err = listen.New(listen.Config{
 		Addrs: c.Listen.DNS, TLS: c.Listen.DoT, HTTPS: c.Listen.DoH, TLSConfig: s.keyring.settings(),
-		Handler: watched{s.resolver, s.watch, s.recent}, Log: log, Observer: s.recorder,
+		Handler: watched{s.resolver, s.watch, s.recent, s.own}, Log: log, Observer: uncounted{s.recorder, s.own},
 		Dedicated: true,
 	})
 	if err != nil {
@@ -171,7 +177,7 @@ func (s *server) observers() observers {
 
 func (s *server) adminOptions(addr netip.AddrPort) admin.Options {
 	return admin.Options{
-		Addr: addr, Explain: s.resolver.Explain, Status: s.status,
+		Addr: addr, Explain: s.resolver.Explain, Status: s.status, Alive: s.alive,
 		Reload:    func() error { return s.reload(context.Background()) },
 		Upstreams: func() []admin.Upstream { return s.now().upstreams() },
 		Memory:    remembers{s},
@@ -189,6 +195,10 @@ func (s *server) adminOptions(addr netip.AddrPort) admin.Options {
 func (s *server) status() admin.Status {
 	now := s.now()
 	status := admin.Status{Ready: true, Loaded: now.loaded, Listening: s.listening(), Certificate: now.keys.certificate()}
+	for _, fault := range s.checker.Faults() {
+		status.Ready, status.Reason = false, "a listener does not answer the program's own question"
+		status.Silent = append(status.Silent, admin.Silent{Transport: fault.Transport, Address: fault.Addr, Since: fault.Since, Error: fault.Err.Error()})
+	}
 	for _, upstream := range now.upstreams() {
 		if upstream.Looping {
 			status.Loops = append(status.Loops, fmt.Sprintf("server %s of upstream %s forwards back to this program", upstream.Server, upstream.Group))
@@ -233,6 +243,7 @@ func (s *server) listen(passed []*os.File) error {
 	if err != nil && listener != nil {
 		listener.Close()
 	}
+	s.checker = s.newChecker()
 	return err
 }
 
@@ -255,6 +266,8 @@ func (s *server) run(ctx context.Context, hangUps <-chan os.Signal) error {
 	if s.admin != nil {
 		front.Go(func() error { return s.admin.Run(ctx) })
 	}
+	front.Go(func() error { return s.checker.Run(ctx) })
+	front.Go(func() error { return s.feedWatchdog(ctx) })
 	front.Go(func() error { return s.watchFiles(ctx) })
 	front.Go(func() error { return s.reloadOn(ctx, hangUps) })
 	front.Go(func() error { return paceCollector(ctx) })

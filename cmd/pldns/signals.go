@@ -105,19 +105,25 @@ func (g signals) reopen() {
 	}
 }
 
-// taps passes everything on to each.
-type taps []listen.Tap
+// taps passes everything on to each, but the program's own questions.
+type taps struct {
+	all []listen.Tap
+	own zones.Name
+}
 
 func (t taps) Exchanged(e *listen.Exchange) {
-	for _, each := range t {
+	if e.Query.Name == t.own {
+		return
+	}
+	for _, each := range t.all {
 		each.Exchanged(e)
 	}
 }
 
 // listener is what the doors tell, nil for nobody, and the sample that is large
 // enough for each of them.
-func (g signals) listener() (listen.Tap, uint32) {
-	var all taps
+func (g signals) listener(own zones.Name) (listen.Tap, uint32) {
+	var all []listen.Tap
 	var oneIn uint32
 	add := func(tap listen.Tap, in uint32) {
 		all = append(all, tap)
@@ -134,7 +140,7 @@ func (g signals) listener() (listen.Tap, uint32) {
 	if all == nil {
 		return nil, 0
 	}
-	return all, oneIn
+	return taps{all, own}, oneIn
 }
 
 // serving is what metrics say of what is served.

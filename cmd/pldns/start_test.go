@@ -68,22 +68,41 @@ func tryStart(tb testing.TB, toml string) (*running, error) {
 	return r, err
 }
 
-// startServer is start, and gives the server too.
-func startServer(tb testing.TB, toml string) (*running, *server) {
+// startServer is start, and gives the server too; it may be changed before it opens
+// anything.
+func startServer(tb testing.TB, toml string, change ...func(*server)) (*running, *server) {
 	tb.Helper()
-	r, s, err := tryStartServer(tb, toml)
+	r, s, err := tryStartServer(tb, toml, change...)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	return r, s
 }
 
-func tryStartServer(tb testing.TB, toml string) (*running, *server, error) {
+func tryStartServer(tb testing.TB, toml string, change ...func(*server)) (*running, *server, error) {
 	tb.Helper()
-	file := writeConfig(tb, toml)
-	s, err := newServer(func() (*config.Config, error) { return config.Load(file) }, slog.New(slog.DiscardHandler))
+	return tryStartLogging(tb, toml, slog.New(slog.DiscardHandler), change...)
+}
+
+// startLogging is startServer with a log.
+func startLogging(tb testing.TB, toml string, log *slog.Logger, change ...func(*server)) *running {
+	tb.Helper()
+	r, _, err := tryStartLogging(tb, toml, log, change...)
 	if err != nil {
 		tb.Fatal(err)
+	}
+	return r
+}
+
+func tryStartLogging(tb testing.TB, toml string, log *slog.Logger, change ...func(*server)) (*running, *server, error) {
+	tb.Helper()
+	file := writeConfig(tb, toml)
+	s, err := newServer(func() (*config.Config, error) { return config.Load(file) }, log)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for _, each := range change {
+		each(s)
 	}
 	if err := s.listen(nil); err != nil {
 		return nil, nil, err

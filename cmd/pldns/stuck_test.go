@@ -40,7 +40,6 @@ func fullPipe(t *testing.T) (reader, writer *os.File) {
 	return reader, writer
 }
 
-
 // Neither standard error nor standard output nor a service manager that takes
 // nothing stops UDP, TCP or the end of the program.
 func TestStuckOutputs(t *testing.T) {

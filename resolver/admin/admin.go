@@ -30,6 +30,9 @@ type Options struct {
 	Explain func(context.Context, resolver.Query) (resolver.Answer, *resolver.Trace)
 	// Status is the state of the program for /readyz. It must not be nil.
 	Status func() Status
+	// Alive is an error when the program is so ill that it should be restarted, for
+	// /healthz. Nil never says so.
+	Alive func() error
 	// Reload reads the configuration anew, for /-/reload; the error says why it was
 	// not served. It must not be nil.
 	Reload func() error
@@ -70,6 +73,8 @@ type Status struct {
 	Networks  int       `json:"networks"`
 	Endpoints int       `json:"endpoints"`
 	Loops     []string  `json:"loops,omitempty"` // upstream servers that lead back to this program
+	// Silent are the listeners that do not answer the program's own questions.
+	Silent []Silent `json:"silent,omitempty"`
 	// Listening is where queries arrive, and Certificate what the secure listeners
 	// show; absent where there are none.
 	Listening   []Listening  `json:"listening,omitempty"`
@@ -86,6 +91,14 @@ type Status struct {
 type Listening struct {
 	Over    string         `json:"over"` // dns (UDP and TCP), dot or doh
 	Address netip.AddrPort `json:"address"`
+}
+
+// Silent is a listener that does not answer.
+type Silent struct {
+	Transport string         `json:"transport"` // udp, tcp, tls or https
+	Address   netip.AddrPort `json:"address"`
+	Since     time.Time      `json:"since"`
+	Error     string         `json:"error"`
 }
 
 // Certificate is what the secure listeners show.
@@ -201,9 +214,7 @@ func (s *Server) Run(ctx context.Context) error {
 // handler routes the requests.
 func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprintln(w, "alive")
-	})
+	mux.HandleFunc("GET /healthz", s.healthy)
 	mux.HandleFunc("GET /readyz", s.ready)
 	mux.Handle("GET /metrics", s.options.Metrics)
 	mux.HandleFunc("GET /api/explain", s.explain)
@@ -231,6 +242,17 @@ func (s *Server) handlePages(mux *http.ServeMux) {
 	mux.HandleFunc("GET /live", s.livePage)
 	mux.HandleFunc("GET /operate", s.operatePage)
 	mux.Handle("GET /static/", files())
+}
+
+// healthy answers 200 unless the program should be restarted, then 503 and why.
+func (s *Server) healthy(w http.ResponseWriter, _ *http.Request) {
+	if s.options.Alive != nil {
+		if err := s.options.Alive(); err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+	}
+	fmt.Fprintln(w, "alive")
 }
 
 // ready answers 200 when queries are served, else 503, with the status.

@@ -13,6 +13,7 @@ func (g glance) content(p page) part {
 		either(g.Status.Ready,
 			notice("good", text("Serving. The configuration was loaded ", ago(p.Now, g.Status.Loaded), ".")),
 			el("p", class("notice bad"), at("role", "alert"), text("Not ready: ", g.Status.Reason))),
+		g.silent(),
 		g.failedReload(),
 		each(g.Status.Loops, func(loop string) part { return notice("bad", text(loop)) }, nil),
 		g.facts(p),
@@ -53,6 +54,15 @@ func (g glance) certificate(p page) part {
 	return paragraph("", text("The certificate is for "), all(names...), text(", and "),
 		either(p.Now.After(c.Until), all(el("strong", text("has expired")), text(" on")), text("is good until")), text(" ", when(c.Until), "."),
 		only(c.Clients, text(" Clients are asked for one of theirs.")))
+}
+
+// silent are the listeners that answer nobody, as far as the program itself can tell.
+func (g glance) silent() part {
+	var rows []part
+	for _, s := range g.Status.Silent {
+		rows = append(rows, el("li", code(s.Address.String()), text(" over ", s.Transport, ", since ", when(s.Since), ": ", s.Error)))
+	}
+	return only(len(rows) > 0, alert(paragraph("", text("These listeners do not answer the program's own questions:")), el("ul", rows...)))
 }
 
 func (g glance) failedReload() part {

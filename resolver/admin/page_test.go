@@ -145,6 +145,7 @@ func TestHostileTexts(t *testing.T) {
 	const script = `"><script>alert(1)</script>`
 	base := serve(t, admin.Status{
 		Ready: true, Loops: []string{script}, LastReload: &admin.Reload{Error: script},
+		Silent: []admin.Silent{{Transport: script, Error: script}},
 	}, crowd(0), func(o *admin.Options) {
 		table, err := zones.Build([]zones.NetworkSpec{{Name: script, Links: []uint32{1}, Endpoints: []zones.Endpoint{{
 			Name: zones.NameOf(`"><script>alert\(1\)</script>.`), Addresses: []netip.Addr{netip.IPv6Loopback()},

@@ -66,6 +66,8 @@ type Checker struct {
 	config Config
 	mutex  sync.Mutex
 	faults map[netip.AddrPort]map[string]Fault // by transport
+	// answered is how many questions were answered, by transport.
+	answered map[string]int
 }
 
 // New makes a checker.
@@ -80,7 +82,7 @@ func New(c Config) *Checker {
 		c.Own = func(netip.AddrPort, bool) {}
 	}
 	c.Interval, c.Pause, c.Timeout = cmp.Or(c.Interval, 5*time.Second), cmp.Or(c.Pause, time.Second), cmp.Or(c.Timeout, time.Second)
-	return &Checker{config: c, faults: make(map[netip.AddrPort]map[string]Fault)}
+	return &Checker{config: c, faults: make(map[netip.AddrPort]map[string]Fault), answered: make(map[string]int)}
 }
 
 // Faults are the listeners that do not answer now, those without an answer for the
@@ -98,6 +100,13 @@ func (c *Checker) Faults() []Fault {
 		return cmp.Or(a.Since.Compare(b.Since), a.Addr.Compare(b.Addr), cmp.Compare(a.Transport, b.Transport))
 	})
 	return all
+}
+
+// Answered is how many questions were answered over a transport.
+func (c *Checker) Answered(transport string) int {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	return c.answered[transport]
 }
 
 // Stuck gives the listener that has not answered for the longest time, if that is at
@@ -204,7 +213,10 @@ func (c *Checker) askAnew(ctx context.Context, l Listener, flows int) []*suspect
 				err = way.ask(ctx)
 			}
 			switch {
-			case err == nil || way != nil && err == errUnasked:
+			case err == nil:
+				c.count(l.Transport)
+				way.close()
+			case way != nil && err == errUnasked:
 				way.close()
 			case way != nil:
 				all[i] = &suspect{flow: way, since: asked, strikes: 1, err: err}
@@ -213,6 +225,12 @@ func (c *Checker) askAnew(ctx context.Context, l Listener, flows int) []*suspect
 	}
 	group.Wait()
 	return slices.DeleteFunc(all, func(s *suspect) bool { return s == nil })
+}
+
+func (c *Checker) count(transport string) {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	c.answered[transport]++
 }
 
 // conclude notes whether a listener answers, and says when that changes.

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"net/netip"
+	"time"
+
+	sd "github.com/coreos/go-systemd/v22/daemon"
+	"github.com/miekg/dns"
+
+	"pldns/resolver"
+	"pldns/resolver/listen"
+	"pldns/resolver/selfcheck"
+	"pldns/zones"
+)
+
+// stuckFor is how long a listener may leave the program's own question unanswered
+// before the program is for somebody else to restart: longer than any flood keeps
+// every packet of one socket out.
+const stuckFor = 30 * time.Second
+
+// ownName is the name that the program asks itself for. It is drawn anew for each
+// process, so that nobody else can ask for it.
+func ownName() zones.Name { return zones.MustName(rand.Text() + ".check.pldns.internal") }
+
+// ownAnswer is the answer to the program's own question: nothing, at once.
+func ownAnswer() resolver.Answer {
+	return resolver.Answer{Rcode: dns.RcodeSuccess, Source: resolver.FromLocal, Reuse: resolver.Once}
+}
+
+// uncounted is an observer that is not told of the program's own questions: metrics
+// are about clients.
+type uncounted struct {
+	listen.Observer
+	own zones.Name
+}
+
+func (u uncounted) Served(transport string, q resolver.Query, a resolver.Answer, took time.Duration) {
+	if q.Name != u.own {
+		u.Observer.Served(transport, q, a, took)
+	}
+}
+
+// newChecker makes what asks at the listeners that are open.
+func (s *server) newChecker() *selfcheck.Checker {
+	c := s.checking
+	c.Name, c.Log, c.Own = s.own.String(), s.log, s.doors.Own
+	c.Proxied = func(addr netip.Addr) bool {
+		for _, prefix := range s.now().trust.Proxies {
+			if prefix.Contains(addr) {
+				return true
+			}
+		}
+		return false
+	}
+	for transport, addrs := range map[string][]netip.AddrPort{
+		"udp": s.doors.Addrs(), "tcp": s.doors.Addrs(), "tls": s.doors.TLSAddrs(), "https": s.doors.HTTPSAddrs(),
+	} {
+		for _, addr := range addrs {
+			c.Listeners = append(c.Listeners, selfcheck.Listener{Transport: transport, Addr: addr, Readers: s.doors.Readers()})
+		}
+	}
+	return selfcheck.New(c)
+}
+
+// alive is nil while every listener answers, or has ceased to a moment ago: then the
+// program need not be restarted.
+func (s *server) alive() error { return s.checker.Stuck(stuckFor) }
+
+// feedWatchdog tells a service manager that watches (WatchdogSec=) that the program
+// is alive, while it is.
+func (s *server) feedWatchdog(ctx context.Context) error {
+	within, err := sd.SdWatchdogEnabled(false)
+	switch {
+	case err != nil:
+		s.log.Warn("the service manager's watchdog cannot be told anything", "error", err)
+		return nil
+	case within <= 0:
+		return nil
+	}
+	tick := time.NewTicker(within / 4)
+	defer tick.Stop()
+	for {
+		if err := s.alive(); err != nil {
+			s.log.Error("the service manager's watchdog is told nothing, so that it restarts the program", "error", err)
+		} else {
+			s.notifier.tell(sd.SdNotifyWatchdog)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}

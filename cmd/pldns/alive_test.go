@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"pldns/resolver/resolvertest"
+)
+
+// eager makes a server ask itself often.
+func eager(s *server) {
+	s.checking.Interval, s.checking.Pause, s.checking.Timeout = 10*time.Millisecond, 10*time.Millisecond, 400*time.Millisecond
+}
+
+// The program's own question is answered over every transport, whoever may ask: no
+// network has loopback, proxies must say who asks, clients are limited, all is
+// logged. Metrics are not told of it.
+func TestOwnQuestion(t *testing.T) {
+	t.Parallel()
+	dir, authority := t.TempDir(), resolvertest.NewAuthority(t)
+	writeKeys(t, dir, authority, "dns.contoso.net")
+	for name, test := range map[string]struct{ dns, more string }{
+		"nobody":    {"127.0.0.1:0", ""},
+		"limited":   {"127.0.0.1:0", "[limit]\nunlisted = 1\nslip = 0\n"},
+		"proxied":   {"127.0.0.1:0", "[trust]\nproxy_protocol = [\"127.0.0.0/8\"]\n"},
+		"wildcard":  {"0.0.0.0:0", "[limit]\nunlisted = 1\nslip = 0\n"},
+		"logged":    {"127.0.0.1:0", fmt.Sprintf("[query_log]\nmode = \"all\"\nto = %q\n", filepath.Join(dir, "queries.json"))},
+		"forwarded": {"127.0.0.1:0", "[networks.near]\nclients = [\"127.0.0.0/8\"]\n" + upstreamTable(resolvertest.ClosedAddr(t))},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r, s := startServer(t, fmt.Sprintf("[listen]\ndns = [%q]\ndot = [\"127.0.0.1:0\"]\ndoh = [\"127.0.0.1:0\"]\nadmin = \"127.0.0.1:0\"\n[tls]\ncert = %q\nkey = %q\n[networks.far]\nclients = [\"10.0.0.0/8\"]\n%s",
+				test.dns, filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key"), test.more), eager)
+			deadline := time.Now().Add(2 * time.Minute)
+			for _, transport := range []string{"udp", "tcp", "tls", "https"} {
+				for s.checker.Answered(transport) < 50 {
+					if faults := s.checker.Faults(); len(faults) > 0 || time.Now().After(deadline) {
+						t.Fatalf("%d answers over %s, %v", s.checker.Answered(transport), transport, faults)
+					}
+				}
+			}
+			if ready := r.get("/readyz"); !strings.Contains(ready, `"ready": true`) {
+				t.Errorf("/readyz says %s", ready)
+			}
+			if page := r.get("/metrics"); strings.Contains(page, "\npldns_queries_total{") {
+				t.Error("metrics count the program's own questions")
+			}
+		})
+	}
+}
+
+// loopback0 is a free port of loopback.
+var loopback0 = netip.MustParseAddrPort("127.0.0.1:0")
+
+// holding is a log that holds whoever tells it of a refusal, the first time.
+type holding struct {
+	slog.Handler
+	once  *sync.Once
+	held  chan struct{} // closed when somebody is held
+	until chan struct{}
+}
+
+func (h holding) Enabled(context.Context, slog.Level) bool { return true }
+
+func (h holding) Handle(_ context.Context, record slog.Record) error {
+	if record.Message == "refused" {
+		h.once.Do(func() { close(h.held); <-h.until })
+	}
+	return nil
+}
+
+// When one of the goroutines that read UDP is stuck, /readyz says where and since
+// when, and with it pldns probe, though most clients are answered; until it goes on.
+func TestStuckReader(t *testing.T) {
+	t.Parallel()
+	hold := holding{slog.DiscardHandler, new(sync.Once), make(chan struct{}), make(chan struct{})}
+	r := startLogging(t, passedConfig(loopback0, loopback0, ""), slog.New(hold), eager)
+	client, err := net.Dial("udp", r.addrs[0].String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	if _, err := client.Write([]byte{0, 1}); err != nil { // too short for a query
+		t.Fatal(err)
+	}
+	<-hold.held
+	ready := func() (int, string) {
+		response, err := http.Get("http://" + r.admin + "/readyz")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		return response.StatusCode, r.get("/readyz")
+	}
+	until := func(want int) string {
+		for deadline := time.Now().Add(time.Minute); ; {
+			code, body := ready()
+			if code == want {
+				return body
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("%d %s, want %d", code, body, want)
+			}
+		}
+	}
+	if body := until(http.StatusServiceUnavailable); !strings.Contains(body, fmt.Sprintf("%q", r.addrs[0])) || !strings.Contains(body, `"transport": "udp"`) || !strings.Contains(body, `"since"`) {
+		t.Errorf("/readyz says %s", body)
+	}
+	if page := r.get("/"); !strings.Contains(page, "do not answer the program") {
+		t.Error("the page does not say it")
+	}
+	close(hold.until)
+	until(http.StatusOK)
+}
+
+// A service manager that watches is told that the program is alive.
+func TestWatchdog(t *testing.T) {
+	m, at, admin := newServiceManager(t)
+	t.Setenv("WATCHDOG_USEC", "2000000")
+	m.config = writeConfig(t, passedConfig(at, admin, ""))
+	command, talk := m.start()
+	m.await("READY=1")
+	for range 3 {
+		m.await("WATCHDOG=1")
+	}
+	m.stop(command, talk)
+}
