@@ -118,8 +118,9 @@ type Reload struct {
 // Server serves HTTP for operators.
 type Server struct {
 	options  Options
-	listener net.Listener
+	conns    bounded // its Listener is nil before Listen
 	http     *http.Server
+	refusals complaint
 }
 
 // New makes a server. It neither listens nor starts anything.
@@ -131,8 +132,9 @@ func New(options Options) *Server {
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      30 * time.Second,
-		IdleTimeout:       60 * time.Second,
+		IdleTimeout:       30 * time.Second,
 		MaxHeaderBytes:    16 << 10,
+		ConnState:         s.conns.state,
 		ErrorLog:          slog.NewLogLogger(options.Log.Handler(), slog.LevelWarn),
 	}
 	return s
@@ -181,20 +183,20 @@ func (s *Server) ListenOn(listener net.Listener) error {
 			return fmt.Errorf("open the admin address: %w (set listen.admin to a free address, or to \"off\")", err)
 		}
 	}
-	s.listener = listener
+	s.conns.Listener = listener
 	return nil
 }
 
 // Addr is the open address, after Listen.
 func (s *Server) Addr() netip.AddrPort {
-	return s.listener.Addr().(*net.TCPAddr).AddrPort()
+	return s.conns.Addr().(*net.TCPAddr).AddrPort()
 }
 
 // Run serves until ctx ends, and then until the requests under way are answered
 // or a second has passed. Listen comes first.
 func (s *Server) Run(ctx context.Context) error {
 	done := make(chan error, 1)
-	go func() { done <- s.http.Serve(s.listener) }()
+	go func() { done <- s.http.Serve(&s.conns) }()
 	select {
 	case err := <-done:
 		return fmt.Errorf("serve the admin address: %w", err)

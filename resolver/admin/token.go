@@ -5,6 +5,8 @@ import (
 	"crypto/subtle"
 	"net/http"
 	"strings"
+	"sync"
+	"time"
 )
 
 // Access says who may do what at the admin address.
@@ -43,7 +45,9 @@ func (s *Server) guarded(do http.HandlerFunc) http.HandlerFunc {
 			given = r.PostFormValue("token")
 		}
 		if !sameToken(strings.TrimSpace(given), want) {
-			s.options.Log.Warn("somebody without the token was turned away from the admin address", "from", r.RemoteAddr, "path", r.URL.Path)
+			if unlogged, due := s.refusals.due(time.Now()); due {
+				s.options.Log.Warn("somebody without the token was turned away from the admin address", "from", r.RemoteAddr, "path", r.URL.Path, "unlogged", unlogged)
+			}
 			w.Header().Set("WWW-Authenticate", `Bearer realm="pldns"`)
 			text := "this is not the token: the file that listen.admin_token_file names holds it"
 			if given == "" {
@@ -54,6 +58,30 @@ func (s *Server) guarded(do http.HandlerFunc) http.HandlerFunc {
 		}
 		do(w, r)
 	}
+}
+
+// complaintPause is how far apart two warnings of the same kind are: whoever causes
+// them must not be able to fill the disk.
+const complaintPause = time.Minute
+
+// complaint is a warning that may come again and again. The zero value is due.
+type complaint struct {
+	mutex    sync.Mutex
+	last     time.Time // zero before the first
+	unlogged int
+}
+
+// due tells whether the warning may be written at now, and how often it was not
+// since the last time.
+func (c *complaint) due(now time.Time) (unlogged int, due bool) {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	if !c.last.IsZero() && now.Sub(c.last) < complaintPause {
+		c.unlogged++
+		return 0, false
+	}
+	unlogged, c.unlogged, c.last = c.unlogged, 0, now
+	return unlogged, true
 }
 
 // sameToken compares in a time that tells nothing about the token, nor about its
