@@ -15,6 +15,7 @@ import (
 
 	"pldns/resolver"
 	"pldns/resolver/admin"
+	"pldns/resolver/resolvertest"
 	"pldns/zones"
 )
 
@@ -322,6 +323,22 @@ func BenchmarkEndpointsPage(b *testing.B) {
 	for b.Loop() {
 		if code, _ := get(b, base+"/endpoints?search=server-09"); code != http.StatusOK {
 			b.Fatal(code)
+		}
+	}
+}
+
+// The live list is on for ten minutes, whatever is done to the clock of the wall.
+func TestLiveListAndTheWallClock(t *testing.T) {
+	for _, by := range []time.Duration{time.Hour, -time.Hour} {
+		begun := time.Now()
+		now := begun
+		recent := admin.NewRecent(nil, func() time.Time { return now })
+		recent.Switch(true)
+		if now = resolvertest.SetWall(t, begun.Add(9*time.Minute), by); !recent.On() {
+			t.Errorf("after nine minutes and with the clock set by %s it is off", by)
+		}
+		if now = resolvertest.SetWall(t, begun.Add(11*time.Minute), by); recent.On() {
+			t.Errorf("after eleven minutes and with the clock set by %s it is on", by)
 		}
 	}
 }

@@ -33,7 +33,8 @@ const (
 type Recent struct {
 	began func() // called when watching begins; may be nil
 	now   func() time.Time
-	until atomic.Int64 // Unix nanoseconds; 0 when off
+	start time.Time
+	until atomic.Int64 // nanoseconds after start, whatever the wall clock says; 0 when off
 
 	mu   sync.Mutex
 	ring []decided // of the last maxRecent decisions
@@ -56,7 +57,7 @@ func NewRecent(began func(), now func() time.Time) *Recent {
 	if now == nil {
 		now = time.Now
 	}
-	return &Recent{began: began, now: now}
+	return &Recent{began: began, now: now, start: now()}
 }
 
 // On tells whether decisions are remembered now.
@@ -68,8 +69,9 @@ func (r *Recent) Until() time.Time {
 	if until == 0 {
 		return time.Time{}
 	}
-	if end := time.Unix(0, until); r.now().Before(end) {
-		return end
+	now := r.now()
+	if left := time.Duration(until) - now.Sub(r.start); left > 0 {
+		return now.Add(left)
 	}
 	r.expire(until)
 	return time.Time{}
@@ -88,7 +90,7 @@ func (r *Recent) expire(until int64) {
 func (r *Recent) Switch(on bool) {
 	r.mu.Lock()
 	if on {
-		r.until.Store(r.now().Add(recentFor).UnixNano())
+		r.until.Store(int64(r.now().Sub(r.start) + recentFor))
 	} else {
 		r.until.Store(0)
 		r.ring, r.next = nil, 0

@@ -87,6 +87,8 @@ type Config struct {
 	Observer Observer
 	// Log is told when lines get lost; nil discards.
 	Log *slog.Logger
+	// Now is the clock; nil is the real one.
+	Now func() time.Time
 }
 
 // OneIn is the sample of all queries that the log wants to be told of: one in so
@@ -108,7 +110,8 @@ type Log struct {
 	queue    chan entry
 	sink     sink
 	reopen   atomic.Bool
-	second   atomic.Int64 // the one that few counts in
+	start    time.Time
+	second   atomic.Int64 // the one after start that few counts in
 	few      atomic.Int64 // lines about strangers in it
 	omitted  atomic.Int64 // lines about strangers that were not written since the last
 	slow     complaint
@@ -123,7 +126,12 @@ func New(c Config) (*Log, error) {
 	if c.Observer == nil {
 		c.Observer = nobody{}
 	}
-	l := &Log{config: c, queue: make(chan entry, queueLength)}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	l := &Log{config: c, queue: make(chan entry, queueLength), start: c.Now()}
+	l.slow.begin(c.Now)
+	l.troubled.begin(c.Now)
 	if c.File == "" {
 		l.sink = &stream{c.Writer}
 		return l, nil
@@ -186,7 +194,7 @@ func isError(e *listen.Exchange) bool {
 // admits tells whether a line about somebody who belongs to no network may be
 // written, and notes in it how many were not.
 func (l *Log) admits(now time.Time, line *entry) bool {
-	second := now.Unix()
+	second := int64(now.Sub(l.start) / time.Second)
 	if last := l.second.Load(); last != second && l.second.CompareAndSwap(last, second) {
 		l.few.Store(0)
 	}
@@ -248,8 +256,8 @@ func (l *Log) write(ctx context.Context) {
 			l.sink.Stale()
 		}
 		if err := l.sink.Write(w.Bytes()); err != nil {
-			l.config.Observer.Logged(Failed, lines)
 			l.troubled.say(l.config.Log, "the query log cannot be written: lines are lost", "error", err)
+			l.config.Observer.Logged(Failed, lines)
 			continue
 		}
 		l.config.Observer.Logged(Written, lines)
@@ -257,11 +265,19 @@ func (l *Log) write(ctx context.Context) {
 }
 
 // complaint is a line in the program's own log that may come again and again.
-type complaint struct{ next atomic.Int64 }
+// Its pause is one of the process's clock: that of the wall may be set.
+type complaint struct {
+	now   func() time.Time
+	start time.Time
+	next  atomic.Int64 // nanoseconds after start
+}
+
+// begin makes a complaint due, by a clock.
+func (c *complaint) begin(now func() time.Time) { c.now, c.start = now, now() }
 
 func (c *complaint) say(log *slog.Logger, text string, details ...any) {
-	now, next := time.Now().UnixNano(), c.next.Load()
-	if now >= next && c.next.CompareAndSwap(next, now+int64(complaintPause)) {
+	elapsed, next := int64(c.now().Sub(c.start)), c.next.Load()
+	if elapsed >= next && c.next.CompareAndSwap(next, elapsed+int64(complaintPause)) {
 		log.Warn(text, details...)
 	}
 }

@@ -7,12 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,6 +24,7 @@ import (
 	"pldns/resolver"
 	"pldns/resolver/listen"
 	"pldns/resolver/querylog"
+	"pldns/resolver/resolvertest"
 	"pldns/zones"
 )
 
@@ -408,4 +411,46 @@ func BenchmarkExchanged(b *testing.B) {
 			}
 		})
 	}
+}
+
+// That lines get lost is said once a minute, whatever is done to the clock of the
+// wall.
+func TestComplaintsAndTheWallClock(t *testing.T) {
+	for _, by := range []time.Duration{time.Hour, -time.Hour} {
+		begun := time.Now()
+		var now atomic.Pointer[time.Time]
+		now.Store(&begun)
+		var said lockedBuffer
+		seen := new(counts)
+		log, stop := run(t, querylog.Config{
+			Mode: querylog.All, Writer: broken{}, Observer: seen, Log: slog.New(slog.NewTextHandler(&said, nil)), Now: func() time.Time { return *now.Load() },
+		})
+		for i, after := range []time.Duration{0, 30 * time.Second, 70 * time.Second, 100 * time.Second} {
+			moment := begun.Add(after)
+			if i > 0 {
+				moment = resolvertest.SetWall(t, moment, by)
+			}
+			now.Store(&moment)
+			log.Exchanged(asked("www."))
+			for seen.of(querylog.Failed) <= i {
+				runtime.Gosched()
+			}
+		}
+		_ = stop()
+		if got := strings.Count(said.String(), "cannot be written"); got != 2 {
+			t.Errorf("clock set by %s: said %d times in 100 s:\n%s", by, got, said.String())
+		}
+	}
+}
+
+// lockedBuffer is a buffer for several goroutines.
+type lockedBuffer struct {
+	mutex sync.Mutex
+	bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mutex.Lock()
+	defer b.mutex.Unlock()
+	return b.Buffer.Write(p)
 }
