@@ -114,6 +114,7 @@ type server struct {
 	admin    *admin.Server // nil when it is turned off
 	behind   *lives        // what the doors lead to; nil until run
 
+	files    files
 	own      zones.Name         // what the program asks itself for
 	checking selfcheck.Config   // how it asks; the rest is filled in
 	checker  *selfcheck.Checker // of the open listeners; nil before listen
@@ -139,7 +140,7 @@ func newServer(load func() (*config.Config, error), log *slog.Logger) (*server, 
 	if err != nil {
 		return nil, err
 	}
-	s := &server{load: load, log: log, recorder: metrics.New(build()), notifier: newNotifier(log), reloads: newReloads(), own: ownName()}
+	s := &server{load: load, log: log, recorder: metrics.New(build()), notifier: newNotifier(log), reloads: newReloads(), own: ownName(), files: shareFiles(fileLimit())}
 	s.watch = leaks.New(0, s.recorder)
 	s.recent = admin.NewRecent(func() { s.now().snapshot.Memo().Forget() }, nil)
 	s.prober = probe.New(probe.Config{Observer: s.recorder, Log: log})
@@ -156,7 +157,7 @@ func newServer(load func() (*config.Config, error), log *slog.Logger) (*server, 
 	s.doors, err = listen.New(listen.Config{
 		Addrs: c.Listen.DNS, TLS: c.Listen.DoT, HTTPS: c.Listen.DoH, TLSConfig: s.keyring.settings(),
 		Handler: watched{s.resolver, s.watch, s.recent, s.own}, Log: log, Observer: uncounted{s.recorder, s.own},
-		Dedicated: true,
+		Dedicated: true, Connections: s.files.connections,
 	})
 	if err != nil {
 		return nil, err
@@ -177,7 +178,7 @@ func (s *server) observers() observers {
 
 func (s *server) adminOptions(addr netip.AddrPort) admin.Options {
 	return admin.Options{
-		Addr: addr, Explain: s.resolver.Explain, Status: s.status, Alive: s.alive,
+		Addr: addr, Connections: s.files.admin, Explain: s.resolver.Explain, Status: s.status, Alive: s.alive,
 		Reload:    func() error { return s.reload(context.Background()) },
 		Upstreams: func() []admin.Upstream { return s.now().upstreams() },
 		Memory:    remembers{s},
@@ -253,6 +254,7 @@ func (s *server) listen(passed []*os.File) error {
 func (s *server) run(ctx context.Context, hangUps <-chan os.Signal) error {
 	s.log.Info("serving", "dns", fmt.Sprint(s.doors.Addrs()), "dot", fmt.Sprint(s.doors.TLSAddrs()),
 		"doh", fmt.Sprint(s.doors.HTTPSAddrs()), "config", s.now().summary)
+	s.log.Info("file descriptors", "limit", s.files.limit, "connections", s.files.connections, "admin", s.files.admin)
 	debug.FreeOSMemory() // what reading the configuration took, which may be much
 	behind, closeBehind := context.WithCancel(context.WithoutCancel(ctx))
 	defer closeBehind()

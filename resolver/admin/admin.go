@@ -26,6 +26,10 @@ import (
 type Options struct {
 	// Addr is where it listens. Port 0 lets the system choose.
 	Addr netip.AddrPort
+	// Connections is how many connections are open at one time, half of them of one
+	// address at most. A further one takes the place of the one that has been without
+	// a request for the longest time. Default 128.
+	Connections int
 	// Explain decides as the server does and says how. It must not be nil.
 	Explain func(context.Context, resolver.Query) (resolver.Answer, *resolver.Trace)
 	// Status is the state of the program for /readyz. It must not be nil.
@@ -126,7 +130,7 @@ type Server struct {
 // New makes a server. It neither listens nor starts anything.
 func New(options Options) *Server {
 	options.fill()
-	s := &Server{options: options}
+	s := &Server{options: options, conns: bounded{limit: options.Connections}}
 	s.http = &http.Server{
 		Handler:           s.handler(),
 		ReadHeaderTimeout: 5 * time.Second,
@@ -142,6 +146,9 @@ func New(options Options) *Server {
 
 // fill puts what stands for nothing in the place of what is left out.
 func (o *Options) fill() {
+	if o.Connections <= 0 {
+		o.Connections = defaultConnections
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}

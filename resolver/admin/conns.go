@@ -10,19 +10,14 @@ import (
 	"syscall"
 )
 
-const (
-	// maxConns is how many connections are open at one time: what operators,
-	// dashboards and health checks need many times over, and few enough to leave the
-	// file descriptors to DNS. A further one takes the place of the one that has been
-	// without a request for the longest time.
-	maxConns = 128
-	// maxHostConns is how many of them one address may have.
-	maxHostConns = 64
-)
+// defaultConnections is what operators, dashboards and health checks need many times
+// over, and few enough to leave the file descriptors to DNS.
+const defaultConnections = 128
 
 // bounded is a listener whose connections are bounded in number.
 type bounded struct {
 	net.Listener
+	limit int // half of it for one address
 	mutex sync.Mutex
 	open  []*boundedConn // in the order in which their state was last changed
 }
@@ -68,9 +63,9 @@ func (b *bounded) admit(conn net.Conn) *boundedConn {
 		}
 	}
 	switch {
-	case ofHost >= maxHostConns:
+	case ofHost >= max(1, b.limit/2):
 		evicted = b.removeWaiting(func(other *boundedConn) bool { return other.host == c.host })
-	case len(b.open) >= maxConns:
+	case len(b.open) >= b.limit:
 		evicted = b.removeWaiting(func(*boundedConn) bool { return true })
 	default:
 		b.open = append(b.open, c)

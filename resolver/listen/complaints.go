@@ -63,12 +63,17 @@ func (s *Server) panicked(transport string, fault any) {
 	s.complain(transport, Panicked, netip.AddrPort{}, "panic", fault, "stack", string(debug.Stack()))
 }
 
-// troubled logs an error of a socket that should work, and waits a little so
-// that a lasting one does not keep the processor busy.
-func (s *Server) troubled(ctx context.Context, what string, addr netip.AddrPort, err error) {
+// trouble logs an error of a socket that should work, if a line is due.
+func (s *Server) trouble(what string, addr netip.AddrPort, err error) {
 	if missed, due := s.troubles.due(Unsent, time.Now()); due {
 		s.config.Log.Error(what, "address", addr, "error", err, "unlogged", missed)
 	}
+}
+
+// troubled is trouble, and waits a little so that a lasting error does not keep the
+// processor busy.
+func (s *Server) troubled(ctx context.Context, what string, addr netip.AddrPort, err error) {
+	s.trouble(what, addr, err)
 	select {
 	case <-ctx.Done():
 	case <-time.After(100 * time.Millisecond):

@@ -97,9 +97,15 @@ func (s *Server) acceptConnections(ctx, answering context.Context, listener stre
 		case ctx.Err() != nil || errors.Is(err, net.ErrClosed):
 			return false
 		default:
-			// Most likely the process is out of file descriptors.
-			s.giveWay(s.conns.evict())
-			s.troubled(ctx, "cannot accept a connection", listener.Addr().(*net.TCPAddr).AddrPort(), err)
+			// Most likely the process is out of file descriptors. The one of a connection
+			// that has given way is free at once; only if there is none, it takes time.
+			at := listener.Addr().(*net.TCPAddr).AddrPort()
+			if evicted := s.conns.evict(); evicted != nil {
+				s.giveWay(evicted)
+				s.trouble("cannot accept a connection", at, err)
+				continue
+			}
+			s.troubled(ctx, "cannot accept a connection", at, err)
 		}
 	}
 }
