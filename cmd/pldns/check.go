@@ -33,6 +33,11 @@ with 0 if the configuration can be served, with 1 if it cannot.`,
 			if err != nil {
 				return reportFaults(command.OutOrStdout(), err)
 			}
+			if group, err := groupMemory(); err == nil {
+				if warning := cacheWarning(loaded.Cache, group); warning != "" {
+					fmt.Fprintln(command.ErrOrStderr(), "warning: "+warning)
+				}
+			}
 			_, err = fmt.Fprintf(command.OutOrStdout(), "%s: fine: %s\n", file, summary(loaded, table))
 			return failing(err)
 		},

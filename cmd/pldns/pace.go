@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"math"
 	"os"
 	"runtime/debug"
 	"runtime/metrics"
@@ -22,10 +23,15 @@ const (
 )
 
 // paceCollector lets the heap grow to heapFloor between two collections, until ctx
-// ends. Whoever sets GOGC knows better.
-func paceCollector(ctx context.Context) error {
+// ends, or to a quarter of the memory limit, if that is less. Whoever sets GOGC knows
+// better.
+func paceCollector(ctx context.Context, limit int64) error {
 	if os.Getenv("GOGC") != "" {
 		return nil
+	}
+	floor := heapFloor
+	if limit < math.MaxInt64 {
+		floor = min(floor, int(limit/4))
 	}
 	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	set := usualPercent
@@ -33,25 +39,22 @@ func paceCollector(ctx context.Context) error {
 	tick := time.NewTicker(paceEvery)
 	defer tick.Stop()
 	for {
+		metrics.Read(live)
+		// To set it stops the world for a moment: not for little.
+		if want := collectPercent(int(live[0].Value.Uint64()), floor); want < set*9/10 || want > set*11/10 {
+			set = want
+			debug.SetGCPercent(set)
+		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
 		}
-		metrics.Read(live)
-		// To set it stops the world for a moment: not for little.
-		if want := collectPercent(live[0].Value.Uint64()); want < set*9/10 || want > set*11/10 {
-			set = want
-			debug.SetGCPercent(set)
-		}
 	}
 }
 
-// collectPercent is by how much more than what is held the heap may grow.
-func collectPercent(live uint64) int {
-	percent := mostPercent
-	if live > 0 {
-		percent = int(min(heapFloor*100/live, mostPercent+100)) - 100
-	}
-	return max(percent, usualPercent)
+// collectPercent is by how much more than what is held the heap may grow, so that it
+// reaches the floor.
+func collectPercent(live, floor int) int {
+	return min(max(floor*100/max(live, 1)-100, usualPercent), mostPercent)
 }

@@ -98,6 +98,9 @@ func (s *server) reloaded(begun time.Time, next *served, err error) error {
 	}
 	s.serveFrom(next)
 	s.notifier.tell(ready("serving " + next.summary))
+	if warning := cacheWarning(next.cacheSettings, s.memory.group); warning != "" {
+		s.log.Warn(warning)
+	}
 	s.log.Info("reloaded", "config", next.summary, "took", time.Since(begun))
 	debug.FreeOSMemory() // what reading and the old snapshot took, which may be much
 	return nil
@@ -108,26 +111,27 @@ func (s *server) reloaded(begun time.Time, next *served, err error) error {
 type served struct {
 	*parts
 	signals
-	listen   config.Listen
-	deadline time.Duration
-	files    []string
-	patterns []string
-	keys     *keys
-	keyFiles []string // certificates, keys and authorities
-	probe    config.Probe
-	trust    listen.Trust
-	limits   listen.Limits
-	networks []admin.Network
-	estate   *admin.Estate
-	probed   func() []probed // the endpoints that are probed
-	summary  string
-	loaded   time.Time
+	listen        config.Listen
+	deadline      time.Duration
+	cacheSettings config.Cache
+	files         []string
+	patterns      []string
+	keys          *keys
+	keyFiles      []string // certificates, keys and authorities
+	probe         config.Probe
+	trust         listen.Trust
+	limits        listen.Limits
+	networks      []admin.Network
+	estate        *admin.Estate
+	probed        func() []probed // the endpoints that are probed
+	summary       string
+	loaded        time.Time
 }
 
 // newServed puts together what stays of a configuration.
 func newServed(c *config.Config, made *parts) *served {
 	return &served{
-		parts: made, listen: c.Listen, deadline: c.Deadline, files: c.Files, patterns: c.Patterns,
+		parts: made, listen: c.Listen, deadline: c.Deadline, cacheSettings: c.Cache, files: c.Files, patterns: c.Patterns,
 		keys: newKeys(c), keyFiles: append(c.TLS.Files(), c.Probe.Files()...), probe: c.Probe,
 		trust:    listen.Trust{ClientSubnet: c.Trust.ClientSubnet, Proxies: c.Trust.ProxyProtocol},
 		limits:   limitsOf(c),

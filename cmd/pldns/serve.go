@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"net/netip"
 	"os"
@@ -53,10 +54,12 @@ admin address; a faulty one changes nothing.`,
 			lines := logqueue.New(command.ErrOrStderr())
 			defer lines.Close(lastLines)
 			log := slog.New(slog.NewTextHandler(lines, nil))
+			limits := limitMemory(log, groupMemory)
 			s, err := open(command.Context(), file, load, log, lines.Dropped)
 			if err != nil {
 				return failing(err)
 			}
+			s.memory = limits
 			if example {
 				go s.printTries(command.OutOrStdout()) // which may be stuck as well
 			}
@@ -115,6 +118,7 @@ type server struct {
 	behind   *lives        // what the doors lead to; nil until run
 
 	files    files
+	memory   memoryBounds
 	own      zones.Name         // what the program asks itself for
 	checking selfcheck.Config   // how it asks; the rest is filled in
 	checker  *selfcheck.Checker // of the open listeners; nil before listen
@@ -140,7 +144,7 @@ func newServer(load func() (*config.Config, error), log *slog.Logger) (*server, 
 	if err != nil {
 		return nil, err
 	}
-	s := &server{load: load, log: log, recorder: metrics.New(build()), notifier: newNotifier(log), reloads: newReloads(), own: ownName(), files: shareFiles(fileLimit())}
+	s := &server{memory: memoryBounds{limit: math.MaxInt64}, load: load, log: log, recorder: metrics.New(build()), notifier: newNotifier(log), reloads: newReloads(), own: ownName(), files: shareFiles(fileLimit())}
 	s.watch = leaks.New(0, s.recorder)
 	s.recent = admin.NewRecent(func() { s.now().snapshot.Memo().Forget() }, nil)
 	s.prober = probe.New(probe.Config{Observer: s.recorder, Log: log})
@@ -254,6 +258,9 @@ func (s *server) listen(passed []*os.File) error {
 func (s *server) run(ctx context.Context, hangUps <-chan os.Signal) error {
 	s.log.Info("serving", "dns", fmt.Sprint(s.doors.Addrs()), "dot", fmt.Sprint(s.doors.TLSAddrs()),
 		"doh", fmt.Sprint(s.doors.HTTPSAddrs()), "config", s.now().summary)
+	if warning := cacheWarning(s.now().cacheSettings, s.memory.group); warning != "" {
+		s.log.Warn(warning)
+	}
 	s.log.Info("file descriptors", "limit", s.files.limit, "connections", s.files.connections, "admin", s.files.admin)
 	debug.FreeOSMemory() // what reading the configuration took, which may be much
 	behind, closeBehind := context.WithCancel(context.WithoutCancel(ctx))
@@ -272,7 +279,7 @@ func (s *server) run(ctx context.Context, hangUps <-chan os.Signal) error {
 	front.Go(func() error { return s.feedWatchdog(ctx) })
 	front.Go(func() error { return s.watchFiles(ctx) })
 	front.Go(func() error { return s.reloadOn(ctx, hangUps) })
-	front.Go(func() error { return paceCollector(ctx) })
+	front.Go(func() error { return paceCollector(ctx, s.memory.limit) })
 	s.notifier.tell(ready("serving " + s.now().summary))
 	<-ctx.Done()
 	s.notifier.tell(stopping())
