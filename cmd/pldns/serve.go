@@ -191,7 +191,7 @@ func (s *server) adminOptions(addr netip.AddrPort) admin.Options {
 		Estate:    func() *admin.Estate { return s.now().estate }, NeverAsked: s.watch.Unasked,
 		Health: s.prober, Recent: s.recent,
 		Access:  func() admin.Access { return s.now().access() },
-		Metrics: s.recorder.Handler(), Log: s.log,
+		Metrics: s.recorder.Handler(), Panicked: s.recorder.Panicked, Log: s.log,
 	}
 }
 

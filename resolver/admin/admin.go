@@ -16,6 +16,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"runtime/debug"
 	"time"
 
 	"pldns/resolver"
@@ -63,6 +64,9 @@ type Options struct {
 	// Access says who may do what. It is asked for every request. Nil stands for
 	// nobody's changing anything.
 	Access func() Access
+	// Panicked counts a fault of this program that a request met; part is "admin".
+	// Nil counts nothing.
+	Panicked func(part string)
 	// Metrics answers /metrics. It must not be nil.
 	Metrics http.Handler
 	// Log is told of faults of the HTTP server; nil discards them.
@@ -237,7 +241,24 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("POST /-/reload", s.guarded(s.reload))
 	mux.HandleFunc("POST /-/live", s.guarded(s.live))
 	s.handlePages(mux)
-	return s.secured(mux)
+	return s.recovering(s.secured(mux))
+}
+
+// recovering answers 500 to a request that meets a fault of this program, as far as
+// nothing has been answered yet.
+func (s *Server) recovering(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			if fault := recover(); fault != nil {
+				if s.options.Panicked != nil {
+					s.options.Panicked("admin")
+				}
+				s.options.Log.Error("panic in a request to the admin address", "path", r.URL.Path, "panic", fault, "stack", string(debug.Stack()))
+				http.Error(w, "this request met a fault of the program; its log says more", http.StatusInternalServerError)
+			}
+		}()
+		next.ServeHTTP(w, r)
+	})
 }
 
 // handlePages routes what browsers show.

@@ -117,3 +117,21 @@ func TestUnwell(t *testing.T) {
 		t.Errorf("/readyz: %d %s", code, body)
 	}
 }
+
+// A request that meets a fault of the program is told so, and counted.
+func TestPanicOfARequest(t *testing.T) {
+	parts := make(chan string, 1)
+	base := serve(t, admin.Status{Ready: true}, func(o *admin.Options) {
+		o.Upstreams = func() []admin.Upstream { panic("a fault") }
+		o.Panicked = func(part string) { parts <- part }
+	})
+	if code, body := get(t, base+"/api/upstreams"); code != http.StatusInternalServerError || !strings.Contains(body, "fault of the program") {
+		t.Errorf("%d %s", code, body)
+	}
+	if part := <-parts; part != "admin" {
+		t.Error(part)
+	}
+	if code, _ := get(t, base+"/readyz"); code != http.StatusOK {
+		t.Errorf("the next request: %d", code)
+	}
+}

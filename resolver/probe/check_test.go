@@ -87,7 +87,8 @@ func (f first) Probed(_ zones.ProbeKind, ok bool) {
 	default:
 	}
 }
-func (first) Unhealthy(int) {}
+func (first) Unhealthy(int)   {}
+func (first) Panicked(string) {}
 
 // A certificate counts if it is good for the real name, and signed by somebody who
 // is trusted; a port that merely accepts connections does not.

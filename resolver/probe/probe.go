@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"log/slog"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -55,6 +56,8 @@ type Observer interface {
 	Probed(kind zones.ProbeKind, ok bool)
 	// Unhealthy gives the number of unhealthy targets, when it has changed.
 	Unhealthy(targets int)
+	// Panicked counts a fault of this program that a probe met; part is "probe".
+	Panicked(part string)
 }
 
 // Prober probes targets. Healthy, Fault and Watch may be called at any time by any
@@ -113,6 +116,7 @@ type nobody struct{}
 
 func (nobody) Probed(zones.ProbeKind, bool) {}
 func (nobody) Unhealthy(int)                {}
+func (nobody) Panicked(string)              {}
 
 // Watch replaces the plan. What is known of targets that stay is kept; new ones
 // count as healthy until probes say otherwise.
@@ -168,12 +172,25 @@ func (p *Prober) probe(ctx context.Context, plan *Plan, target zones.Target, s *
 	defer s.busy.Store(false)
 	limited, cancel := context.WithTimeout(ctx, plan.Timeout)
 	defer cancel()
-	err := p.config.Check(limited, target, plan.Roots)
+	err := p.check(limited, target, plan.Roots)
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return // the end of Run says nothing about the target
 	}
 	p.config.Observer.Probed(target.Probe.Spec().Kind, err == nil)
 	p.judge(plan, target, s, err)
+}
+
+// check is Config.Check. What a foreign server answers must not be able to end the
+// process: a panic is a fault of this program, and the probe has failed.
+func (p *Prober) check(ctx context.Context, target zones.Target, roots *x509.CertPool) (err error) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			p.config.Observer.Panicked("probe")
+			p.config.Log.Error("panic in a probe", "address", target.Addr, "panic", fault, "stack", string(debug.Stack()))
+			err = errors.New("this program met a fault of its own")
+		}
+	}()
+	return p.config.Check(ctx, target, roots)
 }
 
 // judge changes the health of a target when enough probes in a row say so.

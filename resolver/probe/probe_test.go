@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -262,6 +263,7 @@ func TestPlanChanges(t *testing.T) {
 type seen struct{ unhealthy chan int }
 
 func (seen) Probed(zones.ProbeKind, bool) {}
+func (seen) Panicked(string)              {}
 func (s seen) Unhealthy(n int)            { s.unhealthy <- n }
 func (s seen) await(want int) {
 	for <-s.unhealthy != want {
@@ -293,5 +295,43 @@ func TestRealPort(t *testing.T) {
 	told.await(0)
 	if !p.Healthy(target) {
 		t.Error("an open port is not healthy")
+	}
+}
+
+// A probe that meets a fault of this program has failed: it is counted, and others
+// are probed on.
+func TestPanic(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		panics := new(panicked)
+		p := probe.New(probe.Config{Observer: panics, Check: func(_ context.Context, target zones.Target, _ *x509.CertPool) error {
+			if target == targets(2)[0] {
+				panic("a reply that nobody thought of")
+			}
+			return nil
+		}})
+		ill, well := targets(2)[0], targets(2)[1]
+		p.Watch(probe.Plan{Targets: []zones.Target{ill, well}, Fall: 1})
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- p.Run(ctx) }()
+		time.Sleep(time.Minute)
+		if p.Healthy(ill) || !p.Healthy(well) || panics.count.Load() == 0 {
+			t.Errorf("%v and %v, %d panics", p.Healthy(ill), p.Healthy(well), panics.count.Load())
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// panicked is an observer that counts panics.
+type panicked struct{ count atomic.Int64 }
+
+func (*panicked) Probed(zones.ProbeKind, bool) {}
+func (*panicked) Unhealthy(int)                {}
+func (p *panicked) Panicked(part string) {
+	if part == "probe" {
+		p.count.Add(1)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -52,10 +53,12 @@ func (r Result) String() string {
 	return [results]string{"written", "dropped", "limited", "failed"}[r]
 }
 
-// Observer is told what becomes of lines. Its method is called by many goroutines
+// Observer is told what becomes of lines. Its methods are called by many goroutines
 // at once.
 type Observer interface {
 	Logged(result Result, lines int)
+	// Panicked counts a fault of this program that a line met; part is "querylog".
+	Panicked(part string)
 }
 
 const (
@@ -146,6 +149,7 @@ func New(c Config) (*Log, error) {
 type nobody struct{}
 
 func (nobody) Logged(Result, int) {}
+func (nobody) Panicked(string)    {}
 
 // Reopen makes the log open its file anew before it writes the next line, as after
 // a rotation; it looks by itself once a second, too.
@@ -251,17 +255,29 @@ func (l *Log) write(ctx context.Context) {
 				return
 			}
 		}
-		lines := w.gather(first, l.queue)
-		if l.reopen.Swap(false) {
-			l.sink.Stale()
-		}
-		if err := l.sink.Write(w.Bytes()); err != nil {
-			l.troubled.say(l.config.Log, "the query log cannot be written: lines are lost", "error", err)
-			l.config.Observer.Logged(Failed, lines)
-			continue
-		}
-		l.config.Observer.Logged(Written, lines)
+		l.writeBatch(w, first)
 	}
+}
+
+// writeBatch writes a line, and what else there is. What makes a line of somebody
+// else's words must not be able to end the process: a panic costs the batch.
+func (l *Log) writeBatch(w *writer, first entry) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			l.config.Observer.Panicked("querylog")
+			l.config.Log.Error("panic in the query log", "panic", fault, "stack", string(debug.Stack()))
+		}
+	}()
+	lines := w.gather(first, l.queue)
+	if l.reopen.Swap(false) {
+		l.sink.Stale()
+	}
+	if err := l.sink.Write(w.Bytes()); err != nil {
+		l.troubled.say(l.config.Log, "the query log cannot be written: lines are lost", "error", err)
+		l.config.Observer.Logged(Failed, lines)
+		return
+	}
+	l.config.Observer.Logged(Written, lines)
 }
 
 // complaint is a line in the program's own log that may come again and again.

@@ -32,9 +32,12 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // counts is an Observer.
 type counts struct {
-	mu   sync.Mutex
-	kind map[querylog.Result]int
+	mu       sync.Mutex
+	kind     map[querylog.Result]int
+	panicked atomic.Int64
 }
+
+func (c *counts) Panicked(string) { c.panicked.Add(1) }
 
 func (c *counts) Logged(result querylog.Result, lines int) {
 	c.mu.Lock()
@@ -393,6 +396,36 @@ func TestFailingWriter(t *testing.T) {
 	if seen.of(querylog.Failed) != 1 {
 		t.Errorf("%v", seen.kind)
 	}
+}
+
+// A panic costs the lines at hand, is counted, and the next ones are written.
+func TestPanic(t *testing.T) {
+	seen := new(counts)
+	var out faulty
+	log, stop := run(t, querylog.Config{Mode: querylog.All, Writer: &out, Observer: seen})
+	log.Exchanged(asked("first."))
+	for seen.panicked.Load() == 0 {
+		runtime.Gosched()
+	}
+	log.Exchanged(asked("second."))
+	_ = stop()
+	if seen.panicked.Load() != 1 || seen.of(querylog.Written) != 1 || !strings.Contains(out.String(), "second") {
+		t.Errorf("%d panics, %v, %q", seen.panicked.Load(), seen.kind, out.String())
+	}
+}
+
+// faulty is a writer that panics once.
+type faulty struct {
+	bytes.Buffer
+	met bool
+}
+
+func (f *faulty) Write(p []byte) (int, error) {
+	if !f.met {
+		f.met = true
+		panic("a fault")
+	}
+	return f.Buffer.Write(p)
 }
 
 type broken struct{}
