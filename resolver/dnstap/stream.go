@@ -89,6 +89,7 @@ func (s *stream) send(ctx context.Context, left []exchange) ([]exchange, error) 
 func (s *stream) next(ctx context.Context) (exchange, error) {
 	select {
 	case e := <-s.tap.queue:
+		s.tap.size.Add(-e.size())
 		return e, nil
 	case <-s.gone:
 		return exchange{}, errGone
@@ -96,6 +97,7 @@ func (s *stream) next(ctx context.Context) (exchange, error) {
 	}
 	select {
 	case e := <-s.tap.queue:
+		s.tap.size.Add(-e.size())
 		return e, nil
 	default:
 		return exchange{}, ctx.Err()
@@ -107,6 +109,7 @@ func (s *stream) more(left []exchange) []exchange {
 	for len(left) < batch {
 		select {
 		case e := <-s.tap.queue:
+			s.tap.size.Add(-e.size())
 			left = append(left, e)
 		default:
 			return left

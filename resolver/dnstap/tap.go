@@ -55,12 +55,19 @@ type Config struct {
 type Tap struct {
 	config    Config
 	queue     chan exchange
+	size      atomic.Int64 // octets of the messages in the queue
 	connected atomic.Bool
 	absent    bool // it was said that there is no receiver; of Run alone
 }
 
+// maxWaiting is about how many octets wait at most: a message may have 64 KB.
+const maxWaiting = 16 << 20
+
 // exchange is a query and its reply, each as a message of dnstap.
 type exchange [2][]byte
+
+// size is how many octets it has.
+func (e exchange) size() int64 { return int64(len(e[0]) + len(e[1])) }
 
 // New makes a tap. It connects when it runs.
 func New(c Config) *Tap {
@@ -95,13 +102,16 @@ func (t *Tap) Exchanged(e *listen.Exchange) {
 	if !e.Drawn(t.config.Sample) {
 		return
 	}
-	if len(t.queue) == cap(t.queue) { // before any work
+	if len(t.queue) == cap(t.queue) || t.size.Load() > maxWaiting { // before any work
 		t.config.Observer.Tapped(Dropped, 2)
 		return
 	}
+	both := t.messages(e)
+	t.size.Add(both.size())
 	select {
-	case t.queue <- t.messages(e):
+	case t.queue <- both:
 	default:
+		t.size.Add(-both.size())
 		t.config.Observer.Tapped(Dropped, 2)
 	}
 }

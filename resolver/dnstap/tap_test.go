@@ -311,3 +311,19 @@ func BenchmarkExchanged(b *testing.B) {
 		tap.Exchanged(e)
 	}
 }
+
+// Large messages fill the queue by their octets, not only by their number: a few
+// thousand of the largest would else take half a gigabyte.
+func TestLargeMessages(t *testing.T) {
+	seen := new(counts)
+	tap := dnstap.New(dnstap.Config{Network: "unix", Address: filepath.Join(t.TempDir(), "nobody"), Sample: 1, Observer: seen})
+	const total = 1000 // in a queue of 4096
+	for i := range total {
+		e := asked(i)
+		e.Reply = make([]byte, 65_000)
+		tap.Exchanged(e)
+	}
+	if waiting := total - seen.of(dnstap.Dropped)/2; waiting < 100 || waiting > 300 {
+		t.Errorf("%d queries wait, with replies of 65,000 octets each", waiting)
+	}
+}

@@ -143,7 +143,7 @@ func New(c Config) (*Log, error) {
 		l.troubled.say(c.Log, "the query log cannot be opened anew: lines go to the file that is open", "error", err)
 	}}
 	l.sink = f
-	return l, f.open()
+	return l, f.openWithin(openPatience)
 }
 
 type nobody struct{}

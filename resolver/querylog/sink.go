@@ -35,6 +35,8 @@ const (
 	fileMode = 0o640
 	// lookInterval is how often a file is looked at.
 	lookInterval = time.Second
+	// openPatience is how long the first opening of the file may take.
+	openPatience = 5 * time.Second
 )
 
 // file is a sink that appends to a file, and follows its path where it is renamed
@@ -53,8 +55,43 @@ type file struct {
 
 // open opens the file. What is no regular file is refused: a FIFO that nobody
 // reads would hold up whoever opens it.
-func (f *file) open() error {
-	opened, err := os.OpenFile(f.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE|syscall.O_NONBLOCK, fileMode)
+func (f *file) open() error { return f.take(openFile(f.path)) }
+
+// openWithin is open, for who must not wait: a share may be away.
+func (f *file) openWithin(patience time.Duration) error {
+	type result struct {
+		file *os.File
+		err  error
+	}
+	done := make(chan result)
+	late := make(chan struct{})
+	go func() {
+		opened, err := openFile(f.path)
+		select {
+		case done <- result{opened, err}:
+		case <-late:
+			if err == nil {
+				opened.Close()
+			}
+		}
+	}()
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case r := <-done:
+		return f.take(r.file, r.err)
+	case <-timer.C:
+		close(late)
+		return fmt.Errorf("open the query log: %s does not answer, as on a share that is away: name another file", f.path)
+	}
+}
+
+func openFile(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE|syscall.O_NONBLOCK, fileMode)
+}
+
+// take makes an open file the one that is written to.
+func (f *file) take(opened *os.File, err error) error {
 	if err != nil {
 		return fmt.Errorf("open the query log: %w: let this user write there, or name another file", err)
 	}
