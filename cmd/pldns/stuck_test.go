@@ -3,7 +3,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -31,13 +30,25 @@ func fullPipe(t *testing.T) (reader, writer *os.File) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { reader.Close(); writer.Close() })
-	if err := writer.SetWriteDeadline(time.Now().Add(time.Millisecond)); err != nil {
+	fill(t, writer)
+	return reader, writer
+}
+
+// fill writes into what does not block, until it takes nothing more.
+func fill(t *testing.T, writer syscall.Conn) {
+	t.Helper()
+	raw, err := writer.SyscallConn()
+	if err != nil {
 		t.Fatal(err)
 	}
-	for err == nil {
-		_, err = writer.Write(bytes.Repeat([]byte{'#'}, 4096))
+	for room := true; room; {
+		if err := raw.Control(func(fd uintptr) {
+			_, err := syscall.Write(int(fd), []byte{'#'})
+			room = err == nil
+		}); err != nil {
+			t.Fatal(err)
+		}
 	}
-	return reader, writer
 }
 
 // Neither standard error nor standard output nor a service manager that takes
@@ -112,12 +123,7 @@ func stuckManager(t *testing.T) string {
 		t.Fatal(err)
 	}
 	defer filler.Close()
-	if err := filler.SetWriteDeadline(time.Now().Add(10 * time.Millisecond)); err != nil {
-		t.Fatal(err)
-	}
-	for err == nil {
-		_, err = filler.Write([]byte("x"))
-	}
+	fill(t, filler.(*net.UnixConn))
 	return path
 }
 
