@@ -29,7 +29,8 @@ func limited(t *testing.T, limit int) (command *exec.Cmd, at netip.AddrPort, log
 	}
 	defer file.Close()
 	command = exec.Command("/bin/sh", "-c", fmt.Sprintf(`ulimit -n %d; LISTEN_PID=$$ exec "$0" serve -c "$1"`, limit), m.program, m.config)
-	command.Env = append(os.Environ(), fmt.Sprint("LISTEN_FDS=", len(m.passed)), "LISTEN_FDNAMES="+strings.Join(m.names, ":"), "NOTIFY_SOCKET="+m.notify)
+	command.Env = append(os.Environ(), fmt.Sprint("LISTEN_FDS=", len(m.passed)),
+		"LISTEN_FDNAMES="+strings.Join(m.names, ":"), "NOTIFY_SOCKET="+m.notify)
 	command.ExtraFiles, command.Stderr = m.passed, file
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
@@ -57,7 +58,7 @@ func crowd(t *testing.T, at netip.AddrPort, connections int) {
 	}
 }
 
-// served asks over new connections, one after another.
+// servedOverTCP asks over new connections, one after another.
 func servedOverTCP(t *testing.T, at netip.AddrPort, queries int) {
 	t.Helper()
 	client := &dns.Client{Net: "tcp", Timeout: 10 * time.Second}
@@ -76,7 +77,8 @@ func TestFewFiles(t *testing.T) {
 	crowd(t, at, 1000)
 	servedOverTCP(t, at, 20)
 	text, err := os.ReadFile(log)
-	if err != nil || !strings.Contains(string(text), "limit=256 connections=128 admin=16") || strings.Contains(string(text), "too many open files") {
+	said := strings.Contains(string(text), "limit=256 connections=128 admin=16")
+	if err != nil || !said || strings.Contains(string(text), "too many open files") {
 		t.Errorf("the log says %v\n%s", err, text)
 	}
 }

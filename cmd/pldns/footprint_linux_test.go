@@ -28,7 +28,8 @@ func TestIdleFootprint(t *testing.T) {
 	if !found {
 		t.Fatal("the example has no set of endpoints to begin with")
 	}
-	m.config = writeConfig(t, fmt.Sprintf("[listen]\ndns = [%q]\nadmin = %q\n%s\n[endpoints.%s", at, admin, upstreamTable(azure.Addr), networks))
+	listen := fmt.Sprintf("[listen]\ndns = [%q]\nadmin = %q\n", at, admin)
+	m.config = writeConfig(t, listen+upstreamTable(azure.Addr)+"\n[endpoints."+networks)
 	t.Setenv("GOMAXPROCS", "8") // a laptop has as many processors, and readers
 	command, talk := m.start()
 	m.await("READY=1")
@@ -46,7 +47,8 @@ func TestIdleFootprint(t *testing.T) {
 		return kilobytes
 	}
 	begun := own()
-	client := &dns.Client{Timeout: 10 * time.Second, Dialer: &net.Dialer{LocalAddr: &net.UDPAddr{IP: net.ParseIP(europe)}}}
+	dialer := &net.Dialer{LocalAddr: &net.UDPAddr{IP: net.ParseIP(europe)}}
+	client := &dns.Client{Timeout: 10 * time.Second, Dialer: dialer}
 	for i := range 1000 {
 		name := "momenta-eun.database.windows.net."
 		if i%2 == 0 {

@@ -24,7 +24,8 @@ type memoryBounds struct {
 func groupMemory() (int64, error) {
 	limit, err := memlimit.FromCgroup()
 	switch {
-	case errors.Is(err, memlimit.ErrNoLimit), errors.Is(err, memlimit.ErrNoCgroup), errors.Is(err, memlimit.ErrCgroupsNotSupported), errors.Is(err, os.ErrNotExist):
+	case errors.Is(err, memlimit.ErrNoLimit), errors.Is(err, memlimit.ErrNoCgroup),
+		errors.Is(err, memlimit.ErrCgroupsNotSupported), errors.Is(err, os.ErrNotExist):
 		return 0, nil
 	case err != nil:
 		return 0, err

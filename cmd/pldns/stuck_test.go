@@ -59,7 +59,8 @@ func TestStuckOutputs(t *testing.T) {
 	manager := stuckManager(t)
 	m.config = writeConfig(t, passedConfig(at, admin, "")+"[query_log]\nmode = \"all\"\nto = \"stdout\"\n")
 	command := exec.Command("/bin/sh", "-c", `LISTEN_PID=$$ exec "$0" serve -c "$1"`, m.program, m.config)
-	command.Env = append(os.Environ(), fmt.Sprint("LISTEN_FDS=", len(m.passed)), "LISTEN_FDNAMES="+strings.Join(m.names, ":"), "NOTIFY_SOCKET="+manager)
+	command.Env = append(os.Environ(), fmt.Sprint("LISTEN_FDS=", len(m.passed)),
+		"LISTEN_FDNAMES="+strings.Join(m.names, ":"), "NOTIFY_SOCKET="+manager)
 	command.ExtraFiles, command.Stderr, command.Stdout = m.passed, writer, writer
 	if err := command.Start(); err != nil {
 		t.Fatal(err)

@@ -132,7 +132,7 @@ func (s *stream) ask(ctx context.Context) error {
 		return judge(ctx, s.c.askWeb(within, conn, s.to))
 	}
 	if s.transport == "tls" {
-		conn = tls.Client(conn, trusting())
+		return judge(ctx, s.c.askStream(tls.Client(conn, trusting())))
 	}
 	return judge(ctx, s.c.askStream(conn))
 }
