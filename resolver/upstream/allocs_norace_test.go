@@ -2,6 +2,6 @@
 
 package upstream_test
 
-// maxGarbage is how many pieces of memory a plain question to a stock leaves
+// maxGarbage is how many pieces of memory a plain question to a socket pool leaves
 // behind: the message, its records and their list.
 const maxGarbage = 4

@@ -12,10 +12,10 @@ import (
 
 // A question that goes well takes no goroutine and hardly any memory.
 func TestAQuestionLeavesLittleBehind(t *testing.T) {
-	if !hasStock(t) {
-		t.Skip("this build has no stock of sockets: every question opens one")
+	if !hasPool(t) {
+		t.Skip("this build has no socket pool: every question opens one")
 	}
-	p, empty := upstream.Stocked(upstream.Places(upstream.Patient(newPool(t, upstream.Config{
+	p, empty := upstream.Pooled(upstream.Places(upstream.Patient(newPool(t, upstream.Config{
 		Name: "azure", Timeout: ample, Servers: []upstream.Server{plain(quickServer(t))},
 	})), 1))
 	defer empty()

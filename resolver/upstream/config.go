@@ -18,18 +18,21 @@ type Config struct {
 	Servers []Server
 	// Policy is how a server is chosen; the zero value is [Ordered].
 	Policy Policy
-	// Timeout is how long one Exchange may take, whatever its context allows; 0
-	// means 2.5 s.
+	// Timeout is how long one question may take, whatever deadline it has; 0 means
+	// 5 s.
 	Timeout time.Duration
-	// MaxInFlight is how many Exchanges may be under way at once; what exceeds it
-	// fails with [ErrShed]. It bounds the sockets, at most twice as many, a stock of
-	// 1024 for each server that is asked a lot, and a few kept connections, and with
-	// them the memory of the group. 0 means 1000.
+	// MaxInFlight is how many questions may be under way at once. When one more
+	// begins, one of the network, client or domain that has most under way fails
+	// with [ErrShed] (see [share.Quota]). A question takes about 2 KiB. 0 means
+	// 16,384.
 	MaxInFlight int
 	// MaxQPS is how many queries a second the servers may be sent, retries
-	// included; 0 means any number. A question waits a little for its turn, and
-	// fails with [ErrShed] if that would take longer.
+	// included; 0 means any number. Questions wait for up to a second, in turn by
+	// network, client and domain (see [share.Queue]), and then fail with [ErrShed].
 	MaxQPS float64
+	// Sockets bounds the sockets of all groups that have it; nil means that the
+	// group is the only one.
+	Sockets *SocketLimit
 	// RootCAs are who must have signed the certificates of servers that are asked
 	// over TLS or HTTPS; nil means those that the system trusts.
 	RootCAs *x509.CertPool
@@ -80,8 +83,8 @@ func (t Transport) String() string {
 
 // The defaults of a [Config].
 const (
-	defaultTimeout     = 2500 * time.Millisecond
-	defaultMaxInFlight = 1000
+	defaultTimeout     = 5 * time.Second
+	defaultMaxInFlight = 16384
 )
 
 // withDefaults fills in what was left out.
@@ -91,6 +94,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.MaxInFlight <= 0 {
 		c.MaxInFlight = defaultMaxInFlight
+	}
+	if c.Sockets == nil {
+		c.Sockets = NewSocketLimit()
 	}
 	if c.Observer == nil {
 		c.Observer = nobody{}

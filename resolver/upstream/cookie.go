@@ -29,22 +29,28 @@ type cookies struct {
 const cookieRoom = 40
 
 // appendFor appends to b the content of the cookie option of a query from a local
-// address. Another address gets another client cookie.
-func (c *cookies) appendFor(b []byte, local netip.Addr, now time.Time) []byte {
+// address, on request without the server's part. Another address gets another client
+// cookie.
+func (c *cookies) appendFor(b []byte, local netip.Addr, clientOnly bool, now time.Time) []byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if local != c.local || now.Sub(c.born) > cookieLife {
 		_, _ = rand.Read(c.client[:]) // never fails, by its documentation
 		c.server, c.local, c.born = nil, local, now
 	}
-	return append(append(b, c.client[:]...), c.server...)
+	b = append(b, c.client[:]...)
+	if clientOnly {
+		return b
+	}
+	return append(b, c.server...)
 }
 
 // The outcomes of looking at the cookie of a reply.
 type cookieVerdict uint8
 
 const (
-	cookieFine    cookieVerdict = iota // right, or none where none is due
+	cookieFine    cookieVerdict = iota // none where none is due
+	cookieBack                         // the right one
 	cookieWrong                        // not the one that was sent: a forgery
 	cookieMissing                      // a server that knows cookies sent none
 )
@@ -67,7 +73,7 @@ func (c *cookies) check(msg *dns.Msg, sent []byte) cookieVerdict {
 	if n := len(got) - len(c.client); n >= 8 && n <= 32 {
 		c.learn(got, sent)
 	}
-	return cookieFine
+	return cookieBack
 }
 
 // learn keeps the server's part of a cookie, unless the client's part has been
@@ -78,13 +84,6 @@ func (c *cookies) learn(got, sent []byte) {
 	if string(c.client[:]) == string(sent[:len(c.client)]) {
 		c.server = got[len(c.client):]
 	}
-}
-
-// forget gives up the belief that the server knows cookies.
-func (c *cookies) forget() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.server = nil
 }
 
 // cookieOf is the content of the cookie option of a message.

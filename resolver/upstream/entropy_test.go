@@ -12,14 +12,14 @@ import (
 // What a forger has to guess, measured on packets that were really sent (RFC
 // 5452 section 9.2): the id, the source port and the letters of the name. The
 // sample is small, so entropy is estimated by how often two values collide. Over a
-// stock of sockets that says what a forger has to guess who knows every port in it.
+// socket pool that says what a forger has to guess who knows every port in it.
 func TestEntropyOfWhatLeaves(t *testing.T) {
 	const samples = 3000
-	for _, stocked := range []bool{false, true} {
-		t.Run(map[bool]string{false: "a socket each", true: "a stock"}[stocked], func(t *testing.T) {
+	for _, pooled := range []bool{false, true} {
+		t.Run(map[bool]string{false: "a socket each", true: "a socket pool"}[pooled], func(t *testing.T) {
 			u := resolvertest.StartUpstream(t, resolvertest.AzureData)
 			p, leastPort := poolWithout(t, u), 14.8
-			if stocked {
+			if pooled {
 				p, leastPort = pool(t, u), 9.6
 			}
 			asked := question("www.contoso.com", dns.TypeA)

@@ -12,26 +12,26 @@ import (
 // Patient makes a pool wait for each answer as long as the whole Exchange may
 // take, so that a test may count queries on a machine that is slow now and then.
 func Patient(p *Pool) *Pool {
-	p.patience = maxTries * p.config.Timeout
+	p.patience = maxAttempts * p.config.Timeout
 	p.hedges.left = -1e9
 	return p
 }
 
-// Stocked makes a pool keep sockets as it does while it runs, without all else that
+// Pooled makes a pool keep sockets as it does while it runs, without all else that
 // Run does, until the returned function is called.
-func Stocked(p *Pool) (*Pool, func()) {
+func Pooled(p *Pool) (*Pool, func()) {
 	for _, s := range p.servers {
-		s.stock.keep()
+		s.sockets.keep()
 	}
 	return p, func() {
 		for _, s := range p.servers {
-			s.stock.close()
+			s.sockets.close()
 		}
 	}
 }
 
 // KeepsSockets tells whether the servers' sockets are kept.
-func KeepsSockets(p *Pool) bool { return p.servers[0].stock.ready() }
+func KeepsSockets(p *Pool) bool { return p.servers[0].sockets.ready() }
 
 // Kept tells whether the servers' connections are kept.
 func Kept(p *Pool) bool {
@@ -41,10 +41,10 @@ func Kept(p *Pool) bool {
 	return k.kept
 }
 
-// Places bounds the stocks of a pool, which have not been used yet.
+// Places bounds the socket pools of a pool, which have not been used yet.
 func Places(p *Pool, n int) *Pool {
 	for _, s := range p.servers {
-		s.stock.limit = n
+		s.sockets.size = n
 	}
 	return p
 }
@@ -52,7 +52,7 @@ func Places(p *Pool, n int) *Pool {
 // Sweep closes the sockets that are worn at some time.
 func Sweep(p *Pool, now time.Time) {
 	for _, s := range p.servers {
-		s.stock.sweep(now)
+		s.sockets.sweep(now)
 	}
 }
 
@@ -63,8 +63,8 @@ const SocketUses = socketUses
 // it is asked instead of the server that it is given the name of.
 func Simulate(p *Pool, network func(ctx context.Context, server string, q resolver.Question) (*dns.Msg, error)) *Pool {
 	for _, s := range p.servers {
-		s.stock.limit = 0
-		s.talk = func(ctx context.Context, q resolver.Question) (*dns.Msg, error) {
+		s.sockets.size = 0
+		s.network = func(ctx context.Context, q resolver.Question) (*dns.Msg, error) {
 			msg, err := network(ctx, s.Text, q)
 			if err != nil {
 				err = s.failure(ctx, err)
@@ -81,7 +81,7 @@ func Scrub(q resolver.Question, msg *dns.Msg) (resolver.Reply, error) { return s
 // ReadReply gives the tests what becomes of a packet that came to the port of a
 // query for q: whether it counts as the reply, and what it says.
 func ReadReply(q resolver.Question, spoil func(query, packet []byte) []byte, packet []byte) (reply resolver.Reply, counts bool, err error) {
-	asked, err := writeQuery(q, manners{})
+	asked, err := writeQuery(q, queryOptions{})
 	if err != nil {
 		return resolver.Reply{}, false, err
 	}
@@ -101,7 +101,7 @@ func ReadReply(q resolver.Question, spoil func(query, packet []byte) []byte, pac
 // way, and what becomes of it otherwise; not plain if there is no short way for it.
 // The records stand behind the header and the question of the reply.
 func ReadPlain(q resolver.Question, header, records []byte) (short, whole resolver.Reply, plain bool) {
-	asked, err := writeQuery(q, manners{sameCase: true})
+	asked, err := writeQuery(q, queryOptions{sameCase: true})
 	if err != nil {
 		return short, whole, false
 	}

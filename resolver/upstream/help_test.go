@@ -26,11 +26,11 @@ func question(name string, qtype uint16) resolver.Question {
 func plain(addr netip.AddrPort) upstream.Server { return upstream.Server{Addr: addr} }
 
 // pool makes a group called "azure" of plain servers, which has ample time and
-// asks nobody twice but for a failure, and which has a stock of sockets where
+// asks nobody twice but for a failure, and which has a socket pool where
 // there are such.
 func pool(t testing.TB, servers ...*resolvertest.Upstream) *upstream.Pool {
 	t.Helper()
-	p, empty := upstream.Stocked(poolWithout(t, servers...))
+	p, empty := upstream.Pooled(poolWithout(t, servers...))
 	t.Cleanup(empty)
 	return p
 }

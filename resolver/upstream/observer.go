@@ -19,9 +19,14 @@ type Observer interface {
 	// UpstreamHealth says that a server is in good health now, or is not. It is
 	// called when that changes, and once for every server at the beginning.
 	UpstreamHealth(group, server string, healthy bool)
-	// UpstreamShed counts a question that was turned away because too much is
+	// UpstreamShed counts a question that had to make room because too much is
 	// under way (see [ErrShed]).
 	UpstreamShed(group string)
+	// UpstreamPanicked counts a fault of this program that cost one question.
+	UpstreamPanicked(group string)
+	// UpstreamLearned says that a server is asked without something from now on, for
+	// a while and whatever the name: "edns", "0x20" or "cookie".
+	UpstreamLearned(group, server, without string)
 	// UpstreamSuspicious counts something about what came from the address of a
 	// server that might be an attack. All of it has harmless reasons too; it is the
 	// number that tells.
@@ -69,4 +74,6 @@ func (nobody) UpstreamFailed(string, string, Reason)               {}
 func (nobody) UpstreamInFlight(string, string, int)                {}
 func (nobody) UpstreamHealth(string, string, bool)                 {}
 func (nobody) UpstreamShed(string)                                 {}
+func (nobody) UpstreamPanicked(string)                             {}
+func (nobody) UpstreamLearned(string, string, string)              {}
 func (nobody) UpstreamSuspicious(string, string, Suspicion)        {}

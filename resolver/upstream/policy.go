@@ -73,5 +73,5 @@ func (r ranking) compare(other ranking) int {
 // next question does, after a pause.
 func (p *Pool) avoids(s *server, now time.Time) bool {
 	healthy, again, _ := s.health.healthy()
-	return !healthy && (p.tended.Load() || now.Before(again))
+	return !healthy && (p.running.Load() || now.Before(again))
 }

@@ -32,12 +32,12 @@ const (
 	rcodeBits = 0x0f
 )
 
-// manners are how a server wants to be asked.
-type manners struct {
-	plain    bool   // without an OPT record
-	sameCase bool   // with the name in lower case
-	padded   bool   // with a length that says little (RFC 8467)
-	cookie   []byte // the content of a cookie option (RFC 7873); nil for none
+// queryOptions are how a server is asked.
+type queryOptions struct {
+	noEDNS   bool // without an OPT record
+	sameCase bool // with the name in lower case
+	noCookie bool // without expecting the cookie that the server has shown
+	padded   bool // with a length that says little (RFC 8467)
 }
 
 // query is one message to a server, written afresh: nothing of the client's
@@ -46,7 +46,8 @@ type query struct {
 	name     string // in lower case
 	packet   []byte
 	question int // where the question section ends
-	manners  manners
+	options  queryOptions
+	sent     []byte // the content of its cookie option (RFC 7873); nil for none
 }
 
 // querySize is room in octets for the longest query: header, question, and an OPT
@@ -54,19 +55,16 @@ type query struct {
 const querySize = headerSize + 255 + 4 + 2*padBlock
 
 // writeQuery writes the query for q.
-func writeQuery(q resolver.Question, m manners) (*query, error) {
+func writeQuery(q resolver.Question, o queryOptions) (*query, error) {
 	asked := new(query)
-	return asked, asked.write(q, m)
+	return asked, asked.write(q, o, nil, make([]byte, querySize))
 }
 
-// write makes q the query for what is asked, with secrets of its own. RD asks for
-// recursion; AD says that the AD bit of the reply is understood (RFC 6840 section
-// 5.7).
-func (q *query) write(asked resolver.Question, m manners) error {
-	if cap(q.packet) < querySize {
-		q.packet = make([]byte, querySize)
-	}
-	packet := q.packet[:cap(q.packet)]
+// write makes q the query for what is asked, with secrets of its own, in a room of
+// querySize octets or more. RD asks for recursion; AD says that the AD bit of the
+// reply is understood (RFC 6840 section 5.7).
+func (q *query) write(asked resolver.Question, o queryOptions, cookie, room []byte) error {
+	packet := room[:querySize]
 	clear(packet[:headerSize])
 	end, err := dns.PackDomainName(asked.Name.FQDN(), packet[:headerSize+255], headerSize, nil, false)
 	if err != nil {
@@ -79,15 +77,15 @@ func (q *query) write(asked resolver.Question, m manners) error {
 		packet[3] |= bitCD
 	}
 	packet[5] = 1 // one question
-	if !m.sameCase {
+	if !o.sameCase {
 		mixCase(packet[headerSize:end], secret.letters[:])
 	}
 	packet = binary.BigEndian.AppendUint16(packet[:end], asked.Type)
 	packet = binary.BigEndian.AppendUint16(packet, dns.ClassINET)
-	q.name, q.question, q.manners = asked.Name.FQDN(), len(packet), m
-	if !m.plain {
+	q.name, q.question, q.options, q.sent = asked.Name.FQDN(), len(packet), o, nil
+	if !o.noEDNS {
 		packet[11] = 1 // one additional record
-		packet = appendOPT(packet, asked.DNSSEC, m)
+		packet, q.sent = appendOPT(packet, asked.DNSSEC, o.padded, cookie), cookie
 	}
 	q.packet = packet
 	return nil
@@ -98,7 +96,7 @@ func (q *query) write(asked resolver.Question, m manners) error {
 const padBlock = 128
 
 // appendOPT appends an OPT record (RFC 6891 section 6.1.2).
-func appendOPT(packet []byte, dnssec bool, m manners) []byte {
+func appendOPT(packet []byte, dnssec, padded bool, cookie []byte) []byte {
 	packet = append(packet, 0) // the root
 	packet = binary.BigEndian.AppendUint16(packet, dns.TypeOPT)
 	packet = binary.BigEndian.AppendUint16(packet, udpSize)
@@ -109,10 +107,10 @@ func appendOPT(packet []byte, dnssec bool, m manners) []byte {
 	packet = append(packet, 0, 0, do, 0) // extended rcode, version, flags
 	length := len(packet)
 	packet = append(packet, 0, 0)
-	if len(m.cookie) > 0 {
-		packet = appendOption(packet, dns.EDNS0COOKIE, m.cookie)
+	if len(cookie) > 0 {
+		packet = appendOption(packet, dns.EDNS0COOKIE, cookie)
 	}
-	if m.padded {
+	if padded {
 		var zeros [padBlock]byte
 		short := (len(packet) + optionHeader) % padBlock
 		packet = appendOption(packet, dns.EDNS0PADDING, zeros[:(padBlock-short)%padBlock])
@@ -155,4 +153,15 @@ func mixCase(name, bits []byte) {
 			name[i] = b - 'a' + 'A'
 		}
 	}
+}
+
+// mixed tells whether the name of the query has a letter in upper case, so that its
+// reply shows something.
+func (q *query) mixed() bool {
+	for _, b := range q.packet[headerSize : q.question-4] {
+		if 'A' <= b && b <= 'Z' {
+			return true
+		}
+	}
+	return false
 }

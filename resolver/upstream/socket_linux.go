@@ -17,7 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// socket is one socket of a stock. All but its name is read and changed under its
+// socket is one socket of a pool. All but its name is read and changed under its
 // lock, so that nobody uses the number of a file that has been closed.
 type socket struct {
 	at, serial int32      // its name: its place, and a number of its own
@@ -28,8 +28,9 @@ type socket struct {
 	fd      int
 	closed  bool
 	uses    int
-	slips   int       // packets that came while nobody waited
-	waiting []*ticket // one, as a rule
+	used    time.Time
+	strays  int             // packets that came while nobody waited
+	waiting []*pendingQuery // one, as a rule
 }
 
 // openSocket opens a socket on a port drawn at random that only hears from addr.
@@ -104,15 +105,17 @@ func zoneID(zone string) uint32 {
 
 // worn tells whether the socket should be replaced.
 func (sk *socket) worn(now time.Time) bool {
-	return sk.uses >= socketUses || sk.slips > 0 || now.Sub(sk.born) > socketLife
+	return sk.uses >= socketUses || sk.strays > 0 || now.Sub(sk.born) > socketLife
 }
 
-// close closes the socket. Nobody waits at it, or it has been told.
-func (sk *socket) close() {
-	if !sk.closed {
-		sk.closed = true
-		_ = unix.Close(sk.fd)
+// close closes the socket; false if it was closed already.
+func (sk *socket) close() bool {
+	if sk.closed {
+		return false
 	}
+	sk.closed = true
+	_ = unix.Close(sk.fd)
+	return true
 }
 
 // send sends a packet. The call never waits, so the scheduler is not told of it.
@@ -145,22 +148,22 @@ func (sk *socket) receive(buffer []byte) (int, error) {
 
 // has tells whether somebody waits here for a reply with an id.
 func (sk *socket) has(id []byte) bool {
-	return slices.ContainsFunc(sk.waiting, func(t *ticket) bool { return bytes.Equal(t.packet[:2], id) })
+	return slices.ContainsFunc(sk.waiting, func(p *pendingQuery) bool { return bytes.Equal(p.packet[:2], id) })
 }
 
-// asks is the ticket that a packet may be the reply to, nil if there is none.
-func (sk *socket) asks(packet []byte) *ticket {
-	for _, t := range sk.waiting {
-		if t.match(packet) != foreign {
-			return t
+// asks is the query that a packet may be the reply to, nil if there is none.
+func (sk *socket) asks(packet []byte) *pendingQuery {
+	for _, p := range sk.waiting {
+		if p.match(packet) != foreign {
+			return p
 		}
 	}
 	return nil
 }
 
-// remove takes a ticket from those that wait; false if it is not among them.
-func (sk *socket) remove(t *ticket) bool {
-	at := slices.Index(sk.waiting, t)
+// remove takes a query from those that wait; false if it is not among them.
+func (sk *socket) remove(p *pendingQuery) bool {
+	at := slices.Index(sk.waiting, p)
 	if at < 0 {
 		return false
 	}
@@ -168,17 +171,17 @@ func (sk *socket) remove(t *ticket) bool {
 	return true
 }
 
-// slip counts a packet that is nobody's reply: it gives the tickets that have
+// stray counts a packet that is nobody's reply: it gives the queries that have
 // waited through too many of them, and tells whether too many came while nobody
 // waited.
-func (sk *socket) slip() (suspects []*ticket, flooded bool) {
+func (sk *socket) stray() (suspects []*pendingQuery, flooded bool) {
 	if len(sk.waiting) == 0 {
-		sk.slips++
-		return nil, sk.slips == maxForeign && !sk.closed
+		sk.strays++
+		return nil, sk.strays == maxForeign && !sk.closed
 	}
-	sk.waiting = slices.DeleteFunc(sk.waiting, func(t *ticket) bool {
-		if t.slips++; t.slips >= maxForeign {
-			suspects = append(suspects, t)
+	sk.waiting = slices.DeleteFunc(sk.waiting, func(p *pendingQuery) bool {
+		if p.strays++; p.strays >= maxForeign {
+			suspects = append(suspects, p)
 			return true
 		}
 		return false

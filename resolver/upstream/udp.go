@@ -1,13 +1,14 @@
 package upstream
 
 import (
-	"context"
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/miekg/dns"
@@ -29,10 +30,19 @@ const (
 	// before somebody is taken to be guessing. The question then goes over TCP,
 	// where there is nothing to guess.
 	maxForeign = 16
+	// listenUnknown is how long a better reply than a doubtful one is waited for as
+	// long as it is not known how long the server usually takes.
+	listenUnknown = 100 * time.Millisecond
+	// shownFor is how long a server that has shown EDNS is known to understand
+	// queries, so that a reply without a question cannot be its own.
+	shownFor = 10 * time.Minute
 )
 
 // errSuspect says that what came over UDP may be forged, and TCP should tell.
 var errSuspect = errors.New("packets that are not the reply came to the port of the query")
+
+// errNoSocket says that a query needs a socket of its own.
+var errNoSocket = errors.New("no socket of the pool can be had")
 
 // errRecased is an errSuspect that was the reply but for the case of its letters.
 var errRecased = fmt.Errorf("%w, or the server changes the letter case of names", errSuspect)
@@ -40,89 +50,189 @@ var errRecased = fmt.Errorf("%w, or the server changes the letter case of names"
 // errNoCookie is an errSuspect that was the reply but for its cookie.
 var errNoCookie = fmt.Errorf("%w, or the server forgot its cookies", errSuspect)
 
-// askUDP asks over a socket of the stock, or over one of its own if there is no
-// stock, and waits for the reply as long as ctx lasts.
-func (s *server) askUDP(ctx context.Context, q resolver.Question, m manners) (*dns.Msg, error) {
-	box := make(mailbox, 1)
-	t := &ticket{to: box}
-	if err := s.stock.send(t, q, m); err == nil {
-		defer s.stock.leave()
-		return s.await(ctx, t, box)
+// usualReply is for how long after a query a doubtful reply does not count.
+func (s *server) usualReply() time.Duration {
+	within, known := s.health.usual()
+	if !known {
+		return listenUnknown
 	}
-	conn, err := dialUDP(s.Addr)
-	if err != nil {
-		return nil, s.failure(ctx, err)
-	}
-	defer func() { _ = conn.Close() }()
-	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
-	defer stop()
-	if !m.plain {
-		local := conn.LocalAddr().(*net.UDPAddr).AddrPort()
-		m.cookie = s.cookies.appendFor(nil, local.Addr(), s.now())
-	}
-	asked, err := writeQuery(q, m)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := conn.Write(asked.packet); err != nil {
-		return nil, s.failure(ctx, err)
-	}
-	return s.receive(ctx, conn, asked)
+	return max(within, hedgeLeast)
 }
 
-// receive waits for the reply. What is not the reply is ignored, so that a broken
-// or forged packet cannot end the wait (the TuDoor attack).
-func (s *server) receive(ctx context.Context, conn *net.UDPConn, asked *query) (*dns.Msg, error) {
-	buffer := s.buffers.Get().(*[receiveSize]byte)
-	defer s.buffers.Put(buffer)
-	for range maxForeign {
-		n, err := conn.Read(buffer[:])
-		if err != nil {
-			return nil, s.failure(ctx, err)
-		}
-		if read, counts := s.judge(asked, buffer[:n]); counts {
-			return read.msg, read.err
-		}
-	}
-	return nil, errSuspect
-}
-
-// reading is what a packet turned out to say.
-type reading struct {
-	msg *dns.Msg
-	err error
-}
-
-// judge reads a packet that came to the port of a query. It is changed by that.
-// If the packet does not count, it is not the reply, and waiting goes on.
-func (s *server) judge(asked *query, packet []byte) (read reading, counts bool) {
+// judge reads a packet that came to the port of a query, and which is changed by
+// that. What is not the reply does not end the wait, so that a broken or forged
+// packet cannot either (the TuDoor attack); nor does at once what is wrong with the
+// reply in a way that a forger would rather have than the right one.
+func (s *server) judge(asked *query, packet []byte, now time.Time) (reading, certainty) {
+	edns := packet[11] != 0 || packet[10] != 0
 	found := asked.match(packet)
-	if found == recased && asked.manners.sameCase {
+	if found == recased && asked.options.sameCase {
 		found = matching
 	}
 	switch found {
 	case noQuestion:
-		return reading{msg: rcodeOnly(packet)}, true
+		if s.learned.shownWithin(noEDNS, shownFor, now) {
+			return reading{}, stray
+		}
+		return reading{msg: rcodeOnly(packet)}, doubtful
 	case recased:
-		return reading{err: errRecased}, true
+		return reading{err: errRecased}, doubtful
 	case matching:
-		msg, err := asked.read(packet)
-		if err != nil {
-			return reading{err: &Failure{s.Text, Malformed, err}}, true
-		}
-		switch s.cookies.check(msg, asked.manners.cookie) {
-		case cookieFine:
-			return reading{msg: msg}, true
-		case cookieMissing:
-			return reading{err: errNoCookie}, true
-		}
+		return s.accept(asked, packet, edns, now)
 	}
-	return reading{}, false
+	return reading{}, stray
+}
+
+// accept reads a packet whose id and question are right.
+func (s *server) accept(asked *query, packet []byte, extra bool, now time.Time) (reading, certainty) {
+	mixed := !asked.options.sameCase && asked.mixed()
+	msg, err := asked.read(packet)
+	if err != nil {
+		return reading{err: &Failure{s.Text, Malformed, err}}, doubtful
+	}
+	switch s.cookies.check(msg, asked.sent) {
+	case cookieWrong:
+		return reading{}, stray
+	case cookieMissing:
+		return reading{err: errNoCookie}, doubtful
+	case cookieBack:
+		s.learned.show(noCookie, now)
+	}
+	if extra && (len(msg.Extra) == 0 || msg.IsEdns0() != nil) { // a plain reply has nothing but an OPT record there
+		s.learned.show(noEDNS, now)
+	}
+	if mixed {
+		s.learned.show(sameCase, now)
+	}
+	s.learned.show(malformed, now)
+	if msg.Truncated {
+		return reading{msg: msg}, doubtful
+	}
+	return reading{msg: msg}, certain
 }
 
 // rcodeOnly is the message that a packet without a question stands for.
 func rcodeOnly(packet []byte) *dns.Msg {
 	return &dns.Msg{MsgHdr: dns.MsgHdr{Response: true, Rcode: int(packet[3] & rcodeBits)}}
+}
+
+// ownSocket is a socket for one query, where there is no socket pool.
+type ownSocket struct {
+	server *server
+	conn   *net.UDPConn
+
+	mu      sync.Mutex
+	pending *pendingQuery // nil when nobody waits
+}
+
+// sendAlone sends a query over a socket of its own.
+func (s *server) sendAlone(p *pendingQuery, q resolver.Question, o queryOptions) error {
+	conn, err := dialUDP(s.Addr)
+	if err != nil {
+		return &Failure{s.Text, Unreachable, err}
+	}
+	var cookie []byte
+	if !o.noEDNS {
+		local := conn.LocalAddr().(*net.UDPAddr).AddrPort()
+		cookie = s.cookies.appendFor(p.cookie[:0], local.Addr(), o.noCookie, time.Now())
+	}
+	err = p.write(q, o, cookie, make([]byte, querySize))
+	if err == nil {
+		if _, err = conn.Write(p.packet); err != nil {
+			err = &Failure{s.Text, Unreachable, err}
+		}
+	}
+	if err != nil {
+		_ = conn.Close()
+		return err
+	}
+	own := &ownSocket{server: s, conn: conn, pending: p}
+	p.over = own
+	s.posts.ended.Go(own.read) // which ends with the query
+	return nil
+}
+
+// read reads packets until one is the reply.
+func (o *ownSocket) read() {
+	defer func() { _ = o.conn.Close() }()
+	buffer := o.server.buffers.Get().(*[receiveSize]byte)
+	defer o.server.buffers.Put(buffer)
+	for {
+		n, err := o.conn.Read(buffer[:])
+		p, r := o.receive(buffer[:n], err)
+		if !r.empty() {
+			p.told(r)
+		}
+		if p == nil || !r.empty() {
+			return
+		}
+	}
+}
+
+// receive takes a packet, or what is wrong with the socket, for the query that waits
+// here: it gives that, and what it is to be told, if anything.
+func (o *ownSocket) receive(packet []byte, err error) (p *pendingQuery, r reading) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	p = o.pending
+	if p == nil {
+		return nil, reading{}
+	}
+	if err != nil {
+		r = reading{err: &Failure{o.server.Text, Unreachable, err}}
+	} else {
+		worth := stray
+		if r, worth = o.server.hear(p, packet); worth == stray {
+			if p.strays++; p.strays >= maxForeign {
+				r.err = errSuspect
+			}
+		}
+	}
+	if !r.empty() {
+		o.pending = nil
+	}
+	return p, r
+}
+
+// hear takes a packet that came to a pending query, and gives what that is to be
+// told; nothing if it goes on waiting.
+func (s *server) hear(p *pendingQuery, packet []byte) (r reading, worth certainty) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			s.pool.panicked(fault, debug.Stack())
+			r, worth = reading{err: errFault}, certain
+		}
+	}()
+	if len(packet) < headerSize {
+		return reading{}, stray
+	}
+	now := time.Now()
+	r, worth = s.judge(&p.query, packet, now)
+	if worth == doubtful && now.Before(p.listen) {
+		p.suspects(r)
+		r = reading{}
+	}
+	return r, worth
+}
+
+func (o *ownSocket) withdraw(*pendingQuery) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	was := o.pending != nil
+	o.pending = nil
+	_ = o.conn.SetReadDeadline(time.Unix(1, 0)) // the reader closes it
+	return was
+}
+
+func (o *ownSocket) settleFor(p *pendingQuery) (reading, bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.pending == nil || !p.doubted() {
+		return reading{}, false
+	}
+	o.pending = nil
+	_ = o.conn.SetReadDeadline(time.Unix(1, 0))
+	return p.doubt, true
 }
 
 // dialUDP opens a socket on a port drawn at random that only hears from addr.

@@ -2,7 +2,6 @@ package upstream
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,11 +12,11 @@ import (
 	"pldns/zones"
 )
 
-// trialTime is how long a trial may take.
-const trialTime = time.Second
+// checkTime is how long a health check may take.
+const checkTime = time.Second
 
-// tend looks after one server until ctx ends.
-func (p *Pool) tend(ctx context.Context, s *server) {
+// checkHealth looks after one server until ctx ends.
+func (p *Pool) checkHealth(ctx context.Context, s *server) {
 	nextLoop, pause := time.Now(), loopRecheck
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -38,7 +37,7 @@ func (p *Pool) tend(ctx context.Context, s *server) {
 		}
 		healthy, again, q := s.health.healthy()
 		if !healthy && !time.Now().Before(again) {
-			p.trial(ctx, s, q)
+			p.check(ctx, s, q)
 			healthy, again, _ = s.health.healthy()
 		}
 		next := time.Now().Add(loopPause)
@@ -48,17 +47,16 @@ func (p *Pool) tend(ctx context.Context, s *server) {
 		if !healthy && again.Before(next) {
 			next = again
 		}
-		s.stock.sweep(time.Now())
 		timer.Reset(time.Until(next))
 	}
 }
 
-// trial asks an unhealthy server what it failed last, and for the root, which
+// check asks an unhealthy server what it failed last, and for the root, which
 // every resolver knows: the one because some servers only know a few names, the
 // other because nobody may know that name any more. If it has an answer to one of
 // them, it is well.
-func (p *Pool) trial(ctx context.Context, s *server, q resolver.Question) {
-	ctx, cancel := context.WithTimeout(ctx, trialTime)
+func (p *Pool) check(ctx context.Context, s *server, q resolver.Question) {
+	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
 	var asking sync.WaitGroup
 	var well atomic.Bool
@@ -78,28 +76,37 @@ func (p *Pool) trial(ctx context.Context, s *server, q resolver.Question) {
 	}
 }
 
-// probe asks one question to see how a server is.
+// probe asks one question to see how a server is, and waits.
 func (p *Pool) probe(ctx context.Context, s *server, q resolver.Question) (took time.Duration, good bool) {
-	began := time.Now()
-	p.sent(s, Probe)
-	reply, err := s.ask(ctx, q)
-	p.ended(s)
-	took = time.Since(began)
-	var failure *Failure
-	switch {
-	case err == nil:
-		p.config.Observer.UpstreamAnswered(p.config.Name, s.Text, reply.Rcode, took)
-	case errors.As(err, &failure) && !errors.Is(err, context.Canceled):
-		p.config.Observer.UpstreamFailed(p.config.Name, s.Text, failure.Reason)
+	type outcome struct {
+		took time.Duration
+		good bool
 	}
-	return took, err == nil && !failing(reply.Rcode)
+	began := time.Now()
+	told := make(chan outcome, 1)
+	deadline, _ := ctx.Deadline()
+	x := p.newExchange(q, began, deadline, func(reply resolver.Reply, err error) {
+		told <- outcome{time.Since(began), err == nil && !failing(reply.Rcode)}
+	})
+	x.probe, x.kept = true, true
+	x.among([]*server{s})
+	if x.begin(began) {
+		x.tell()
+	}
+	select {
+	case o := <-told:
+		return o.took, o.good
+	case <-ctx.Done():
+		x.cancel()
+		return time.Since(began), false
+	}
 }
 
 // seekLoop asks a server for a name that only this process knows. If the name is
 // asked here before the answer comes, the server leads back to here, and is not
 // asked any more as long as it does.
 func (p *Pool) seekLoop(ctx context.Context, s *server) (found bool) {
-	ctx, cancel := context.WithTimeout(ctx, trialTime)
+	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
 	q := p.config.Loops.begin()
 	_, answered := p.probe(ctx, s, q)
@@ -120,7 +127,7 @@ func (p *Pool) seekLoop(ctx context.Context, s *server) (found bool) {
 
 // keep begins to keep connections to the server.
 func (s *server) keep() {
-	s.stock.keep()
+	s.sockets.keep()
 	s.streams.keep()
 	if s.web != nil {
 		s.web.keep()
@@ -130,8 +137,9 @@ func (s *server) keep() {
 // close stops keeping connections and waits until they are closed.
 func (s *server) close() {
 	s.streams.close()
-	s.stock.close()
+	s.sockets.close()
 	if s.web != nil {
 		s.web.close()
 	}
+	s.posts.ended.Wait()
 }

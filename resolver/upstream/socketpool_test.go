@@ -106,8 +106,8 @@ func TestAnAnswerAtTheWrongPort(t *testing.T) {
 // Who floods a port with guesses, while a question waits there or while none does,
 // is noticed, and gains nothing.
 func TestAFloodAtAPortThatNobodyWaitsAt(t *testing.T) {
-	if !hasStock(t) {
-		t.Skip("this build has no stock of sockets: nobody listens at such a port")
+	if !hasPool(t) {
+		t.Skip("this build has no socket pool: nobody listens at such a port")
 	}
 	seen := new(events)
 	u := resolvertest.StartUpstream(t, resolvertest.AzureData)
@@ -118,7 +118,7 @@ func TestAFloodAtAPortThatNobodyWaitsAt(t *testing.T) {
 		}
 		a.Forge(1000, packet, func(packet []byte) { packet[0]++ })
 	}))
-	p, empty := upstream.Stocked(newPool(t, upstream.Config{
+	p, empty := upstream.Pooled(newPool(t, upstream.Config{
 		Name: "azure", Servers: []upstream.Server{plain(u.Addr)}, Timeout: ample, Observer: seen,
 	}))
 	defer empty()
@@ -159,7 +159,7 @@ func TestAPortThatIsClosed(t *testing.T) {
 }
 
 // Over IPv6 too.
-func TestStockOverIPv6(t *testing.T) {
+func TestSocketPoolOverIPv6(t *testing.T) {
 	conn, err := net.ListenPacket("udp6", "[::1]:0")
 	if err != nil {
 		t.Skip("this machine has no IPv6:", err)
@@ -212,11 +212,11 @@ func TestManyQuestionsOverFewSockets(t *testing.T) {
 
 // When Run ends, the questions under way are still answered, and then no socket is
 // left; a question that comes after it is answered over a socket of its own.
-func TestTheStockIsEmptyAfterRun(t *testing.T) {
+func TestTheSocketPoolIsEmptyAfterRun(t *testing.T) {
 	u := resolvertest.StartUpstream(t, resolvertest.AzureData)
 	p := newPool(t, upstream.Config{Name: "azure", Servers: []upstream.Server{plain(u.Addr)}, Timeout: ample})
 	mustExchange(t, p, question("www.contoso.com", dns.TypeA)) // the runtime opens what it needs for the network
-	stocked := hasStock(t)
+	pooled := hasPool(t)
 	before := openFiles(t)
 	for range 3 {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -231,7 +231,7 @@ func TestTheStockIsEmptyAfterRun(t *testing.T) {
 		last := make(chan resolver.Reply, 1)
 		_, _, _ = p.Start(question("www.contoso.com", dns.TypeA), resolver.Asker{}, time.Now().Add(ample),
 			func(reply resolver.Reply, _ error) { last <- reply })
-		if stocked {
+		if pooled {
 			u.Wait(t, "www.contoso.com", dns.TypeA, 1)
 		}
 		cancel()
@@ -248,8 +248,8 @@ func TestTheStockIsEmptyAfterRun(t *testing.T) {
 	}
 }
 
-// hasStock tells whether this build keeps sockets.
-func hasStock(t *testing.T) bool {
+// hasPool tells whether this build keeps sockets.
+func hasPool(t *testing.T) bool {
 	t.Helper()
 	return upstream.KeepsSockets(pool(t, resolvertest.StartUpstream(t)))
 }
