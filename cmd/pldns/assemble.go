@@ -20,6 +20,7 @@ type parts struct {
 	cache    *memory // nil when it is turned off
 	pools    map[string]*pool
 	loops    *upstream.Loops
+	sockets  *upstream.SocketLimit // of all pools
 }
 
 // memory is the cache, and what it was made of.
@@ -53,9 +54,12 @@ func assemble(c *config.Config, told observers, before *parts) (*parts, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &parts{pools: make(map[string]*pool), loops: before.loops}
+	p := &parts{pools: make(map[string]*pool), loops: before.loops, sockets: before.sockets}
 	if p.loops == nil {
 		p.loops = upstream.NewLoops()
+	}
+	if p.sockets == nil {
+		p.sockets = upstream.NewSocketLimit()
 	}
 	p.cache = newMemory(c, told, before)
 	groups := make(map[string]resolver.Exchanger)
@@ -135,7 +139,7 @@ func (p *parts) newPool(c *config.Config, group config.Upstream, told observers,
 	}
 	settings := upstream.Config{
 		Name: group.Name, Servers: servers, Policy: policyOf(group.Policy),
-		Timeout: c.Deadline, MaxQPS: group.MaxQPS, Loops: p.loops, Observer: told.upstream, Log: told.log,
+		Timeout: max(c.Deadline, upstream.DefaultTimeout), MaxQPS: group.MaxQPS, Loops: p.loops, Sockets: p.sockets, Observer: told.upstream, Log: told.log,
 	}
 	known := before.pools[group.Name]
 	if known != nil && known.over == p.cache && reflect.DeepEqual(known.settings, settings) {

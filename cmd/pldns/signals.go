@@ -150,7 +150,7 @@ func (s *served) serving() metrics.Serving {
 		now.CertificateEnds = s.keys.leaf.NotAfter
 	}
 	for _, u := range s.upstreams() {
-		now.Upstreams = append(now.Upstreams, metrics.Upstream{Group: u.Group, Server: u.Server, Healthy: u.Healthy})
+		now.Upstreams = append(now.Upstreams, metrics.Upstream{Group: u.Group, Server: u.Server, Healthy: u.Healthy, Capacity: u.Load.Capacity})
 	}
 	return now
 }

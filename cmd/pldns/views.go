@@ -13,6 +13,7 @@ import (
 	"pldns/resolver"
 	"pldns/resolver/admin"
 	"pldns/resolver/cache"
+	"pldns/resolver/upstream"
 	"pldns/zones"
 )
 
@@ -20,14 +21,29 @@ import (
 func (p *parts) upstreams() []admin.Upstream {
 	all := make([]admin.Upstream, 0)
 	for _, name := range slices.Sorted(maps.Keys(p.pools)) {
+		load := loadOf(p.pools[name].Load())
 		for _, s := range p.pools[name].State() {
 			all = append(all, admin.Upstream{
 				Group: name, Server: s.Server, Transport: s.Transport.String(), Healthy: s.Healthy,
 				Looping: s.Looping, RTT: s.RTT.Seconds(), Failures: s.Failures, InFlight: s.InFlight,
+				Without: s.Without, Exceptions: s.Exceptions, Load: load,
 			})
 		}
 	}
 	return all
+}
+
+// loadOf is what a group has under way, as operators see it.
+func loadOf(l upstream.Load) admin.GroupLoad {
+	shown := admin.GroupLoad{InFlight: l.InFlight, Capacity: l.Capacity, Queued: l.Queued, Shed: l.Shed}
+	for _, usage := range l.Limited {
+		share := admin.Limited{Network: usage.Network, Suffix: usage.Suffix, InFlight: usage.Held, GaveWay: usage.GaveWay}
+		if usage.Client.IsValid() {
+			share.Client = usage.Client.String()
+		}
+		shown.Limited = append(shown.Limited, share)
+	}
+	return shown
 }
 
 // networksOf are the networks of a configuration, as operators see them.

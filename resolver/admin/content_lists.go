@@ -3,6 +3,7 @@ package admin
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 )
 
 // The contents of the pages that are lists.
@@ -119,7 +120,32 @@ func (a Address) badge() part {
 }
 
 func upstreamsContent(list []Upstream) part {
-	return all(paragraph("", text("Every server that may be asked. “Failures” is the share of failed queries, recent ones weighing most.")), upstreamRows(list))
+	return all(paragraph("", text("Every server that may be asked. “Failures” is the share of failed queries, recent ones weighing most.")), upstreamRows(list), limitedRows(list))
+}
+
+// limitedRows are who has more under way than others, so that their questions make
+// room; nothing where there is room for all.
+func limitedRows(list []Upstream) part {
+	type limitedRow struct {
+		group string
+		Limited
+	}
+	var rows []limitedRow
+	last := ""
+	for _, u := range list {
+		if u.Group == last {
+			continue
+		}
+		last = u.Group
+		for _, limited := range u.Load.Limited {
+			rows = append(rows, limitedRow{u.Group, limited})
+		}
+	}
+	return only(len(rows) > 0, all(el("h2", text("Limited now")),
+		paragraph("", text("More is asked than an upstream takes. These have most under way, so their questions make room, and all others are answered as ever.")),
+		table("Who is limited", columns("Upstream", "Network", "Client", "Domain", "#Under way", "#Made room"), rowsOf(rows, func(r limitedRow) part {
+			return all(rowHead(text(r.group)), cell(known(r.Network)), cell(known(r.Client)), cell(known(r.Suffix)), number(r.InFlight), number(r.GaveWay))
+		}), "Nobody.")))
 }
 
 func upstreamRows(list []Upstream) part {
@@ -131,7 +157,8 @@ func upstreamRows(list []Upstream) part {
 		case !u.Healthy:
 			state = badge("bad", "unhealthy")
 		}
-		return all(rowHead(text(u.Group)), cell(code(u.Server)), cell(text(u.Transport)), cell(state),
+		lacks := only(len(u.Without) > 0, text(" "), badge("plain", "asked without "+strings.Join(u.Without, ", ")))
+		return all(rowHead(text(u.Group)), cell(code(u.Server)), cell(text(u.Transport)), cell(state, lacks),
 			number(seconds(u.RTT)), number(percent(u.Failures)), number(u.InFlight))
 	}), "Nothing is forwarded.")
 }

@@ -20,6 +20,31 @@ type Upstream struct {
 	RTT       float64 `json:"rtt_seconds"`
 	Failures  float64 `json:"failures"` // the share of failed queries, recent ones weighing most
 	InFlight  int     `json:"in_flight"`
+	// Without is what the server is asked without for a minute, because several
+	// unrelated names could not be asked with it: edns, 0x20, cookie; Exceptions is
+	// for how many domains alone something is left out.
+	Without    []string  `json:"without,omitempty"`
+	Exceptions int       `json:"exceptions,omitempty"`
+	Load       GroupLoad `json:"group_load"` // of the group of the server
+}
+
+// GroupLoad is what an upstream group has under way, and who is limited.
+type GroupLoad struct {
+	InFlight int       `json:"in_flight"` // questions
+	Capacity int       `json:"capacity"`
+	Queued   int       `json:"queued"` // questions that wait for their turn, where max_qps is set
+	Shed     int       `json:"shed"`   // questions that were not asked, or had to make room, ever
+	Limited  []Limited `json:"limited,omitempty"`
+}
+
+// Limited is a network, a client or a domain whose questions had to make room
+// lately.
+type Limited struct {
+	Network  string `json:"network,omitempty"`
+	Client   string `json:"client,omitempty"` // a prefix
+	Suffix   string `json:"suffix,omitempty"`
+	InFlight int    `json:"in_flight"`
+	GaveWay  int    `json:"gave_way"` // questions; those of a minute ago count half, and so on
 }
 
 // Memory is what upstreams said, remembered.

@@ -53,6 +53,7 @@ func (r *Recorder) Loaded(now Serving) {
 	}
 	for _, server := range now.Upstreams {
 		r.upstream.healthy.WithLabelValues(server.Group, server.Server).Set(truth(server.Healthy))
+		r.upstream.most.WithLabelValues(server.Group).Set(float64(server.Capacity))
 	}
 	r.config.certificate.Reset()
 	if !now.CertificateEnds.IsZero() {

@@ -42,6 +42,8 @@ func exercised(t *testing.T) *metrics.Recorder {
 	r.UpstreamInFlight("azure", "168.63.129.16", 1)
 	r.UpstreamHealth("azure", "168.63.129.16", true)
 	r.UpstreamShed("azure")
+	r.UpstreamQuestions("azure", 1)
+	r.UpstreamPanicked("azure")
 	r.UpstreamSuspicious("azure", "168.63.129.16", upstream.PrivateAddress)
 	r.Probed(zones.TLSProbe, true)
 	r.Reloaded(false, time.Second)

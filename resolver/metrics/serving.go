@@ -25,6 +25,7 @@ type Serving struct {
 type Upstream struct {
 	Group, Server string
 	Healthy       bool
+	Capacity      int // of the group: questions that it may have under way
 }
 
 // subjects are what series are about.

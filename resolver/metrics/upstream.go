@@ -11,13 +11,14 @@ import (
 // upstreamMetrics are about the servers that are asked.
 type upstreamMetrics struct {
 	sent, answers, failures, shed, suspicious *prometheus.CounterVec
-	inFlight, healthy                         *prometheus.GaugeVec
+	inFlight, healthy, questions, most        *prometheus.GaugeVec
 	rtt                                       *prometheus.HistogramVec
 
 	// The series of what happens to every question.
 	sentBy     *series[sending, prometheus.Counter]
 	answeredBy *series[answering, answerSeries]
 	underWay   *series[asked, prometheus.Gauge]
+	askedNow   *series[string, prometheus.Gauge]
 }
 
 // asked tells servers apart.
@@ -49,12 +50,16 @@ func newUpstreamMetrics(m maker) upstreamMetrics {
 		failures: m.counter("upstream_failures_total",
 			"Queries to an upstream server that brought nothing usable, by reason: timeout, network, malformed, lame, loop.", "group", "server", "reason"),
 		shed: m.counter("upstream_shed_total",
-			"Questions that an upstream group was spared because too much was under way.", "group"),
+			"Questions that were not asked of an upstream group, or had to make room, because too much was under way.", "group"),
 		suspicious: m.counter("upstream_suspicious_total",
 			"What came from the address of an upstream server and might be an attack, by kind: near-miss, letter-case, cookie, private-address.",
 			"group", "server", "kind"),
 		inFlight: m.gauge("upstream_in_flight", "Queries that wait for an upstream server.", "group", "server"),
-		healthy:  m.gauge("upstream_healthy", "Whether an upstream server is in good health: 1 or 0.", "group", "server"),
+		questions: m.gauge("upstream_questions",
+			"Questions that an upstream group has under way, however many queries are sent for each.", "group"),
+		most: m.gauge("upstream_questions_max",
+			"Questions that an upstream group may have under way; from there on those of the largest share make room.", "group"),
+		healthy: m.gauge("upstream_healthy", "Whether an upstream server is in good health: 1 or 0.", "group", "server"),
 		rtt: m.histogram("upstream_rtt_seconds",
 			"Time that an upstream server took to answer.",
 			[]float64{.0005, .001, .002, .005, .01, .02, .05, .1, .2, .5, 1, 2.5}, "group", "server"),
@@ -69,6 +74,7 @@ func newUpstreamMetrics(m maker) upstreamMetrics {
 		}
 	})
 	u.underWay = newSeries(m, func(of asked) prometheus.Gauge { return u.inFlight.WithLabelValues(of.group, of.server) })
+	u.askedNow = newSeries(m, func(group string) prometheus.Gauge { return u.questions.WithLabelValues(group) })
 	return u
 }
 
@@ -94,6 +100,14 @@ func (r *Recorder) UpstreamInFlight(group, server string, change int) {
 	r.upstream.underWay.of(asked{group, server}).Add(float64(change))
 }
 
+// UpstreamQuestions counts questions under way.
+func (r *Recorder) UpstreamQuestions(group string, change int) {
+	r.upstream.askedNow.of(group).Add(float64(change))
+}
+
+// UpstreamPanicked counts a fault of this program.
+func (r *Recorder) UpstreamPanicked(string) { r.Panicked("upstream") }
+
 // UpstreamHealth records the health of a server of the configuration that is served.
 func (r *Recorder) UpstreamHealth(group, server string, healthy bool) {
 	if r.of.has(group, server) { // else it is on its way out, or not here yet
@@ -101,7 +115,7 @@ func (r *Recorder) UpstreamHealth(group, server string, healthy bool) {
 	}
 }
 
-// UpstreamShed counts a question that was turned away.
+// UpstreamShed counts a question that had to make room.
 func (r *Recorder) UpstreamShed(group string) {
 	r.upstream.shed.WithLabelValues(group).Inc()
 }

@@ -52,6 +52,7 @@ type exchange struct {
 	alarm    alarm
 	slot     share.Slot // in the queue of the group, and then of what is in flight
 	owed     bool       // Run waits for it
+	entered  bool       // it was let in
 	probe    bool       // it asks how one server is, once
 
 	mu          sync.Mutex
@@ -220,6 +221,9 @@ func (x *exchange) tell() {
 func (x *exchange) leave() (resolver.Reply, error) {
 	p, reply, err := x.pool, x.reply, x.err
 	held := p.inFlight.Leave(&x.slot)
+	if x.entered {
+		p.config.Observer.UpstreamQuestions(p.config.Name, -1)
+	}
 	if (held || x.probe) && !x.kept {
 		*x = exchange{}
 		p.exchanges.Put(x)

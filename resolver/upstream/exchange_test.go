@@ -257,7 +257,9 @@ func TestExchangeEndsWithItsContext(t *testing.T) {
 	u := resolvertest.StartUpstream(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	u.Always(func(*resolvertest.Asked) { cancel() })
-	_, err := resolver.Exchange(ctx, pool(t, u), question("www.contoso.com", dns.TypeA), resolver.Asker{})
+	p, empty := upstream.Pooled(newPool(t, upstream.Config{Name: "azure", Servers: []upstream.Server{plain(u.Addr)}, Timeout: time.Second}))
+	defer empty() // when the question has been given up
+	_, err := resolver.Exchange(ctx, p, question("www.contoso.com", dns.TypeA), resolver.Asker{})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want the end of the context", err)
 	}

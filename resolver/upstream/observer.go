@@ -22,11 +22,10 @@ type Observer interface {
 	// UpstreamShed counts a question that had to make room because too much is
 	// under way (see [ErrShed]).
 	UpstreamShed(group string)
+	// UpstreamQuestions changes the number of questions that a group has under way.
+	UpstreamQuestions(group string, change int)
 	// UpstreamPanicked counts a fault of this program that cost one question.
 	UpstreamPanicked(group string)
-	// UpstreamLearned says that a server is asked without something from now on, for
-	// a while and whatever the name: "edns", "0x20" or "cookie".
-	UpstreamLearned(group, server, without string)
 	// UpstreamSuspicious counts something about what came from the address of a
 	// server that might be an attack. All of it has harmless reasons too; it is the
 	// number that tells.
@@ -74,6 +73,6 @@ func (nobody) UpstreamFailed(string, string, Reason)               {}
 func (nobody) UpstreamInFlight(string, string, int)                {}
 func (nobody) UpstreamHealth(string, string, bool)                 {}
 func (nobody) UpstreamShed(string)                                 {}
+func (nobody) UpstreamQuestions(string, int)                       {}
 func (nobody) UpstreamPanicked(string)                             {}
-func (nobody) UpstreamLearned(string, string, string)              {}
 func (nobody) UpstreamSuspicious(string, string, Suspicion)        {}

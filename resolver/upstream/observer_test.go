@@ -41,10 +41,8 @@ func (e *events) UpstreamSuspicious(_, server string, what upstream.Suspicion) {
 	e.add("suspicious %s %s", server, what)
 }
 func (e *events) UpstreamShed(group string)     { e.add("shed %s", group) }
+func (e *events) UpstreamQuestions(string, int) {}
 func (e *events) UpstreamPanicked(group string) { e.add("panicked %s", group) }
-func (e *events) UpstreamLearned(_, server, without string) {
-	e.add("learned %s %s", server, without)
-}
 func (e *events) UpstreamInFlight(_, _ string, change int) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -87,7 +87,14 @@ func (p *Pool) enter(x *exchange, key share.Key, now time.Time) bool {
 	if len(x.candidates) > 0 {
 		usual = x.candidates[0].usual(x.patience)
 	}
-	return p.inFlight.Enter(&x.slot, key, now, usual, x)
+	x.entered = true
+	p.config.Observer.UpstreamQuestions(p.config.Name, 1)
+	if p.inFlight.Enter(&x.slot, key, now, usual, x) {
+		return true
+	}
+	x.entered = false
+	p.config.Observer.UpstreamQuestions(p.config.Name, -1)
+	return false
 }
 
 // turn is an exchange that waits for its turn to be sent.
@@ -238,7 +245,6 @@ func (p *Pool) panicked(fault any, stack []byte) {
 
 // learned says that a server is asked without something for a while.
 func (p *Pool) learned(s *server, what lack) {
-	p.config.Observer.UpstreamLearned(p.config.Name, s.Text, what.String())
 	p.config.Log.Warn("upstream server is asked without something for a minute: several unrelated names could not be asked with it",
 		"group", p.config.Name, "server", s.Text, "without", what.String())
 }
