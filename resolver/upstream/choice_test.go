@@ -16,6 +16,7 @@ import (
 
 	"pldns/resolver"
 	"pldns/resolver/upstream"
+	"pldns/zones"
 )
 
 // simulation is a network of servers a, b, c... in the time of a synctest bubble.
@@ -308,4 +309,17 @@ func TestTheHedgeComesAtTheUsualTime(t *testing.T) {
 			t.Errorf("a lost packet cost %v: servers answer within 24 ms", took[0])
 		}
 	})
+}
+
+// silentBelow is a network that answers all but the names below one.
+func silentBelow(domain string) func(context.Context, string, resolver.Question) (*dns.Msg, error) {
+	return func(ctx context.Context, _ string, q resolver.Question) (*dns.Msg, error) {
+		if q.Name.Within(zones.MustName(domain)) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+		msg := new(dns.Msg).SetQuestion(q.Name.FQDN(), q.Type)
+		msg.Response, msg.RecursionAvailable = true, true
+		return msg, nil
+	}
 }

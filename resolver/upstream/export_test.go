@@ -56,6 +56,17 @@ func Sweep(p *Pool, now time.Time) {
 	}
 }
 
+// Restless makes the socket pools close what nobody uses for a moment.
+func Restless(p *Pool) *Pool {
+	for _, s := range p.servers {
+		s.sockets.every, s.sockets.unused = time.Millisecond, time.Millisecond
+	}
+	return p
+}
+
+// LimitSockets is a limit of so many sockets.
+func LimitSockets(n int64) *SocketLimit { return &SocketLimit{most: n} }
+
 // SocketUses is how many queries a socket is good for.
 const SocketUses = socketUses
 

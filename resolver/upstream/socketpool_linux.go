@@ -24,6 +24,8 @@ type socketPool struct {
 	limit  *SocketLimit
 	size   int   // how many places there are
 	idle   alarm // when to look for sockets that nobody uses
+	every  time.Duration
+	unused time.Duration // after which a socket is closed
 
 	mu    sync.Mutex
 	kept  bool
@@ -41,7 +43,7 @@ type socketPool struct {
 
 // newSocketPool makes an empty pool.
 func newSocketPool(s *server, limit *SocketLimit) *socketPool {
-	sp := &socketPool{server: s, limit: limit, size: poolPlaces}
+	sp := &socketPool{server: s, limit: limit, size: poolPlaces, every: sweepEvery, unused: socketIdle}
 	sp.idle.rings = sp
 	return sp
 }
@@ -281,7 +283,7 @@ func (sp *socketPool) shut(sk *socket) {
 // sweepLater sets the alarm for the next sweep, unless it is set.
 func (sp *socketPool) sweepLater(now time.Time) {
 	if sp.sweeping.CompareAndSwap(false, true) {
-		sp.server.pool.timers.set(&sp.idle, now.Add(sweepEvery))
+		sp.server.pool.timers.set(&sp.idle, now.Add(sp.every))
 	}
 }
 
@@ -301,7 +303,7 @@ func (sp *socketPool) sweep(now time.Time) {
 	}
 	defer sp.leave()
 	sp.each(func(sk *socket) bool {
-		return len(sk.waiting) == 0 && (sk.worn(now) || now.Sub(sk.used) >= socketIdle)
+		return len(sk.waiting) == 0 && (sk.worn(now) || now.Sub(sk.used) >= sp.unused)
 	})
 }
 
