@@ -438,6 +438,7 @@ func (x *exchange) take(a *attempt, r reading, now time.Time) {
 		a.candidate.out = failure.Reason == Lame || failure.Reason == Malformed && (a.stream || a.server.Transport != Plain)
 		return
 	}
+	a.server.learned.show(malformed, now)
 	took := now.Sub(a.began)
 	x.pool.answered(a.server, reply, took)
 	if failing(reply.Rcode) {

@@ -3,6 +3,7 @@ package upstream_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -101,6 +102,16 @@ func TestWhatIsNotTheReplyIsIgnored(t *testing.T) {
 		"FORMERR, wrong id":     forged(func(m *dns.Msg) { m.Id++; m.Rcode = dns.RcodeFormatError }),
 		"two questions":         forged(func(m *dns.Msg) { m.Question = append(m.Question, m.Question[0]) }),
 		"the address, QR clear": forged(func(m *dns.Msg) { m.Response = false }),
+		// All that follows is right but for what a forger would rather not guess, or
+		// breaks what it should be compared with.
+		"the letter case":             forged(func(m *dns.Msg) { m.Question[0].Name = strings.ToLower(m.Question[0].Name) }),
+		"FORMERR, no question":        bareRcode(dns.RcodeFormatError),
+		"NOTIMP, no question":         bareRcode(dns.RcodeNotImplemented),
+		"truncated":                   resolvertest.Truncated,
+		"malformed":                   resolvertest.Broken,
+		"malformed, then FORMERR":     resolvertest.Both(resolvertest.Broken, bareRcode(dns.RcodeFormatError)),
+		"truncated, then a lie":       resolvertest.Both(resolvertest.Truncated, bareRcode(dns.RcodeFormatError)),
+		"fewer records than promised": resolvertest.Both(resolvertest.Broken, resolvertest.Broken),
 	}
 	for name, spoil := range lies {
 		t.Run(name, func(t *testing.T) {
@@ -112,6 +123,13 @@ func TestWhatIsNotTheReplyIsIgnored(t *testing.T) {
 				t.Errorf("%d queries were sent, want 1: waiting should have gone on", total)
 			}
 		})
+	}
+}
+
+// bareRcode answers with a header of 12 octets and nothing else.
+func bareRcode(rcode byte) resolvertest.Behaviour {
+	return func(a *resolvertest.Asked) {
+		a.SendBytes([]byte{a.Raw[0], a.Raw[1], 0x81, 0x80 | rcode, 0, 0, 0, 0, 0, 0, 0, 0})
 	}
 }
 

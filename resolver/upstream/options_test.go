@@ -1,13 +1,19 @@
 package upstream_test
 
 import (
+	"bytes"
+	"errors"
+	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
 
 	"pldns/resolver/resolvertest"
+	"pldns/resolver/upstream"
 )
 
 // RFC 1035 section 4.1.1, RFC 2181 section 9: TC means ask again over TCP.
@@ -163,5 +169,146 @@ func TestANearMissFloodGoesToTCP(t *testing.T) {
 	resolvertest.SameRecords(t, "answer", reply.Answer, "www.contoso.com. A 203.0.113.80")
 	if u.Total(resolvertest.TCP) != 1 {
 		t.Errorf("asked over TCP %d times, want once", u.Total(resolvertest.TCP))
+	}
+}
+
+// One name whose server does not know EDNS is asked without; all others as before,
+// with DO where signatures are wanted.
+func TestOneNameWithoutEDNSTakesItFromNoOther(t *testing.T) {
+	u := resolvertest.StartUpstream(t, resolvertest.AzureData, "srv.old.example. 60 IN A 203.0.113.9\n")
+	u.On("srv.old.example", resolvertest.NoEDNS(dns.RcodeFormatError))
+	p := pool(t, u)
+	mustExchange(t, p, question("srv.old.example", dns.TypeA))
+	u.Forget()
+	signed := question("www.contoso.com", dns.TypeA)
+	signed.DNSSEC = true
+	mustExchange(t, p, signed)
+	if opt := u.Queries()[0].Msg.IsEdns0(); opt == nil || !opt.Do() {
+		t.Error("one name took EDNS and DO from all others")
+	}
+	u.Forget()
+	mustExchange(t, p, question("srv.old.example", dns.TypeA))
+	if got := u.Total(); got != 1 {
+		t.Errorf("a name that is known to want no EDNS was asked %d times", got)
+	}
+	// Another name of the same domain may be signed all the same.
+	u.Forget()
+	signed = question("other.old.example", dns.TypeA)
+	signed.DNSSEC = true
+	mustExchange(t, p, signed)
+	if opt := u.Queries()[0].Msg.IsEdns0(); opt == nil || !opt.Do() {
+		t.Error("one name took DO from the signed names of its domain")
+	}
+	if s := p.State()[0]; len(s.Without) != 0 || s.Exceptions != 1 {
+		t.Errorf("the state is %+v", s)
+	}
+}
+
+// Likewise for the letter case, and for cookies.
+func TestOneNameThatIsAnsweredOtherwiseChangesNoOther(t *testing.T) {
+	u := resolvertest.StartUpstream(t, resolvertest.AzureData, "a-long-enough-name.lower.example. 60 IN A 203.0.113.9\n")
+	cookies := resolvertest.Cookies([]byte("a-server-cookie!"), false)
+	u.Always(func(a *resolvertest.Asked) {
+		if strings.HasSuffix(strings.ToLower(a.Msg.Question[0].Name), ".lower.example.") {
+			resolvertest.LowerCase(a) // and no cookie
+		} else {
+			cookies(a)
+		}
+	})
+	p := pool(t, u)
+	for range 2 {
+		mustExchange(t, p, question("www.contoso.com", dns.TypeA))
+		mustExchange(t, p, question("a-long-enough-name.lower.example", dns.TypeA))
+	}
+	u.Forget()
+	mustExchange(t, p, question("www.contoso.com", dns.TypeA))
+	q := u.Queries()[0]
+	if cookie, _ := q.Cookie(); len(cookie) != 8+16 {
+		t.Errorf("the server's cookie was forgotten: sent %x", cookie)
+	}
+	if name := q.Msg.Question[0].Name; name == strings.ToLower(name) { // once in 8192 by chance
+		t.Errorf("the name was asked as %s", name)
+	}
+}
+
+// A server that has shown EDNS understands queries: a reply of a bare header is not
+// its own.
+func TestABareRefusalOfAServerThatKnowsEDNS(t *testing.T) {
+	u := resolvertest.StartUpstream(t, resolvertest.AzureData)
+	p, empty := upstream.Pooled(newPool(t, upstream.Config{Name: "azure", Servers: []upstream.Server{plain(u.Addr)}, Timeout: time.Second}))
+	defer empty()
+	mustExchange(t, p, question("www.contoso.com", dns.TypeA))
+	u.Always(bareRcode(dns.RcodeFormatError))
+	u.Forget()
+	if reply, err := exchange(p, question("db.contoso.com", dns.TypeA)); err == nil {
+		t.Errorf("got %s", dns.RcodeToString[reply.Rcode])
+	}
+	for _, q := range u.Queries() {
+		if q.Msg.IsEdns0() == nil {
+			t.Error("the question was asked without EDNS")
+		}
+	}
+}
+
+// Where several unrelated names agree, and no other contradicts, it is the server:
+// that is said, and shown.
+func TestWhatUnrelatedNamesAgreeOn(t *testing.T) {
+	var log bytes.Buffer
+	u := resolvertest.StartUpstream(t)
+	u.Always(resolvertest.NoEDNS(dns.RcodeFormatError))
+	p := upstream.Patient(newPool(t, upstream.Config{Name: "azure", Timeout: ample, Servers: []upstream.Server{plain(u.Addr)},
+		Log: slog.New(slog.NewTextHandler(&log, nil))}))
+	ask := func(names ...string) {
+		for _, name := range names {
+			mustExchange(t, p, question(name, dns.TypeA))
+		}
+	}
+	ask("a.contoso.com", "b.contoso.com", "c.contoso.com", "d.contoso.com", "a.fabrikam.com", "a.example.org")
+	if s := p.State()[0]; len(s.Without) != 0 {
+		t.Errorf("three domains decided for the server: %+v", s)
+	}
+	ask("a.example.net")
+	if s := p.State()[0]; !slices.Equal(s.Without, []string{"edns"}) {
+		t.Errorf("four domains agree, and the state is %+v", s)
+	}
+	if text := log.String(); !strings.Contains(text, "without=edns") || !strings.Contains(text, "server="+u.Addr.String()) {
+		t.Errorf("the log says %q", text)
+	}
+	u.Forget()
+	ask("www.other.example")
+	if got := u.Total(); got != 1 {
+		t.Errorf("the server was asked %d times about a fifth domain", got)
+	}
+}
+
+// A reply that holds more records than are read, or that cannot be read, is the end
+// of asking that server, and says something of the name before it does of the server.
+func TestAReplyThatIsTooMuch(t *testing.T) {
+	u := resolvertest.StartUpstream(t, resolvertest.AzureData)
+	big := tooMany(t)
+	u.Always(func(a *resolvertest.Asked) {
+		if a.Transport == resolvertest.UDP {
+			resolvertest.Truncated(a)
+		} else {
+			big(a)
+		}
+	})
+	p := pool(t, u)
+	_, err := exchange(p, question("www.contoso.com", dns.TypeA))
+	var failed *upstream.Error
+	if !errors.As(err, &failed) || failed.Timeout() || !strings.Contains(err.Error(), "more than 2000 records") {
+		t.Errorf("got %v", err)
+	}
+	if got := u.Total(resolvertest.TCP); got != 1 {
+		t.Errorf("it was asked for %d times", got)
+	}
+	if s := p.State()[0]; !s.Healthy || s.Failures != 0 {
+		t.Errorf("one name counts against the server: %+v", s)
+	}
+	for i := range 12 { // what all unrelated names show is the server's
+		_, _ = exchange(p, question(fmt.Sprintf("www.example%d.com", i), dns.TypeA))
+	}
+	if s := p.State()[0]; s.Healthy {
+		t.Errorf("a server without one reply that can be read is well: %+v", s)
 	}
 }

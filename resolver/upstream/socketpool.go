@@ -61,14 +61,18 @@ func NewSocketLimit() *SocketLimit {
 	return &SocketLimit{most: max(maxFiles()/socketShare, leastSockets)}
 }
 
-// take asks for room for one more socket. One that has hardly any is given it
+// take asks for room for one more socket. A server that has hardly any is given it
 // anyway.
 func (l *SocketLimit) take(has int64) bool {
-	if l.open.Add(1) <= l.most || has < leastSockets {
-		return true
+	for {
+		open := l.open.Load()
+		if open >= l.most && has >= leastSockets {
+			return false
+		}
+		if l.open.CompareAndSwap(open, open+1) {
+			return true
+		}
 	}
-	l.open.Add(-1)
-	return false
 }
 
 // give gives the room of a socket back.

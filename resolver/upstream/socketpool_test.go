@@ -266,3 +266,48 @@ func openFiles(t *testing.T) int {
 	}
 	return len(files)
 }
+
+// The sockets of all servers together are bounded, and those that nobody uses are
+// closed, without anybody asking anything.
+func TestTheSocketsAreBounded(t *testing.T) {
+	if !hasPool(t) {
+		t.Skip("this build has no socket pool")
+	}
+	const most, names = 20, 200
+	const least = 4 // what each server may have in any case
+	limit := upstream.LimitSockets(most)
+	var asking sync.WaitGroup
+	for range 2 { // groups
+		u := resolvertest.StartUpstream(t, resolvertest.AzureData)
+		p, empty := upstream.Pooled(upstream.Restless(upstream.Patient(newPool(t, upstream.Config{
+			Name: "azure", Servers: []upstream.Server{plain(u.Addr)}, Timeout: ample, Sockets: limit,
+		}))))
+		defer empty()
+		for range names {
+			asking.Go(func() {
+				reply, err := exchange(p, question("www.contoso.com", dns.TypeA))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				resolvertest.SameRecords(t, "answer", reply.Answer, honest)
+				if open := limit.Open(); open > most+least {
+					t.Errorf("%d sockets are open, %d may be", open, most)
+				}
+			})
+		}
+	}
+	asking.Wait()
+	for until := time.Now().Add(ample); limit.Open() > 0; runtime.Gosched() {
+		if time.Now().After(until) {
+			t.Fatalf("%d sockets are still open", limit.Open())
+		}
+	}
+}
+
+// The limit follows from how many files the process may open.
+func TestTheLimitOfSockets(t *testing.T) {
+	if most := upstream.NewSocketLimit().Most(); most < 16 {
+		t.Errorf("only %d sockets may be open", most)
+	}
+}

@@ -104,7 +104,6 @@ func (s *server) accept(asked *query, packet []byte, extra bool, now time.Time) 
 	if mixed {
 		s.learned.show(sameCase, now)
 	}
-	s.learned.show(malformed, now)
 	if msg.Truncated {
 		return reading{msg: msg}, doubtful
 	}
