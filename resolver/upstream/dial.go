@@ -22,7 +22,7 @@ func (c Config) tlsConfig(s Server, protocols ...string) *tls.Config {
 		RootCAs:            c.RootCAs,
 		MinVersion:         tls.VersionTLS12,
 		NextProtos:         protocols,
-		ClientSessionCache: tls.NewLRUClientSessionCache(maxStreams),
+		ClientSessionCache: tls.NewLRUClientSessionCache(maxConns),
 	}
 }
 

@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/miekg/dns"
@@ -75,16 +76,42 @@ const SocketUses = socketUses
 func Simulate(p *Pool, network func(ctx context.Context, server string, q resolver.Question) (*dns.Msg, error)) *Pool {
 	for _, s := range p.servers {
 		s.sockets.size = 0
-		s.network = func(ctx context.Context, q resolver.Question) (*dns.Msg, error) {
-			msg, err := network(ctx, s.Text, q)
-			if err != nil {
-				err = s.failure(ctx, err)
-			}
-			return msg, err
+		s.network = func(p *pendingQuery, x *exchange) error {
+			ctx, cancel := context.WithDeadline(context.Background(), x.ends)
+			made := &simulatedQuery{stop: cancel}
+			p.over = made
+			q := x.question
+			go func() { // ends with ctx
+				msg, err := network(ctx, s.Text, q)
+				switch {
+				case ctx.Err() != nil:
+					err = s.silent
+				case err != nil:
+					err = s.failure(err)
+				}
+				cancel()
+				if !made.over.Swap(true) {
+					p.told(reading{msg: msg, err: err})
+				}
+			}()
+			return nil
 		}
 	}
 	return p
 }
+
+// simulatedQuery is a query to a function.
+type simulatedQuery struct {
+	over atomic.Bool // it was told of, or withdrawn
+	stop context.CancelFunc
+}
+
+func (s *simulatedQuery) withdraw(*pendingQuery) bool {
+	s.stop()
+	return !s.over.Swap(true)
+}
+
+func (*simulatedQuery) settleFor(*pendingQuery) (reading, bool) { return reading{}, false }
 
 // Scrub gives the tests what is kept of a message.
 func Scrub(q resolver.Question, msg *dns.Msg) (resolver.Reply, error) { return scrub(q, msg) }

@@ -141,5 +141,5 @@ func (s *server) close() {
 	if s.web != nil {
 		s.web.close()
 	}
-	s.posts.ended.Wait()
+	s.alone.wait()
 }

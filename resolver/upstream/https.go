@@ -12,6 +12,7 @@ import (
 	"net/http/httptrace"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -36,10 +37,24 @@ type web struct {
 	url    string
 	client *http.Client
 	kept   atomic.Bool
+
+	panicked func(fault any, stack []byte) // as of a connPool
+	room     chan struct{}                 // has a token for each question under way
+	running  workers
+}
+
+// maxPosts is how many questions may be under way to one server. Each takes a
+// goroutine, because net/http wants one; what exceeds it is not asked.
+const maxPosts = 1024
+
+// webQuery is a question under way.
+type webQuery struct {
+	told atomic.Bool // or given up
+	stop context.CancelFunc
 }
 
 // newWeb makes what asks s over HTTPS.
-func (c Config) newWeb(s Server) *web {
+func (c Config) newWeb(s Server, panicked func(fault any, stack []byte)) *web {
 	addrs := s.bootstrap()
 	transport := &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -47,21 +62,58 @@ func (c Config) newWeb(s Server) *web {
 		},
 		TLSClientConfig:        c.tlsConfig(s),
 		ForceAttemptHTTP2:      true,
-		MaxConnsPerHost:        maxStreams,
+		MaxConnsPerHost:        maxConns,
 		IdleConnTimeout:        idleTime,
 		MaxResponseHeaderBytes: 16 << 10,
 		// A connection whose other end is gone is found out by a ping.
 		HTTP2: &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTime},
 	}
-	return &web{url: s.URL, client: &http.Client{
-		Transport:     transport,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}
+	return &web{
+		url: s.URL, panicked: panicked, room: make(chan struct{}, maxPosts),
+		client: &http.Client{
+			Transport:     transport,
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+	}
 }
 
-// ask posts one message. A connection that was there already and dies meanwhile
-// is replaced once by a new one.
+// start asks, as [connPool.start] does.
+func (w *web) start(packet []byte, done func(packet []byte, err error)) (*webQuery, error) {
+	select {
+	case w.room <- struct{}{}:
+	default:
+		return nil, errFull
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	q := &webQuery{stop: stop}
+	packet = slices.Clone(packet)
+	w.running.add()
+	go func() { // close waits for it
+		defer w.running.done()
+		reply, err := w.exchange(ctx, packet)
+		stop()
+		<-w.room
+		if !q.told.Swap(true) {
+			tell(done, reply, err, w.panicked)
+		}
+	}()
+	return q, nil
+}
+
+// cancel gives the question up, as [streamQuery.cancel] does.
+func (q *webQuery) cancel() bool {
+	q.stop()
+	return !q.told.Swap(true)
+}
+
+// ask is start for those who wait.
 func (w *web) ask(ctx context.Context, packet []byte) ([]byte, error) {
+	return awaitReply(ctx, func(done func([]byte, error)) (canceler, error) { return w.start(packet, done) })
+}
+
+// exchange posts one message. A connection that was there already and dies meanwhile
+// is replaced once by a new one.
+func (w *web) exchange(ctx context.Context, packet []byte) ([]byte, error) {
 	if !w.kept.Load() {
 		defer w.client.CloseIdleConnections()
 	}
@@ -164,8 +216,9 @@ func (s Server) origin() (host string, port uint16, err error) {
 // keep begins to keep connections.
 func (w *web) keep() { w.kept.Store(true) }
 
-// close stops keeping connections.
+// close stops keeping connections, and returns when the last question has ended.
 func (w *web) close() {
 	w.kept.Store(false)
+	w.running.wait()
 	w.client.CloseIdleConnections()
 }

@@ -1,9 +1,9 @@
 package upstream
 
 import (
-	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,9 +20,9 @@ type server struct {
 	group   string
 	buffers sync.Pool   // of *[receiveSize]byte
 	sockets *socketPool // for UDP
-	streams *keeper     // over TCP or TLS
+	streams *connPool   // over TCP or TLS
 	web     *web        // nil unless it is asked over HTTPS
-	posts   posts       // queries for which a goroutine waits
+	alone   workers     // that read sockets of single queries
 	network network     // instead of all these, in tests
 	cookies cookies
 	learned *learned
@@ -34,8 +34,8 @@ type server struct {
 	inFlight atomic.Int64
 }
 
-// network asks a server and waits for its answer.
-type network func(context.Context, resolver.Question) (*dns.Msg, error)
+// network sends the query of an exchange.
+type network func(*pendingQuery, *exchange) error
 
 // newServer makes a server of a group.
 func newServer(p *Pool, s Server) *server {
@@ -49,9 +49,9 @@ func newServer(p *Pool, s Server) *server {
 	}
 	if s.Transport == HTTPS {
 		s.ServerName, _, _ = s.origin()
-		made.web = c.newWeb(s)
+		made.web = c.newWeb(s, p.panicked)
 	}
-	made.Server, made.streams = s, &keeper{dial: c.dialer(s)}
+	made.Server, made.streams = s, newConnPool(c.dialer(s), p.panicked)
 	made.sockets = newSocketPool(made, c.Sockets)
 	return made
 }
@@ -61,14 +61,11 @@ func newServer(p *Pool, s Server) *server {
 func (s *server) send(p *pendingQuery, x *exchange, o queryOptions, stream bool) error {
 	switch {
 	case s.network != nil:
-		return s.sendBy(p, x, func(ctx context.Context) reading {
-			msg, err := s.network(ctx, x.question)
-			return reading{msg: msg, err: err}
-		})
+		return s.network(p, x)
 	case s.Transport == HTTPS:
-		return s.sendWeb(p, x, o)
+		return s.sendWeb(p, x.question, o)
 	case stream || s.Transport != Plain:
-		return s.sendStream(p, x, o)
+		return s.sendStream(p, x.question, o)
 	}
 	if err := s.sockets.send(p, x.question, o); err != errNoSocket {
 		return err
@@ -108,34 +105,47 @@ func (s *server) suspect(what Suspicion) {
 }
 
 // sendStream sends a query over a connection (RFC 7766, RFC 7858).
-func (s *server) sendStream(p *pendingQuery, x *exchange, o queryOptions) error {
-	asked, err := writeQuery(x.question, o)
-	if err != nil {
+func (s *server) sendStream(p *pendingQuery, q resolver.Question, o queryOptions) error {
+	if err := p.write(q, o, nil, make([]byte, querySize)); err != nil {
 		return err
 	}
-	return s.sendBy(p, x, func(ctx context.Context) reading {
-		packet, err := s.streams.ask(ctx, asked)
-		if err != nil {
-			return reading{err: s.failure(ctx, err)}
-		}
-		return s.open(asked, packet)
-	})
+	over, err := s.streams.start(p.packet, p.arrived)
+	if err != nil {
+		return s.failure(err)
+	}
+	p.over = overStream{over}
+	return nil
 }
 
 // sendWeb sends a query over HTTPS, with id 0 (RFC 8484 section 4.1).
-func (s *server) sendWeb(p *pendingQuery, x *exchange, o queryOptions) error {
-	asked, err := writeQuery(x.question, o)
-	if err != nil {
+func (s *server) sendWeb(p *pendingQuery, q resolver.Question, o queryOptions) error {
+	if err := p.write(q, o, nil, make([]byte, querySize)); err != nil {
 		return err
 	}
-	asked.packet[0], asked.packet[1] = 0, 0
-	return s.sendBy(p, x, func(ctx context.Context) reading {
-		packet, err := s.web.ask(ctx, asked.packet)
-		if err != nil {
-			return reading{err: s.failure(ctx, err)}
-		}
-		return s.open(asked, packet)
-	})
+	p.packet[0], p.packet[1] = 0, 0
+	over, err := s.web.start(p.packet, p.arrived)
+	if err != nil {
+		return s.failure(err)
+	}
+	p.over = overStream{over}
+	return nil
+}
+
+// overStream is a carrier over connections, which surely come from the server.
+type overStream struct{ canceler }
+
+func (o overStream) withdraw(*pendingQuery) bool { return o.cancel() }
+
+func (overStream) settleFor(*pendingQuery) (reading, bool) { return reading{}, false }
+
+// arrived takes what came of a query over a connection.
+func (p *pendingQuery) arrived(packet []byte, err error) {
+	s := p.attempt.server
+	if err != nil {
+		p.told(reading{err: s.failure(err)})
+		return
+	}
+	p.told(p.open(packet))
 }
 
 // errNotReply says that a message from a sure source is no reply to the query.
@@ -165,18 +175,25 @@ func (s *server) open(asked *query, packet []byte) reading {
 	}
 }
 
-// failure makes a Failure of an error of the network. When ctx has ended it was
-// the wait that ended.
-func (s *server) failure(ctx context.Context, err error) error {
-	var web *httpError
-	switch {
-	case ctx.Err() != nil:
-		return s.silent
-	case errors.As(err, &web):
+// failure makes a Failure of an error of a connection.
+func (s *server) failure(err error) *Failure {
+	if errors.As(err, new(*httpError)) {
 		return &Failure{s.Text, Malformed, err}
-	default:
-		return &Failure{s.Text, Unreachable, err}
 	}
+	return &Failure{s.Text, Unreachable, err}
+}
+
+// open is server.open for a query that waits for this message. A panic costs no more
+// than the question.
+func (p *pendingQuery) open(packet []byte) (r reading) {
+	s := p.attempt.server
+	defer func() {
+		if fault := recover(); fault != nil {
+			s.pool.panicked(fault, debug.Stack())
+			r = reading{err: errFault}
+		}
+	}()
+	return s.open(&p.query, packet)
 }
 
 // looping tells whether the server leads back to this program.

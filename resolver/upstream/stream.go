@@ -2,14 +2,12 @@ package upstream
 
 import (
 	"bufio"
-	"context"
-	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"net"
-	"sync"
+	"runtime/debug"
 	"time"
 )
 
@@ -21,204 +19,194 @@ const (
 	// deafTime is how long a connection may be silent after a question before no
 	// other question is put on it: its other end may be gone.
 	deafTime = 500 * time.Millisecond
-	// idDraws is how many ids are drawn for a question before the connection is
-	// taken to be full.
-	idDraws = 16
+	// writeTime is how long the other end may leave unread what is sent to it.
+	writeTime = 2 * time.Second
+	// maxPipelined is how many questions may be under way on one connection, those
+	// included that nobody waits for any more.
+	maxPipelined = 4096
+	// maxAbandoned is how many questions that nobody waits for any more are a reason
+	// to put no others on a connection, so that their ids become free.
+	maxAbandoned = 2048
 )
 
 // errBroken says that a connection ended before it gave the reply. Another one
 // may do better.
 var errBroken = errors.New("the connection ended before the reply")
 
-// errFull says that a connection has no id to spare.
-var errFull = errors.New("too many questions on one connection")
+// errNeverAsked says that something came over a connection that is no reply to
+// what was asked on it. So its framing is lost, or the other end takes it for
+// another one: nothing that comes later can be trusted.
+var errNeverAsked = errors.New("what came is no reply to anything that was asked on it")
+
+// streamQuery is a query over a connection. It is guarded by its pool.
+type streamQuery struct {
+	pool     *connPool
+	packet   []byte                         // with the id that it has on the connection
+	id       [2]byte                        // the id that it was given by who asks
+	done     func(packet []byte, err error) // nil when it was told, or nobody waits any more
+	stream   *stream                        // nil as long as it waits for a connection
+	attempts int                            // connections that it was put on
+}
 
 // stream is a connection on which any number of questions are under way, and are
-// answered in any order (RFC 7766 sections 6.2.1.1 and 7).
+// answered in any order (RFC 7766 sections 6.2.1.1 and 7). All but conn is guarded
+// by its pool.
 type stream struct {
-	conn    net.Conn
-	born    time.Time
-	writing chan struct{} // holds one token, for whoever writes
-	ended   chan struct{} // closed when the reader is gone
+	pool *connPool
+	conn net.Conn
+	wake chan struct{} // holds a token when there is something to write
 
-	users int // of the keeper, and guarded by it
-
-	mu      sync.Mutex
-	waiting map[uint16]*waiter
-	heard   time.Time // when the last message came
-	broken  error     // why it ended; nil while it lives
+	waiting map[uint16]*streamQuery // by the id on the connection
+	live    int                     // those of them that somebody waits for
+	out     []byte                  // framed messages that are to be written
+	unheard time.Time               // when the first question was asked since the last message came; zero if none was
+	proven  bool                    // a reply came over it
+	retired bool                    // no more questions are put on it
+	closed  bool                    // its reader is about to end it
 }
 
-// waiter is a question under way.
-type waiter struct {
-	query  *query
-	packet chan []byte // the reply; closed without one when the stream ends
+func newStream(pool *connPool, conn net.Conn) *stream {
+	return &stream{pool: pool, conn: conn, wake: make(chan struct{}, 1), waiting: make(map[uint16]*streamQuery)}
 }
 
-// newStream makes a stream of a connection. Its read method must be run.
-func newStream(conn net.Conn) *stream {
-	return &stream{
-		conn: conn, born: time.Now(), writing: make(chan struct{}, 1), ended: make(chan struct{}),
-		waiting: make(map[uint16]*waiter),
-	}
+// The following are called with the pool locked.
+
+// retire tells whether no more questions are put on the connection, however few
+// there are.
+func (s *stream) retire(now time.Time) bool {
+	s.retired = s.retired || !s.unheard.IsZero() && now.Sub(s.unheard) > deafTime
+	return s.retired
 }
 
-// ask puts a question on the stream and waits for its reply. If nothing at all is
-// heard for a while, deaf is called, and waiting goes on.
-func (s *stream) ask(ctx context.Context, asked *query, deaf func()) ([]byte, error) {
-	w, err := s.register(asked)
-	if err != nil {
-		return nil, err
+// put puts a question on the connection, under an id that no other one there has.
+func (s *stream) put(q *streamQuery, now time.Time) {
+	id := binary.BigEndian.Uint16(q.packet)
+	for s.waiting[id] != nil {
+		id++
 	}
-	defer s.unregister(w)
-	sent := time.Now()
-	if err := s.write(ctx, asked.packet); err != nil {
-		return nil, err
+	binary.BigEndian.PutUint16(q.packet, id)
+	s.waiting[id] = q
+	q.stream = s
+	q.attempts++
+	if s.live++; s.live == 1 {
+		_ = s.conn.SetReadDeadline(time.Time{}) // it is not idle
 	}
-	timer := time.NewTimer(deafTime)
-	defer timer.Stop()
-	for {
-		select {
-		case packet, ok := <-w.packet:
-			if !ok {
-				return nil, s.why()
-			}
-			return packet, nil
-		case <-timer.C:
-			if s.silentSince(sent) {
-				deaf()
-			}
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
+	if s.unheard.IsZero() {
+		s.unheard = now
+	}
+	s.out = binary.BigEndian.AppendUint16(s.out, uint16(len(q.packet)))
+	s.out = append(s.out, q.packet...)
+	select {
+	case s.wake <- struct{}{}:
+	default:
 	}
 }
 
-// register gives the question an id that no other question on the stream has.
-func (s *stream) register(asked *query) (*waiter, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.broken != nil {
-		return nil, s.broken
+// left takes note that one question less is waited for.
+func (s *stream) left() {
+	s.live--
+	if len(s.waiting)-s.live > maxAbandoned {
+		s.retired = true
 	}
-	for range idDraws {
-		id := binary.BigEndian.Uint16(asked.packet)
-		if s.waiting[id] == nil {
-			w := &waiter{query: asked, packet: make(chan []byte, 1)}
-			s.waiting[id] = w
-			_ = s.conn.SetReadDeadline(time.Time{}) // it is not idle
-			return w, nil
-		}
-		_, _ = rand.Read(asked.packet[:2]) // never fails, by its documentation
+	if s.live > 0 {
+		return
 	}
-	return nil, errFull
-}
-
-// unregister forgets a question. A reply that comes later is dropped.
-func (s *stream) unregister(w *waiter) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	id := binary.BigEndian.Uint16(w.query.packet)
-	if s.waiting[id] == w {
-		delete(s.waiting, id)
-	}
-	if len(s.waiting) == 0 {
+	if s.retired = s.retired || !s.pool.kept; s.retired {
+		_ = s.conn.SetReadDeadline(time.Unix(1, 0)) // the reader ends it
+	} else {
 		_ = s.conn.SetReadDeadline(time.Now().Add(idleTime))
 	}
 }
 
-// write sends one message. A message that was sent in part ends the stream.
-func (s *stream) write(ctx context.Context, packet []byte) error {
-	select {
-	case s.writing <- struct{}{}:
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-s.ended:
-		return s.why()
+// The following are called without the lock.
+
+// write sends what there is to be sent, many questions at a time.
+func (s *stream) write() {
+	defer s.pool.running.done()
+	var sending []byte
+	for range s.wake {
+		s.pool.mu.Lock()
+		sending, s.out = s.out, sending[:0]
+		s.pool.mu.Unlock()
+		_ = s.conn.SetWriteDeadline(time.Now().Add(writeTime))
+		if _, err := s.conn.Write(sending); err != nil {
+			_ = s.conn.Close() // the reader finds out, and ends it
+		}
 	}
-	defer func() { <-s.writing }()
-	stop := context.AfterFunc(ctx, func() { _ = s.conn.SetWriteDeadline(time.Unix(1, 0)) })
-	_, err := s.conn.Write(frame(packet))
-	if stop() && err == nil {
-		return nil
-	}
-	// The deadline for writing is over, or will be: nobody else can write.
-	s.end(err)
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	return s.why()
 }
 
 // read takes messages to those who wait for them, until the connection ends.
 func (s *stream) read() {
-	defer close(s.ended)
+	defer s.pool.running.done()
 	in := bufio.NewReader(s.conn)
 	for {
 		packet, err := readFrame(in)
+		if err == nil {
+			err = s.deliver(packet)
+		}
 		if err != nil {
-			s.end(err)
+			s.pool.ended(s, err)
 			return
 		}
-		s.deliver(packet)
 	}
 }
 
-// deliver gives a message to the question it is the reply to. What is no reply is
-// dropped: it may be one to a question that was given up.
-func (s *stream) deliver(packet []byte) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.heard = time.Now()
+// deliver gives a message to the question that it is the reply to.
+func (s *stream) deliver(packet []byte) error {
 	if len(packet) < headerSize {
-		return
+		return errNeverAsked
 	}
+	s.pool.mu.Lock()
 	id := binary.BigEndian.Uint16(packet)
-	w := s.waiting[id]
-	if w == nil || w.query.match(packet) == foreign {
-		return
+	q := s.waiting[id]
+	if q == nil || q.verdict(packet) == foreign {
+		s.pool.mu.Unlock()
+		return errNeverAsked
 	}
 	delete(s.waiting, id)
-	w.packet <- packet
-}
-
-// end ends the stream, and every wait on it.
-func (s *stream) end(err error) {
-	_ = s.conn.Close()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.broken != nil {
-		return
+	s.unheard, s.proven = time.Time{}, true
+	done := q.take()
+	if done != nil {
+		s.left()
 	}
-	s.broken = errBroken
-	if err != nil && !errors.Is(err, io.EOF) {
-		s.broken = fmt.Errorf("%w: %w", errBroken, err)
+	s.pool.mu.Unlock()
+	if done != nil {
+		copy(packet, q.id[:])
+		tell(done, packet, nil, s.pool.panicked)
 	}
-	for id, w := range s.waiting {
-		delete(s.waiting, id)
-		close(w.packet)
+	return nil
+}
+
+// verdict is what a packet is to the question.
+func (q *streamQuery) verdict(packet []byte) verdict {
+	asked := query{packet: q.packet, question: questionEnd(q.packet)}
+	return asked.match(packet)
+}
+
+// take gives what is to be told of the question, once, with the pool locked.
+func (q *streamQuery) take() (done func([]byte, error)) {
+	done, q.done = q.done, nil
+	return done
+}
+
+// tell tells whoever asked. A panic there ends neither the connection nor anybody
+// else's question.
+func tell(done func([]byte, error), packet []byte, err error, panicked func(fault any, stack []byte)) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			panicked(fault, debug.Stack())
+		}
+	}()
+	done(packet, err)
+}
+
+// questionEnd is where the question section of one of our own queries ends.
+func questionEnd(packet []byte) int {
+	at := headerSize
+	for at < len(packet) && packet[at] != 0 {
+		at += 1 + int(packet[at])
 	}
-}
-
-// why is why the stream ended.
-func (s *stream) why() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.broken
-}
-
-// silentSince tells whether nothing came since a time.
-func (s *stream) silentSince(t time.Time) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.heard.Before(t)
-}
-
-// load is how many questions are under way; alive is false when it ended.
-func (s *stream) load() (questions int, alive bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.waiting), s.broken == nil
+	return min(at+1+4, len(packet))
 }
 
 // readFrame reads one message with its length in front.
@@ -232,9 +220,10 @@ func readFrame(r io.Reader) ([]byte, error) {
 	return packet, err
 }
 
-// frame puts the length in front of a message, so that both leave in one segment
-// (RFC 7766 section 8).
-func frame(packet []byte) []byte {
-	framed := binary.BigEndian.AppendUint16(make([]byte, 0, 2+len(packet)), uint16(len(packet)))
-	return append(framed, packet...)
+// broken is what is said of a question whose connection ended.
+func broken(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) {
+		return errBroken
+	}
+	return fmt.Errorf("%w: %w", errBroken, err)
 }

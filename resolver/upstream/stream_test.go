@@ -148,19 +148,71 @@ func TestAKeptConnectionThatDies(t *testing.T) {
 	})
 }
 
-// Over a stream, too, a message that is not the reply does not end the wait.
-func TestAStreamWithOtherMessages(t *testing.T) {
+// neverAsked are the ways to send over a connection what was never asked on it.
+var neverAsked = map[string]resolvertest.Behaviour{
+	"an unknown id":    resolvertest.WrongID,
+	"another question": resolvertest.WrongName,
+	"a query":          resolvertest.NoResponse,
+	"nothing":          resolvertest.Bytes(nil),
+	"three octets":     resolvertest.Bytes([]byte{1, 2, 3}),
+}
+
+// A connection that brings what was never asked on it is closed at once, and what
+// else is under way on it is asked over another one.
+func TestAStreamWithWhatWasNeverAsked(t *testing.T) {
 	for _, over := range []resolvertest.Transport{resolvertest.TCP, resolvertest.TLS} {
-		t.Run(string(over), func(t *testing.T) {
-			r := reach(t, over, resolvertest.AzureData)
-			for _, spoil := range []resolvertest.Behaviour{
-				resolvertest.WrongID, resolvertest.WrongName, resolvertest.NoResponse, resolvertest.Bytes(nil), resolvertest.Bytes([]byte{1, 2, 3}),
-			} {
-				r.Always(resolvertest.Both(spoil, resolvertest.Answer))
-				reply := mustExchange(t, upstream.Patient(newPool(t, r.config)), question("www.contoso.com", dns.TypeA))
-				resolvertest.SameRecords(t, "answer", reply.Answer, "www.contoso.com. A 203.0.113.80")
-			}
-		})
+		for name, spoil := range neverAsked {
+			t.Run(string(over)+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				r := reach(t, over, resolvertest.AzureData)
+				r.config.Timeout = ample
+				p := running(t, r.config)
+				for range 2 { // the second one is kept for sure
+					mustExchange(t, p, question("www.contoso.com", dns.TypeA))
+				}
+				r.On("db.contoso.com", resolvertest.First(1, resolvertest.Drop, resolvertest.Answer))
+				slow := make(chan error, 1)
+				go func() {
+					_, err := exchange(p, question("db.contoso.com", dns.TypeA))
+					slow <- err
+				}()
+				r.Wait(t, "db.contoso.com", dns.TypeA, 1)
+				r.Forget()
+				began := time.Now()
+				r.On("www.contoso.com", resolvertest.First(1, spoil, resolvertest.Answer))
+				mustExchange(t, p, question("www.contoso.com", dns.TypeA))
+				if err := <-slow; err != nil {
+					t.Errorf("the other question: %v", err)
+				}
+				if took := time.Since(began); took > 700*time.Millisecond {
+					t.Errorf("it took %v, so it was a timeout that helped", took)
+				}
+			})
+		}
+	}
+}
+
+// A reply with a length that is not its own, after which nothing on the connection
+// can be read, costs that question at most.
+func TestAStreamThatLosesItsFraming(t *testing.T) {
+	r := reach(t, resolvertest.TCP, resolvertest.AzureData)
+	p := running(t, r.config)
+	mustExchange(t, p, question("www.contoso.com", dns.TypeA))
+	r.On("db.contoso.com", func(a *resolvertest.Asked) {
+		reply, err := a.Reply().Pack()
+		if err != nil {
+			return
+		}
+		a.SendBytes(append(reply, make([]byte, 1<<16)...)) // the length is that of reply, modulo 65536
+	})
+	_, _ = exchange(p, question("db.contoso.com", dns.TypeA))
+	r.Forget()
+	for range 6 {
+		began := time.Now()
+		mustExchange(t, p, question("www.contoso.com", dns.TypeA))
+		if took := time.Since(began); took > 700*time.Millisecond {
+			t.Errorf("an answer took %v", took)
+		}
 	}
 }
 

@@ -147,12 +147,14 @@ func (s *server) sendAlone(p *pendingQuery, q resolver.Question, o queryOptions)
 	}
 	own := &ownSocket{server: s, conn: conn, pending: p}
 	p.over = own
-	s.posts.ended.Go(own.read) // which ends with the query
+	s.alone.add()
+	go own.read() // ends with the query; close waits for it
 	return nil
 }
 
 // read reads packets until one is the reply.
 func (o *ownSocket) read() {
+	defer o.server.alone.done()
 	defer func() { _ = o.conn.Close() }()
 	buffer := o.server.buffers.Get().(*[receiveSize]byte)
 	defer o.server.buffers.Put(buffer)
