@@ -28,6 +28,7 @@ type attempt struct {
 	why     confirmation  // and for what
 	cookies uint8         // queries that were answered by BADCOOKIE
 	bare    bool          // EDNS was given up in this attempt
+	slowly  bool          // what it took says nothing of how long the server takes
 	pending *pendingQuery // nil when none is
 	first   pendingQuery
 }
@@ -66,6 +67,10 @@ func (a *attempt) goOn(r reading, now time.Time) (last reading, ended bool) {
 		err := a.send(now)
 		if err == nil {
 			// The next query takes its time, too, before anybody else is asked.
+			a.slowly = true
+			if q := a.exchange.pool.queue; q != nil {
+				q.Take(now)
+			}
 			a.exchange.nextAttempt = now.Add(min(2*a.usual, a.exchange.patience))
 			return r, false
 		}

@@ -86,6 +86,13 @@ func (c *cookies) learn(got, sent []byte) {
 	}
 }
 
+// forget gives up the belief that the server knows cookies.
+func (c *cookies) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.server = nil
+}
+
 // cookieOf is the content of the cookie option of a message.
 func cookieOf(msg *dns.Msg) (content []byte, found bool) {
 	opt := msg.IsEdns0()

@@ -2,34 +2,12 @@ package upstream
 
 import (
 	"errors"
-	"fmt"
 	"runtime/debug"
-	"slices"
 	"sync"
 	"time"
 
 	"pldns/resolver"
 	"pldns/resolver/upstream/share"
-)
-
-const (
-	// maxAttempts is how often one server is asked for one question (RFC 9520
-	// section 3.1).
-	maxAttempts = 3
-	// maxPatience is how long a server is waited for before another attempt begins.
-	// Three of them fit into the deadline of a query.
-	maxPatience = 800 * time.Millisecond
-	// retryPause is how long a server is left alone before it is asked again.
-	retryPause = 200 * time.Millisecond
-	// busyPause is how long to wait for room for one more query.
-	busyPause = 50 * time.Millisecond
-	// maxMargin is what is left of the caller's time when a question is given up, so
-	// that what was learnt still reaches the client.
-	maxMargin = 50 * time.Millisecond
-	// hedgeUnknown is when to ask another server as long as it is not known how
-	// long this one usually takes, and hedgeLeast is when at the earliest.
-	hedgeUnknown = 300 * time.Millisecond
-	hedgeLeast   = 5 * time.Millisecond
 )
 
 // candidate is a server that may be asked for a question.
@@ -189,8 +167,7 @@ func (x *exchange) cancel() {
 func (x *exchange) release() {
 	if fault := recover(); fault != nil {
 		x.pool.panicked(fault, debug.Stack())
-		x.kept, x.over, x.starting = true, true, false
-		x.reply, x.err = resolver.Reply{}, errFault
+		x.abandon()
 	}
 	tell := x.over && !x.told && !x.starting
 	x.told = x.told || tell
@@ -198,6 +175,18 @@ func (x *exchange) release() {
 	if tell {
 		x.tell()
 	}
+}
+
+// abandon ends the exchange in spite of a fault, which may be met again on the way.
+func (x *exchange) abandon() {
+	x.kept, x.over, x.starting = true, true, false
+	x.reply, x.err = resolver.Reply{}, errFault
+	defer func() {
+		if fault := recover(); fault != nil {
+			x.pool.panicked(fault, debug.Stack())
+		}
+	}()
+	x.finish(resolver.Reply{}, errFault)
 }
 
 // errFault is what is said about a question that met a fault of this program.
@@ -253,263 +242,4 @@ func (x *exchange) ended(a *attempt) {
 	if a.extra {
 		x.pool.extra.Add(-1)
 	}
-}
-
-// proceed begins attempts if it is time, and sets the alarm to the next event that
-// only time brings. When nothing can come any more, it ends the exchange.
-func (x *exchange) proceed(now time.Time) {
-	if x.over {
-		return
-	}
-	if !now.Before(x.ends) {
-		x.giveUp(true)
-		return
-	}
-	next, at := x.next()
-	for next != nil && !at.After(now) && x.attempt(next, now) {
-		next, at = x.next()
-	}
-	wake, more := x.ends, next != nil
-	for _, a := range x.attempts {
-		if a.settled {
-			continue
-		}
-		more = true
-		if until := a.began.Add(x.patience); !a.late && until.Before(wake) {
-			wake = until
-		}
-		if listen := a.pending.listen; listen.After(now) && listen.Before(wake) {
-			wake = listen
-		}
-	}
-	if !more {
-		x.giveUp(false)
-		return
-	}
-	if next != nil {
-		if at = x.nextAt(next); at.Before(wake) {
-			wake = at
-		}
-	}
-	x.pool.timers.set(&x.alarm, wake)
-}
-
-// next is the server to ask next, and when: the first of those that were asked
-// least often.
-func (x *exchange) next() (*candidate, time.Time) {
-	limit := maxAttempts
-	if x.probe {
-		limit = 1
-	}
-	var next *candidate
-	for i := range x.candidates {
-		c := &x.candidates[i]
-		if !c.out && c.attempts < limit && (next == nil || c.attempts < next.attempts) {
-			next = c
-		}
-	}
-	if next == nil {
-		return nil, time.Time{}
-	}
-	return next, x.nextAt(next)
-}
-
-func (x *exchange) nextAt(c *candidate) time.Time {
-	if c.notYet.Before(x.nextAttempt) {
-		return x.nextAttempt
-	}
-	return c.notYet
-}
-
-// attempt begins an attempt, or puts it off if there is no room for it: then it is
-// false.
-func (x *exchange) attempt(to *candidate, now time.Time) bool {
-	why, ok := x.permit(now)
-	if !ok {
-		return false
-	}
-	a := &x.first
-	if len(x.attempts) > 0 {
-		a = new(attempt)
-	}
-	a.exchange, a.server, a.candidate, a.began, a.extra = x, to.server, to, now, len(x.attempts) > 0
-	a.usual, a.options = to.usual(x.patience), to.options(x.question, now)
-	to.attempts++
-	to.notYet = now.Add(min(retryPause, x.patience))
-	x.attempts = append(x.attempts, a)
-	x.nextAttempt = now.Add(a.usual)
-	x.pool.sent(to.server, why)
-	if err := a.send(now); err != nil {
-		x.take(a, reading{err: err}, now)
-	}
-	return true
-}
-
-// usual is within what time a server usually answers, as far as it is waited for.
-func (s *server) usual(patience time.Duration) time.Duration {
-	within, known := s.health.usual()
-	if !known {
-		within = hedgeUnknown
-	}
-	return min(max(within, hedgeLeast), patience)
-}
-
-// permit tells whether another query may be sent now, and why it is. The first
-// always may, as the question was let in. Another one needs room; if nothing has
-// failed yet it is a hedge, and needs to have been earned.
-func (x *exchange) permit(now time.Time) (why Why, ok bool) {
-	if len(x.attempts) == 0 {
-		if x.probe {
-			return Probe, true
-		}
-		return First, true
-	}
-	why = Hedge
-	patient := now.Add(hedgeLeast) // when a server has been waited for long enough
-	for _, a := range x.attempts {
-		if a.settled || a.late {
-			why = Retry
-		} else if until := a.began.Add(x.patience); until.After(patient) {
-			patient = until
-		}
-	}
-	if why == Hedge && !x.pool.hedges.spend() {
-		x.nextAttempt = patient
-		return why, false
-	}
-	if x.pool.extra.Add(1) > int64(x.pool.config.MaxInFlight) {
-		x.pool.extra.Add(-1)
-		x.nextAttempt = now.Add(busyPause)
-		return why, false
-	}
-	if q := x.pool.queue; q != nil && !q.Take(now) {
-		x.pool.extra.Add(-1)
-		x.nextAttempt = now.Add(busyPause)
-		return why, false
-	}
-	return why, true
-}
-
-// settleForDoubts takes doubtful replies for what they are worth, where a better one
-// was waited for long enough.
-func (x *exchange) settleForDoubts(now time.Time) {
-	for _, a := range x.attempts {
-		p := a.pending
-		if a.settled || x.over || p.listen.IsZero() || now.Before(p.listen) {
-			continue
-		}
-		if r, did := p.over.settleFor(p); did {
-			x.take(a, r, now)
-		}
-	}
-}
-
-// overdue counts the attempts that were waited for long enough.
-func (x *exchange) overdue(now time.Time) {
-	for _, a := range x.attempts {
-		if !a.settled && !a.late && now.Sub(a.began) >= x.patience {
-			a.late = true
-			x.blame(a.server, a.server.silent, now)
-		}
-	}
-}
-
-// take takes what came of a query of an attempt. It may end the attempt, and with it
-// the exchange.
-func (x *exchange) take(a *attempt, r reading, now time.Time) {
-	r, ended := a.goOn(r, now)
-	if !ended {
-		return
-	}
-	x.ended(a)
-	if r.err == errFault {
-		x.finish(resolver.Reply{}, errFault)
-		return
-	}
-	if !a.late {
-		x.nextAttempt = time.Time{} // the next one may begin at once
-	}
-	reply, failure := a.server.reply(x.question, r)
-	if failure != nil {
-		if !a.late || failure.Reason != TimedOut {
-			x.blame(a.server, failure, now)
-		}
-		// What is surely the server's own reply is no better the next time.
-		a.candidate.out = failure.Reason == Lame || failure.Reason == Malformed && (a.stream || a.server.Transport != Plain)
-		return
-	}
-	a.server.learned.show(malformed, now)
-	took := now.Sub(a.began)
-	x.pool.answered(a.server, reply, took)
-	if failing(reply.Rcode) {
-		last := reply
-		x.refused, a.refused, a.candidate.out = &last, true, true
-		return
-	}
-	x.won(a, now, took)
-	x.finish(reply, nil)
-}
-
-// won credits the server that answered, and tells what that says of the others:
-// who refused or failed could have answered, and who was asked before and takes
-// longer than usual was overtaken. Only then do these count against a server: a
-// question that nobody can answer says nothing about who was asked.
-func (x *exchange) won(winner *attempt, now time.Time, took time.Duration) {
-	if x.probe {
-		return
-	}
-	p := x.pool
-	if winner.server.health.answered(now, took) {
-		p.rose(winner.server)
-	}
-	for _, a := range x.attempts {
-		s := a.server
-		switch elapsed := now.Sub(a.began); {
-		case s == winner.server:
-		case a.refused && s.health.failed(now, x.question):
-			p.dropped(s, "it refuses or fails what others answer")
-		case !a.settled && !a.late && elapsed >= a.usual && a.began.Before(winner.began) &&
-			s.health.overtaken(now, elapsed, x.question):
-			p.dropped(s, "it takes far longer than usual")
-		}
-	}
-}
-
-// blame notes a failure of a server. A reply that cannot be read counts against its
-// health only if those for several unrelated names cannot: else it is the name.
-func (x *exchange) blame(s *server, f *Failure, now time.Time) {
-	x.failures = append(x.failures, f)
-	x.pool.config.Observer.UpstreamFailed(x.pool.config.Name, s.Text, f.Reason)
-	if x.probe || f.Reason == Malformed && !s.learned.agree(malformed, x.question, now) {
-		return
-	}
-	if s.health.failed(now, x.question) {
-		x.pool.dropped(s, f.Error())
-	}
-}
-
-// giveUp is the end of an exchange that nobody won.
-func (x *exchange) giveUp(late bool) {
-	if x.refused != nil {
-		x.finish(*x.refused, nil)
-		return
-	}
-	name := x.pool.config.Name
-	if late && len(x.attempts) == 0 {
-		x.finish(resolver.Reply{}, fmt.Errorf("ask upstream %s about %s: its time was over before it was sent", name, x.question.Name))
-		return
-	}
-	now := time.Now()
-	for _, a := range x.attempts {
-		if !a.settled && !a.late {
-			x.blame(a.server, a.server.silent, now)
-		}
-	}
-	failures := slices.Clip(x.failures)
-	if len(x.candidates) == 0 {
-		for _, s := range x.pool.servers {
-			failures = append(failures, &Failure{Server: s.Text, Reason: Looping})
-		}
-	}
-	x.finish(resolver.Reply{}, &Error{Group: name, Failures: failures})
 }

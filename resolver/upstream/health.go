@@ -20,7 +20,7 @@ const (
 	// it is trusted again, but not for long if it fails again.
 	badAfterRecovery = 0.25
 	// firstPause and lastPause bound how long an unhealthy server is left alone
-	// before it is tried again; each failed trial doubles the pause.
+	// before it is tried again; each failed check doubles the pause.
 	firstPause = 250 * time.Millisecond
 	lastPause  = 2 * time.Second
 	// rttWeight is how much one round trip weighs in the smoothed time.
@@ -50,12 +50,14 @@ type health struct {
 	late     time.Duration
 }
 
-// answered takes a good outcome after a round trip; changed says that the server
-// is healthy from now on and was not.
+// answered takes a good outcome after a round trip, 0 if it is not known how long
+// that took; changed says that the server is healthy from now on and was not.
 func (h *health) answered(now time.Time, took time.Duration) (changed bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.measure(now, took)
+	if took > 0 {
+		h.measure(now, took)
+	}
 	h.bad -= h.bad * badWeight
 	if !h.down {
 		return false
@@ -73,7 +75,7 @@ func (h *health) failed(now time.Time, q resolver.Question) (changed bool) {
 	h.bad += (1 - h.bad) * badWeight
 	switch {
 	case h.down:
-		if !now.Before(h.again) { // this was its trial
+		if !now.Before(h.again) { // this was its check
 			h.postpone(now)
 		}
 		return false
@@ -95,14 +97,14 @@ func (h *health) overtaken(now time.Time, took time.Duration, q resolver.Questio
 	return h.failed(now, q)
 }
 
-// tried takes the outcome of a trial that found the server still unwell.
+// tried takes the outcome of a check that found the server still unwell.
 func (h *health) tried(now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.postpone(now)
 }
 
-// postpone sets the time of the next trial. It is spread by chance, so that the
+// postpone sets the time of the next check. It is spread by chance, so that the
 // servers of a group are not tried in step.
 func (h *health) postpone(now time.Time) {
 	h.pause = min(max(2*h.pause, firstPause), lastPause)
@@ -153,7 +155,7 @@ func (h *health) healthy() (healthy bool, again time.Time, q resolver.Question) 
 }
 
 // score is how long an answer is expected to take, in nanoseconds, for
-// comparison: the smoothed time, or another try if there is none. It fades while
+// comparison: the smoothed time, or another attempt if there is none. It fades while
 // the server is idle. A server never asked has the best score.
 func (h *health) score(now time.Time) float64 {
 	h.mu.Lock()

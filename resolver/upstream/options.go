@@ -115,6 +115,9 @@ func (l *learned) apply(o *queryOptions, q resolver.Question, now time.Time) {
 func (s *server) learn(what lack, q resolver.Question, now time.Time) {
 	s.learned.except(what, q, now)
 	if s.learned.agree(what, q, now) {
+		if what == noCookie {
+			s.cookies.forget()
+		}
 		s.pool.learned(s, what)
 	}
 }

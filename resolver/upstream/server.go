@@ -164,7 +164,11 @@ func (s *server) open(asked *query, packet []byte) reading {
 	case noQuestion:
 		return reading{msg: rcodeOnly(packet), same: true}
 	default:
+		extra := hasAdditional(packet)
 		msg, err := asked.read(packet)
+		if err == nil && showsEDNS(msg, extra) {
+			s.learned.show(noEDNS, time.Now())
+		}
 		if err == nil && msg.Truncated {
 			err = errIncomplete
 		}

@@ -123,7 +123,8 @@ func (sk *socket) close() bool {
 // who waits for that one is told when it is not answered.
 func (sk *socket) send(packet []byte) error {
 	for range 2 {
-		_, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(sk.fd), uintptr(unsafe.Pointer(&packet[0])), uintptr(len(packet)), unix.MSG_NOSIGNAL, 0, 0)
+		_, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(sk.fd), uintptr(unsafe.Pointer(&packet[0])),
+			uintptr(len(packet)), unix.MSG_NOSIGNAL, 0, 0)
 		if errno == 0 {
 			return nil
 		}
@@ -139,7 +140,8 @@ func (sk *socket) receive(buffer []byte) (int, error) {
 	if sk.closed {
 		return 0, unix.EAGAIN
 	}
-	n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(sk.fd), uintptr(unsafe.Pointer(&buffer[0])), uintptr(len(buffer)), unix.MSG_DONTWAIT, 0, 0)
+	n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(sk.fd), uintptr(unsafe.Pointer(&buffer[0])),
+		uintptr(len(buffer)), unix.MSG_DONTWAIT, 0, 0)
 	if errno != 0 {
 		return 0, errno
 	}

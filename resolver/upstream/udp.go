@@ -64,7 +64,6 @@ func (s *server) usualReply() time.Duration {
 // packet cannot either (the TuDoor attack); nor does at once what is wrong with the
 // reply in a way that a forger would rather have than the right one.
 func (s *server) judge(asked *query, packet []byte, now time.Time) (reading, certainty) {
-	edns := packet[11] != 0 || packet[10] != 0
 	found := asked.match(packet)
 	if found == recased && asked.options.sameCase {
 		found = matching
@@ -78,14 +77,14 @@ func (s *server) judge(asked *query, packet []byte, now time.Time) (reading, cer
 	case recased:
 		return reading{err: errRecased}, doubtful
 	case matching:
-		return s.accept(asked, packet, edns, now)
+		return s.accept(asked, packet, now)
 	}
 	return reading{}, stray
 }
 
 // accept reads a packet whose id and question are right.
-func (s *server) accept(asked *query, packet []byte, extra bool, now time.Time) (reading, certainty) {
-	mixed := !asked.options.sameCase && asked.mixed()
+func (s *server) accept(asked *query, packet []byte, now time.Time) (reading, certainty) {
+	mixed, extra := !asked.options.sameCase && asked.mixed(), hasAdditional(packet)
 	msg, err := asked.read(packet)
 	if err != nil {
 		return reading{err: &Failure{s.Text, Malformed, err}}, doubtful
@@ -98,7 +97,7 @@ func (s *server) accept(asked *query, packet []byte, extra bool, now time.Time) 
 	case cookieBack:
 		s.learned.show(noCookie, now)
 	}
-	if extra && (len(msg.Extra) == 0 || msg.IsEdns0() != nil) { // a plain reply has nothing but an OPT record there
+	if showsEDNS(msg, extra) {
 		s.learned.show(noEDNS, now)
 	}
 	if mixed {
@@ -108,6 +107,15 @@ func (s *server) accept(asked *query, packet []byte, extra bool, now time.Time) 
 		return reading{msg: msg}, doubtful
 	}
 	return reading{msg: msg}, certain
+}
+
+// hasAdditional tells whether a packet has an additional section.
+func hasAdditional(packet []byte) bool { return packet[10]|packet[11] != 0 }
+
+// showsEDNS tells whether a message that was read came with an OPT record, which is
+// all that the additional section of a plain reply may have, and is left out there.
+func showsEDNS(msg *dns.Msg, additional bool) bool {
+	return additional && (len(msg.Extra) == 0 || msg.IsEdns0() != nil)
 }
 
 // rcodeOnly is the message that a packet without a question stands for.
