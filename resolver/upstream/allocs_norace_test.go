@@ -5,3 +5,6 @@ package upstream_test
 // maxGarbage is how many pieces of memory a plain question to a socket pool leaves
 // behind: the message, its records and their list.
 const maxGarbage = 4
+
+// silentQuestions is how many questions are asked at once that nobody answers.
+const silentQuestions = 20_000

@@ -5,3 +5,6 @@ package upstream_test
 // maxGarbage has room for what pools drop at random in a build that looks for
 // races.
 const maxGarbage = 12
+
+// silentQuestions is how many questions are asked at once that nobody answers.
+const silentQuestions = 1_000
