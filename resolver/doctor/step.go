@@ -2,9 +2,8 @@ package doctor
 
 import (
 	"net/netip"
-	"strconv"
-	"strings"
-	"unicode/utf8"
+
+	"pldns/resolver"
 )
 
 // Verdict is how a step went.
@@ -47,28 +46,8 @@ const maxText = 2000
 // maxForeign bounds what one text from the network may put into a step, in bytes.
 const maxForeign = 200
 
-// clean makes text safe to print on a terminal: what is not printable is escaped.
-func clean(text string, limit int) string {
-	var out strings.Builder
-	for rest := text; rest != ""; {
-		r, size := utf8.DecodeRuneInString(rest)
-		switch {
-		case out.Len() >= limit:
-			out.WriteString("...")
-			return out.String()
-		case r == utf8.RuneError && size == 1:
-			out.WriteString(`\x`)
-			out.WriteString(strconv.FormatUint(uint64(rest[0])|0x100, 16)[1:])
-		case strconv.IsPrint(r):
-			out.WriteRune(r)
-		default:
-			quoted := strconv.QuoteRuneToASCII(r)
-			out.WriteString(quoted[1 : len(quoted)-1])
-		}
-		rest = rest[size:]
-	}
-	return out.String()
-}
+// clean makes text safe to print on a terminal.
+func clean(text string, limit int) string { return resolver.CleanText(text, limit) }
 
 // foreign is a text from the network as it may stand in the text of a step.
 func foreign(text string) string { return clean(text, maxForeign) }

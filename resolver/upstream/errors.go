@@ -37,7 +37,10 @@ type Failure struct {
 	Err    error // what exactly happened; nil where the reason says it all
 }
 
-// Error says what happened and to whom.
+// maxFailureText bounds what is said about what exactly happened, in octets.
+const maxFailureText = 400
+
+// Error says what happened and to whom. The text is safe to show.
 func (f *Failure) Error() string {
 	switch {
 	case f.Reason == TimedOut:
@@ -47,7 +50,8 @@ func (f *Failure) Error() string {
 	case f.Err == nil:
 		return fmt.Sprintf("%s: %s", f.Server, f.Reason)
 	default:
-		return fmt.Sprintf("%s: %s: %v", f.Server, f.Reason, f.Err)
+		// What a server sends may be in it, as its HTTP status or its certificate.
+		return fmt.Sprintf("%s: %s: %s", f.Server, f.Reason, resolver.CleanText(f.Err.Error(), maxFailureText))
 	}
 }
 

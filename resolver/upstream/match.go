@@ -62,9 +62,10 @@ func lower(b byte) byte {
 	return b
 }
 
-// maxRecords is how many records a message may hold. No answer that is of use has
-// more, and reading them costs memory out of proportion to the message.
-const maxRecords = 2000
+// maxRecords is how many records a message may hold: as many addresses of one name as
+// fit into any message. What holds more is nothing but empty records, and reading them
+// costs memory out of proportion to the message.
+const maxRecords = 4096
 
 // errRecords says that a message holds more records than are read.
 var errRecords = fmt.Errorf("the message holds more than %d records", maxRecords)

@@ -34,6 +34,8 @@ func scrub(q resolver.Question, msg *dns.Msg) (resolver.Reply, error) {
 		reply.Errors = extended(msg)
 		return reply, nil
 	}
+	lowerCase(msg.Answer, q.DNSSEC)
+	lowerCase(msg.Ns, q.DNSSEC)
 	if plainAnswer(q, msg) {
 		reply.Answer, reply.Authenticated = tidy(msg.Answer), msg.AuthenticatedData
 		return reply, nil
@@ -79,7 +81,8 @@ const (
 	maxErrorText = 200
 )
 
-// extended are the extended errors of a message.
+// extended are the extended errors of a message. Their texts may be anybody's, so
+// they are made safe to show before anything else sees them.
 func extended(msg *dns.Msg) []resolver.Error {
 	opt := msg.IsEdns0()
 	if opt == nil {
@@ -88,8 +91,8 @@ func extended(msg *dns.Msg) []resolver.Error {
 	var errs []resolver.Error
 	for _, option := range opt.Option {
 		ede, ok := option.(*dns.EDNS0_EDE)
-		if ok && len(errs) < maxErrors && len(ede.ExtraText) <= maxErrorText {
-			errs = append(errs, resolver.Error{Code: ede.InfoCode, Text: ede.ExtraText})
+		if ok && len(errs) < maxErrors {
+			errs = append(errs, resolver.Error{Code: ede.InfoCode, Text: resolver.CleanText(ede.ExtraText, maxErrorText)})
 		}
 	}
 	return errs
@@ -167,7 +170,7 @@ func (w *walk) follow() error {
 func (w *walk) end(name string) bool {
 	t := w.question.Type
 	if t == dns.TypeANY {
-		w.answer = append(w.answer, w.sets.all(name)...)
+		w.answer = append(w.answer, w.sets.any(name, w.question.DNSSEC)...)
 		w.ended = len(w.answer) > 0
 		return true
 	}

@@ -2,6 +2,7 @@ package upstream_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -86,10 +87,107 @@ func TestScrubKeepsTheChain(t *testing.T) {
 			wantAnswer: "old.example. DNAME contoso.com.\nwww.old.example. CNAME www.contoso.com.\nwww.contoso.com. A 192.0.2.1",
 		},
 		{
+			name: "40 links in any order", asked: question("long.example", dns.TypeA),
+			answer: backwards(resolvertest.Chain("long.example", 40, "192.0.2.1")), wantAnswer: resolvertest.Chain("long.example", 40, "192.0.2.1"),
+		},
+		{
 			name: "20 links", asked: question("long.example", dns.TypeA),
 			answer: resolvertest.Chain("long.example", 20, "192.0.2.1"), wantAnswer: resolvertest.Chain("long.example", 20, "192.0.2.1"),
 		},
 	})
+}
+
+// backwards are lines in the opposite order.
+func backwards(text string) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	slices.Reverse(lines)
+	return strings.Join(lines, "\n")
+}
+
+// Names in records are in lower case, wherever the letter case of our query or of a
+// zone file would come out, but where it is signed as it is.
+func TestScrubWritesNamesInLowerCase(t *testing.T) {
+	tests := []struct {
+		asked        resolver.Question
+		answer, want string // the last record
+	}{
+		{question("www.contoso.com", dns.TypeA), "WWW.Contoso.COM. 60 IN A 192.0.2.1", "www.contoso.com. 60 IN A 192.0.2.1"},
+		{question("www.contoso.com", dns.TypeCNAME), "wWw.contoso.com. 60 IN CNAME Other.Example.", "www.contoso.com. 60 IN CNAME other.example."},
+		{question("contoso.com", dns.TypeNS), "Contoso.com. 60 IN NS NS1.Contoso.com.", "contoso.com. 60 IN NS ns1.contoso.com."},
+		{question("contoso.com", dns.TypeMX), "contoso.com. 60 IN MX 10 MAIL.contoso.com.", "contoso.com. 60 IN MX 10 mail.contoso.com."},
+		{question("contoso.com", dns.TypeSRV), "contoso.com. 60 IN SRV 1 2 3 SIP.contoso.com.", "contoso.com. 60 IN SRV 1 2 3 sip.contoso.com."},
+		{question("contoso.com", dns.TypePTR), "contoso.com. 60 IN PTR A.Contoso.com.", "contoso.com. 60 IN PTR a.contoso.com."},
+		{question("contoso.com", dns.TypeSOA), "contoso.com. 60 IN SOA NS1.contoso.com. Host.contoso.com. 1 2 3 4 5",
+			"contoso.com. 60 IN SOA ns1.contoso.com. host.contoso.com. 1 2 3 4 5"},
+		{question("contoso.com", dns.TypeHTTPS), `contoso.com. 60 IN HTTPS 1 Web.contoso.com. alpn="h2"`, `contoso.com. 60 IN HTTPS 1 web.contoso.com. alpn="h2"`},
+		{with(question("contoso.com", dns.TypeHTTPS)), `Contoso.com. 60 IN HTTPS 1 Web.contoso.com.`, `contoso.com. 60 IN HTTPS 1 Web.contoso.com.`},
+		{question("contoso.com", dns.TypeNAPTR), `contoso.com. 60 IN NAPTR 1 2 "S" "SIP+D2U" "" _SIP.contoso.com.`,
+			`contoso.com. 60 IN NAPTR 1 2 "S" "SIP+D2U" "" _sip.contoso.com.`},
+		{question("contoso.com", dns.TypeTXT), `contoso.com. 60 IN TXT "As It Is"`, `contoso.com. 60 IN TXT "As It Is"`},
+		{question("contoso.com", dns.TypeNSEC), `contoso.com. 60 IN NSEC Z.contoso.com. A`, `contoso.com. 60 IN NSEC Z.contoso.com. A`},
+		{question("contoso.com", 65280), `contoso.com. 60 IN TYPE65280 \# 3 414243`, `contoso.com. 60 IN TYPE65280 \# 3 414243`},
+		{with(question("contoso.com", dns.TypeTXT)), "contoso.com. 300 IN TXT x\n" + signature("contoso.com.", "TXT", "Contoso.com."),
+			signature("contoso.com.", "TXT", "contoso.com.")},
+	}
+	for _, tt := range tests {
+		t.Run(tt.want, func(t *testing.T) {
+			reply, err := upstream.Scrub(tt.asked, message(t, tt.asked, tt.answer, "", ""))
+			if err != nil || len(reply.Answer) == 0 {
+				t.Fatalf("got %+v, error %v", reply, err)
+			}
+			want := resolvertest.RRs(t, tt.want)[0].String()
+			if got := reply.Answer[len(reply.Answer)-1].String(); got != want {
+				t.Errorf("got %s", got)
+			}
+		})
+	}
+	asked := question("no.contoso.com", dns.TypeA)
+	reply, err := upstream.Scrub(asked, message(t, asked, "", strings.Replace(soaContoso, "contoso", "CONTOSO", 1), ""))
+	if err != nil || len(reply.Authority) != 1 || reply.Authority[0].Header().Name != "contoso.com." {
+		t.Errorf("the authority is %v, error %v", reply.Authority, err)
+	}
+}
+
+// RFC 8482: who asks for ANY gets one record set.
+func TestScrubAnswersAnyWithOneSet(t *testing.T) {
+	runScrub(t, []scrubCase{
+		{
+			name: "the first", asked: question("contoso.com", dns.TypeANY),
+			answer: signature("contoso.com.", "TXT", "contoso.com.") +
+				"contoso.com. TXT a\ncontoso.com. A 192.0.2.1\ncontoso.com. TXT b\ncontoso.com. MX 1 m.contoso.com.",
+			wantAnswer: "contoso.com. TXT a\ncontoso.com. TXT b",
+		},
+		{
+			name: "with its signature", asked: with(question("contoso.com", dns.TypeANY)),
+			answer:     "contoso.com. A 192.0.2.1\ncontoso.com. TXT a\n" + signature("contoso.com.", "A", "contoso.com."),
+			wantAnswer: "contoso.com. A 192.0.2.1\n" + signature("contoso.com.", "A", "contoso.com."),
+		},
+		{
+			name: "an alias", asked: question("www.contoso.com", dns.TypeANY),
+			answer:     "www.contoso.com. NSEC z.contoso.com. CNAME\nwww.contoso.com. CNAME a.contoso.com.",
+			wantAnswer: "www.contoso.com. CNAME a.contoso.com.",
+		},
+	})
+}
+
+// The texts of an upstream are safe to show, wherever they end up.
+func TestExtendedErrorsAreSafeToShow(t *testing.T) {
+	asked := question("www.contoso.com", dns.TypeA)
+	for text, want := range map[string]string{
+		"no servers could be reached":         "no servers could be reached",
+		"\x1b]0;pwned\a\x1b[31m\r\nfake line": `\x1b]0;pwned\a\x1b[31m\r\nfake line`,
+		"\u202etxt.exe \xff":                  `\u202etxt.exe \xff`,
+		strings.Repeat("y", 5000):             strings.Repeat("y", 200) + "...",
+	} {
+		msg := message(t, asked, "", "", "")
+		msg.Rcode = dns.RcodeServerFailure
+		msg.SetEdns0(1232, false)
+		msg.IsEdns0().Option = append(msg.IsEdns0().Option, &dns.EDNS0_EDE{InfoCode: 22, ExtraText: text})
+		reply, err := upstream.Scrub(asked, msg)
+		if err != nil || len(reply.Errors) != 1 || reply.Errors[0] != (resolver.Error{Code: 22, Text: want}) {
+			t.Errorf("%q became %+v, error %v", text, reply.Errors, err)
+		}
+	}
 }
 
 func TestScrubKeepsWhatWasAskedFor(t *testing.T) {
@@ -99,7 +197,7 @@ func TestScrubKeepsWhatWasAskedFor(t *testing.T) {
 			name: "duplicates are dropped (RFC 2181 section 5)", asked: www,
 			answer: "www.contoso.com. CNAME A.contoso.com.\nwww.contoso.com. CNAME a.contoso.com.\n" +
 				"a.contoso.com. A 192.0.2.1\nA.contoso.com. 60 A 192.0.2.1\na.contoso.com. A 192.0.2.2",
-			wantAnswer: "www.contoso.com. CNAME A.contoso.com.\na.contoso.com. A 192.0.2.1\na.contoso.com. A 192.0.2.2",
+			wantAnswer: "www.contoso.com. CNAME a.contoso.com.\na.contoso.com. A 192.0.2.1\na.contoso.com. A 192.0.2.2",
 		},
 		{
 			name: "another class is not of the chain", asked: www,

@@ -1,8 +1,6 @@
 package upstream
 
 import (
-	"slices"
-
 	"github.com/miekg/dns"
 
 	"pldns/resolver"
@@ -22,11 +20,12 @@ type setKey struct {
 type sets struct {
 	by    map[setKey][]dns.RR
 	order []setKey // of the first record of each set, signatures left out
+	types map[uint16]bool
 }
 
 // collect sorts records of class IN into sets.
 func collect(rrs []dns.RR) sets {
-	s := sets{by: make(map[setKey][]dns.RR, len(rrs))}
+	s := sets{by: make(map[setKey][]dns.RR, len(rrs)), types: make(map[uint16]bool)}
 	for _, rr := range rrs {
 		h := rr.Header()
 		if h.Class != dns.ClassINET {
@@ -35,6 +34,7 @@ func collect(rrs []dns.RR) sets {
 		key := setKey{dns.CanonicalName(h.Name), h.Rrtype, false}
 		if len(s.by[key]) == 0 {
 			s.order = append(s.order, key)
+			s.types[key.rrtype] = true
 		}
 		s.by[key] = append(s.by[key], rr)
 		if sig, ok := rr.(*dns.RRSIG); ok {
@@ -46,9 +46,7 @@ func collect(rrs []dns.RR) sets {
 }
 
 // has tells whether there is any record of type t.
-func (s sets) has(t uint16) bool {
-	return slices.ContainsFunc(s.order, func(key setKey) bool { return key.rrtype == t })
-}
+func (s sets) has(t uint16) bool { return s.types[t] }
 
 // get is one record set made tidy, with its signatures after it if they are
 // wanted.
@@ -64,15 +62,19 @@ func (s sets) get(name string, t uint16, signed bool) []dns.RR {
 	return tidy(set)
 }
 
-// all are all the record sets of a name.
-func (s sets) all(name string) []dns.RR {
-	var rrs []dns.RR
+// any is one record set of a name, whichever, which is all that somebody who asks
+// for ANY needs to know (RFC 8482 section 4.1): the alias, else the first of those
+// that are no signatures.
+func (s sets) any(name string, signed bool) []dns.RR {
+	if alias := s.get(name, dns.TypeCNAME, signed); len(alias) > 0 {
+		return alias
+	}
 	for _, key := range s.order {
-		if key.name == name {
-			rrs = append(rrs, s.get(name, key.rrtype, false)...)
+		if key.name == name && key.rrtype != dns.TypeRRSIG {
+			return s.get(name, key.rrtype, signed)
 		}
 	}
-	return rrs
+	return nil
 }
 
 // tidy drops duplicates and gives the whole set the lowest of its TTLs (RFC 2181

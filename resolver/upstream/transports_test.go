@@ -2,6 +2,7 @@ package upstream_test
 
 import (
 	"context"
+	"net"
 	"runtime"
 	"testing"
 	"time"
@@ -182,14 +183,31 @@ func TestFailuresWhateverTheTransport(t *testing.T) {
 	})
 }
 
-// tooMany answers with more records than anybody needs.
+// tooMany answers with more records than there could be addresses.
 func tooMany(t testing.TB) resolvertest.Behaviour {
-	a := resolvertest.RR(t, "www.contoso.com. 60 IN A 203.0.113.80")
+	empty := resolvertest.RR(t, `. 60 IN TYPE65280 \# 0`)
 	return resolvertest.Changed(func(m *dns.Msg) {
-		for range 2500 {
-			m.Answer = append(m.Answer, a)
+		for range 5000 {
+			m.Answer = append(m.Answer, empty)
 		}
 	})
+}
+
+// As many addresses as fit into a message are an answer like any other.
+func TestAsManyAddressesAsFit(t *testing.T) {
+	r := reach(t, resolvertest.TCP, resolvertest.AzureData)
+	const addresses = 4000
+	r.On("www.contoso.com", resolvertest.Changed(func(m *dns.Msg) {
+		m.Answer = nil
+		for i := range addresses {
+			a := resolvertest.RR(t, "www.contoso.com. 60 IN A 203.0.113.80").(*dns.A)
+			a.A = net.IPv4(198, 51, byte(i>>8), byte(i))
+			m.Answer = append(m.Answer, a)
+		}
+	}))
+	if reply := mustExchange(t, upstream.Patient(newPool(t, r.config)), question("www.contoso.com", dns.TypeA)); len(reply.Answer) != addresses {
+		t.Errorf("%d of %d addresses came", len(reply.Answer), addresses)
+	}
 }
 
 // A host that takes connections and hangs, half-open TLS among them, holds up no
