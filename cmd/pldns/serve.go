@@ -208,6 +208,10 @@ func (s *server) status() admin.Status {
 		if upstream.Looping {
 			status.Loops = append(status.Loops, fmt.Sprintf("server %s of upstream %s forwards back to this program", upstream.Server, upstream.Group))
 		}
+		for _, suffix := range upstream.LoopSuffixes {
+			status.Loops = append(status.Loops, fmt.Sprintf("server %s of upstream %s forwards the names of %s back to this program: "+
+				"remove its forwarder for them", upstream.Server, upstream.Group, suffix))
+		}
 	}
 	for _, network := range now.snapshot.Table().Networks() {
 		status.Networks++

@@ -25,7 +25,7 @@ func (p *parts) upstreams() []admin.Upstream {
 		for _, s := range p.pools[name].State() {
 			all = append(all, admin.Upstream{
 				Group: name, Server: s.Server, Transport: s.Transport.String(), Healthy: s.Healthy,
-				Looping: s.Looping, RTT: s.RTT.Seconds(), Failures: s.Failures, InFlight: s.InFlight,
+				Looping: s.Looping, LoopSuffixes: s.LoopSuffixes, RTT: s.RTT.Seconds(), Failures: s.Failures, InFlight: s.InFlight,
 				Without: s.Without, Exceptions: s.Exceptions, Load: load,
 			})
 		}

@@ -154,6 +154,8 @@ func upstreamRows(list []Upstream) part {
 		switch {
 		case u.Looping:
 			state = badge("bad", "leads back here")
+		case len(u.LoopSuffixes) > 0:
+			state = badge("bad", "leads back here: "+strings.Join(u.LoopSuffixes, ", "))
 		case !u.Healthy:
 			state = badge("bad", "unhealthy")
 		}

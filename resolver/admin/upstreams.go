@@ -12,14 +12,16 @@ import (
 
 // Upstream is a server that is asked, as /api/upstreams shows it.
 type Upstream struct {
-	Group     string  `json:"group"`
-	Server    string  `json:"server"`
-	Transport string  `json:"transport"`
-	Healthy   bool    `json:"healthy"`
-	Looping   bool    `json:"looping"` // it leads back to this program and is not asked
-	RTT       float64 `json:"rtt_seconds"`
-	Failures  float64 `json:"failures"` // the share of failed queries, recent ones weighing most
-	InFlight  int     `json:"in_flight"`
+	Group     string `json:"group"`
+	Server    string `json:"server"`
+	Transport string `json:"transport"`
+	Healthy   bool   `json:"healthy"`
+	Looping   bool   `json:"looping"` // it leads back to this program and is not asked
+	// LoopSuffixes are the suffixes whose names it leads back; it is not asked for them.
+	LoopSuffixes []string `json:"loop_suffixes,omitempty"`
+	RTT          float64  `json:"rtt_seconds"`
+	Failures     float64  `json:"failures"` // the share of failed queries, recent ones weighing most
+	InFlight     int      `json:"in_flight"`
 	// Without is what the server is asked without for a minute, because several
 	// unrelated names could not be asked with it: edns, 0x20, cookie; Exceptions is
 	// for how many domains alone something is left out.

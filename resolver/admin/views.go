@@ -37,7 +37,7 @@ func (s *Server) overview(w http.ResponseWriter, _ *http.Request) {
 		data.Unhealthy += network.Unhealthy
 	}
 	for _, upstream := range data.Upstreams {
-		if !upstream.Healthy || upstream.Looping {
+		if !upstream.Healthy || upstream.Looping || len(upstream.LoopSuffixes) > 0 {
 			data.Failing++
 		}
 	}

@@ -80,33 +80,8 @@ func (q *streamQuery) cancel() bool {
 	return true
 }
 
-// ask is start for those who wait.
-func (p *connPool) ask(ctx context.Context, packet []byte) ([]byte, error) {
-	return awaitReply(ctx, func(done func([]byte, error)) (canceler, error) { return p.start(packet, done) })
-}
-
 // canceler is a query that can be given up.
 type canceler interface{ cancel() bool }
-
-// awaitReply starts a query and waits until it is answered or ctx ends.
-func awaitReply(ctx context.Context, start func(done func([]byte, error)) (canceler, error)) ([]byte, error) {
-	type outcome struct {
-		packet []byte
-		err    error
-	}
-	told := make(chan outcome, 1)
-	q, err := start(func(packet []byte, err error) { told <- outcome{packet, err} })
-	if err != nil {
-		return nil, err
-	}
-	select {
-	case o := <-told:
-		return o.packet, o.err
-	case <-ctx.Done():
-		q.cancel()
-		return nil, ctx.Err()
-	}
-}
 
 // place puts a question on the connection with the fewest, or lets it wait for one
 // that is dialled. The pool is locked.

@@ -45,6 +45,8 @@ func (f *Failure) Error() string {
 	switch {
 	case f.Reason == TimedOut:
 		return f.Server + " did not answer in time"
+	case f.Reason == Looping && f.Err != nil:
+		return fmt.Sprintf("%s leads %s back to this program: remove its forwarder for them", f.Server, f.Err)
 	case f.Reason == Looping:
 		return f.Server + " leads back to this program: name another server"
 	case f.Err == nil:

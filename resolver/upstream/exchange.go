@@ -136,6 +136,7 @@ func (x *exchange) ring(now time.Time) {
 		return
 	}
 	x.settleForDoubts(now)
+	x.cutLoops(now)
 	x.overdue(now)
 	x.proceed(now)
 }

@@ -106,11 +106,6 @@ func (q *webQuery) cancel() bool {
 	return !q.told.Swap(true)
 }
 
-// ask is start for those who wait.
-func (w *web) ask(ctx context.Context, packet []byte) ([]byte, error) {
-	return awaitReply(ctx, func(done func([]byte, error)) (canceler, error) { return w.start(packet, done) })
-}
-
 // exchange posts one message. A connection that was there already and dies meanwhile
 // is replaced once by a new one.
 func (w *web) exchange(ctx context.Context, packet []byte) ([]byte, error) {

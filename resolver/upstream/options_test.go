@@ -296,7 +296,7 @@ func TestAReplyThatIsTooMuch(t *testing.T) {
 	p := pool(t, u)
 	_, err := exchange(p, question("www.contoso.com", dns.TypeA))
 	var failed *upstream.Error
-	if !errors.As(err, &failed) || failed.Timeout() || !strings.Contains(err.Error(), "more than 2000 records") {
+	if !errors.As(err, &failed) || failed.Timeout() || !strings.Contains(err.Error(), "more than 4096 records") {
 		t.Errorf("got %v", err)
 	}
 	if got := u.Total(resolvertest.TCP); got != 1 {

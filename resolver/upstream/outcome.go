@@ -88,6 +88,9 @@ func (x *exchange) won(winner *attempt, now time.Time, took time.Duration) {
 	}
 	for _, a := range x.attempts {
 		s := a.server
+		if !a.settled && s != winner.server {
+			s.loops.suspect(x.question.Name, now)
+		}
 		switch elapsed := now.Sub(a.began); {
 		case s == winner.server:
 		case a.refused && s.health.failed(now, x.question):
@@ -104,8 +107,11 @@ func (x *exchange) won(winner *attempt, now time.Time, took time.Duration) {
 func (x *exchange) blame(s *server, f *Failure, now time.Time) {
 	x.failures = append(x.failures, f)
 	x.pool.config.Observer.UpstreamFailed(x.pool.config.Name, s.Text, f.Reason)
+	if f.Reason == TimedOut && !x.probe {
+		s.loops.suspect(x.question.Name, now)
+	}
 	switch {
-	case x.probe, f.Err == errFull, f.Reason == Malformed && !s.learned.agree(malformed, x.question, now):
+	case x.probe, f.Err == errFull, f.Reason == Looping, f.Reason == Malformed && !s.learned.agree(malformed, x.question, now):
 		return
 	}
 	if s.health.failed(now, x.question) {
@@ -133,7 +139,8 @@ func (x *exchange) giveUp(late bool) {
 	failures := slices.Clip(x.failures)
 	if len(x.candidates) == 0 {
 		for _, s := range x.pool.servers {
-			failures = append(failures, &Failure{Server: s.Text, Reason: Looping})
+			failures = append(failures, s.loopFailure(x.question.Name))
+			x.pool.config.Observer.UpstreamFailed(name, s.Text, Looping)
 		}
 	}
 	x.finish(resolver.Reply{}, &Error{Group: name, Failures: failures})

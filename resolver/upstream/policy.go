@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"time"
+
+	"pldns/zones"
 )
 
 // Policy is how a server is chosen among those that are healthy. Unhealthy
@@ -23,15 +25,15 @@ func (p Policy) String() string {
 	return [...]string{"ordered", "fastest", "spread"}[p]
 }
 
-// order puts the servers in the order in which they are to be asked, and leaves
-// out those that lead back to this program.
-func (p *Pool) order(now time.Time) []*server {
-	if len(p.servers) == 1 && !p.servers[0].looping() {
+// order puts the servers in the order in which they are to be asked about a name, and
+// leaves out those that lead it back to this program.
+func (p *Pool) order(now time.Time, name zones.Name) []*server {
+	if len(p.servers) == 1 && !p.servers[0].leadsBack(name) {
 		return p.servers
 	}
 	ranked := make([]ranking, 0, len(p.servers))
 	for _, s := range p.servers {
-		if !s.looping() {
+		if !s.leadsBack(name) {
 			ranked = append(ranked, ranking{server: s, last: p.avoids(s, now)})
 		}
 	}

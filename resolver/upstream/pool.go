@@ -63,7 +63,7 @@ func (p *Pool) Start(q resolver.Question, from resolver.Asker, deadline time.Tim
 	done func(resolver.Reply, error)) (reply resolver.Reply, pending bool, err error) {
 	now := time.Now()
 	x := p.newExchange(q, now, deadline, done)
-	x.among(p.order(now))
+	x.among(p.order(now, q.Name))
 	key := share.Key{Network: from.Network, Client: from.Client, Name: q.Name}
 	if p.queue != nil && !p.queue.Take(now) {
 		return p.wait(x, key, now)
@@ -185,6 +185,7 @@ func (p *Pool) Run(ctx context.Context) error {
 	var checking sync.WaitGroup
 	for _, s := range p.servers {
 		checking.Go(func() { p.checkHealth(ctx, s) })
+		checking.Go(func() { p.checkLoops(ctx, s) })
 	}
 	checking.Wait()
 	p.running.Store(false)

@@ -88,7 +88,8 @@ func TestScrubKeepsTheChain(t *testing.T) {
 		},
 		{
 			name: "40 links in any order", asked: question("long.example", dns.TypeA),
-			answer: backwards(resolvertest.Chain("long.example", 40, "192.0.2.1")), wantAnswer: resolvertest.Chain("long.example", 40, "192.0.2.1"),
+			answer:     backwards(resolvertest.Chain("long.example", 40, "192.0.2.1")),
+			wantAnswer: resolvertest.Chain("long.example", 40, "192.0.2.1"),
 		},
 		{
 			name: "20 links", asked: question("long.example", dns.TypeA),
@@ -112,15 +113,18 @@ func TestScrubWritesNamesInLowerCase(t *testing.T) {
 		answer, want string // the last record
 	}{
 		{question("www.contoso.com", dns.TypeA), "WWW.Contoso.COM. 60 IN A 192.0.2.1", "www.contoso.com. 60 IN A 192.0.2.1"},
-		{question("www.contoso.com", dns.TypeCNAME), "wWw.contoso.com. 60 IN CNAME Other.Example.", "www.contoso.com. 60 IN CNAME other.example."},
+		{question("www.contoso.com", dns.TypeCNAME), "wWw.contoso.com. 60 IN CNAME Other.Example.",
+			"www.contoso.com. 60 IN CNAME other.example."},
 		{question("contoso.com", dns.TypeNS), "Contoso.com. 60 IN NS NS1.Contoso.com.", "contoso.com. 60 IN NS ns1.contoso.com."},
 		{question("contoso.com", dns.TypeMX), "contoso.com. 60 IN MX 10 MAIL.contoso.com.", "contoso.com. 60 IN MX 10 mail.contoso.com."},
 		{question("contoso.com", dns.TypeSRV), "contoso.com. 60 IN SRV 1 2 3 SIP.contoso.com.", "contoso.com. 60 IN SRV 1 2 3 sip.contoso.com."},
 		{question("contoso.com", dns.TypePTR), "contoso.com. 60 IN PTR A.Contoso.com.", "contoso.com. 60 IN PTR a.contoso.com."},
 		{question("contoso.com", dns.TypeSOA), "contoso.com. 60 IN SOA NS1.contoso.com. Host.contoso.com. 1 2 3 4 5",
 			"contoso.com. 60 IN SOA ns1.contoso.com. host.contoso.com. 1 2 3 4 5"},
-		{question("contoso.com", dns.TypeHTTPS), `contoso.com. 60 IN HTTPS 1 Web.contoso.com. alpn="h2"`, `contoso.com. 60 IN HTTPS 1 web.contoso.com. alpn="h2"`},
-		{with(question("contoso.com", dns.TypeHTTPS)), `Contoso.com. 60 IN HTTPS 1 Web.contoso.com.`, `contoso.com. 60 IN HTTPS 1 Web.contoso.com.`},
+		{question("contoso.com", dns.TypeHTTPS), `contoso.com. 60 IN HTTPS 1 Web.contoso.com. alpn="h2"`,
+			`contoso.com. 60 IN HTTPS 1 web.contoso.com. alpn="h2"`},
+		{with(question("contoso.com", dns.TypeHTTPS)), `Contoso.com. 60 IN HTTPS 1 Web.contoso.com.`,
+			`contoso.com. 60 IN HTTPS 1 Web.contoso.com.`},
 		{question("contoso.com", dns.TypeNAPTR), `contoso.com. 60 IN NAPTR 1 2 "S" "SIP+D2U" "" _SIP.contoso.com.`,
 			`contoso.com. 60 IN NAPTR 1 2 "S" "SIP+D2U" "" _sip.contoso.com.`},
 		{question("contoso.com", dns.TypeTXT), `contoso.com. 60 IN TXT "As It Is"`, `contoso.com. 60 IN TXT "As It Is"`},

@@ -11,6 +11,7 @@ import (
 	"github.com/miekg/dns"
 
 	"pldns/resolver"
+	"pldns/zones"
 )
 
 // server is one server of a group and what is known of it.
@@ -30,6 +31,7 @@ type server struct {
 	silent  *Failure      // that it said nothing in time
 	fell    chan struct{} // holds a token when the server became unhealthy
 	loop    atomic.Bool   // it leads back to this program
+	loops   suffixLoops   // or the names of some suffixes
 
 	inFlight atomic.Int64
 }
@@ -46,6 +48,7 @@ func newServer(p *Pool, s Server) *server {
 		buffers: sync.Pool{New: func() any { return new([receiveSize]byte) }},
 		silent:  &Failure{Server: s.Text, Reason: TimedOut},
 		fell:    make(chan struct{}, 1),
+		loops:   suffixLoops{suspects: make(chan zones.Name, loopSuspects), seen: make(map[zones.Name]time.Time)},
 	}
 	if s.Transport == HTTPS {
 		s.ServerName, _, _ = s.origin()

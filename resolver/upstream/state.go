@@ -15,6 +15,8 @@ type ServerState struct {
 	RTT       time.Duration // smoothed; 0 as long as nothing is known
 	Failures  float64       // the share of failed queries, recent ones weighing most
 	InFlight  int           // queries that wait for a reply
+	// LoopSuffixes are the suffixes whose names it leads back to this program.
+	LoopSuffixes []string
 	// Without is what the server is asked without for a while, because the servers
 	// of several unrelated names could not do it and none could: "edns", "0x20",
 	// "cookie".
@@ -34,6 +36,7 @@ func (p *Pool) State() []ServerState {
 			Server: s.Text, Transport: s.Transport, Healthy: healthy, Looping: s.looping(),
 			RTT: rtt, Failures: bad, InFlight: int(s.inFlight.Load()),
 		}
+		states[i].LoopSuffixes = sorted(s.loops.all())
 		states[i].Without, states[i].Exceptions = s.learned.state(now)
 	}
 	return states

@@ -205,7 +205,8 @@ func TestAsManyAddressesAsFit(t *testing.T) {
 			m.Answer = append(m.Answer, a)
 		}
 	}))
-	if reply := mustExchange(t, upstream.Patient(newPool(t, r.config)), question("www.contoso.com", dns.TypeA)); len(reply.Answer) != addresses {
+	reply := mustExchange(t, upstream.Patient(newPool(t, r.config)), question("www.contoso.com", dns.TypeA))
+	if len(reply.Answer) != addresses {
 		t.Errorf("%d of %d addresses came", len(reply.Answer), addresses)
 	}
 }

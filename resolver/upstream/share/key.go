@@ -84,7 +84,8 @@ func isShared(domain string) bool {
 		"azuredatabricks.net", "azurehdinsight.net", "azurehdinsight.us", "azurehdinsight.cn",
 		"azurehealthcareapis.com", "azurehealthcareapis.us", "azureiotcentral.com",
 		"azureml.ms", "azureml.us", "azureml.cn", "azuresynapse.net", "azuresynapse.us", "azuresynapse.cn",
-		"azurewebsites.net", "azurewebsites.us", "azurestaticapps.net", "azconfig.io", "aznbcontent.net", "botframework.com", "signalr.net", "videoindexer.ai":
+		"azurewebsites.net", "azurewebsites.us", "azurestaticapps.net", "azconfig.io", "aznbcontent.net",
+		"botframework.com", "signalr.net", "videoindexer.ai":
 		return true
 	}
 	return false
