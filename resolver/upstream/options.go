@@ -54,6 +54,7 @@ type learned struct {
 
 	mu      sync.Mutex
 	domains *simplelru.LRU[zones.Name, exceptions]
+	last    time.Time // when the last of them is forgotten
 	agreed  [lacks]agreement
 }
 
@@ -93,7 +94,8 @@ func (l *learned) apply(o *queryOptions, q resolver.Question, now time.Time) {
 	defer l.mu.Unlock()
 	holds := func(of lack) bool { return now.Before(l.agreed[of].until) }
 	o.noEDNS, o.sameCase, o.noCookie = holds(noEDNS), o.sameCase || holds(sameCase), holds(noCookie)
-	if l.domains.Len() == 0 {
+	if !now.Before(l.last) {
+		l.domains.Purge()
 		l.any.Store(o.noEDNS || holds(sameCase) || o.noCookie)
 		return
 	}
@@ -133,6 +135,7 @@ func (l *learned) except(what lack, q resolver.Question, now time.Time) {
 		known.plain = q.Name
 	}
 	l.domains.Add(domain, known)
+	l.last = known.until[what]
 	l.any.Store(true)
 }
 
