@@ -95,3 +95,19 @@ func TestAServerThatForgetsItsCookies(t *testing.T) {
 		t.Errorf("sent cookies %v, want %v", sent, want)
 	}
 }
+
+// A reply without the cookie is not believed as long as the right one may come.
+func TestAReplyWithoutTheCookieDoesNotEndTheWait(t *testing.T) {
+	u := resolvertest.StartUpstream(t, resolvertest.AzureData)
+	honestly := resolvertest.Cookies([]byte("12345678"), false)
+	u.Always(honestly)
+	p := pool(t, u)
+	mustExchange(t, p, question("www.contoso.com", dns.TypeA))
+	u.Always(resolvertest.Both(forged(func(m *dns.Msg) { m.IsEdns0().Option = nil }), honestly))
+	u.Forget()
+	reply := mustExchange(t, p, question("www.contoso.com", dns.TypeA))
+	resolvertest.SameRecords(t, "answer", reply.Answer, "www.contoso.com. A 203.0.113.80")
+	if u.Total() != 1 || p.State()[0].Exceptions != 0 {
+		t.Errorf("%d queries were sent; state %+v", u.Total(), p.State()[0])
+	}
+}
