@@ -120,7 +120,9 @@ func (a Address) badge() part {
 }
 
 func upstreamsContent(list []Upstream) part {
-	return all(paragraph("", text("Every server that may be asked. “Failures” is the share of failed queries, recent ones weighing most.")), upstreamRows(list), limitedRows(list))
+	return all(
+		paragraph("", text("Every server that may be asked. “Failures” is the share of failed queries, recent ones weighing most.")),
+		upstreamRows(list), limitedRows(list))
 }
 
 // limitedRows are who has more under way than others, so that their questions make
@@ -142,10 +144,13 @@ func limitedRows(list []Upstream) part {
 		}
 	}
 	return only(len(rows) > 0, all(el("h2", text("Limited now")),
-		paragraph("", text("More is asked than an upstream takes. These have most under way, so their questions make room, and all others are answered as ever.")),
-		table("Who is limited", columns("Upstream", "Network", "Client", "Domain", "#Under way", "#Made room"), rowsOf(rows, func(r limitedRow) part {
-			return all(rowHead(text(r.group)), cell(known(r.Network)), cell(known(r.Client)), cell(known(r.Suffix)), number(r.InFlight), number(r.GaveWay))
-		}), "Nobody.")))
+		paragraph("", text("More is asked than an upstream takes. These have most under way, so their questions make room, "+
+			"and all others are answered as ever.")),
+		table("Who is limited", columns("Upstream", "Network", "Client", "Domain", "#Under way", "#Made room"),
+			rowsOf(rows, func(r limitedRow) part {
+				return all(rowHead(text(r.group)), cell(known(r.Network)), cell(known(r.Client)), cell(known(r.Suffix)),
+					number(r.InFlight), number(r.GaveWay))
+			}), "Nobody.")))
 }
 
 func upstreamRows(list []Upstream) part {

@@ -161,7 +161,10 @@ func TestHostileTexts(t *testing.T) {
 		o.Networks = func() []admin.Network {
 			return []admin.Network{{Name: script, Certificates: []string{script}, DoHPaths: []string{script}, ServerNames: []string{script}}}
 		}
-		o.Upstreams = func() []admin.Upstream { return []admin.Upstream{{Group: script, Server: script}} }
+		o.Upstreams = func() []admin.Upstream {
+			load := admin.GroupLoad{Limited: []admin.Limited{{Network: script, Client: script, Suffix: script}}}
+			return []admin.Upstream{{Group: script, Server: script, Without: []string{script}, Load: load}}
+		}
 		o.Leaks = func() []admin.Leaks {
 			return []admin.Leaks{{Network: script, Unmapped: []admin.Unmapped{{Name: script, Private: script, Address: script}}, NeverAsked: []string{script}}}
 		}
@@ -339,6 +342,29 @@ func TestLiveListAndTheWallClock(t *testing.T) {
 		}
 		if now = resolvertest.SetWall(t, begun.Add(11*time.Minute), by); recent.On() {
 			t.Errorf("after eleven minutes and with the clock set by %s it is on", by)
+		}
+	}
+}
+
+// Where more is asked than an upstream takes, the page and the API say who is limited,
+// and what a server is asked without.
+func TestWhoIsLimited(t *testing.T) {
+	base := serve(t, admin.Status{Ready: true}, func(o *admin.Options) {
+		o.Upstreams = func() []admin.Upstream {
+			load := admin.GroupLoad{InFlight: 16384, Capacity: 16384, Shed: 7, Limited: []admin.Limited{
+				{Suffix: "silent.example", InFlight: 16000, GaveWay: 7}}}
+			return []admin.Upstream{
+				{Group: "azure", Server: "a", Healthy: true, Without: []string{"edns"}, Load: load}, {Group: "azure", Server: "b", Load: load}}
+		}
+	})
+	_, page := get(t, base+"/upstreams")
+	if strings.Count(page, "silent.example") != 1 || !strings.Contains(page, "Limited now") || !strings.Contains(page, "asked without edns") {
+		t.Errorf("the page is:\n%s", page)
+	}
+	_, list := get(t, base+"/api/upstreams")
+	for _, want := range []string{`"suffix":"silent.example"`, `"gave_way":7`, `"capacity":16384`, `"shed":7`, `"without":["edns"]`} {
+		if !strings.Contains(strings.Join(strings.Fields(list), ""), want) {
+			t.Errorf("no %s in:\n%s", want, list)
 		}
 	}
 }
