@@ -34,7 +34,6 @@ func TestWhatASilentQuestionCosts(t *testing.T) {
 	if !hasPool(t) {
 		t.Skip("this build has no socket pool: every question has a goroutine")
 	}
-	const most = 2048 // octets
 	seen := &sentOnly{events: new(events)}
 	p, empty := upstream.Pooled(newPool(t, upstream.Config{
 		Name: "azure", Servers: []upstream.Server{plain(resolvertest.SilentAddr(t))}, Timeout: 10 * time.Second,
@@ -67,8 +66,8 @@ func TestWhatASilentQuestionCosts(t *testing.T) {
 	}
 	thrice := (heap() - before) / silentQuestions
 	t.Logf("%d octets for a question that was asked once, %d for one that was asked three times", once, thrice)
-	if thrice > most {
-		t.Errorf("a silent question takes %d octets, want %d", thrice, most)
+	if thrice > maxSilent {
+		t.Errorf("a silent question takes %d octets, want %d", thrice, maxSilent)
 	}
 	if more := runtime.NumGoroutine() - goroutines; more > 10 {
 		t.Errorf("%d goroutines more than before", more)

@@ -40,6 +40,7 @@ func TestAlarmsRingInTime(t *testing.T) {
 			}
 		}
 		time.Sleep(3 * time.Second)
+		synctest.Wait()
 		for i, b := range all {
 			switch {
 			case i%5 == 0 && len(b.rang) != 0:
@@ -80,6 +81,7 @@ func TestTheTimerIsCoarse(t *testing.T) {
 		a.rings = a
 		ts.set(&a.alarm, time.Now())
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if len(a.rang) != 100 {
 			t.Fatalf("it rang %d times", len(a.rang))
 		}
