@@ -88,10 +88,11 @@ func (x *exchange) won(winner *attempt, now time.Time, took time.Duration) {
 	}
 	for _, a := range x.attempts {
 		s := a.server
-		if !a.settled && s != winner.server {
+		elapsed := now.Sub(a.began)
+		if !a.settled && s != winner.server && elapsed >= a.usual {
 			s.loops.suspect(x.question.Name, now)
 		}
-		switch elapsed := now.Sub(a.began); {
+		switch {
 		case s == winner.server:
 		case a.refused && s.health.failed(now, x.question):
 			p.dropped(s, "it refuses or fails what others answer")

@@ -26,7 +26,7 @@ const (
 	loopSeen = 256
 	// loopSpacing is how long it takes at least from one name that is looked into to
 	// the next, so that many names without an answer make little traffic.
-	loopSpacing = 500 * time.Millisecond
+	loopSpacing = time.Second
 )
 
 // suffixLoops are the suffixes whose names a server leads back to this program.
@@ -62,10 +62,13 @@ func (l *suffixLoops) all() []zones.Name {
 // suspect has a name looked into that got no answer, unless another one of its domain
 // was a moment ago.
 func (l *suffixLoops) suspect(name zones.Name, now time.Time) {
-	domain := share.Suffix(name)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if last, known := l.seen[domain]; known && now.Sub(last) < loopPause || now.Sub(l.last) < loopSpacing {
+	if now.Sub(l.last) < loopSpacing {
+		return
+	}
+	domain := share.Suffix(name)
+	if last, known := l.seen[domain]; known && now.Sub(last) < loopPause {
 		return
 	}
 	select {
