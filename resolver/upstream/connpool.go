@@ -35,6 +35,7 @@ var errFull = errors.New("too many questions are under way on the connections to
 type connPool struct {
 	dial     func(context.Context) (net.Conn, error)
 	panicked func(fault any, stack []byte) // is told of a panic of what a reply was told to
+	idle     time.Duration                 // how long a connection is kept on which nothing is asked
 	running  workers                       // dials, readers and writers
 
 	mu      sync.Mutex
@@ -45,7 +46,7 @@ type connPool struct {
 }
 
 func newConnPool(dial func(context.Context) (net.Conn, error), panicked func(fault any, stack []byte)) *connPool {
-	return &connPool{dial: dial, panicked: panicked}
+	return &connPool{dial: dial, panicked: panicked, idle: idleTime}
 }
 
 // start asks, and tells done the reply as it came, with the id of packet; or why

@@ -232,6 +232,23 @@ func TestASilentServerTakesFewConnections(t *testing.T) {
 	})
 }
 
+// A connection on which nothing is asked for a while is closed, and another one is
+// opened when it is needed.
+func TestAnIdleConnectionIsGivenBack(t *testing.T) {
+	s := serveStreams(t, func(_ int64, packet []byte, send func([]byte)) { send(answeredPacket(packet)) })
+	p := connsTo(t, s, nil)
+	p.idle = time.Millisecond
+	for i := range 3 {
+		if err := ask(t, p, wire(t, "www.contoso.com")); err != nil {
+			t.Fatal(err)
+		}
+		waitFor(t, "the end of the idle connection", func() bool { return s.open.Load() == 0 })
+		if n := s.conns.Load(); n != int64(i+1) {
+			t.Errorf("%d connections for %d questions", n, i+1)
+		}
+	}
+}
+
 // A server that hangs up before any answer is not asked for ever.
 func TestAServerThatHangsUp(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")

@@ -1,6 +1,7 @@
 package upstream_test
 
 import (
+	"crypto"
 	"fmt"
 	"slices"
 	"strings"
@@ -149,6 +150,43 @@ func TestScrubWritesNamesInLowerCase(t *testing.T) {
 	reply, err := upstream.Scrub(asked, message(t, asked, "", strings.Replace(soaContoso, "contoso", "CONTOSO", 1), ""))
 	if err != nil || len(reply.Authority) != 1 || reply.Authority[0].Header().Name != "contoso.com." {
 		t.Errorf("the authority is %v, error %v", reply.Authority, err)
+	}
+}
+
+// Signatures over records with names in mixed case are still good after that.
+func TestSignaturesStayGoodInLowerCase(t *testing.T) {
+	key := &dns.DNSKEY{
+		Hdr:   dns.RR_Header{Name: "contoso.com.", Rrtype: dns.TypeDNSKEY, Class: dns.ClassINET, Ttl: 300},
+		Flags: 256, Protocol: 3, Algorithm: dns.ECDSAP256SHA256,
+	}
+	secret, err := key.Generate(256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{
+		"Contoso.com. 300 IN MX 10 MAIL.Contoso.com.", "contoso.com. 300 IN HTTPS 1 Web.Contoso.com. alpn=h2",
+		"contoso.com. 300 IN SRV 1 2 3 SIP.contoso.com.", "contoso.com. 300 IN SOA NS1.contoso.com. Host.contoso.com. 1 2 3 4 5",
+		"contoso.com. 300 IN NSEC Z.contoso.com. A",
+	} {
+		record := resolvertest.RR(t, text)
+		signature := &dns.RRSIG{
+			Hdr:       dns.RR_Header{Name: "contoso.com.", Rrtype: dns.TypeRRSIG, Class: dns.ClassINET, Ttl: 300},
+			Algorithm: key.Algorithm, KeyTag: key.KeyTag(), SignerName: "contoso.com.", Inception: 1767225600, Expiration: 1893456000,
+		}
+		if err := signature.Sign(secret.(crypto.Signer), []dns.RR{record}); err != nil {
+			t.Fatal(err)
+		}
+		signature.SignerName = "Contoso.COM."
+		asked := with(question("contoso.com", record.Header().Rrtype))
+		msg := message(t, asked, "", "", "")
+		msg.Answer = []dns.RR{record, signature}
+		reply, err := upstream.Scrub(asked, msg)
+		if err != nil || len(reply.Answer) != 2 {
+			t.Fatalf("%s: kept %v, error %v", text, reply.Answer, err)
+		}
+		if err := reply.Answer[1].(*dns.RRSIG).Verify(key, reply.Answer[:1]); err != nil {
+			t.Errorf("%s became %s: %v", text, reply.Answer[0], err)
+		}
 	}
 }
 

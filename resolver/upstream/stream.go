@@ -114,7 +114,7 @@ func (s *stream) left() {
 	if s.retired = s.retired || !s.pool.kept; s.retired {
 		_ = s.conn.SetReadDeadline(time.Unix(1, 0)) // the reader ends it
 	} else {
-		_ = s.conn.SetReadDeadline(time.Now().Add(idleTime))
+		_ = s.conn.SetReadDeadline(time.Now().Add(s.pool.idle))
 	}
 }
 
