@@ -136,12 +136,17 @@ func TestQuestionsOnConnectionsTakeNoGoroutine(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if running := p.running.n; running > 1+2*maxConns {
+	// A connection that is silent for long takes no more questions, on a busy machine.
+	const most = maxConns + maxRetiring
+	p.running.mu.Lock()
+	running := p.running.n
+	p.running.mu.Unlock()
+	if running > 1+2*most {
 		t.Errorf("%d questions take %d goroutines", questions, running)
 	}
 	close(release)
 	waitFor(t, "all answers", func() bool { return answered.Load() == questions })
-	if n := s.conns.Load(); n > maxConns {
+	if n := s.conns.Load(); n > most {
 		t.Errorf("%d connections were opened", n)
 	}
 }
