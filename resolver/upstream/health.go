@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"pldns/resolver"
@@ -46,8 +47,8 @@ type health struct {
 	srtt     time.Duration
 	asked    time.Time // when the last round trip ended
 	ring     [rttSamples]time.Duration
-	count    int // of round trips ever
-	late     time.Duration
+	count    int          // of round trips ever
+	late     atomic.Int64 // the percentile, in nanoseconds; 0 as long as it is not known
 }
 
 // answered takes a good outcome after a round trip, 0 if it is not known how long
@@ -117,7 +118,7 @@ func (h *health) measure(now time.Time, took time.Duration) {
 	h.ring[h.count%rttSamples] = took
 	h.count++
 	if h.count%rttEvery == 0 {
-		h.late = percentile(h.ring[:min(h.count, rttSamples)])
+		h.late.Store(int64(percentile(h.ring[:min(h.count, rttSamples)])))
 	}
 }
 
@@ -141,9 +142,8 @@ func percentile(rtts []time.Duration) time.Duration {
 // usual is within what time 19 of 20 answers came lately; known says whether
 // enough of them came to tell.
 func (h *health) usual() (within time.Duration, known bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.late, h.count >= rttEvery
+	late := h.late.Load()
+	return time.Duration(late), late > 0
 }
 
 // healthy tells whether the server is healthy; if not, also when it is to be
