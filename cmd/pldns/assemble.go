@@ -139,7 +139,7 @@ func (p *parts) newPool(c *config.Config, group config.Upstream, told observers,
 	}
 	settings := upstream.Config{
 		Name: group.Name, Servers: servers, Policy: policyOf(group.Policy),
-		Timeout: max(c.Deadline, upstream.DefaultTimeout), MaxQPS: group.MaxQPS,
+		Timeout: max(c.Deadline, c.Cache.Late, upstream.DefaultTimeout), MaxQPS: group.MaxQPS,
 		Loops: p.loops, Sockets: p.sockets, Observer: told.upstream, Log: told.log,
 	}
 	known := before.pools[group.Name]
