@@ -53,7 +53,7 @@ func (l *loader) derived(endpoint Endpoint, settled bool, into []Endpoint) []End
 		if !settled {
 			return into
 		}
-		return spelledPrivate(endpoint, match.Zone, l.catalogue.PublicNames(endpoint.Name), into)
+		return spelledPrivate(endpoint, match.Zone, l.publicNames(endpoint.Name), into)
 	}
 	match, err := l.catalogue.Derive(endpoint.Name)
 	switch {
@@ -67,6 +67,17 @@ func (l *loader) derived(endpoint Endpoint, settled bool, into []Endpoint) []End
 		return into
 	}
 	return append(into, endpoint)
+}
+
+// publicNames are the public names that a private one stands for. A wildcard of a
+// zone is reached by the aliases that lead into the zone, and stands for no public
+// name: that would be the resources of everybody, unless the names below it are
+// one customer's own.
+func (l *loader) publicNames(private zones.Name) []zones.Name {
+	if private.IsWildcard() && !l.catalogue.IsCustomerWildcard(private) {
+		return nil
+	}
+	return l.catalogue.PublicNames(private)
 }
 
 // spelledPrivate gives an endpoint whose key is a private name its public names.

@@ -144,7 +144,7 @@ func (l *loader) probeOf(s probeSettings, name zones.Name) zones.Probe {
 	s.spec.Name = name
 	if _, private := l.catalogue.ZoneOf(name); private {
 		s.spec.Name = zones.Name{}
-		if public := l.catalogue.PublicNames(name); len(public) > 0 {
+		if public := l.publicNames(name); len(public) > 0 {
 			s.spec.Name = public[0]
 		}
 	}

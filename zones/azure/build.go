@@ -35,6 +35,9 @@ func build(text string) (*Catalogue, error) {
 		return nil, err
 	}
 	c := &Catalogue{entries: make([]Entry, 0, len(rows))}
+	if c.resources, err = readResources(resourcesCSV); err != nil {
+		return nil, err
+	}
 	for _, r := range rows {
 		c.entries = append(c.entries, r.Entry)
 	}

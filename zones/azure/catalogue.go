@@ -12,6 +12,7 @@ import (
 // by any number of goroutines.
 type Catalogue struct {
 	entries   []Entry // in the order of the data file
+	resources []resource
 	suffixes  map[string]*suffix
 	fixed     map[string]*zone // by name
 	regional  map[string]*zone // by what follows the placeholder

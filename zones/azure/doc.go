@@ -22,6 +22,9 @@
 // stand left of its zone are always the leftmost labels of the public form:
 // Azure keeps the labels it finds and translates none.
 //
+// A second file, resources.csv, says of some types of resources how the name of a
+// resource makes its public names, and which wildcards are those of one customer.
+//
 // A name with more or fewer labels than its service has, such as
 // a.b.vault.azure.net, is a [NotDerivableError]: Azure has no such name, and a
 // private name that nobody asks for would hide the mistake.
