@@ -20,8 +20,7 @@ type driftFlags struct {
 	config  string
 	exports []string
 	network string
-	pending bool
-	origin  string
+	read    exportFlags
 	asJSON  bool
 }
 
@@ -34,7 +33,10 @@ func newDrift() *cobra.Command {
 mappings that Azure no longer has, mappings whose address changed, and endpoints
 that no mapping names. It exits with 1 if there is any. The kinds of export are
 those of import; "-" is standard input. Give the exports of everything that the
-configuration maps, since what no export has counts as gone.
+configuration maps: what no export has counts as gone, if the exports are complete.
+Where a page is missing, or an endpoint is left out for want of a name, an address
+or a known form, a mapping that no export has is unknown, and a note says why; so
+is one whose endpoint is left out because it is not approved.
 
 A name with an endpoint in each of several networks is right when its addresses
 are those of one of them. Names outside the catalogue, such as api.contoso.com,
@@ -49,8 +51,7 @@ are compared only where an export has them.`,
 	f := command.Flags()
 	f.StringArrayVar(&flags.exports, "export", nil, "an exported file and its kind, as `KIND:FILE`; may be given again")
 	f.StringVar(&flags.network, "network", "", "compare only the endpoints of the network with this `name`")
-	f.BoolVar(&flags.pending, "include-pending", false, "count endpoints that wait for approval, too")
-	f.StringVar(&flags.origin, "origin", "", "the `zone` of a zone file that does not say $ORIGIN")
+	flags.read.add(command)
 	return command
 }
 
@@ -58,7 +59,7 @@ func runDrift(command *cobra.Command, flags driftFlags) error {
 	if len(flags.exports) == 0 {
 		return errors.New("nothing to compare with: name an export, as in --export az:pe.json")
 	}
-	export, err := newExport(command, flags.pending, flags.origin)
+	export, err := newExport(command, flags.read)
 	if err != nil {
 		return err
 	}
@@ -74,7 +75,7 @@ func runDrift(command *cobra.Command, flags driftFlags) error {
 		return err
 	}
 	drift := export.Compare(networks)
-	printNotes(command, export.Notes())
+	printNotes(command, drift.Notes)
 	if flags.asJSON {
 		err = printJSON(command.OutOrStdout(), drift)
 	} else {
@@ -122,6 +123,9 @@ func printDrift(w io.Writer, drift azureimport.Drift) error {
 	for _, network := range drift.Networks {
 		for _, m := range network.Gone {
 			fmt.Fprintf(table, "gone\t%s\t%s\t%s\tno endpoint in the export\n", network.Network, m.Name, joined(m.Addresses))
+		}
+		for _, m := range network.Unknown {
+			fmt.Fprintf(table, "unknown\t%s\t%s\t%s\t%s\n", network.Network, m.Name, joined(m.Addresses), m.Why)
 		}
 		for _, m := range network.Changed {
 			for _, other := range m.Exported {

@@ -7,15 +7,16 @@ import (
 	"strings"
 )
 
-// readAZ reads what the Azure command line prints: lists of private endpoints, DNS
-// zone groups, network interfaces and record sets, or single ones. Several outputs
-// may follow each other in one file, as a loop over zone groups writes them.
+// readAZ reads what the Azure command line or PowerShell prints: lists of private
+// endpoints, DNS zone groups, network interfaces, record sets and links, or single
+// ones. Several outputs may follow each other in one file, as a loop over zone
+// groups writes them.
 func (e *Export) readAZ(file string, j *jsonReader) error {
 	return j.documents(func(token json.Token) error {
 		if token == json.Delim('[') {
 			return j.elements(nil, token, func(n node) error { return e.readResource(file, n) })
 		}
-		return e.readWhole(file, j, AZ, token, nil)
+		return e.readWhole(file, j, AZ, token, nil, new(page))
 	})
 }
 
@@ -40,8 +41,9 @@ func (j *jsonReader) documents(document func(json.Token) error) error {
 type wrapped map[string]func(path *step, value json.Token) error
 
 // readWhole reads an object at the top of a file: what wraps a list of resources,
-// or a single resource. Keys of wraps are lower case.
-func (e *Export) readWhole(file string, j *jsonReader, kind Kind, token json.Token, wraps wrapped) error {
+// or a single resource. Keys of wraps are lower case. What the wrap says of further
+// pages goes into the page.
+func (e *Export) readWhole(file string, j *jsonReader, kind Kind, token json.Token, wraps wrapped, p *page) error {
 	if token != json.Delim('{') {
 		return fmt.Errorf("it is neither a list nor an object: export it with \"-o json\"")
 	}
@@ -58,13 +60,16 @@ func (e *Export) readWhole(file string, j *jsonReader, kind Kind, token json.Tok
 		rest[key] = v
 		return err
 	})
-	switch {
+	switch n := newNode(rest, nil); {
 	case err != nil:
 		return err
 	case isWrapped:
-		return e.noteMore(file, newNode(rest, nil))
+		return e.endPage(file, kind, n, p)
+	case isDeployment(n):
+		return e.readDeployment(file, n)
+	default:
+		return e.readResource(file, n)
 	}
-	return e.readResource(file, newNode(rest, nil))
 }
 
 // foreignKey refuses a key at the top that another kind of export has.
@@ -75,20 +80,23 @@ func foreignKey(kind Kind, key string) error {
 	if key == "$schema" {
 		return fmt.Errorf("it looks like a deployment template, which holds no addresses: export the resources themselves")
 	}
-	return nil
+	return foreignForm(key)
 }
 
-// noteMore says when an answer is one page of several.
-func (e *Export) noteMore(file string, rest node) error {
-	for _, key := range []string{"nextLink", "skip_token", "$skipToken", "skipToken"} {
-		if more := rest.get(key); more.has() && more.text() != "" {
-			e.note("%s is one page of several: export the others too", file)
+// endPage notes what an answer says of further ones.
+func (e *Export) endPage(file string, kind Kind, rest node, p *page) error {
+	p.file, p.kind, p.total = file, kind, -1
+	for _, key := range []string{"nextLink", "@odata.nextLink", "skip_token", "$skipToken", "skipToken"} {
+		more := rest.get(key)
+		p.more = p.more || more.has() && more.text() != ""
+	}
+	truncated := rest.get("resultTruncated").anyText()
+	p.more = p.more || strings.EqualFold(truncated, "true")
+	if total, ok := rest.get("totalRecords").value.(json.Number); ok {
+		if count, err := total.Int64(); err == nil && count >= 0 {
+			p.total = int(count)
 		}
 	}
-	for _, key := range []string{"resultTruncated", "result_truncated"} {
-		if value := rest.get(key).value; value == true || value == "true" {
-			e.note("%s is one page of several: export the others too", file)
-		}
-	}
+	e.pages = append(e.pages, *p)
 	return rest.err()
 }

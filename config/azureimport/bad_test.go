@@ -18,7 +18,10 @@ func TestRefused(t *testing.T) {
 	}{
 		{"empty", " \n", "it is empty", AZ},
 		{"UTF-16 of PowerShell", "\xff\xfe[\x00]\x00", "saved as UTF-16", AZ},
-		{"an error message", "ERROR: Please run 'az login'", `it is no JSON: export it with "-o json"`, AZ},
+		{"an error message", "ERROR: Please run 'az login'", `it begins with a message (ERROR: ...)`, AZ},
+		{"a warning", "WARNING: the extension is new\n[]", "save only its standard output", AZ},
+		{"colours", "\x1b[1;39m[]", "not jsonc", AZ},
+		{"another text", "hello", `it is no JSON: export it with "-o json"`, AZ},
 		{"Terraform as az", shown, "looks like an export of kind terraform", AZ},
 		{"Terraform as graph", shown, "looks like an export of kind terraform", Graph},
 		{"state as arm", `{"version":4,"terraform_version":"1.9.0"}`, "looks like an export of kind terraform", ARM},
@@ -27,7 +30,6 @@ func TestRefused(t *testing.T) {
 		{"graph as az", `{"count":0,"data":[]}`, "looks like an export of kind graph", AZ},
 		{"az as Terraform", `[]`, "lists are exports of az", Terraform},
 		{"arm as Terraform", `{"value":[]}`, "looks like an export of kind arm", Terraform},
-		{"a plan", `{"format_version":"1.0","planned_values":{}}`, "it is a plan", Terraform},
 		{"something else as Terraform", `{"a":1}`, "it is no state", Terraform},
 		{"a template", `{"$schema":"https://contoso.com/template.json","resources":[]}`, "deployment template", ARM},
 		{"a number", `7`, "it is no JSON", AZ},
@@ -52,8 +54,6 @@ func TestRefused(t *testing.T) {
 		{"no address", "[" + fmt.Sprintf(endpointJSON, `"customDnsConfigs":[{"fqdn":"a.contoso.com","ipAddresses":["x"]}]`) + "]",
 			"[0].customDnsConfigs[0].ipAddresses[0] is not an IP address", AZ},
 		{"hosts without an address", "# x\nlocalhost 127.0.0.1\n", "line 2: it does not begin with an IP address", Hosts},
-		{"hosts with two addresses", "10.0.0.4 a.contoso.com\n10.0.0.5 A.contoso.com\n",
-			"A.contoso.com has two addresses: 10.0.0.4 in line 1 and 10.0.0.5 in line 2", Hosts},
 		{"a zone file without origin", "db IN A 10.0.0.4\n", "name the zone with --origin", DNSZone},
 		{"a zone file that includes", "$ORIGIN contoso.com.\n$INCLUDE /etc/passwd\n", "correct the line", DNSZone},
 	} {
@@ -124,7 +124,8 @@ func TestLargeOutputsAreSkipped(t *testing.T) {
 	}
 }
 
-// One name with two addresses from two endpoints is an error that names both.
+// One name with two addresses from two endpoints costs that name, and both are named
+// in full.
 func TestConflicts(t *testing.T) {
 	const endpoint = `{"id":"/subscriptions/s/resourceGroups/rg/providers/Microsoft.Network/privateEndpoints/%s","type":"Microsoft.Network/privateEndpoints",
 		"customDnsConfigs":[{"fqdn":"%s","ipAddresses":["%s"]}]}`
@@ -143,18 +144,25 @@ func TestConflicts(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			export := NewExport(Options{})
-			text := "[" + fmt.Sprintf(endpoint, "a", test.first, "10.0.0.4") + "," + fmt.Sprintf(endpoint, "b", test.second, test.addr) + "]"
+			text := "[" + fmt.Sprintf(endpoint, "a", test.first, "10.0.0.4") + "," + fmt.Sprintf(endpoint, "b", test.second, test.addr) + "," +
+				fmt.Sprintf(endpoint, "c", "other.database.windows.net", "10.0.0.9") + "]"
 			if err := export.Read(AZ, "export", strings.NewReader(text)); err != nil {
 				t.Fatal(err)
 			}
-			_, err := export.Networks(Whole)
-			if (err == nil) != (test.want == nil) {
-				t.Fatalf("got %v", err)
+			result := export.Networks(Layout{})
+			if got := fmt.Sprint(result.Networks); !strings.Contains(got, "other.database.windows.net") {
+				t.Errorf("the third endpoint is lost: %s", got)
+			}
+			if (len(result.Conflicts) == 0) != (test.want == nil) {
+				t.Fatalf("conflicts %v", result.Conflicts)
 			}
 			for _, want := range test.want {
-				if !strings.Contains(err.Error(), want) {
-					t.Errorf("got %v\nwant %s", err, want)
+				if got := result.Conflicts[0].String(); !strings.Contains(got, want) {
+					t.Errorf("got %v\nwant %s", got, want)
 				}
+			}
+			if strings.Contains(fmt.Sprint(result.Networks), "sql.database") && test.want != nil {
+				t.Errorf("a name in conflict is taken: %v", result.Networks)
 			}
 		})
 	}
@@ -168,16 +176,14 @@ func TestStrangeTextsAreHarmless(t *testing.T) {
 	if err := export.Read(AZ, "export", strings.NewReader(text)); err != nil {
 		t.Fatal(err)
 	}
-	networks, err := export.Networks(Whole)
-	if err != nil {
-		t.Fatal(err)
-	}
+	result := export.Networks(Layout{})
+	networks := result.Networks
 	got := string(Render([]Table{NetworkTable("hub", networks[0].Mappings)}))
 	want := "[networks.hub.endpoints]\n\"a.contoso.com\" = \"10.0.0.4\" # r?[x]?/p?[31m\"\n"
 	if got != want {
 		t.Errorf("got %q\nwant %q", got, want)
 	}
-	if notes := strings.Join(export.Notes(), ""); !strings.Contains(notes, "is no host name: left out") || strings.ContainsAny(notes, "\n\x1b") {
+	if notes := fmt.Sprint(result.Gaps); !strings.Contains(notes, "is no host name: left out") || strings.ContainsAny(notes, "\n\x1b") {
 		t.Errorf("notes: %q", notes)
 	}
 }
@@ -197,10 +203,7 @@ func TestManyEndpoints(t *testing.T) {
 	if err := export.Read(AZ, "many", reader); err != nil {
 		t.Fatal(err)
 	}
-	networks, err := export.Networks(Whole)
-	if err != nil {
-		t.Fatal(err)
-	}
+	networks := export.Networks(Layout{}).Networks
 	if got := len(networks[0].Mappings); got != many || told != many {
 		t.Errorf("%d mappings, told of %d", got, told)
 	}
@@ -234,8 +237,8 @@ func BenchmarkImport(b *testing.B) {
 		if err := export.Read(AZ, "many", reader); err != nil {
 			b.Fatal(err)
 		}
-		if _, err := export.Networks(Whole); err != nil {
-			b.Fatal(err)
+		if result := export.Networks(Layout{}); result.Taken() != 1000 {
+			b.Fatal(result.Gaps)
 		}
 	}
 }

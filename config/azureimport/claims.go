@@ -11,28 +11,42 @@ import (
 	"pldns/zones/azure"
 )
 
-// claim is a name of one endpoint while its sources are weighed.
+// claim is a name of one source while what tells it is weighed.
 type claim struct {
 	named
 	by      trust
 	addrs   []netip.Addr
 	private zones.Name // where it must be written
+	zones   []string   // ids of the private zones that hold it
 }
 
-// claims are the names of one endpoint.
+// claims are the names of one source.
 type claims struct {
-	export  *Export
-	p       *endpoint
+	d       *decision
+	p       *source
 	byName  map[zones.Name]*claim
 	byID    map[identity]*claim
 	strange map[zones.Name]*claim // public names whose private name cannot be derived
 }
 
-func newClaims(e *Export, p *endpoint) *claims {
-	return &claims{
-		export: e, p: p, byName: make(map[zones.Name]*claim), byID: make(map[identity]*claim),
-		strange: make(map[zones.Name]*claim),
+// settle decides what the names of one source are, whatever its state.
+func (d *decision) settle(p *source) *claims {
+	c := &claims{d: d, p: p, byName: make(map[zones.Name]*claim), byID: make(map[identity]*claim), strange: make(map[zones.Name]*claim)}
+	c.take(byNIC)
+	c.take(byRecord)
+	c.take(byGroup)
+	if c.none() {
+		c.take(byCustom)
 	}
+	return c
+}
+
+// finish completes what is known of an endpoint that counts, and notes what is not.
+func (c *claims) finish() {
+	if c.none() && c.p.id != "" && !c.p.isRecord {
+		c.derive()
+	}
+	c.pair()
 }
 
 // none tells whether nothing is known yet.
@@ -42,33 +56,44 @@ func (c *claims) none() bool { return len(c.byName) == 0 && len(c.strange) == 0 
 func (c *claims) take(by trust) {
 	for _, f := range c.p.facts[by] {
 		if !isPrivate(f.addr) {
-			c.export.note("%s: %s has the address %s, which is not private: left out; map it by hand with allow_public if it is meant",
+			c.d.leave(Gap{Reason: NotPrivate, Resource: c.p.id, File: c.p.file, Names: c.d.spellings(f.name)},
+				"%s: %s has the address %s, which is not private: left out; map it by hand with allow_public if it is meant",
 				c.p.label, f.name, f.addr)
 			continue
 		}
-		n, ok := nameFrom(c.export.catalogue, f.name)
+		n, ok := nameFrom(c.d.e.catalogue, f.name)
 		if !ok {
 			c.takeStrange(f, by)
 			continue
 		}
 		if other := c.byID[n.id]; other != nil && other.by < by {
+			other.zones = addZone(other.zones, f.zone)
 			if !slices.Contains(other.addrs, f.addr) {
-				c.export.note("%s: %s has the address %s at the network interface and %s in the DNS zone: the first is taken",
-					c.p.label, n.name, spell(other.addrs), f.addr)
+				c.d.notes.add("%s: %s has the address %s at %s and %s at %s: the first is taken",
+					c.p.label, n.name, spell(other.addrs), other.by, f.addr, by)
 			}
 			continue
 		}
-		c.enter(n, by, f.addr)
+		c.enter(n, by, f)
 	}
 }
 
+// addZone adds the id of a zone, if one is told.
+func addZone(ids []string, id string) []string {
+	if id == "" {
+		return ids
+	}
+	return addTo(ids, id)
+}
+
 // enter adds an address to a name.
-func (c *claims) enter(n named, by trust, addr netip.Addr) {
+func (c *claims) enter(n named, by trust, f fact) {
 	if c.byName[n.name] == nil {
 		c.byName[n.name] = &claim{named: n, by: by}
 	}
 	at := c.byName[n.name]
-	at.addrs = union(at.addrs, addr)
+	at.addrs = union(at.addrs, f.addr)
+	at.zones = addZone(at.zones, f.zone)
 	if c.byID[n.id] == nil {
 		c.byID[n.id] = at
 	}
@@ -76,8 +101,9 @@ func (c *claims) enter(n named, by trust, addr netip.Addr) {
 
 // takeStrange keeps a public name without a private one for later.
 func (c *claims) takeStrange(f fact, by trust) {
-	if _, zone := c.export.catalogue.ZoneOf(f.name); zone {
-		c.export.note("%s: %s is a zone and not a name in one: left out", c.p.label, f.name)
+	if _, zone := c.d.e.catalogue.ZoneOf(f.name); zone {
+		c.d.leave(Gap{Reason: Refused, Resource: c.p.id, File: c.p.file, Names: []zones.Name{f.name}},
+			"%s: %s is a zone and not a name in one: left out", c.p.label, f.name)
 		return
 	}
 	if c.strange[f.name] == nil {
@@ -87,21 +113,60 @@ func (c *claims) takeStrange(f fact, by trust) {
 	at.addrs = union(at.addrs, f.addr)
 }
 
-// pair finds the private names of those that cannot be derived: the zone group
-// holds them, at the same addresses and without a public name of their own.
+// pair finds the private names of those that cannot be derived: the zone group or a
+// record holds them, at the same addresses and without a public name of their own.
 func (c *claims) pair() {
+	c.pairOutside()
 	for _, name := range slices.SortedFunc(maps.Keys(c.strange), zones.Name.Compare) {
 		at := c.strange[name]
 		private := c.partner(at)
 		if private == nil {
-			c.export.note("%s: the private name of %s cannot be derived, and no DNS zone group or record of the export gives it: left out",
-				c.p.label, name)
+			c.d.leave(Gap{Reason: NoPrivateName, Resource: c.p.id, File: c.p.file},
+				"%s: the private name of %s cannot be derived, and no DNS zone group or record of the export gives it: left out; "+
+					"map it by hand with private_name: # %q = { addresses = %s, private_name = \"NAME\" } # %s",
+				c.p.label, name, name, addressValue(at.addrs), c.p.label)
 			continue
 		}
-		delete(c.byName, private.name)
-		at.id, at.private = private.id, private.id
-		c.byName[name], c.byID[at.id] = at, at
+		c.join(at, private)
 	}
+}
+
+// join makes one mapping of a public and a private name.
+func (c *claims) join(public, private *claim) {
+	delete(c.byName, private.name)
+	delete(c.byName, public.name)
+	public.id, public.private, public.zones = private.id, private.id, private.zones
+	c.byName[public.name], c.byID[public.id] = public, public
+}
+
+// pairOutside joins names outside the catalogue: a public one of the interface and
+// one with a privatelink label, with the same first label and the same addresses.
+func (c *claims) pairOutside() {
+	for _, name := range slices.SortedFunc(maps.Keys(c.byName), zones.Name.Compare) {
+		public := c.byName[name]
+		if public == nil || public.id != name || isPrivatelink(name) {
+			continue
+		}
+		var found []*claim
+		for _, other := range c.byName {
+			if other.id == other.name && isPrivatelink(other.name) && withoutPrivatelink(other.name) == name.String() &&
+				slices.Equal(other.addrs, public.addrs) {
+				found = append(found, other)
+			}
+		}
+		if len(found) == 1 {
+			c.join(public, found[0])
+		}
+	}
+}
+
+// isPrivatelink tells whether a name holds the label of a privatelink zone.
+func isPrivatelink(name zones.Name) bool { return slices.Contains(name.Labels(), "privatelink") }
+
+// withoutPrivatelink is a private name without that label: where Azure's common rule
+// holds, the public one.
+func withoutPrivatelink(name zones.Name) string {
+	return strings.Join(slices.DeleteFunc(name.Labels(), func(label string) bool { return label == "privatelink" }), ".")
 }
 
 // partner is the one private name that fits a public name that tells none: the
@@ -109,9 +174,9 @@ func (c *claims) pair() {
 func (c *claims) partner(public *claim) *claim {
 	var all, alike []*claim
 	for _, other := range c.byName {
-		fits := other.by == byGroup && other.private.IsZero() && slices.Equal(other.addrs, public.addrs) &&
+		fits := (other.by == byGroup || other.by == byRecord) && other.private.IsZero() && slices.Equal(other.addrs, public.addrs) &&
 			other.name.IsWildcard() == public.name.IsWildcard()
-		if _, private := c.export.catalogue.ZoneOf(other.id); !fits || !private {
+		if _, private := c.d.e.catalogue.ZoneOf(other.id); !fits || !private {
 			continue
 		}
 		all = append(all, other)
@@ -134,74 +199,96 @@ func firstLabel(name zones.Name) string {
 }
 
 // derive names an endpoint by the resource that it leads to, where the catalogue
-// and its address leave one meaning only. It notes what is missing otherwise.
+// says that its names are made so and its address leaves one meaning only. It notes
+// what is missing otherwise.
 func (c *claims) derive() {
 	p := c.p
-	addrs := p.loose
-	if len(addrs) == 0 {
-		addrs = p.first
+	all := p.loose
+	if len(all) == 0 {
+		all = p.first
 	}
-	addrs = slices.DeleteFunc(slices.Clone(addrs), func(a netip.Addr) bool { return !isPrivate(a) })
-	if p.id == "" {
+	addrs := slices.DeleteFunc(slices.Clone(all), func(a netip.Addr) bool { return !isPrivate(a) })
+	switch {
+	case len(all) > 0 && len(addrs) == 0:
+		c.d.leave(Gap{Reason: NotPrivate, Resource: p.id, File: p.file},
+			"%s: its address %s is not private: left out; map it by hand with allow_public if it is meant", p.label, spell(all))
+		return
+	case len(addrs) == 0 && c.leftOut():
+		return // it has been said of its names
+	case len(addrs) == 0:
+		c.d.leave(Gap{Reason: NoAddress, Resource: p.id, File: p.file},
+			"%s: the export has no address for it, as happens where a DNS zone group is attached: "+
+				"export the network interfaces too (az network nic list), and give both files", p.label)
 		return
 	}
-	if len(addrs) == 0 {
-		c.export.note("%s: the export has no address for it, as happens where a DNS zone group is attached: "+
-			"export the network interfaces too (az network nic list), and give both files", p.label)
-		return
-	}
-	found := c.export.targets(p)
+	found := c.d.targets(p)
 	sameFamily := func(a, b netip.Addr) bool { return a.Is4() == b.Is4() }
 	if several := len(slices.CompactFunc(slices.Clone(addrs), sameFamily)) != len(addrs); several || len(found) != 1 {
-		c.export.note("%s: the export has no name for it, and what it leads to does not tell one: "+
-			"export its network interface too (az network nic list)", p.label)
+		c.noName(addrs)
 		return
 	}
 	for _, addr := range addrs {
-		c.enter(found[0], byCustom, addr)
+		c.enter(found[0], byTarget, fact{addr: addr})
 	}
 }
 
-// targets are the names that the catalogue gives the resource behind an endpoint,
-// one for each private name.
-func (e *Export) targets(p *endpoint) []named {
-	if len(p.links) != 1 || len(p.links[0].groups) != 1 {
+// leftOut tells whether a source has facts, all of which are left out.
+func (c *claims) leftOut() bool {
+	return slices.ContainsFunc(c.p.facts[:], func(facts []fact) bool { return len(facts) > 0 })
+}
+
+// noName notes an endpoint of which nothing tells the name, and its addresses, ready
+// to be mapped.
+func (c *claims) noName(addrs []netip.Addr) {
+	p := c.p
+	lines := make([]string, len(addrs))
+	for i, addr := range addrs {
+		lines[i] = pasteable("", addr, p.label)
+	}
+	why := "export its network interface too (az network nic list), or map it by hand"
+	switch {
+	case p.leadsToService():
+		why = "it leads to a private link service, which has no public name: map the name that your clients use"
+	case p.hasInterface:
+		why = "its network interface tells none either: map it by hand"
+	}
+	what := ""
+	if p.endpoint != nil && len(p.endpoint.Connections) == 1 {
+		kind, _ := resourceType(p.endpoint.Connections[0].TargetID)
+		if kind != "" {
+			what = plain(strings.TrimRight(" of "+kind+" "+strings.Join(p.endpoint.Connections[0].Groups, ","), " "))
+		}
+	}
+	c.d.leave(Gap{Reason: NoName, Resource: p.id, File: p.file, Addresses: addrs},
+		"%s: the export has no name for it, and the name of a resource%s does not tell one: left out; %s: %s", p.label, what, why, strings.Join(lines, " "))
+}
+
+// leadsToService tells whether an endpoint leads to a private link service of
+// somebody's own, or to an application gateway.
+func (p *source) leadsToService() bool {
+	return p.endpoint != nil && slices.ContainsFunc(p.endpoint.Connections, func(c Connection) bool {
+		kind, _ := resourceType(c.TargetID)
+		return c.Alias != "" || strings.EqualFold(kind, "Microsoft.Network/privateLinkServices") ||
+			strings.EqualFold(kind, "Microsoft.Network/applicationGateways")
+	})
+}
+
+// targets are the names that the catalogue gives the resource behind an endpoint.
+func (d *decision) targets(p *source) []named {
+	if p.endpoint == nil || len(p.endpoint.Connections) != 1 || len(p.endpoint.Connections[0].Groups) != 1 {
 		return nil
 	}
-	target, group := p.links[0].target, p.links[0].groups[0]
-	kind, resource := resourceType(target)
-	if strings.HasSuffix(group, "_secondary") {
-		resource += "-secondary"
-	}
-	cloud := cloudOf(p.location)
+	connection := p.endpoint.Connections[0]
+	kind, resource := resourceType(connection.TargetID)
 	var found []named
-	for _, entry := range e.entries {
-		if entry.Cloud != cloud || entry.Legacy || !strings.EqualFold(entry.ResourceType, kind) || !strings.EqualFold(entry.Subresource, group) {
-			continue
+	for _, name := range d.e.catalogue.ResourceNames(cloudOf(p.location), kind, connection.Groups[0], resource) {
+		n, ok := nameFrom(d.e.catalogue, name)
+		if !ok {
+			return nil
 		}
-		for _, zone := range entry.PublicZones {
-			found = e.addTarget(found, resource+"."+zone)
-		}
+		found = append(found, n)
 	}
 	return found
-}
-
-// addTarget adds a name to those of a resource, unless one with the same private
-// name is there. A name that cannot be derived counts too: it makes the resource
-// have more names than one.
-func (e *Export) addTarget(found []named, text string) []named {
-	name, ok := hostName(text)
-	if !ok {
-		return append(found, named{})
-	}
-	match, err := e.catalogue.Derive(name)
-	if err != nil {
-		return append(found, named{name: name})
-	}
-	if slices.ContainsFunc(found, func(n named) bool { return n.id == match.Private }) {
-		return found
-	}
-	return append(found, named{name, match.Private})
 }
 
 // resourceType is the type and the name of the resource with an id.
@@ -235,10 +322,23 @@ func (c *claims) mappings() []Mapping {
 	for _, name := range slices.SortedFunc(maps.Keys(c.byName), zones.Name.Compare) {
 		at := c.byName[name]
 		mappings = append(mappings, Mapping{
-			Name: name, Private: at.private, Addresses: at.addrs, Source: c.p.label, id: at.id, where: c.p.where(),
+			Name: name, Private: at.private, Addresses: at.addrs, Source: c.p.label, id: at.id, by: at.by, of: c.p, zones: at.zones,
 		})
 	}
 	return mappings
+}
+
+// names are all names that are known, by which a configuration may hold them.
+func (c *claims) names() []zones.Name {
+	var names []zones.Name
+	for _, at := range c.byName {
+		names = addTo(names, at.name, at.id)
+	}
+	for name := range c.strange {
+		names = addTo(names, name)
+	}
+	slices.SortFunc(names, zones.Name.Compare)
+	return names
 }
 
 // isOutside tells whether a name is outside the catalogue, and has no private name

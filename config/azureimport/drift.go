@@ -9,7 +9,6 @@ import (
 
 	"pldns/config"
 	"pldns/zones"
-	"pldns/zones/azure"
 )
 
 // Drift is where a configuration and an export differ.
@@ -18,13 +17,19 @@ type Drift struct {
 	Networks []NetworkDrift `json:"networks"`
 	// Unmapped are endpoints of the export that no mapping names, sorted by name.
 	Unmapped []DriftedEndpoint `json:"unmapped"`
+	// Incomplete are the gaps of the export for which any mapping may be meant: none
+	// is known to be gone while there is one.
+	Incomplete []Gap `json:"incomplete"`
+	// Notes are what the operator should know besides.
+	Notes []string `json:"-"`
 }
 
-// NetworkDrift is what one network maps otherwise than the export says. Both lists
+// NetworkDrift is what one network maps otherwise than the export says. The lists
 // are sorted by name.
 type NetworkDrift struct {
 	Network string           `json:"network"`
 	Gone    []DriftedMapping `json:"gone"`    // mappings that Azure no longer has
+	Unknown []DriftedMapping `json:"unknown"` // mappings of which the export does not tell whether it has them
 	Changed []DriftedMapping `json:"changed"` // mappings with other addresses
 }
 
@@ -34,8 +39,10 @@ type DriftedMapping struct {
 	Addresses []netip.Addr `json:"addresses"`
 	// Exported is what the export says of the name; empty when it does not have it.
 	Exported []DriftedEndpoint `json:"exported,omitempty"`
-	File     string            `json:"file"`
-	Key      string            `json:"key"`
+	// Why says why nothing is known of it; empty otherwise.
+	Why  string `json:"why,omitempty"`
+	File string `json:"file"`
+	Key  string `json:"key"`
 }
 
 // DriftedEndpoint is a name of an endpoint of the export.
@@ -48,75 +55,126 @@ type DriftedEndpoint struct {
 // Any tells whether there is any difference.
 func (d Drift) Any() bool { return len(d.Networks) > 0 || len(d.Unmapped) > 0 }
 
+// comparison holds mappings against what an export says.
+type comparison struct {
+	decision *decision
+	exported map[identity][]Mapping
+	held     heldNames
+	blocking []Gap
+	scope    scope
+	nameless map[netip.Addr]bool // addresses of endpoints of which nothing tells the name
+	left     int                 // mappings that cannot be compared
+}
+
 // Compare holds the mappings of networks against everything that was read. One name
 // may have an endpoint in each of several networks: a mapping is right when its
 // addresses are those of one of them, or more of them together.
 //
-// A name outside the catalogue, such as api.contoso.com, is compared only where the
-// export has it; the notes of the export count the others.
+// A mapping that the export does not have is gone only if the export is complete,
+// and nothing that was left out may be meant. A name outside the catalogue, such as
+// api.contoso.com, is compared only where the export has it; a note counts the
+// others.
 func (e *Export) Compare(networks []config.Network) Drift {
-	exported := e.all()
+	d := e.decide()
+	c := comparison{decision: d, exported: make(map[identity][]Mapping), scope: e.scope()}
+	for _, key := range slices.Sorted(maps.Keys(d.sources)) {
+		for _, m := range d.accept(d.sources[key]) {
+			c.exported[m.id] = append(c.exported[m.id], m)
+		}
+	}
+	c.held = heldBy(d.gaps.list)
+	drift := Drift{Networks: []NetworkDrift{}, Incomplete: []Gap{}}
+	addresses := addressesOf(networks)
+	for _, gap := range d.gaps.list {
+		if gap.blocks(addresses) {
+			c.blocking = append(c.blocking, gap)
+			drift.Incomplete = append(drift.Incomplete, gap)
+		}
+	}
+	c.nameless = make(map[netip.Addr]bool)
+	for _, gap := range d.gaps.list {
+		for _, addr := range gap.Addresses {
+			c.nameless[addr] = true
+		}
+	}
 	mapped := make(map[identity]bool)
-	drift := Drift{Networks: []NetworkDrift{}}
-	left := 0
 	for i := range networks {
-		d := NetworkDrift{Network: networks[i].Name, Gone: []DriftedMapping{}, Changed: []DriftedMapping{}}
-		seen := make(map[identity]bool)
-		for _, endpoint := range networks[i].Endpoints {
-			id := identityOf(endpoint)
-			if seen[id] {
-				continue // another public name of the same private one
-			}
-			seen[id], mapped[id] = true, true
-			left += d.compare(e.catalogue, endpoint, exported[id])
-		}
-		if len(d.Gone)+len(d.Changed) > 0 {
-			d.sort()
-			drift.Networks = append(drift.Networks, d)
+		if n := c.network(&networks[i], mapped); len(n.Gone)+len(n.Unknown)+len(n.Changed) > 0 {
+			drift.Networks = append(drift.Networks, n)
 		}
 	}
-	if left > 0 {
-		e.note("%d of the names are outside the catalogue and not in the export: not compared", left)
+	if c.left > 0 {
+		d.notes.add("%d of the names are outside the catalogue or the zones of the export, and not in it: not compared", c.left)
 	}
-	drift.Unmapped = unmapped(exported, mapped)
-	drift.Networks = slices.SortedFunc(slices.Values(drift.Networks), func(a, b NetworkDrift) int { return cmp.Compare(a.Network, b.Network) })
+	drift.Unmapped = unmapped(c.exported, mapped)
+	slices.SortFunc(drift.Networks, func(a, b NetworkDrift) int { return cmp.Compare(a.Network, b.Network) })
+	gaps, notes := d.said()
+	for _, gap := range gaps {
+		notes = append(notes, gap.Text)
+	}
+	drift.Notes = slices.Compact(slices.Sorted(slices.Values(notes)))
 	return drift
 }
 
-// all are the mappings of everything that was read, by identity. Endpoints of
-// several networks may give one name different addresses.
-func (e *Export) all() map[identity][]Mapping {
-	e.join()
-	exported := make(map[identity][]Mapping)
-	for _, key := range slices.Sorted(maps.Keys(e.endpoints)) {
-		for _, m := range e.settle(e.endpoints[key]) {
-			exported[m.id] = append(exported[m.id], m)
+// addressesOf are all addresses that networks map.
+func addressesOf(networks []config.Network) map[netip.Addr]bool {
+	addresses := make(map[netip.Addr]bool)
+	for i := range networks {
+		for _, endpoint := range networks[i].Endpoints {
+			for _, addr := range endpoint.Addresses {
+				addresses[addr] = true
+			}
 		}
 	}
-	return exported
+	return addresses
 }
 
-// compare holds one mapping against the endpoints of its name. The result is 1 for
-// a mapping that cannot be compared.
-func (d *NetworkDrift) compare(catalogue *azure.Catalogue, endpoint config.Endpoint, exported []Mapping) int {
-	m := DriftedMapping{
-		Name: endpoint.Name, Addresses: endpoint.Addresses, File: endpoint.Place.File, Key: endpoint.Place.Key(),
-	}
-	if len(exported) == 0 {
-		if _, private := catalogue.ZoneOf(identityOf(endpoint)); !private {
-			return 1
+// network compares the mappings of one network, and notes what they map.
+func (c *comparison) network(network *config.Network, mapped map[identity]bool) NetworkDrift {
+	n := NetworkDrift{Network: network.Name, Gone: []DriftedMapping{}, Unknown: []DriftedMapping{}, Changed: []DriftedMapping{}}
+	seen := make(map[identity]bool)
+	for _, endpoint := range network.Endpoints {
+		id := identityOf(endpoint)
+		if seen[id] {
+			continue // another public name of the same private one
 		}
-		d.Gone = append(d.Gone, m)
-		return 0
+		seen[id], mapped[id] = true, true
+		c.mapping(&n, endpoint, id)
 	}
-	if agrees(endpoint.Addresses, exported) {
-		return 0
+	n.sort()
+	return n
+}
+
+// mapping holds one mapping against the endpoints of its name.
+func (c *comparison) mapping(n *NetworkDrift, endpoint config.Endpoint, id identity) {
+	m := DriftedMapping{Name: endpoint.Name, Addresses: endpoint.Addresses, File: endpoint.Place.File, Key: endpoint.Place.Key()}
+	exported := c.exported[id]
+	if len(exported) > 0 {
+		if !agrees(endpoint.Addresses, exported) {
+			for _, other := range exported {
+				m.Exported = append(m.Exported, other.drifted())
+			}
+			n.Changed = append(n.Changed, m)
+		}
+		return
 	}
-	for _, other := range exported {
-		m.Exported = append(m.Exported, other.drifted())
+	if gap, is := c.held.of(endpoint.Name, id); is {
+		m.Why = c.decision.gaps.list[gap].Text
+		n.Unknown = append(n.Unknown, m)
+		return
 	}
-	d.Changed = append(d.Changed, m)
-	return 0
+	_, private := c.decision.e.catalogue.ZoneOf(id)
+	switch {
+	case slices.ContainsFunc(endpoint.Addresses, func(a netip.Addr) bool { return c.nameless[a] }):
+		// It maps, by hand, an endpoint of which nothing tells the name.
+	case !private || !c.scope.holds(endpoint.Name, id):
+		c.left++
+	case len(c.blocking) > 0:
+		m.Why = c.blocking[0].Text
+		n.Unknown = append(n.Unknown, m)
+	default:
+		n.Gone = append(n.Gone, m)
+	}
 }
 
 // agrees tells whether every address is of some endpoint, and one endpoint is there
@@ -131,10 +189,11 @@ func agrees(mapped []netip.Addr, exported []Mapping) bool {
 	return complete && !slices.ContainsFunc(mapped, func(a netip.Addr) bool { return !slices.Contains(known, a) })
 }
 
-func (d *NetworkDrift) sort() {
+func (n *NetworkDrift) sort() {
 	byName := func(a, b DriftedMapping) int { return a.Name.Compare(b.Name) }
-	slices.SortFunc(d.Gone, byName)
-	slices.SortFunc(d.Changed, byName)
+	slices.SortFunc(n.Gone, byName)
+	slices.SortFunc(n.Unknown, byName)
+	slices.SortFunc(n.Changed, byName)
 }
 
 func (m Mapping) drifted() DriftedEndpoint {

@@ -27,7 +27,9 @@ clients = ["10.1.0.0/16"]
 	for _, test := range []struct{ name, file, exported, want, notes string }{
 		{"the same", one(`"sql.database.windows.net" = "10.0.0.4"`), "sql.database.windows.net 10.0.0.4", "", ""},
 		{"spelled as the private name", one(`"kv.privatelink.vaultcore.azure.net" = "10.0.0.4"`), "kv.vault.azure.net 10.0.0.4", "", ""},
-		{"gone", one(`"sql.database.windows.net" = "10.0.0.4"`), "", "gone hub sql.database.windows.net [10.0.0.4]", ""},
+		{"gone", one(`"sql.database.windows.net" = "10.0.0.4"`), "kv.vault.azure.net 10.0.0.4",
+			"gone hub sql.database.windows.net [10.0.0.4] unmapped kv.vault.azure.net [10.0.0.4] of rg/pe-kv-0", ""},
+		{"an empty export", one(`"sql.database.windows.net" = "10.0.0.4"`), "", "unknown hub sql.database.windows.net [10.0.0.4]", "holds no endpoint"},
 		{"changed", one(`"sql.database.windows.net" = "10.0.0.4"`), "sql.database.windows.net 10.0.0.5",
 			"changed hub sql.database.windows.net [10.0.0.4] is [10.0.0.5] of rg/pe-sql-0", ""},
 		{"an address more", one(`"a.documents.azure.com" = "10.0.0.4"`), "a.documents.azure.com 10.0.0.4 fd00::4",
@@ -59,7 +61,7 @@ clients = ["10.1.0.0/16"]
 			if drift.Any() != (test.want != "") {
 				t.Errorf("Any gives %v", drift.Any())
 			}
-			if notes := strings.Join(export.Notes(), "\n"); !strings.Contains(notes, test.notes) {
+			if notes := strings.Join(drift.Notes, "\n"); !strings.Contains(notes, test.notes) {
 				t.Errorf("notes %s", notes)
 			}
 		})
@@ -72,6 +74,9 @@ func describe(d azureimport.Drift) string {
 	for _, network := range d.Networks {
 		for _, m := range network.Gone {
 			parts = append(parts, fmt.Sprint("gone ", network.Network, " ", m.Name, " ", m.Addresses))
+		}
+		for _, m := range network.Unknown {
+			parts = append(parts, fmt.Sprint("unknown ", network.Network, " ", m.Name, " ", m.Addresses))
 		}
 		for _, m := range network.Changed {
 			parts = append(parts, fmt.Sprint("changed ", network.Network, " ", m.Name, " ", m.Addresses))
@@ -113,9 +118,9 @@ func TestNetworkNames(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				networks, err := export.Networks(azureimport.ByVNet)
-				if err != nil || len(networks) != len(test.want) {
-					t.Fatalf("got %v, %v", networks, err)
+				networks := export.Networks(azureimport.Layout{Split: azureimport.ByVNet}).Networks
+				if len(networks) != len(test.want) {
+					t.Fatalf("got %v", networks)
 				}
 				for i, network := range networks {
 					if !strings.HasPrefix(network.Name, test.want[i]) || len(network.Name) > 63 {
@@ -151,18 +156,15 @@ func TestNamesOfTheCatalogue(t *testing.T) {
 			if err := export.Read(azureimport.AZ, "pe.json", strings.NewReader(text)); err != nil {
 				t.Fatal(err)
 			}
-			networks, err := export.Networks(azureimport.Whole)
-			if err != nil {
-				t.Fatal(err)
-			}
+			result := export.Networks(azureimport.Layout{})
 			got := ""
-			for _, network := range networks {
+			for _, network := range result.Networks {
 				for _, m := range network.Mappings {
 					got += fmt.Sprint(m.Name, " ", m.Addresses)
 				}
 			}
-			if notes := export.Notes(); got != test.want || (got == "") != (len(notes) == 1) {
-				t.Errorf("got %q, want %q, notes %s", got, test.want, notes)
+			if got != test.want || (got == "") != (len(result.Gaps) == 1) {
+				t.Errorf("got %q, want %q, gaps %v", got, test.want, result.Gaps)
 			}
 		})
 	}
@@ -191,9 +193,9 @@ func TestTrust(t *testing.T) {
 			if err := export.Read(azureimport.AZ, "pe.json", strings.NewReader(test.text)); err != nil {
 				t.Fatal(err)
 			}
-			networks, err := export.Networks(azureimport.Whole)
-			if err != nil || len(networks) != 1 || len(networks[0].Mappings) != 1 {
-				t.Fatalf("got %v, %v", networks, err)
+			networks := export.Networks(azureimport.Layout{}).Networks
+			if len(networks) != 1 || len(networks[0].Mappings) != 1 {
+				t.Fatalf("got %v", networks)
 			}
 			if m := networks[0].Mappings[0]; m.Name.String() != "sql.database.windows.net" || fmt.Sprint(m.Addresses) != test.want {
 				t.Errorf("got %v", m)

@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"fmt"
 	"net/netip"
-	"regexp"
 	"slices"
 	"strings"
 
 	"pldns/config"
+	"pldns/zones"
 	"pldns/zones/azure"
 )
 
@@ -23,7 +23,11 @@ type File struct {
 	tables     []Table
 	catalogue  *azure.Catalogue
 	notes      []string
-	prune      bool
+	prune      *Pruning // nil when names that no mapping has stay
+	held       heldNames
+	mapped     map[netip.Addr]bool // every address of the file, where it is pruned
+	removed    int
+	refused    *RemovalError
 }
 
 // change puts text in place of whole lines.
@@ -33,13 +37,14 @@ type change struct {
 }
 
 // NewFile reads a file that is to be edited. The name stands for it in messages.
-// With prune, names that no mapping has are removed; otherwise they stay, and a
-// note counts them.
-func NewFile(name string, data []byte, prune bool) (*File, error) {
+// With prune, names that no mapping has are removed, but for those that something
+// may have that the export left out; without it, all stay, and a note counts them.
+// The error is an [*IncompleteError] where nothing is known to be gone.
+func NewFile(name string, data []byte, prune *Pruning) (*File, error) {
 	return newFile(name, data, prune, azure.New())
 }
 
-func newFile(name string, data []byte, prune bool, catalogue *azure.Catalogue) (*File, error) {
+func newFile(name string, data []byte, prune *Pruning, catalogue *azure.Catalogue) (*File, error) {
 	f := &File{name: name, data: data, catalogue: catalogue, prune: prune}
 	var err error
 	if f.values, err = config.Tables(name, data); err != nil {
@@ -50,7 +55,33 @@ func newFile(name string, data []byte, prune bool, catalogue *azure.Catalogue) (
 		return nil, fmt.Errorf("edit %s: %w", name, err)
 	}
 	f.statements = statements
+	if prune != nil {
+		f.mapped = make(map[netip.Addr]bool)
+		f.learnAddresses(f.values)
+		if blocking := prune.Result.blocking(f.mapped); len(blocking) > 0 {
+			return nil, &IncompleteError{blocking}
+		}
+		f.held = heldBy(prune.Result.Gaps)
+	}
 	return f, nil
+}
+
+// learnAddresses notes every address that a value holds.
+func (f *File) learnAddresses(value any) {
+	switch value := value.(type) {
+	case map[string]any:
+		for _, member := range value {
+			f.learnAddresses(member)
+		}
+	case []any:
+		for _, element := range value {
+			f.learnAddresses(element)
+		}
+	case string:
+		if addr, err := netip.ParseAddr(value); err == nil {
+			f.mapped[addr.Unmap()] = true
+		}
+	}
 }
 
 // Notes are what the operator should know of the edit.
@@ -229,8 +260,8 @@ func texts(value any) []string {
 // update puts the addresses of a mapping into the file, if they are others.
 func (f *File) update(table Table, old *entry, m Mapping) error {
 	given := func(addr netip.Addr) bool { return slices.Contains(old.addrs, addr) }
-	if slices.Equal(old.addrs, m.Addresses) {
-		return nil
+	if slices.Equal(old.addrs, union(nil, m.Addresses...)) {
+		return nil // in the order of the file, which is the operator's choice
 	}
 	if old.probed && !slices.ContainsFunc(m.Addresses, func(a netip.Addr) bool { return !given(a) }) {
 		return nil
@@ -254,36 +285,107 @@ func (f *File) update(table Table, old *entry, m Mapping) error {
 	return nil
 }
 
-// importedComment is what import writes behind a mapping, and people hardly do: a
-// resource group and a resource, in one word.
-var importedComment = regexp.MustCompile(`( # )[^\s/#]+/[^\s/#]+(\r?\n?)$`)
-
 // renewComment names the new resource where the old comment was import's own.
 func renewComment(behind string, m Mapping) string {
 	if m.Source == "" || !importedComment.MatchString(behind) {
 		return behind
 	}
-	return importedComment.ReplaceAllString(behind, "${1}"+strings.ReplaceAll(m.Source, "$", "$$")+"${2}")
+	return importedComment.ReplaceAllString(behind, "${1}"+strings.ReplaceAll(m.Source, "$", "$$")+"${3}")
 }
 
 // leave deals with mappings of the file that the export does not have.
 func (f *File) leave(table Table, t *target) error {
-	left := 0
+	left, removed := 0, 0
 	for _, at := range t.order {
 		switch {
 		case at.touched:
-		case !f.prune:
+		case f.prune == nil:
 			left++
+		case f.stays(table, at):
 		case !at.whole:
 			return fmt.Errorf("%s in [%s] is a table of its own: remove it by hand", at.key, table.Key())
 		default:
 			f.changes = append(f.changes, change{at.pair.lines, ""})
+			removed++
 		}
+	}
+	f.removed += removed
+	if f.refused == nil && (removed > usualRemovals || removed*usualPart > len(t.order)) {
+		f.refused = &RemovalError{Removed: removed, Of: len(t.order), Table: table.Key()}
 	}
 	if left > 0 {
 		f.notes = append(f.notes, fmt.Sprintf("%d of the names in [%s] are not in the export and stay: --prune removes them", left, table.Key()))
 	}
 	return nil
+}
+
+// stays tells whether a mapping is kept though no mapping of the export has its
+// name: something that was left out may have it, or the export does not speak of it.
+func (f *File) stays(table Table, at *entry) bool {
+	names := at.names()
+	if f.hasAddressOfGap(at) {
+		return true
+	}
+	if gap, is := f.held.of(names...); is {
+		f.notes = append(f.notes, fmt.Sprintf("%s in [%s] stays, because of what is left out: %s", at.key, table.Key(), f.prune.Result.Gaps[gap].Text))
+		return true
+	}
+	why := ""
+	switch scope := f.prune.Result.scope; {
+	case !scope.holds(names...):
+		why = "the export has nothing of its zone"
+	case !scope.holdsComment(f.lineOf(at)):
+		why = "the export has nothing of the resource group behind it"
+	case !f.isOfAzure(at):
+		why = "it is outside the catalogue and not written by an import"
+	default:
+		return false
+	}
+	f.notes = append(f.notes, fmt.Sprintf("%s in [%s] stays: %s; remove it by hand if it is gone", at.key, table.Key(), why))
+	return true
+}
+
+// hasAddressOfGap tells whether a mapping has an address of an endpoint of which
+// nothing tells the name: somebody mapped it by hand.
+func (f *File) hasAddressOfGap(at *entry) bool {
+	return slices.ContainsFunc(f.prune.Result.Gaps, func(g Gap) bool {
+		return slices.ContainsFunc(g.Addresses, func(addr netip.Addr) bool { return slices.Contains(at.addrs, addr) })
+	})
+}
+
+// isOfAzure tells whether the mapping is of a privatelink zone, or import wrote it.
+func (f *File) isOfAzure(at *entry) bool {
+	_, private := f.catalogue.ZoneOf(at.id)
+	return private || importedComment.MatchString(f.lineOf(at))
+}
+
+// lineOf is the text of a mapping.
+func (f *File) lineOf(at *entry) string {
+	if at.pair == nil {
+		return ""
+	}
+	return string(f.data[at.pair.lines.start:at.pair.lines.end])
+}
+
+// names are the spellings of a mapping's name.
+func (e *entry) names() []zones.Name {
+	var names []zones.Name
+	if name, ok := hostName(e.key); ok {
+		names = append(names, name)
+	}
+	if !e.id.IsZero() {
+		names = addTo(names, e.id)
+	}
+	return names
+}
+
+// Refused is why the edit must not be written; nil when it may.
+func (f *File) Refused() error {
+	if f.refused == nil || f.removed <= f.prune.Accept {
+		return nil
+	}
+	f.refused.Total = f.removed
+	return f.refused
 }
 
 // insert adds lines behind the last pair of a table, or a new table.

@@ -45,12 +45,8 @@ func fuzzRead(f *testing.F, kind Kind, seeds ...string) {
 			}
 			return
 		}
-		for _, split := range []Split{Whole, ByVNet} {
-			networks, err := export.Networks(split)
-			if err != nil {
-				return
-			}
-			for _, network := range networks {
+		for _, split := range []Split{Whole, ByVNet, ByLink} {
+			for _, network := range export.Networks(Layout{Split: split}).Networks {
 				editAgain(t, NetworkTable("n"+network.Name, network.Mappings), catalogue)
 			}
 		}
@@ -62,7 +58,7 @@ func fuzzRead(f *testing.F, kind Kind, seeds ...string) {
 func editAgain(t *testing.T, table Table, catalogue *azure.Catalogue) {
 	t.Helper()
 	text := Render([]Table{table})
-	file, err := newFile("fuzz.toml", text, false, catalogue)
+	file, err := newFile("fuzz.toml", text, nil, catalogue)
 	if err != nil {
 		t.Fatalf("%v:\n%s", err, text)
 	}
@@ -130,7 +126,7 @@ func FuzzEdit(f *testing.F) {
 }
 
 func tryEdit(data []byte, table Table, catalogue *azure.Catalogue) ([]byte, bool) {
-	file, err := newFile("pldns.toml", data, false, catalogue)
+	file, err := newFile("pldns.toml", data, nil, catalogue)
 	if err != nil || file.Edit(table) != nil {
 		return nil, false
 	}

@@ -9,23 +9,27 @@ import (
 // wrap them, or the bare list of rows. A row is a resource, or one of a query that
 // joins private endpoints with their network interfaces.
 func (e *Export) readGraph(file string, j *jsonReader) error {
-	rows := func(path *step, token json.Token) error {
-		if token == json.Delim('{') {
-			return e.readGraphTable(file, j, path)
-		}
-		return j.elements(path, token, func(n node) error { return e.readRow(file, n) })
-	}
 	return j.documents(func(token json.Token) error {
-		if token == json.Delim('[') {
-			return rows(nil, token)
+		p := &page{keys: make(map[uint64]bool)}
+		rows := func(path *step, token json.Token) error {
+			if token == json.Delim('{') {
+				return e.readGraphTable(file, j, path, p)
+			}
+			return j.elements(path, token, func(n node) error { return e.readRow(file, n, p) })
 		}
-		return e.readWhole(file, j, Graph, token, wrapped{"data": rows})
+		if token == json.Delim('[') {
+			if err := rows(nil, token); err != nil {
+				return err
+			}
+			return e.endPage(file, Graph, newNode(nil, nil), p)
+		}
+		return e.readWhole(file, j, Graph, token, wrapped{"data": rows}, p)
 	})
 }
 
 // readGraphTable reads the older form of an answer: names of columns, and rows that
 // are lists.
-func (e *Export) readGraphTable(file string, j *jsonReader, path *step) error {
+func (e *Export) readGraphTable(file string, j *jsonReader, path *step, p *page) error {
 	var columns []string
 	return j.object(func(key string, token json.Token) error {
 		here := &step{up: path, key: key}
@@ -48,7 +52,7 @@ func (e *Export) readGraphTable(file string, j *jsonReader, path *step) error {
 				if err := n.err(); err != nil {
 					return err
 				}
-				return e.readRow(file, newNode(row, n.path))
+				return e.readRow(file, newNode(row, n.path), p)
 			})
 		}
 		return j.skip(token)
@@ -56,27 +60,53 @@ func (e *Export) readGraphTable(file string, j *jsonReader, path *step) error {
 }
 
 // readRow reads one row.
-func (e *Export) readRow(file string, n node) error {
-	id := n.get("peId")
-	if !id.has() {
+func (e *Export) readRow(file string, n node, p *page) error {
+	if _, is := n.value.(map[string]any); is {
+		p.row(n, e.seed)
+	}
+	switch id := n.get("peId"); {
+	case !id.has() || n.err() != nil:
 		return e.readResource(file, n)
-	}
-	if id.text() == "" {
-		e.strange++
-		return n.err()
-	}
-	p := e.resource(id.text(), file)
-	p.isPE = true
-	if name := n.get("name").text(); name != "" {
-		p.label = plain(part(id.text(), "resourceGroups") + "/" + name)
-	}
-	p.subnet, p.location = n.get("subnetId").text(), n.get("location").text()
-	p.addLink(link{target: n.get("target").text(), groups: n.get("groupIds").texts(), status: n.get("state").text()})
-	if addr, ok := n.get("privateIp").address(); ok {
-		e.sayAll(p, byNIC, n.get("fqdns").texts(), addr)
-	}
-	if n.err() == nil {
-		e.progress(file)
+	case id.text() == "":
+		e.unknownShape(file, n)
+	case n.get("target").has() || n.get("state").has() || n.get("groupIds").has():
+		e.readJoinedRow(file, id.text(), n)
+	default:
+		e.readInterfaceRow(file, id.text(), n)
 	}
 	return n.err()
+}
+
+// readJoinedRow reads a row of an endpoint and one address of its interface.
+func (e *Export) readJoinedRow(file, id string, n node) {
+	endpoint := PrivateEndpoint{
+		ID: id, File: file, SubnetID: n.get("subnetId").text(), Location: n.get("location").text(), Provisioning: n.get("provisioningState").text(),
+		Connections: []Connection{{TargetID: n.get("target").text(), Groups: n.get("groupIds").texts(), Status: n.get("state").text()}},
+	}
+	addr, ok := n.get("privateIp").address()
+	names := n.get("fqdns").texts()
+	if n.err() != nil {
+		return
+	}
+	e.addEndpoint(endpoint)
+	if ok {
+		e.addInterface(Interface{EndpointID: id, SubnetID: endpoint.SubnetID, File: file, Configurations: []IPConfiguration{{Address: addr, Names: names}}})
+	}
+	e.progress(file)
+}
+
+// readInterfaceRow reads a row of an interface: its endpoint and either all of its
+// configurations or one address.
+func (e *Export) readInterfaceRow(file, id string, n node) {
+	nic := n.get("id").text()
+	read := Interface{ID: nic, EndpointID: id, Location: n.get("location").text(), File: file}
+	if configurations := n.get("ipc"); configurations.has() {
+		read = interfaceOf(file, nic, id, n.with("ipConfigurations", configurations))
+	} else if addr, ok := n.get("privateIp").address(); ok {
+		read.Configurations = []IPConfiguration{{Address: addr, Names: n.get("fqdns").texts()}}
+	}
+	if n.err() == nil {
+		e.addInterface(read)
+		e.progress(file)
+	}
 }

@@ -8,8 +8,23 @@ import (
 	"strings"
 )
 
-// maxLine bounds a line of a hosts file.
+// maxLine bounds a line of a file.
 const maxLine = 1 << 20
+
+// lines walks the lines of a file, which are counted from 1.
+func lines(r io.Reader, do func(number int, text string) error) error {
+	scanner := bufio.NewScanner(r)
+	scanner.Buffer(nil, maxLine)
+	for number := 1; scanner.Scan(); number++ {
+		if err := do(number, scanner.Text()); err != nil {
+			return err
+		}
+	}
+	if err := scanner.Err(); err != nil {
+		return fmt.Errorf("it has a line that is too long, or cannot be read: %w", err)
+	}
+	return nil
+}
 
 // hostsKey is a name and an address family: a hosts file gives each one address.
 type hostsKey struct {
@@ -17,58 +32,63 @@ type hostsKey struct {
 	isV6 bool
 }
 
-// hostsLine is an address and where it is written.
-type hostsLine struct {
-	addr netip.Addr
-	line int
+// hostsFile is a hosts file while it is read.
+type hostsFile struct {
+	export *Export
+	file   string
+	seen   map[hostsKey]netip.Addr
+	// several says that a name may have several addresses of a family.
+	several bool
 }
 
 // readHosts reads a hosts file: an address and its names on each line. The names of
 // the machine itself are left out.
 func (e *Export) readHosts(file string, r io.Reader) error {
-	scanner := bufio.NewScanner(r)
-	scanner.Buffer(nil, maxLine)
-	seen := make(map[hostsKey]hostsLine)
-	for line := 1; scanner.Scan(); line++ {
-		text, _, _ := strings.Cut(scanner.Text(), "#")
+	h := hostsFile{export: e, file: file, seen: make(map[hostsKey]netip.Addr)}
+	return lines(r, func(number int, text string) error {
+		text, _, _ = strings.Cut(text, "#")
 		fields := strings.Fields(text)
 		if len(fields) == 0 {
-			continue
+			return nil
 		}
-		addr, err := netip.ParseAddr(fields[0])
-		if err != nil {
-			return fmt.Errorf("line %d: it does not begin with an IP address: correct the line", line)
-		}
-		addr = addr.Unmap().WithZone("")
-		if addr.IsLoopback() || addr.IsUnspecified() || addr.IsMulticast() || addr.IsLinkLocalUnicast() {
-			continue
-		}
-		for _, name := range fields[1:] {
-			if err := e.readHost(file, name, hostsLine{addr, line}, seen); err != nil {
-				return err
-			}
-		}
+		return h.line(number, fields)
+	})
+}
+
+// line reads the fields of a line.
+func (h *hostsFile) line(number int, fields []string) error {
+	addr, err := netip.ParseAddr(fields[0])
+	if err != nil {
+		return fmt.Errorf("line %d: it does not begin with an IP address: correct the line", number)
 	}
-	if scanner.Err() != nil {
-		return fmt.Errorf("it has a line that is too long, or cannot be read: %w", scanner.Err())
+	if addr = addr.Unmap().WithZone(""); isMachines(addr) {
+		return nil
+	}
+	for _, name := range fields[1:] {
+		h.host(number, name, addr)
 	}
 	return nil
 }
 
-// readHost reads one name.
-func (e *Export) readHost(file, name string, at hostsLine, seen map[hostsKey]hostsLine) error {
-	if !strings.Contains(strings.TrimSuffix(name, "."), ".") {
-		return nil // a name of the local network
+// isMachines tells whether an address is one that a file has for the machine itself.
+func isMachines(addr netip.Addr) bool {
+	return addr.IsLoopback() || addr.IsUnspecified() || addr.IsMulticast() || addr.IsLinkLocalUnicast()
+}
+
+// host reads one name. One that has another address already is a conflict, so that
+// the line tells the two apart.
+func (h *hostsFile) host(number int, name string, addr netip.Addr) {
+	name = strings.TrimSuffix(name, ".")
+	if !strings.Contains(name, ".") {
+		return // a name of the local network
 	}
-	key := hostsKey{strings.ToLower(strings.TrimSuffix(name, ".")), at.addr.Is6()}
-	if other, twice := seen[key]; twice && other.addr != at.addr {
-		return fmt.Errorf("%s has two addresses: %s in line %d and %s in line %d: keep one of the two",
-			plain(name), other.addr, other.line, at.addr, at.line)
+	key := hostsKey{strings.ToLower(name), addr.Is6()}
+	read := Record{Name: name, Addresses: []netip.Addr{addr}, File: h.file}
+	if other, twice := h.seen[key]; twice && other != addr && !h.several {
+		read.Line = number
+	} else {
+		h.seen[key] = addr
 	}
-	seen[key] = at
-	p := e.endpoint("hosts "+file+" "+key.name, file)
-	p.label = plain(file)
-	e.say(p, byGroup, name, at.addr)
-	e.progress(file)
-	return nil
+	h.export.addRecord(read)
+	h.export.progress(h.file)
 }

@@ -20,8 +20,9 @@ type Target struct {
 	// Config is the main file of the configuration that Path is a part of; empty
 	// when Path is that itself.
 	Config string
-	// Prune removes the names of the tables that the import does not have.
-	Prune bool
+	// Prune removes the names of the tables that the import does not have; nil for
+	// none.
+	Prune *Pruning
 }
 
 // Edited is a file with an import in it, not written yet.
@@ -29,6 +30,9 @@ type Edited struct {
 	Data  []byte
 	Diff  string // in the unified format; empty when nothing changes
 	Notes []string
+	// Refused is why it must not be written; nil when it may. It is a
+	// [*RemovalError].
+	Refused error
 
 	path string // the file itself, behind symbolic links
 	old  []byte
@@ -72,7 +76,7 @@ func (t Target) Edit(tables []Table) (*Edited, error) {
 	if e.Data, err = f.Result(); err != nil {
 		return nil, err
 	}
-	e.Diff, e.Notes = f.Diff(), f.Notes()
+	e.Diff, e.Notes, e.Refused = f.Diff(), f.Notes(), f.Refused()
 	return e, t.check(e, faults)
 }
 
@@ -144,7 +148,7 @@ func (t Target) without(before *config.Config, table Table) Table {
 	}
 	table.Mappings = slices.DeleteFunc(slices.Clone(table.Mappings), func(m Mapping) bool {
 		other, has := elsewhere[m.id]
-		return has && slices.Equal(union(nil, other.Addresses...), m.Addresses)
+		return has && slices.Equal(union(nil, other.Addresses...), union(nil, m.Addresses...))
 	})
 	return table
 }
@@ -160,6 +164,9 @@ func identityOf(endpoint config.Endpoint) identity {
 // Write puts the edited file in the place of the old one, at once and with its
 // mode. It refuses where somebody else changed the file meanwhile.
 func (e *Edited) Write() error {
+	if e.Refused != nil {
+		return e.Refused
+	}
 	if e.Diff == "" {
 		return nil
 	}

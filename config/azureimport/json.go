@@ -221,7 +221,7 @@ func (j *jsonReader) elements(path *step, token json.Token, do func(node) error)
 		if err := j.skip(token); err != nil {
 			return err
 		}
-		return &shapeError{path, "a list"}
+		return &shapeError{path: path, want: "a list"}
 	}
 	index := 0
 	return j.list(func(element json.Token) error {

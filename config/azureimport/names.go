@@ -9,10 +9,21 @@ import (
 	"pldns/zones/azure"
 )
 
+// The most letters of a text and of an id in a message. Ids of Azure have some
+// hundreds at most.
+const (
+	mostLetters = 160
+	mostOfID    = 1200
+)
+
 // plain is a text of an export as it may stand in a comment, a note or a message:
 // one line of harmless letters, and not endless.
-func plain(text string) string {
-	const most = 160
+func plain(text string) string { return harmless(text, mostLetters) }
+
+// plainID is the id of a resource as it may stand in a message, in full.
+func plainID(text string) string { return harmless(text, mostOfID) }
+
+func harmless(text string, most int) string {
 	if len(text) > most {
 		text = text[:most]
 	}
@@ -62,11 +73,16 @@ type named struct {
 
 // nameFrom decides how a name of an export is written: a public name as it is, a
 // private one by the public name that clients ask for, where there is one. It is
-// false for a public name whose private name cannot be derived, and for a zone.
+// false for a public name whose private name cannot be derived, and for a zone. A
+// wildcard of a private zone stays one, unless the names below it are one
+// customer's own.
 func nameFrom(catalogue *azure.Catalogue, name zones.Name) (named, bool) {
 	if match, private := catalogue.ZoneOf(name); private {
 		if name == match.Zone {
 			return named{}, false
+		}
+		if name.IsWildcard() && !catalogue.IsCustomerWildcard(name) {
+			return named{name, name}, true
 		}
 		if public := catalogue.PublicNames(name); len(public) > 0 {
 			return named{public[0], name}, true
@@ -108,10 +124,12 @@ func spell(addrs []netip.Addr) string {
 // "virtualNetworks"; empty when there is none. Ids are compared without regard to
 // letter case, and so are the words.
 func part(id, word string) string {
-	segments := strings.Split(id, "/")
-	for i := range len(segments) - 1 {
-		if strings.EqualFold(segments[i], word) {
-			return segments[i+1]
+	for rest := id; rest != ""; {
+		var segment string
+		segment, rest, _ = strings.Cut(rest, "/")
+		if strings.EqualFold(segment, word) {
+			value, _, _ := strings.Cut(rest, "/")
+			return value
 		}
 	}
 	return ""

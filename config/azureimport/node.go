@@ -33,10 +33,14 @@ func (s *step) String() string {
 type shapeError struct {
 	path *step
 	want string
+	flat bool // it is what PowerShell writes of an object that is too deep
 }
 
 // Error implements error.
 func (e *shapeError) Error() string {
+	if e.flat {
+		return fmt.Sprintf("%s is cut short by ConvertTo-Json: export it again with \"ConvertTo-Json -Depth 10\"", e.path)
+	}
 	return fmt.Sprintf("%s is not %s: export it again, without a query that reshapes it", e.path, e.want)
 }
 
@@ -65,15 +69,16 @@ func (n node) err() error {
 // blame notes that the value is not what is wanted.
 func (n node) blame(want string) {
 	if *n.fault == nil {
-		*n.fault = &shapeError{n.path, want}
+		text, _ := n.value.(string)
+		*n.fault = &shapeError{n.path, want, isFlattened(text)}
 	}
 }
 
 // has tells whether there is a value.
 func (n node) has() bool { return n.value != nil }
 
-// get is a member of an object. The letter case does not matter: versions of the
-// Azure command line differ in it.
+// get is a member of an object. Letter case and underscores do not matter: versions
+// of the Azure command line differ in the one, and Terraform and Pulumi in the other.
 func (n node) get(key string) node {
 	member := node{path: &step{up: n.path, key: key}, fault: n.fault}
 	if n.value == nil {
@@ -90,11 +95,28 @@ func (n node) get(key string) node {
 	}
 	first := "" // of keys that differ in case only, so that the choice is the same each time
 	for name, value := range object {
-		if strings.EqualFold(name, key) && (first == "" || name < first) {
+		if sameKey(name, key) && (first == "" || name < first) {
 			first, member.value = name, value
 		}
 	}
 	return member
+}
+
+// sameKey tells whether two keys are one but for letter case and underscores.
+func sameKey(a, b string) bool {
+	for a != "" && b != "" {
+		switch {
+		case a[0] == '_':
+			a = a[1:]
+		case b[0] == '_':
+			b = b[1:]
+		case a[0]|0x20 != b[0]|0x20:
+			return false
+		default:
+			a, b = a[1:], b[1:]
+		}
+	}
+	return strings.Trim(a+b, "_") == ""
 }
 
 // body is where the properties of a resource are: REST and Resource Graph put them
@@ -123,6 +145,15 @@ func (n node) list() []node {
 	return nodes
 }
 
+// listOrOne are the elements of a list, or the one value that stands in its place, as
+// Pulumi and PowerShell write a list of one.
+func (n node) listOrOne() []node {
+	if _, is := n.value.([]any); is || n.value == nil {
+		return n.list()
+	}
+	return []node{n}
+}
+
 // text is a string.
 func (n node) text() string {
 	text, is := n.value.(string)
@@ -130,6 +161,19 @@ func (n node) text() string {
 		n.blame("a string")
 	}
 	return text
+}
+
+// anyText is a string, or a number or a truth as text; what is none of these is empty.
+func (n node) anyText() string {
+	switch value := n.value.(type) {
+	case string:
+		return value
+	case json.Number:
+		return value.String()
+	case bool:
+		return fmt.Sprint(value)
+	}
+	return ""
 }
 
 // texts are the strings of a list. Resource Graph gives a list as one string where
@@ -181,4 +225,15 @@ func (n node) addresses() []netip.Addr {
 		}
 	}
 	return addrs
+}
+
+// with is an object with one member more, which keeps the place that it had.
+func (n node) with(key string, value node) node {
+	members := map[string]any{key: value.value}
+	if object, is := n.value.(map[string]any); is {
+		for name, member := range object {
+			members[name] = member
+		}
+	}
+	return node{value: members, path: n.path, fault: n.fault}
 }

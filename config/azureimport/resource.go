@@ -10,42 +10,78 @@ import (
 const (
 	typeEndpoint = "microsoft.network/privateendpoints"
 	typeNIC      = "microsoft.network/networkinterfaces"
-	typeRecord   = "microsoft.network/privatednszones/"
-	typeGroup    = "microsoft.network/privateendpoints/privatednszonegroups"
+	typeZone     = "microsoft.network/privatednszones"
+	typeRecord   = typeZone + "/"
+	typeLink     = typeZone + "/virtualnetworklinks"
+	typeGroup    = typeEndpoint + "/privatednszonegroups"
 )
 
-// readResource reads a resource as the Azure command line, REST or Resource Graph
-// writes it. Types that are of no use are counted.
+// readResource reads a resource as the Azure command line, PowerShell, REST or
+// Resource Graph writes it.
 func (e *Export) readResource(file string, n node) error {
 	kind := strings.ToLower(n.get("type").text())
-	body := n.body()
+	if kind == "" && n.err() == nil {
+		kind = shapeOf(n)
+	}
+	of := func(read func(string, node)) {
+		if n.err() == nil {
+			read(file, n)
+		}
+	}
+	used := true
 	switch {
 	case n.err() != nil:
-	case kind == typeGroup, kind == "" && body.get("privateDnsZoneConfigs").has():
-		e.readGroup(file, n)
-	case kind == typeEndpoint,
-		kind == "" && (body.get("privateLinkServiceConnections").has() || body.get("manualPrivateLinkServiceConnections").has()):
-		e.readEndpoint(file, n)
-	case kind == typeNIC, kind == "" && body.get("ipConfigurations").has():
-		if !e.readNIC(file, n) {
-			return n.err()
-		}
-	case strings.HasPrefix(kind, typeRecord) && kind != typeRecord+"virtualnetworklinks", kind == "" && isRecordSet(body):
-		e.readRecordSet(file, n)
+	case kind == typeGroup:
+		of(e.readGroup)
+	case kind == typeEndpoint:
+		of(e.readEndpoint)
+	case kind == typeNIC:
+		used = e.readNIC(file, n)
+	case kind == typeLink:
+		of(e.readLink)
+	case kind == typeZone:
+		of(e.readZone)
+	case kind == shapePowerShellRecord:
+		of(e.readPowerShellRecord)
+	case strings.HasPrefix(kind, typeRecord):
+		of(e.readRecordSet)
+	case kind == "":
+		used = false
+		e.unknownShape(file, n)
 	default:
-		e.strange++
-		return n.err()
+		used = false
+		e.strangeResource(file, kind, plainID(strings.TrimSpace(kind+" "+n.get("name").anyText())), n)
 	}
 	if err := n.err(); err != nil {
 		return err
 	}
-	e.progress(file)
+	if used {
+		e.progress(file)
+	}
 	return nil
 }
 
-// isRecordSet tells whether a resource without a type is a record set.
-func isRecordSet(body node) bool {
-	return body.get("aRecords").has() || body.get("aaaaRecords").has() || body.get("cnameRecord").has()
+// shapeOf is the type of a resource that does not tell it, as PowerShell's do not;
+// empty when it looks like none.
+func shapeOf(n node) string {
+	body := n.body()
+	switch {
+	case body.get("privateDnsZoneConfigs").has():
+		return typeGroup
+	case body.get("privateLinkServiceConnections").has(), body.get("manualPrivateLinkServiceConnections").has():
+		return typeEndpoint
+	case n.get("RecordType").has() && n.get("ZoneName").has():
+		return shapePowerShellRecord
+	case body.get("virtualNetwork").has() && body.get("registrationEnabled").has(), n.get("VirtualNetworkId").has():
+		return typeLink
+	case body.get("ipConfigurations").has():
+		return typeNIC
+	case body.get("aRecords").has(), body.get("aaaaRecords").has(), body.get("cnameRecord").has():
+		return typeRecord + "a"
+	case body.get("numberOfVirtualNetworkLinks").has():
+		return typeZone
+	}
+	return ""
 }
 
 // readEndpoint reads a private endpoint.
@@ -55,120 +91,111 @@ func (e *Export) readEndpoint(file string, n node) {
 		n.get("id").blame("the id of a resource")
 		return
 	}
-	p := e.resource(id, file)
-	p.isPE, p.location, p.label = true, n.get("location").text(), labelOf(id, "privateEndpoints")
-	if subnet := body.get("subnet").get("id").text(); subnet != "" {
-		p.subnet = subnet
+	p := PrivateEndpoint{
+		ID: id, File: file, Location: n.get("location").text(),
+		SubnetID: body.get("subnet").get("id").text(), Provisioning: body.get("provisioningState").text(),
 	}
 	for _, key := range []string{"privateLinkServiceConnections", "manualPrivateLinkServiceConnections"} {
 		for _, connection := range body.get(key).list() {
 			b := connection.body()
-			p.addLink(link{
-				target: b.get("privateLinkServiceId").text(), groups: b.get("groupIds").texts(),
-				status: b.get("privateLinkServiceConnectionState").get("status").text(),
+			p.Connections = addNew(p.Connections, Connection{
+				TargetID: b.get("privateLinkServiceId").text(), Alias: b.get("privateLinkServiceAlias").text(), Groups: b.get("groupIds").texts(),
+				Status: b.get("privateLinkServiceConnectionState").get("status").text(),
 			})
 		}
 	}
 	for _, nic := range body.get("networkInterfaces").list() {
-		e.nics[strings.ToLower(nic.get("id").text())] = id
-		e.readNICBody(p, nic.body()) // REST gives the whole interface when it is asked to expand it
+		nicID := nic.get("id").text()
+		p.InterfaceIDs = addTo(p.InterfaceIDs, nicID)
+		if inner := nic.body(); inner.get("ipConfigurations").has() { // REST gives the whole interface when it is asked to expand it
+			e.addInterface(interfaceOf(file, nicID, id, nic))
+		}
 	}
 	for _, custom := range body.get("customDnsConfigs").list() {
-		e.say(p, byCustom, custom.get("fqdn").text(), custom.get("ipAddresses").addresses()...)
+		p.Names = addTo(p.Names, named2(custom.get("fqdn").text(), custom.get("ipAddresses").addresses())...)
 	}
 	for _, config := range body.get("ipConfigurations").list() {
 		if addr, ok := config.body().get("privateIPAddress").address(); ok {
-			p.addLoose(addr)
+			p.Static = addTo(p.Static, addr)
 		}
+	}
+	if n.err() == nil {
+		e.addEndpoint(p)
 	}
 }
 
-// addLink adds a connection, once.
-func (p *endpoint) addLink(l link) {
-	same := func(other link) bool {
-		return strings.EqualFold(l.target, other.target) && slices.Equal(l.groups, other.groups) && l.status == other.status
+// named2 pairs a name with its addresses.
+func named2(name string, addrs []netip.Addr) []NamedAddress {
+	pairs := make([]NamedAddress, len(addrs))
+	for i, addr := range addrs {
+		pairs[i] = NamedAddress{name, addr}
 	}
-	if len(p.links) < maxFacts && !slices.ContainsFunc(p.links, same) {
-		p.links = append(p.links, l)
-	}
+	return pairs
 }
 
 // readNIC reads a network interface. It is false for those of something else than
 // a private endpoint.
 func (e *Export) readNIC(file string, n node) bool {
-	id, body := n.get("id").text(), n.body()
-	owner := body.get("privateEndpoint").get("id").text()
-	if owner == "" {
-		owner = e.nics[strings.ToLower(id)]
-	}
+	id := n.get("id").text()
+	owner := n.body().get("privateEndpoint").get("id").text()
 	of := func(config node) bool { return config.body().get("privateLinkConnectionProperties").has() }
-	if owner == "" && !slices.ContainsFunc(body.get("ipConfigurations").list(), of) {
+	if owner == "" && !slices.ContainsFunc(n.body().get("ipConfigurations").list(), of) {
 		e.strange++
+		if n.err() == nil && id != "" {
+			e.strangers[strings.ToLower(id)] = interfaceOf(file, id, "", n)
+		}
 		return false
 	}
-	var p *endpoint
-	switch {
-	case owner != "":
-		p = e.resource(owner, file)
-	case id != "":
-		p = e.endpoint(id, file)
-		p.id, p.label = id, labelOf(id, "networkInterfaces")
-	default:
-		p = e.endpoint(e.serial(file), file)
-		p.label = plain(n.get("name").text())
+	read := interfaceOf(file, id, owner, n)
+	if id == "" && owner == "" {
+		read.ID = e.serial(file)
 	}
-	if p.location == "" {
-		p.location = n.get("location").text()
+	if n.err() == nil {
+		e.addInterface(read)
 	}
-	e.readNICBody(p, body)
 	return true
 }
 
-// readNICBody reads the configurations of a network interface.
-func (e *Export) readNICBody(p *endpoint, body node) {
-	for _, config := range body.get("ipConfigurations").list() {
+// interfaceOf reads the configurations of a network interface.
+func interfaceOf(file, id, owner string, n node) Interface {
+	read := Interface{ID: id, EndpointID: owner, Location: n.get("location").text(), File: file}
+	for _, config := range n.body().get("ipConfigurations").list() {
 		b := config.body()
-		if subnet := b.get("subnet").get("id").text(); subnet != "" && p.subnet == "" {
-			p.subnet = subnet
+		if subnet := b.get("subnet").get("id").text(); read.SubnetID == "" {
+			read.SubnetID = subnet
 		}
-		if addr, ok := b.get("privateIPAddress").address(); ok {
-			e.sayAll(p, byNIC, b.get("privateLinkConnectionProperties").get("fqdns").texts(), addr)
+		addr, ok := b.get("privateIPAddress").address()
+		if !ok {
+			continue
 		}
+		link := b.get("privateLinkConnectionProperties")
+		read.Configurations = addNew(read.Configurations, IPConfiguration{
+			Address: addr, Group: link.get("groupId").text(), Member: link.get("requiredMemberName").text(), Names: link.get("fqdns").texts(),
+		})
 	}
-}
-
-// sayAll adds several names of one address. Without a name, the address itself is
-// what is known.
-func (e *Export) sayAll(p *endpoint, by trust, names []string, addr netip.Addr) {
-	if len(names) == 0 {
-		p.addLoose(addr)
-	}
-	for _, name := range names {
-		e.say(p, by, name, addr)
-	}
+	return read
 }
 
 // readGroup reads a DNS zone group. Its id tells the endpoint that it belongs to.
 func (e *Export) readGroup(file string, n node) {
-	id := n.get("id").text()
-	owner, _, within := cutFold(id, "/privateDnsZoneGroups/")
-	var p *endpoint
-	if within {
-		p = e.resource(owner, file)
-	} else {
-		p = e.endpoint(e.serial(file), file)
-		p.label = plain(file)
+	read := ZoneGroup{ID: n.get("id").text(), File: file}
+	if owner, _, within := cutFold(read.ID, "/privateDnsZoneGroups/"); within {
+		read.EndpointID = owner
 	}
 	for _, config := range n.body().get("privateDnsZoneConfigs").list() {
 		b := config.body()
-		zone := part(b.get("privateDnsZoneId").text(), "privateDnsZones")
+		z := GroupZone{ZoneID: b.get("privateDnsZoneId").text()}
 		for _, set := range b.get("recordSets").list() {
 			name := set.get("fqdn").text()
 			if name == "" {
-				name = ownerName(set.get("recordSetName").text(), zone)
+				name = ownerName(set.get("recordSetName").text(), part(z.ZoneID, "privateDnsZones"))
 			}
-			e.say(p, byGroup, name, set.get("ipAddresses").addresses()...)
+			z.Records = addTo(z.Records, named2(name, set.get("ipAddresses").addresses())...)
 		}
+		read.Zones = addNew(read.Zones, z)
+	}
+	if n.err() == nil {
+		e.addGroup(read)
 	}
 }
 
@@ -184,7 +211,7 @@ func cutFold(text, separator string) (before, after string, found bool) {
 // ownerName is the name of a record in a zone.
 func ownerName(record, zone string) string {
 	switch {
-	case zone == "":
+	case zone == "" || record == "":
 		return ""
 	case record == "@":
 		return zone
@@ -192,31 +219,47 @@ func ownerName(record, zone string) string {
 	return record + "." + zone
 }
 
+// zoneIDOf is the id of the zone that a record set or a link is in.
+func zoneIDOf(id string) string {
+	before, after, found := cutFold(id, "/privateDnsZones/")
+	if !found {
+		return ""
+	}
+	zone, _, _ := strings.Cut(after, "/")
+	return before + id[len(before):len(id)-len(after)] + zone
+}
+
 // readRecordSet reads a record set of a private zone.
 func (e *Export) readRecordSet(file string, n node) {
 	body, id := n.body(), n.get("id").text()
-	name := body.get("fqdn").text()
-	if name == "" {
-		name = ownerName(n.get("name").text(), part(id, "privateDnsZones"))
+	read := Record{
+		ID: id, ZoneID: zoneIDOf(id), Zone: ZoneName(id), Name: strings.TrimSuffix(body.get("fqdn").text(), "."), File: file,
+		AutoRegistered: body.get("isAutoRegistered").truth(), Creator: creatorOf(body.get("metadata")),
+		Target: body.get("cnameRecord").get("cname").text(),
 	}
-	if name == "" || body.get("isAutoRegistered").truth() {
-		e.note("%s: records that virtual machines registered, or without a name, are left out", file)
-		return
+	if read.Name == "" {
+		read.Name = ownerName(n.get("name").text(), read.Zone)
 	}
-	zone := strings.TrimSuffix(id, "/"+id[strings.LastIndexByte(id, '/')+1:]) // up to the type
-	zone = zone[:max(0, strings.LastIndexByte(zone, '/'))]
-	p := e.endpoint("record "+zone+" "+strings.TrimSuffix(name, "."), file)
-	p.record, p.label, p.creator = id, labelOf(id, "privateDnsZones"), creatorOf(body.get("metadata"))
 	for _, kind := range []struct{ list, address string }{{"aRecords", "ipv4Address"}, {"aaaaRecords", "ipv6Address"}} {
 		for _, record := range body.get(kind.list).list() {
 			if addr, ok := record.get(kind.address).address(); ok {
-				e.say(p, byGroup, name, addr)
+				read.Addresses = addTo(read.Addresses, addr)
 			}
 		}
 	}
-	if target := body.get("cnameRecord").get("cname").text(); target != "" {
-		e.addAlias(p, name, target)
+	if n.err() == nil {
+		e.takeRecord(read)
 	}
+}
+
+// takeRecord adds a record set, if it tells its name.
+func (e *Export) takeRecord(r Record) {
+	if r.Name == "" {
+		e.lack(Gap{Reason: NoName, Resource: r.ID, File: r.File}, "%s: a record set that does not tell its name and its zone is left out: %s",
+			plain(r.File), "export the record sets with all of their properties")
+		return
+	}
+	e.addRecord(r)
 }
 
 // creatorOf is the name of the endpoint whose zone group wrote a record.
@@ -224,7 +267,7 @@ func creatorOf(metadata node) string {
 	if _, is := metadata.value.(map[string]any); !is {
 		return ""
 	}
-	rest, is := strings.CutPrefix(metadata.get("creator").text(), "created by private endpoint ")
+	rest, is := strings.CutPrefix(metadata.get("creator").anyText(), "created by private endpoint ")
 	name, _, _ := strings.Cut(rest, " with resource guid ")
 	if !is {
 		return ""
@@ -232,13 +275,38 @@ func creatorOf(metadata node) string {
 	return name
 }
 
-// addAlias adds a CNAME record.
-func (e *Export) addAlias(p *endpoint, name, target string) {
-	from, ok := hostName(name)
-	to, fine := hostName(target)
-	if !ok || !fine {
-		e.note("%s: a CNAME record with a name that is no host name is left out", p.label)
+// readZone reads a private zone.
+func (e *Export) readZone(file string, n node) {
+	id := n.get("id").text()
+	name := strings.ToLower(n.get("name").text())
+	if zone := ZoneName(id); zone != "" {
+		name = zone
+	}
+	if n.err() == nil {
+		e.addZone(PrivateZone{ID: id, Name: name, File: file})
+	}
+}
+
+// readLink reads the link of a private zone to a VNet.
+func (e *Export) readLink(file string, n node) {
+	body := n.body()
+	id := n.get("id").text()
+	if id == "" {
+		id = n.get("resourceId").text()
+	}
+	vnet := body.get("virtualNetwork").get("id").text()
+	if vnet == "" {
+		vnet = n.get("virtualNetworkId").text() // PowerShell's
+	}
+	if id == "" || vnet == "" {
+		n.blame("the link of a private zone to a VNet, with both ids")
 		return
 	}
-	e.aliases = append(e.aliases, alias{from, to, p})
+	link := VNetLink{
+		ID: id, ZoneID: zoneIDOf(id), VNetID: vnet, File: file, Registration: body.get("registrationEnabled").truth(),
+		Resolution: body.get("resolutionPolicy").anyText(), State: body.get("virtualNetworkLinkState").anyText(),
+	}
+	if n.err() == nil {
+		e.addLink(link)
+	}
 }

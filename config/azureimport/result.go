@@ -66,7 +66,7 @@ func (f *File) verifyTable(table Table, before, after any) error {
 	edited, _ := after.(map[string]any)
 	meant := make(map[string]bool)
 	for _, m := range table.Mappings {
-		meant[spell(m.Addresses)] = true
+		meant[spell(union(nil, m.Addresses...))] = true
 	}
 	for key, value := range edited {
 		was, had := old[key]
@@ -80,7 +80,7 @@ func (f *File) verifyTable(table Table, before, after any) error {
 		}
 	}
 	for key := range old {
-		if _, kept := edited[key]; !kept && !f.prune {
+		if _, kept := edited[key]; !kept && f.prune == nil {
 			return fmt.Errorf("the edit would lose %s in [%s]", plain(key), table.Key())
 		}
 	}

@@ -3,38 +3,60 @@ package azureimport
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 )
 
-// readTerraform reads "terraform show -json" or a state file of version 4. State
-// holds secrets: what is not a resource of a needed type is stepped over, or let go
-// once its type is seen.
+// readTerraform reads "terraform show -json" of a state or a plan, or a state file of
+// version 4; OpenTofu's are the same. State holds secrets: what is not a resource of
+// a needed type is stepped over, or let go once its type is seen.
 func (e *Export) readTerraform(file string, j *jsonReader) error {
 	return j.documents(func(token json.Token) error {
 		if token != json.Delim('{') {
 			return fmt.Errorf("it is no state: export it with \"terraform show -json\"; lists are exports of az, graph or arm")
 		}
 		known := false
+		version := ""
 		err := j.object(func(key string, value json.Token) error {
 			here := &step{key: key}
 			switch key {
 			case "values":
 				known = true
 				return e.readShown(file, j, here, value)
+			case "prior_state":
+				known = true
+				e.notes.add("%s is a plan: what exists is taken from its prior state", plain(file))
+				return j.members(here, value, func(key string, inner json.Token) error {
+					if key == "values" {
+						return e.readShown(file, j, &step{up: here, key: key}, inner)
+					}
+					return j.skip(inner)
+				})
+			case "resource_changes":
+				known = true
+				return j.elements(here, value, func(n node) error { return e.readChange(file, n) })
 			case "resources":
 				known = true
 				return j.elements(here, value, func(n node) error { return e.readStateResource(file, n) })
-			case "format_version", "terraform_version", "version":
+			case "format_version", "terraform_version":
 				known = true
-			case "planned_values":
-				return fmt.Errorf("it is a plan: export the state, with \"terraform show -json\" and no file of a plan")
+			case "version":
+				known = true
+				version = fmt.Sprint(value)
 			}
 			if looks := kindOfKey(key); looks != "" && looks != Terraform {
 				return wrongKind(looks)
 			}
+			if err := foreignForm(key); err != nil {
+				return err
+			}
 			return j.skip(value)
 		})
-		if err == nil && !known {
+		switch {
+		case err == nil && version != "" && version != "4":
+			return fmt.Errorf("it is a Terraform state of version %s, which only old releases write: "+
+				"export it with \"terraform show -json\" of a newer one", plain(version))
+		case err == nil && !known:
 			return fmt.Errorf("it is no state of Terraform: export it with \"terraform show -json\"")
 		}
 		return err
@@ -58,7 +80,7 @@ func (e *Export) readModule(file string, j *jsonReader, path *step, token json.T
 		switch {
 		case key == "resources":
 			return j.elements(here, value, func(n node) error {
-				return e.readTerraformResource(file, n, n.get("type").text(), n.get("values"))
+				return e.readTerraformResource(file, n, n.get("type").text(), n.get("address").anyText(), n.get("values"))
 			})
 		case key == "child_modules" && value == json.Delim('['):
 			index := 0
@@ -77,7 +99,7 @@ func (j *jsonReader) members(path *step, token json.Token, member func(string, j
 		return nil
 	}
 	if token != json.Delim('{') {
-		return &shapeError{path, "an object"}
+		return &shapeError{path: path, want: "an object"}
 	}
 	return j.object(member)
 }
@@ -86,98 +108,153 @@ func (j *jsonReader) members(path *step, token json.Token, member func(string, j
 // that are only there to be destroyed.
 func (e *Export) readStateResource(file string, n node) error {
 	kind := n.get("type").text()
-	if !isNeeded(kind) {
-		e.strange++
-		return n.err()
-	}
+	what := strings.Trim(n.get("module").anyText()+"."+kind+"."+n.get("name").anyText(), ".")
 	for _, instance := range n.get("instances").list() {
 		if instance.get("deposed").has() {
 			continue
 		}
-		if err := e.readTerraformResource(file, n, kind, instance.get("attributes")); err != nil {
+		if err := e.readTerraformResource(file, n, kind, what, instance.get("attributes")); err != nil {
 			return err
 		}
 	}
 	return n.err()
 }
 
-// isNeeded tells whether a resource type holds endpoints.
-func isNeeded(kind string) bool {
-	switch kind {
-	case "azurerm_private_endpoint", "azurerm_private_dns_a_record", "azurerm_private_dns_aaaa_record",
-		"azurerm_private_dns_cname_record":
-		return true
+// readChange notes an endpoint that a plan makes: it is not there yet.
+func (e *Export) readChange(file string, n node) error {
+	change := n.get("change")
+	kind := strings.ToLower(n.get("type").text())
+	if kind == "azapi_resource" {
+		kind, _, _ = strings.Cut(strings.ToLower(change.get("after").get("type").anyText()), "@")
 	}
-	return false
+	if (kind == "azurerm_private_endpoint" || kind == typeEndpoint) && slices.Contains(change.get("actions").texts(), "create") {
+		what := plainID(n.get("address").anyText())
+		e.lack(Gap{Reason: Planned, Resource: what, File: file}, "%s: it is planned, and not there yet: left out; export the state again when it is applied", what)
+	}
+	return n.err()
 }
 
-// readTerraformResource reads the attributes of a resource.
-func (e *Export) readTerraformResource(file string, n node, kind string, values node) error {
-	switch {
-	case n.err() != nil:
+// readTerraformResource reads the attributes of a resource. Its address in the state
+// stands for it in messages.
+func (e *Export) readTerraformResource(file string, n node, kind, address string, values node) error {
+	if n.err() != nil {
 		return n.err()
-	case !isNeeded(kind):
-		e.strange++
-		return nil
-	case kind == "azurerm_private_endpoint":
-		e.readTerraformEndpoint(file, values)
-	default:
+	}
+	used := true
+	switch kind {
+	case "azurerm_private_endpoint", "azurerm_private_endpoint_connection":
+		used = e.readTerraformEndpoint(file, plainID(address), values)
+	case "azurerm_private_dns_a_record", "azurerm_private_dns_aaaa_record", "azurerm_private_dns_cname_record":
 		e.readTerraformRecord(file, values)
+	case "azurerm_private_dns_zone":
+		e.readZone(file, values)
+	case "azurerm_private_dns_zone_virtual_network_link":
+		e.readTerraformLink(file, values)
+	case "azapi_resource", "azapi_update_resource", "azapi_resource_list":
+		return e.readAzAPI(file, n, address, values)
+	default:
+		used = false
+		e.strangeResource(file, kind, plainID(address), values)
 	}
 	if err := n.err(); err != nil {
 		return err
 	}
-	e.progress(file)
+	if used {
+		e.progress(file)
+	}
 	return nil
 }
 
-// readTerraformEndpoint reads a private endpoint. Its connection says nothing of an
-// approval, and gives only the first of its addresses.
-func (e *Export) readTerraformEndpoint(file string, values node) {
+// readTerraformEndpoint reads a private endpoint, or the data source that tells of
+// one. The connection of the first says nothing of an approval, and gives only the
+// first of its addresses. It is false for one that is not there yet.
+func (e *Export) readTerraformEndpoint(file, address string, values node) bool {
 	id := values.get("id").text()
-	if id == "" {
-		return // planned, and not there yet
+	if !strings.Contains(strings.ToLower(id), "/privateendpoints/") {
+		e.strange++
+		e.lack(Gap{Reason: Planned, Resource: address, File: file}, "%s: the export has no id for it, as when it is not there yet: left out", address)
+		return false
 	}
-	p := e.resource(id, file)
-	p.isPE, p.label = true, labelOf(id, "privateEndpoints")
-	p.subnet, p.location = values.get("subnet_id").text(), values.get("location").text()
-	for _, connection := range values.get("private_service_connection").list() {
-		p.addLink(link{target: connection.get("private_connection_resource_id").text(), groups: connection.get("subresource_names").texts()})
-		if connection.get("is_manual_connection").truth() {
-			e.note("%s: its connection is approved by hand, and the state does not say whether it is: taken as approved", p.label)
+	p := PrivateEndpoint{ID: id, File: file, SubnetID: values.get("subnet_id").text(), Location: values.get("location").text()}
+	for _, connection := range values.get("private_service_connection").listOrOne() {
+		c := Connection{
+			TargetID: connection.get("private_connection_resource_id").text(), Alias: connection.get("private_connection_resource_alias").text(),
+			Groups: connection.get("subresource_names").texts(), Status: connection.get("status").text(),
 		}
+		p.Connections = addNew(p.Connections, c)
+		p.Manual = p.Manual || connection.get("is_manual_connection").truth() && c.Status == ""
 		if addr, ok := connection.get("private_ip_address").address(); ok {
-			p.first = union(p.first[:min(len(p.first), maxFacts)], addr)
+			p.First = addTo(p.First, addr)
 		}
 	}
-	for _, config := range values.get("private_dns_zone_configs").list() {
-		for _, set := range config.get("record_sets").list() {
-			e.say(p, byGroup, set.get("fqdn").text(), set.get("ip_addresses").addresses()...)
-		}
+	for _, nic := range values.get("network_interface").listOrOne() {
+		p.InterfaceIDs = addTo(p.InterfaceIDs, nic.get("id").text())
 	}
-	for _, custom := range values.get("custom_dns_configs").list() {
-		e.say(p, byCustom, custom.get("fqdn").text(), custom.get("ip_addresses").addresses()...)
+	for _, custom := range values.get("custom_dns_configs").listOrOne() {
+		p.Names = addTo(p.Names, named2(custom.get("fqdn").text(), custom.get("ip_addresses").addresses())...)
 	}
-	for _, config := range values.get("ip_configuration").list() {
+	for _, config := range values.get("ip_configuration").listOrOne() {
 		if addr, ok := config.get("private_ip_address").address(); ok {
-			p.addLoose(addr)
+			p.Static = addTo(p.Static, addr)
 		}
 	}
+	group := terraformGroup(file, id, values)
+	if values.err() != nil {
+		return true
+	}
+	e.addEndpoint(p)
+	if len(group.Zones) > 0 {
+		e.addGroup(group)
+	}
+	return true
+}
+
+// terraformGroup is the DNS zone group of an endpoint.
+func terraformGroup(file, id string, values node) ZoneGroup {
+	g := ZoneGroup{EndpointID: id, File: file}
+	for _, group := range values.get("private_dns_zone_group").listOrOne() {
+		g.ID = group.get("id").text()
+		for _, zone := range group.get("private_dns_zone_ids").texts() {
+			g.Zones = addNew(g.Zones, GroupZone{ZoneID: zone})
+		}
+	}
+	for _, config := range values.get("private_dns_zone_configs").listOrOne() {
+		z := GroupZone{ZoneID: config.get("private_dns_zone_id").text()}
+		for _, set := range config.get("record_sets").listOrOne() {
+			z.Records = addTo(z.Records, named2(set.get("fqdn").text(), set.get("ip_addresses").addresses())...)
+		}
+		g.Zones = addNew(g.Zones, z)
+	}
+	return g
 }
 
 // readTerraformRecord reads a record of a private zone.
 func (e *Export) readTerraformRecord(file string, values node) {
-	name := strings.TrimSuffix(values.get("fqdn").text(), ".")
-	if name == "" {
-		name = ownerName(values.get("name").text(), values.get("zone_name").text())
+	id := values.get("id").text()
+	read := Record{
+		ID: id, ZoneID: zoneIDOf(id), Zone: strings.ToLower(values.get("zone_name").text()), File: file,
+		Name: strings.TrimSuffix(values.get("fqdn").text(), "."), Target: values.get("record").text(),
+		Addresses: values.get("records").addresses(),
 	}
-	if name == "" {
-		return
+	if read.Zone == "" {
+		read.Zone = ZoneName(id)
 	}
-	p := e.endpoint("record "+values.get("resource_group_name").text()+" "+name, file)
-	p.record, p.label = values.get("id").text(), labelOf(values.get("id").text(), "privateDnsZones")
-	e.say(p, byGroup, name, values.get("records").addresses()...)
-	if target := values.get("record").text(); target != "" {
-		e.addAlias(p, name, target)
+	if read.Name == "" {
+		read.Name = ownerName(values.get("name").text(), read.Zone)
+	}
+	if values.err() == nil {
+		e.takeRecord(read)
+	}
+}
+
+// readTerraformLink reads the link of a private zone to a VNet.
+func (e *Export) readTerraformLink(file string, values node) {
+	id := values.get("id").text()
+	link := VNetLink{
+		ID: id, ZoneID: zoneIDOf(id), VNetID: values.get("virtual_network_id").text(), File: file,
+		Registration: values.get("registration_enabled").truth(), Resolution: values.get("resolution_policy").anyText(),
+	}
+	if values.err() == nil && id != "" {
+		e.addLink(link)
 	}
 }
