@@ -97,7 +97,7 @@ func (e *Export) readEndpointOutputs(file, id string, outputs node) {
 	p := PrivateEndpoint{ID: id, File: file, Location: outputs.get("location").get("value").anyText()}
 	for _, key := range []string{"customDnsConfigs", "customDnsConfig"} {
 		for _, custom := range outputs.get(key).get("value").list() {
-			p.Names = addTo(p.Names, named2(custom.get("fqdn").text(), custom.get("ipAddresses").addresses())...)
+			p.Names = addTo(p.Names, namedAt(custom.get("fqdn").text(), custom.get("ipAddresses").addresses())...)
 		}
 	}
 	for _, nic := range outputs.get("networkInterfaceResourceIds").get("value").texts() {

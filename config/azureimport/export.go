@@ -126,11 +126,23 @@ func (e *Export) readKind(kind Kind, name string, r *bufio.Reader) error {
 		return e.readZoneFile(name, r)
 	case Hosts:
 		return e.readHosts(name, r)
+	case Windows:
+		return e.readWindows(name, r)
+	case Infoblox:
+		return e.readInfoblox(name, r)
+	case Dnsmasq:
+		return e.readDnsmasq(name, r)
+	case Unbound:
+		return e.readUnbound(name, r)
+	case CoreDNS:
+		return e.readCoreDNS(name, r)
 	}
 	j := newJSONReader(r, e.limits)
 	switch kind {
 	case Terraform:
 		return e.readTerraform(name, j)
+	case Pulumi:
+		return e.readPulumi(name, j)
 	case Graph:
 		return e.readGraph(name, j)
 	case ARM:

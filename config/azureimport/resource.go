@@ -112,7 +112,7 @@ func (e *Export) readEndpoint(file string, n node) {
 		}
 	}
 	for _, custom := range body.get("customDnsConfigs").list() {
-		p.Names = addTo(p.Names, named2(custom.get("fqdn").text(), custom.get("ipAddresses").addresses())...)
+		p.Names = addTo(p.Names, namedAt(custom.get("fqdn").text(), custom.get("ipAddresses").addresses())...)
 	}
 	for _, config := range body.get("ipConfigurations").list() {
 		if addr, ok := config.body().get("privateIPAddress").address(); ok {
@@ -124,8 +124,8 @@ func (e *Export) readEndpoint(file string, n node) {
 	}
 }
 
-// named2 pairs a name with its addresses.
-func named2(name string, addrs []netip.Addr) []NamedAddress {
+// namedAt pairs a name with its addresses.
+func namedAt(name string, addrs []netip.Addr) []NamedAddress {
 	pairs := make([]NamedAddress, len(addrs))
 	for i, addr := range addrs {
 		pairs[i] = NamedAddress{name, addr}
@@ -190,7 +190,7 @@ func (e *Export) readGroup(file string, n node) {
 			if name == "" {
 				name = ownerName(set.get("recordSetName").text(), part(z.ZoneID, "privateDnsZones"))
 			}
-			z.Records = addTo(z.Records, named2(name, set.get("ipAddresses").addresses())...)
+			z.Records = addTo(z.Records, namedAt(name, set.get("ipAddresses").addresses())...)
 		}
 		read.Zones = addNew(read.Zones, z)
 	}

@@ -191,7 +191,7 @@ func (e *Export) readTerraformEndpoint(file, address string, values node) bool {
 		p.InterfaceIDs = addTo(p.InterfaceIDs, nic.get("id").text())
 	}
 	for _, custom := range values.get("custom_dns_configs").listOrOne() {
-		p.Names = addTo(p.Names, named2(custom.get("fqdn").text(), custom.get("ip_addresses").addresses())...)
+		p.Names = addTo(p.Names, namedAt(custom.get("fqdn").text(), custom.get("ip_addresses").addresses())...)
 	}
 	for _, config := range values.get("ip_configuration").listOrOne() {
 		if addr, ok := config.get("private_ip_address").address(); ok {
@@ -221,7 +221,7 @@ func terraformGroup(file, id string, values node) ZoneGroup {
 	for _, config := range values.get("private_dns_zone_configs").listOrOne() {
 		z := GroupZone{ZoneID: config.get("private_dns_zone_id").text()}
 		for _, set := range config.get("record_sets").listOrOne() {
-			z.Records = addTo(z.Records, named2(set.get("fqdn").text(), set.get("ip_addresses").addresses())...)
+			z.Records = addTo(z.Records, namedAt(set.get("fqdn").text(), set.get("ip_addresses").addresses())...)
 		}
 		g.Zones = addNew(g.Zones, z)
 	}
