@@ -151,7 +151,7 @@ func runImport(command *cobra.Command, flags importFlags, args []string) error {
 		err = failing(err)
 	}
 	if err == nil && len(result.Conflicts) > 0 {
-		return failing(fmt.Errorf("%d names have two addresses and are left out: the notes say which", len(result.Conflicts)))
+		return failing(fmt.Errorf("names with two addresses, which are left out: %d: the notes say which", len(result.Conflicts)))
 	}
 	return err
 }

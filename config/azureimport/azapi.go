@@ -43,9 +43,7 @@ func (e *Export) readAzAPI(file string, n node, address string, values node) err
 	}
 	resource["properties"] = properties
 	if id == "" && strings.EqualFold(kind, typeEndpoint) {
-		e.strange++
-		what := plainID(address)
-		e.lack(Gap{Reason: Planned, Resource: what, File: file}, "%s: the export has no id for it, as when it is not there yet: left out", what)
+		e.planned(file, address)
 		return n.err()
 	}
 	return e.readResource(file, newNode(resource, values.path))

@@ -232,9 +232,9 @@ func (c *claims) derive() {
 	}
 }
 
-// leftOut tells whether a source has facts, all of which are left out.
+// leftOut tells whether a source has names, all of which are left out.
 func (c *claims) leftOut() bool {
-	return slices.ContainsFunc(c.p.facts[:], func(facts []fact) bool { return len(facts) > 0 })
+	return c.p.hasBadName || slices.ContainsFunc(c.p.facts[:], func(facts []fact) bool { return len(facts) > 0 })
 }
 
 // noName notes an endpoint of which nothing tells the name, and its addresses, ready
@@ -260,7 +260,8 @@ func (c *claims) noName(addrs []netip.Addr) {
 		}
 	}
 	c.d.leave(Gap{Reason: NoName, Resource: p.id, File: p.file, Addresses: addrs},
-		"%s: the export has no name for it, and the name of a resource%s does not tell one: left out; %s: %s", p.label, what, why, strings.Join(lines, " "))
+		"%s: the export has no name for it, and the name of a resource%s does not tell one: left out; %s: %s",
+		p.label, what, why, strings.Join(lines, " "))
 }
 
 // leadsToService tells whether an endpoint leads to a private link service of
@@ -321,11 +322,24 @@ func (c *claims) mappings() []Mapping {
 	mappings := make([]Mapping, 0, len(c.byName))
 	for _, name := range slices.SortedFunc(maps.Keys(c.byName), zones.Name.Compare) {
 		at := c.byName[name]
+		c.notePrivate(at)
 		mappings = append(mappings, Mapping{
 			Name: name, Private: at.private, Addresses: at.addrs, Source: c.p.label, id: at.id, by: at.by, of: c.p, zones: at.zones,
 		})
 	}
 	return mappings
+}
+
+// notePrivate says of a name that is written as the private one what that means.
+func (c *claims) notePrivate(at *claim) {
+	if _, private := c.d.e.catalogue.ZoneOf(at.name); !private {
+		return
+	}
+	why := "its public name is not known"
+	if at.name.IsWildcard() {
+		why = "in public names it would stand for the resources of everybody"
+	}
+	c.d.notes.add("%s: %s is written under its private name, because %s: it is answered where an alias leads to it", c.p.label, at.name, why)
 }
 
 // names are all names that are known, by which a configuration may hold them.

@@ -327,7 +327,8 @@ func (f *File) stays(table Table, at *entry) bool {
 		return true
 	}
 	if gap, is := f.held.of(names...); is {
-		f.notes = append(f.notes, fmt.Sprintf("%s in [%s] stays, because of what is left out: %s", at.key, table.Key(), f.prune.Result.Gaps[gap].Text))
+		f.notes = append(f.notes, fmt.Sprintf("%s in [%s] stays, because of what is left out: %s",
+			at.key, table.Key(), f.prune.Result.Gaps[gap].Text))
 		return true
 	}
 	why := ""

@@ -24,10 +24,15 @@ func (e *Export) readDnsmasq(file string, r io.Reader) error {
 		case "cname":
 			return e.readDnsmasqAlias(file, value)
 		case "conf-file", "conf-dir", "addn-hosts":
-			e.lack(Gap{Reason: Unknown, Resource: value, File: file}, "%s: it names another file, which is not read: give %s too", plain(file), plain(value))
+			e.lackFile(file, value)
 		}
 		return nil
 	})
+}
+
+// lackFile notes a file that another one names: only what is given is read.
+func (e *Export) lackFile(file, other string) {
+	e.lack(Gap{Reason: Unknown, Resource: other, File: file}, "%s: it names another file, which is not read: give %s too", plain(file), plain(other))
 }
 
 // readDnsmasqAddress reads /name/name/address.
@@ -119,7 +124,7 @@ func (e *Export) readUnbound(file string, r io.Reader) error {
 				e.notes.add("%s: a local-zone that redirects answers for every name below, too: only the name itself is taken", plain(file))
 			}
 		case "include", "include-toplevel":
-			e.lack(Gap{Reason: Unknown, Resource: value, File: file}, "%s: it names another file, which is not read: give %s too", plain(file), plain(value))
+			e.lackFile(file, value)
 		case "local-data":
 			return e.readLocalData(file, number, value)
 		}
@@ -171,8 +176,7 @@ func (e *Export) readCoreDNS(file string, r io.Reader) error {
 					"%s: its hosts block reads %s, which is not read: import that as hosts too", plain(file), plain(fields[1]))
 			}
 		case !within && fields[0] == "import":
-			e.lack(Gap{Reason: Unknown, Resource: fields[len(fields)-1], File: file},
-				"%s: it names another file, which is not read: give %s too", plain(file), plain(fields[len(fields)-1]))
+			e.lackFile(file, fields[len(fields)-1])
 		case within && fields[0] == "}":
 			within = false
 		case within:

@@ -80,7 +80,8 @@ func (e *Export) readRow(file string, n node, p *page) error {
 // readJoinedRow reads a row of an endpoint and one address of its interface.
 func (e *Export) readJoinedRow(file, id string, n node) {
 	endpoint := PrivateEndpoint{
-		ID: id, File: file, SubnetID: n.get("subnetId").text(), Location: n.get("location").text(), Provisioning: n.get("provisioningState").text(),
+		ID: id, File: file, SubnetID: n.get("subnetId").text(), Location: n.get("location").text(),
+		Provisioning: n.get("provisioningState").text(),
 		Connections: []Connection{{TargetID: n.get("target").text(), Groups: n.get("groupIds").texts(), Status: n.get("state").text()}},
 	}
 	addr, ok := n.get("privateIp").address()
@@ -90,7 +91,9 @@ func (e *Export) readJoinedRow(file, id string, n node) {
 	}
 	e.addEndpoint(endpoint)
 	if ok {
-		e.addInterface(Interface{EndpointID: id, SubnetID: endpoint.SubnetID, File: file, Configurations: []IPConfiguration{{Address: addr, Names: names}}})
+		e.addInterface(Interface{
+			EndpointID: id, SubnetID: endpoint.SubnetID, File: file, Configurations: []IPConfiguration{{Address: addr, Names: names}},
+		})
 	}
 	e.progress(file)
 }

@@ -7,6 +7,9 @@ import (
 	"strings"
 )
 
+// isSeparator tells whether a letter stands between the addresses of a host record.
+func isSeparator(r rune) bool { return r == ',' || r == ';' || r == ' ' }
+
 // readInfoblox reads a CSV export of Infoblox: rows of several types of objects, each
 // type with a header row that names its columns.
 func (e *Export) readInfoblox(file string, r io.Reader) error {
@@ -31,7 +34,7 @@ func (e *Export) readInfoblox(file string, r io.Reader) error {
 			File: file, Name: strings.TrimSuffix(cellOf(row, of, "fqdn", "parent"), "."),
 			Target: strings.TrimSuffix(cellOf(row, of, "canonical_name"), "."),
 		}
-		for _, text := range strings.FieldsFunc(cellOf(row, of, "address", "addresses"), func(r rune) bool { return r == ',' || r == ';' || r == ' ' }) {
+		for _, text := range strings.FieldsFunc(cellOf(row, of, "address", "addresses"), isSeparator) {
 			addr, err := netip.ParseAddr(text)
 			if err != nil || addr.Zone() != "" {
 				return fmt.Errorf("line %d: it has no address where one must be: export it again", line)

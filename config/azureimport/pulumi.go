@@ -106,8 +106,7 @@ func (e *Export) readPulumiResource(file string, n node) error {
 		return n.err()
 	}
 	if kind == typeEndpoint && n.get("id").anyText() == "" {
-		e.strange++
-		e.lack(Gap{Reason: Planned, Resource: address, File: file}, "%s: the export has no id for it, as when it is not there yet: left out", plainID(address))
+		e.planned(file, address)
 		return n.err()
 	}
 	resource := outputs.with("id", n.get("id"))

@@ -54,6 +54,8 @@ type source struct {
 	isRecord bool
 	// hasInterface says that its network interface was read.
 	hasInterface bool
+	// hasBadName says that it has a name that is no host name.
+	hasBadName bool
 }
 
 // fact is a name with an address, from one source.
@@ -175,7 +177,8 @@ func (d *decision) addInterface(n *Interface, owners map[string]string) {
 		}
 	}
 	if len(n.Configurations) >= maxFacts {
-		d.leave(Gap{Reason: Unknown, Resource: p.id, File: p.file}, "%s: it has more than %d addresses: the others are left out", p.label, maxFacts)
+		d.leave(Gap{Reason: Unknown, Resource: p.id, File: p.file},
+			"%s: it has more than %d addresses: the others are left out", p.label, maxFacts)
 	}
 }
 
@@ -264,6 +267,7 @@ func (d *decision) say(p *source, by trust, text, zone string, addr netip.Addr) 
 	}
 	name, ok := hostName(text)
 	if !ok {
+		p.hasBadName = true
 		d.leave(Gap{Reason: BadName, Resource: p.id, File: p.file}, "%s: %q is no host name: left out; map the right name by hand: %s",
 			p.label, plain(text), pasteable("", addr, p.label))
 		return

@@ -129,9 +129,17 @@ func (e *Export) readChange(file string, n node) error {
 	}
 	if (kind == "azurerm_private_endpoint" || kind == typeEndpoint) && slices.Contains(change.get("actions").texts(), "create") {
 		what := plainID(n.get("address").anyText())
-		e.lack(Gap{Reason: Planned, Resource: what, File: file}, "%s: it is planned, and not there yet: left out; export the state again when it is applied", what)
+		e.lack(Gap{Reason: Planned, Resource: what, File: file},
+			"%s: it is planned, and not there yet: left out; export the state again when it is applied", what)
 	}
 	return n.err()
+}
+
+// planned notes an endpoint of which a state knows no id.
+func (e *Export) planned(file, address string) {
+	e.strange++
+	address = plainID(address)
+	e.lack(Gap{Reason: Planned, Resource: address, File: file}, "%s: the export has no id for it, as when it is not there yet: left out", address)
 }
 
 // readTerraformResource reads the attributes of a resource. Its address in the state
@@ -171,8 +179,7 @@ func (e *Export) readTerraformResource(file string, n node, kind, address string
 func (e *Export) readTerraformEndpoint(file, address string, values node) bool {
 	id := values.get("id").text()
 	if !strings.Contains(strings.ToLower(id), "/privateendpoints/") {
-		e.strange++
-		e.lack(Gap{Reason: Planned, Resource: address, File: file}, "%s: the export has no id for it, as when it is not there yet: left out", address)
+		e.planned(file, address)
 		return false
 	}
 	p := PrivateEndpoint{ID: id, File: file, SubnetID: values.get("subnet_id").text(), Location: values.get("location").text()}
