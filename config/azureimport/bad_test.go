@@ -3,6 +3,7 @@ package azureimport
 import (
 	"fmt"
 	"io"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -188,25 +189,63 @@ func TestStrangeTextsAreHarmless(t *testing.T) {
 	}
 }
 
-// 10,000 endpoints import in one go, with progress told after each.
+// 10,000 endpoints and their interfaces import in one go, with progress told after
+// each, and what is kept of them is small.
 func TestManyEndpoints(t *testing.T) {
 	const many = 10_000
-	told := 0
+	told := make(map[string]int)
 	export := NewExport(Options{Progress: func(file string, read int) {
-		if told++; file != "many" || read != told {
-			t.Fatalf("told %s %d after %d", file, read, told-1)
+		if told[file]++; read != told[file] {
+			t.Fatalf("told %s %d after %d", file, read, told[file]-1)
 		}
 	}})
 	export.limits.element = 64 << 10 // so that nothing can depend on holding it all
-	reader, writer := io.Pipe()
-	go func() { writer.CloseWithError(writeMany(writer, many)) }()
-	if err := export.Read(AZ, "many", reader); err != nil {
-		t.Fatal(err)
+	before := heapInUse()
+	for name, write := range map[string]func(io.Writer, int) error{"endpoints": writeMany, "interfaces": writeManyInterfaces} {
+		reader, writer := io.Pipe()
+		go func() { writer.CloseWithError(write(writer, many)) }()
+		if err := export.Read(AZ, name, reader); err != nil {
+			t.Fatal(err)
+		}
 	}
-	networks := export.Networks(Layout{}).Networks
-	if got := len(networks[0].Mappings); got != many || told != many {
-		t.Errorf("%d mappings, told of %d", got, told)
+	result := export.Networks(Layout{})
+	if result.Taken() != many || told["endpoints"] != many || told["interfaces"] != many {
+		t.Errorf("%d mappings, told of %v", result.Taken(), told)
 	}
+	if kept := heapInUse() - before; kept > 40<<20 {
+		t.Errorf("%d MB are kept", kept>>20)
+	}
+	runtime.KeepAlive(export)
+	runtime.KeepAlive(result)
+}
+
+// heapInUse is the memory of what can still be reached.
+func heapInUse() int64 {
+	runtime.GC()
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	return int64(stats.HeapAlloc)
+}
+
+// writeManyInterfaces writes a list of network interfaces as the Azure command line
+// does.
+func writeManyInterfaces(w io.Writer, many int) error {
+	for i := range many {
+		begin := ","
+		if i == 0 {
+			begin = "["
+		}
+		_, err := fmt.Fprintf(w, `%s{"id":"/subscriptions/00000000-0000-0000-0000-0000000000aa/resourceGroups/rg/providers/Microsoft.Network/networkInterfaces/pe-%d.nic",
+"type":"Microsoft.Network/networkInterfaces","location":"westeurope",
+"privateEndpoint":{"id":"/subscriptions/00000000-0000-0000-0000-0000000000aa/resourceGroups/rg/providers/Microsoft.Network/privateEndpoints/pe-%[2]d"},
+"ipConfigurations":[{"privateIPAddress":"10.%[3]d.%[4]d.%[5]d","privateLinkConnectionProperties":{"groupId":"blob","fqdns":["contoso%[2]d.blob.core.windows.net"]}}]}`,
+			begin, i, i>>16, i>>8&255, i&255)
+		if err != nil {
+			return err
+		}
+	}
+	_, err := io.WriteString(w, "]")
+	return err
 }
 
 // writeMany writes a list of endpoints as the Azure command line does.

@@ -1,6 +1,8 @@
 package azureimport
 
 import (
+	"bytes"
+	"compress/gzip"
 	"net/netip"
 	"strings"
 	"testing"
@@ -93,6 +95,59 @@ func FuzzZoneFile(f *testing.F) {
 
 func FuzzHosts(f *testing.F) {
 	fuzzRead(f, Hosts, "127.0.0.1 localhost\n10.0.0.4 a.database.windows.net b.contoso.com # x\nfd00::4 b.contoso.com\n")
+}
+
+func FuzzPulumi(f *testing.F) {
+	fuzzRead(f, Pulumi, `{"version":3,"deployment":{"resources":[{"type":"azure-native:network:PrivateEndpoint","id":"/x/privateEndpoints/e","outputs":`+seedEndpoint+`}]}}`,
+		`{"deployment":{"resources":[{"type":"azure:privatelink/endpoint:Endpoint","id":"/x/privateEndpoints/e","outputs":{"privateServiceConnection":{"privateIpAddress":"10.0.0.4"},
+"customDnsConfigs":[{"fqdn":"a.contoso.com","ipAddresses":["10.0.0.4"]}]}}]}}`)
+}
+
+func FuzzAzAPI(f *testing.F) {
+	fuzzRead(f, Terraform,
+		`{"version":4,"resources":[{"type":"azapi_resource","instances":[{"attributes":{"type":"Microsoft.Network/privateEndpoints@2024-05-01","id":"/x/privateEndpoints/e",
+"body":"{\"properties\":{\"subnet\":{\"id\":\"s\"}}}","output":{"properties":{"customDnsConfigs":[{"fqdn":"a.contoso.com","ipAddresses":["10.0.0.4"]}]}}}}]}]}`,
+		`{"format_version":"1.0","prior_state":{"values":{"root_module":{"resources":[]}}},"resource_changes":[{"type":"azurerm_private_endpoint","address":"a","change":{"actions":["create"]}}]}`)
+}
+
+func FuzzDeployment(f *testing.F) {
+	fuzzRead(f, ARM, `{"name":"d","properties":{"outputs":{"e":{"value":`+seedEndpoint+`}},"outputResources":[{"id":"/subscriptions/s/resourceGroups/r/providers/Microsoft.Network/privateEndpoints/f"}]}}`,
+		`{"name":"d","properties":{"outputs":{"resourceId":{"value":"/subscriptions/s/resourceGroups/r/providers/Microsoft.Network/privateEndpoints/f"},
+"customDnsConfigs":{"value":[{"fqdn":"a.contoso.com","ipAddresses":["10.0.0.4"]}]}},"outputResources":[]}}`)
+}
+
+func FuzzPowerShell(f *testing.F) {
+	fuzzRead(f, AZ, `[{"Id":"/x/privateDnsZones/contoso.com/A/a","Name":"a","ZoneName":"contoso.com","RecordType":0,"Records":[{"Ipv4Address":"10.0.0.4"}]}]`,
+		`{"Name":"l","ResourceId":"/x/privateDnsZones/contoso.com/virtualNetworkLinks/l","VirtualNetworkId":"/x/virtualNetworks/v","RegistrationEnabled":false}`)
+}
+
+func FuzzWindows(f *testing.F) {
+	fuzzRead(f, Windows, `[{"HostName":"a","RecordType":"A","RecordData":{"IPv4Address":{"IPAddressToString":"10.0.0.4"}},"DistinguishedName":"DC=a,DC=contoso.com"}]`,
+		"\"HostName\",\"RecordType\",\"RecordData\"\n\"a\",\"A\",\"10.0.0.4\"\n")
+}
+
+func FuzzInfoblox(f *testing.F) {
+	fuzzRead(f, Infoblox, "header-arecord,address*,fqdn*\narecord,10.0.0.4,a.contoso.com\nheader-hostrecord,fqdn*,addresses\nhostrecord,b.contoso.com,\"10.0.0.4,10.0.0.5\"\n")
+}
+
+func FuzzDnsmasq(f *testing.F) {
+	fuzzRead(f, Dnsmasq, "address=/a.contoso.com/10.0.0.4\nhost-record=b.contoso.com,10.0.0.5,fd00::5,60\ncname=c.contoso.com,b.contoso.com\n")
+}
+
+func FuzzUnbound(f *testing.F) {
+	fuzzRead(f, Unbound, "server:\n local-zone: \"a.contoso.com.\" redirect\n local-data: \"a.contoso.com. 10 IN A 10.0.0.4\"\n")
+}
+
+func FuzzCoreDNS(f *testing.F) {
+	fuzzRead(f, CoreDNS, ". {\n hosts {\n 10.0.0.4 a.contoso.com\n fallthrough\n }\n}\n")
+}
+
+func FuzzGzip(f *testing.F) {
+	var compressed bytes.Buffer
+	w := gzip.NewWriter(&compressed)
+	_, _ = w.Write([]byte("10.0.0.4 a.contoso.com\n"))
+	_ = w.Close()
+	fuzzRead(f, Hosts, compressed.String())
 }
 
 // FuzzEdit shows that an edit of any file either is refused or changes endpoints

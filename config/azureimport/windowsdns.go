@@ -124,7 +124,6 @@ func rowsOf(r io.Reader, limit int64, do func(line int, row []string) error) err
 	reader.Comment, reader.FieldsPerRecord, reader.LazyQuotes, reader.ReuseRecord = '#', -1, true, true
 	for {
 		row, err := reader.Read()
-		line, _ := reader.FieldPos(0)
 		var fault *csv.ParseError
 		switch {
 		case err == io.EOF:
@@ -134,6 +133,7 @@ func rowsOf(r io.Reader, limit int64, do func(line int, row []string) error) err
 		case err != nil:
 			return err
 		}
+		line, _ := reader.FieldPos(0)
 		if err := do(line, row); err != nil {
 			return err
 		}
