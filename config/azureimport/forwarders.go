@@ -32,7 +32,8 @@ func (e *Export) readDnsmasq(file string, r io.Reader) error {
 
 // lackFile notes a file that another one names: only what is given is read.
 func (e *Export) lackFile(file, other string) {
-	e.lack(Gap{Reason: Unknown, Resource: other, File: file}, "%s: it names another file, which is not read: give %s too", plain(file), plain(other))
+	e.lack(Gap{Reason: Unknown, Resource: other, File: file},
+		"%s: it names another file, which is not read: give %s too", plain(file), plain(other))
 }
 
 // readDnsmasqAddress reads /name/name/address.

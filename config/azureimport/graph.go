@@ -65,6 +65,8 @@ func (e *Export) readRow(file string, n node, p *page) error {
 		p.row(n, e.seed)
 	}
 	switch id := n.get("peId"); {
+	case n.get("psc").has() || n.get("mpsc").has():
+		return e.readResource(file, endpointRow(n))
 	case !id.has() || n.err() != nil:
 		return e.readResource(file, n)
 	case id.text() == "":
@@ -75,6 +77,22 @@ func (e *Export) readRow(file string, n node, p *page) error {
 		e.readInterfaceRow(file, id.text(), n)
 	}
 	return n.err()
+}
+
+// endpointRow is a row of an endpoint with columns of its own, as the resource that
+// it is made of.
+func endpointRow(n node) node {
+	row := n.with("type", node{value: typeEndpoint})
+	for _, column := range []struct{ name, property string }{
+		{"psc", "privateLinkServiceConnections"}, {"mpsc", "manualPrivateLinkServiceConnections"},
+		{"custom", "customDnsConfigs"}, {"state", "provisioningState"},
+	} {
+		row = row.with(column.property, n.get(column.name))
+	}
+	if subnet := n.get("subnet"); subnet.anyText() != "" {
+		row = row.with("subnet", node{value: map[string]any{"id": subnet.value}})
+	}
+	return row
 }
 
 // readJoinedRow reads a row of an endpoint and one address of its interface.

@@ -3,6 +3,7 @@ package azureimport
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/netip"
 	"strings"
 )
@@ -227,13 +228,12 @@ func (n node) addresses() []netip.Addr {
 	return addrs
 }
 
-// with is an object with one member more, which keeps the place that it had.
+// with is an object with a member that it did not have, or had otherwise.
 func (n node) with(key string, value node) node {
-	members := map[string]any{key: value.value}
+	members := make(map[string]any)
 	if object, is := n.value.(map[string]any); is {
-		for name, member := range object {
-			members[name] = member
-		}
+		maps.Copy(members, object)
 	}
+	members[key] = value.value
 	return node{value: members, path: n.path, fault: n.fault}
 }

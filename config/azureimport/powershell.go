@@ -14,16 +14,7 @@ func (e *Export) readPowerShellRecord(file string, n node) {
 		ID: id, ZoneID: zoneIDOf(id), Zone: zone, Name: ownerName(n.get("name").text(), zone), File: file,
 		AutoRegistered: n.get("isAutoRegistered").truth(), Creator: creatorOf(n.get("metadata")),
 	}
-	for _, record := range n.get("records").list() {
-		for _, key := range []string{"ipv4Address", "ipv6Address"} {
-			if addr, ok := record.get(key).address(); ok {
-				read.Addresses = addTo(read.Addresses, addr)
-			}
-		}
-		if target := record.get("cname").text(); target != "" {
-			read.Target = target
-		}
-	}
+	read.takeData(n.get("records"))
 	if n.err() == nil {
 		e.takeRecord(read)
 	}

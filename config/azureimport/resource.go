@@ -240,15 +240,31 @@ func (e *Export) readRecordSet(file string, n node) {
 	if read.Name == "" {
 		read.Name = ownerName(n.get("name").text(), read.Zone)
 	}
-	for _, kind := range []struct{ list, address string }{{"aRecords", "ipv4Address"}, {"aaaaRecords", "ipv6Address"}} {
-		for _, record := range body.get(kind.list).list() {
-			if addr, ok := record.get(kind.address).address(); ok {
-				read.Addresses = addTo(read.Addresses, addr)
+	for _, list := range []string{"aRecords", "aaaaRecords", "records"} {
+		read.takeData(body.get(list))
+	}
+	if n.err() != nil {
+		return
+	}
+	kind := strings.ToLower(n.get("type").text())
+	if len(read.Addresses) == 0 && read.Target == "" && (strings.HasSuffix(kind, "/a") || strings.HasSuffix(kind, "/aaaa")) {
+		e.lack(Gap{Reason: NoAddress, Resource: id, File: file},
+			"%s: the export has no address for this record set: export it with all of its properties", plainID(id))
+	}
+	e.takeRecord(read)
+}
+
+// takeData reads the data of records, which tell their type by their one property.
+func (r *Record) takeData(records node) {
+	for _, record := range records.list() {
+		for _, key := range []string{"ipv4Address", "ipv6Address"} {
+			if addr, ok := record.get(key).address(); ok {
+				r.Addresses = addTo(r.Addresses, addr)
 			}
 		}
-	}
-	if n.err() == nil {
-		e.takeRecord(read)
+		if target := record.get("cname").text(); target != "" {
+			r.Target = target
+		}
 	}
 }
 

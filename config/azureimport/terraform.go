@@ -139,7 +139,8 @@ func (e *Export) readChange(file string, n node) error {
 func (e *Export) planned(file, address string) {
 	e.strange++
 	address = plainID(address)
-	e.lack(Gap{Reason: Planned, Resource: address, File: file}, "%s: the export has no id for it, as when it is not there yet: left out", address)
+	e.lack(Gap{Reason: Planned, Resource: address, File: file},
+		"%s: the export has no id for it, as when it is not there yet: left out", address)
 }
 
 // readTerraformResource reads the attributes of a resource. Its address in the state
