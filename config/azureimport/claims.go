@@ -47,6 +47,67 @@ func (c *claims) finish() {
 		c.derive()
 	}
 	c.pair()
+	if c.p.isPE && len(c.byName) > 0 {
+		c.noteNameless()
+		c.notePartial()
+	}
+}
+
+// noteNameless notes the addresses of an endpoint that no name of it has.
+func (c *claims) noteNameless() {
+	var named []netip.Addr
+	for _, at := range c.byName {
+		named = union(named, at.addrs...)
+	}
+	for _, facts := range c.p.facts {
+		for _, f := range facts {
+			named = union(named, f.addr)
+		}
+	}
+	nameless := slices.DeleteFunc(slices.Clone(c.p.loose), func(a netip.Addr) bool { return !isPrivate(a) || slices.Contains(named, a) })
+	if len(nameless) > 0 {
+		c.noName(nameless)
+	}
+}
+
+// notePartial notes the zones of the service that an endpoint may have names in, and
+// that nothing tells: a zone group or a record tells the names of its own zone only,
+// while an interface and the endpoint's own list tell all.
+func (c *claims) notePartial() {
+	p := c.p
+	if p.hasInterface || len(p.endpoint.Names) > 0 || len(p.endpoint.Connections) != 1 || len(p.endpoint.Connections[0].Groups) != 1 {
+		return
+	}
+	kind, _ := resourceType(p.endpoint.Connections[0].TargetID)
+	told := make(map[string]bool)
+	cloud := azure.Cloud("")
+	for _, at := range c.byName {
+		if at.by == byTarget {
+			return // all names are told by the name of the resource
+		}
+		if match, private := c.d.e.catalogue.ZoneOf(at.id); private {
+			told[match.Entry.PrivateZone], cloud = true, match.Entry.Cloud
+		}
+	}
+	missing := c.d.zonesOf(cloud, kind, p.endpoint.Connections[0].Groups[0], told)
+	if len(missing) > 0 {
+		c.d.leave(Gap{Reason: Partial, Resource: p.id, File: p.file, Zones: missing},
+			"%s: nothing tells whether it has names in %s too: export its network interface (az network nic list)", p.label, strings.Join(missing, ", "))
+	}
+}
+
+// zonesOf are the zones of a service, but for those that are told, as the catalogue
+// writes them. A zone below another one is kept in that.
+func (d *decision) zonesOf(cloud azure.Cloud, kind, group string, told map[string]bool) []string {
+	var missing []string
+	for i := range d.e.entries {
+		entry := &d.e.entries[i]
+		if entry.Cloud == cloud && !entry.Legacy && strings.EqualFold(entry.ResourceType, kind) && strings.EqualFold(entry.Subresource, group) &&
+			strings.HasPrefix(entry.PrivateZone, "privatelink") && !told[entry.PrivateZone] {
+			missing = addTo(missing, entry.PrivateZone)
+		}
+	}
+	return missing
 }
 
 // none tells whether nothing is known yet.

@@ -82,7 +82,7 @@ func (e *Export) Compare(networks []config.Network) Drift {
 			c.exported[m.id] = append(c.exported[m.id], m)
 		}
 	}
-	c.held = heldBy(d.gaps.list)
+	c.held = heldBy(e.catalogue, d.gaps.list)
 	drift := Drift{Networks: []NetworkDrift{}, Incomplete: []Gap{}}
 	addresses := addressesOf(networks)
 	for _, gap := range d.gaps.list {

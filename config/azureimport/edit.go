@@ -61,7 +61,7 @@ func newFile(name string, data []byte, prune *Pruning, catalogue *azure.Catalogu
 		if blocking := prune.Result.blocking(f.mapped); len(blocking) > 0 {
 			return nil, &IncompleteError{blocking}
 		}
-		f.held = heldBy(prune.Result.Gaps)
+		f.held = heldBy(catalogue, prune.Result.Gaps)
 	}
 	return f, nil
 }

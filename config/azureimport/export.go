@@ -37,6 +37,7 @@ type Export struct {
 	options    Options
 	limits     limits
 	catalogue  *azure.Catalogue
+	entries    []azure.Entry // of the catalogue
 	seed       pageSeed
 	inventory  Inventory
 	index      index
@@ -62,7 +63,7 @@ func NewExport(options Options) *Export {
 
 func newExport(options Options, catalogue *azure.Catalogue) *Export {
 	return &Export{
-		options: options, limits: standardLimits(), catalogue: catalogue, seed: pageSeed{maphash.MakeSeed()}, index: newIndex(),
+		options: options, limits: standardLimits(), catalogue: catalogue, entries: catalogue.Entries(), seed: pageSeed{maphash.MakeSeed()}, index: newIndex(),
 		strangers: make(map[string]Interface),
 	}
 }

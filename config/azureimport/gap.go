@@ -18,7 +18,8 @@ type Reason string
 const (
 	MorePages     Reason = "more-pages"     // the file is one page of several
 	Unknown       Reason = "unknown"        // a resource of a type or a shape that is not known
-	NoName        Reason = "no-name"        // nothing tells the name of an endpoint
+	NoName        Reason = "no-name"        // nothing tells the name of an endpoint, or of one of its addresses
+	Partial       Reason = "partial"        // names of an endpoint in some zones of its service, and not in others
 	NoAddress     Reason = "no-address"     // nothing tells its address
 	BadName       Reason = "bad-name"       // a name that is no host name
 	NoPrivateName Reason = "no-privatename" // a public name whose private name cannot be derived
@@ -41,7 +42,7 @@ const (
 // Reasons are all reasons.
 func Reasons() []Reason {
 	return []Reason{
-		MorePages, Unknown, NoName, NoAddress, BadName, NoPrivateName, NotPrivate, Pending, Rejected, Disconnected, Deleting, Failed,
+		MorePages, Unknown, NoName, Partial, NoAddress, BadName, NoPrivateName, NotPrivate, Pending, Rejected, Disconnected, Deleting, Failed,
 		NotSeen, Planned, NoNetwork, Registered, DeadAlias, Conflicting, Refused, Empty,
 	}
 }
@@ -54,6 +55,9 @@ type Gap struct {
 	Resource string       `json:"resource"` // its id, or what else names it; empty where File is meant
 	File     string       `json:"file"`
 	Names    []zones.Name `json:"names,omitempty"` // empty where they are not known
+	// Zones are the privatelink zones in which an endpoint may have names that nothing
+	// tells, as the catalogue writes them; nothing else is meant then.
+	Zones []string `json:"zones,omitempty"`
 	// Addresses are those of an endpoint without a name. Where all of them are mapped
 	// by hand, nothing else is meant.
 	Addresses []netip.Addr `json:"addresses,omitempty"`
@@ -63,7 +67,7 @@ type Gap struct {
 // blocks tells whether any name may be meant, given the addresses that are mapped.
 func (g Gap) blocks(mapped map[netip.Addr]bool) bool {
 	unmapped := func(addr netip.Addr) bool { return !mapped[addr] }
-	return len(g.Names) == 0 && (len(g.Addresses) == 0 || slices.ContainsFunc(g.Addresses, unmapped))
+	return len(g.Names) == 0 && len(g.Zones) == 0 && (len(g.Addresses) == 0 || slices.ContainsFunc(g.Addresses, unmapped))
 }
 
 // gaps are what is left out, each once.

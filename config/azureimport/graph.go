@@ -100,7 +100,7 @@ func (e *Export) readJoinedRow(file, id string, n node) {
 	endpoint := PrivateEndpoint{
 		ID: id, File: file, SubnetID: n.get("subnetId").text(), Location: n.get("location").text(),
 		Provisioning: n.get("provisioningState").text(),
-		Connections: []Connection{{TargetID: n.get("target").text(), Groups: n.get("groupIds").texts(), Status: n.get("state").text()}},
+		Connections:  []Connection{{TargetID: n.get("target").text(), Groups: n.get("groupIds").texts(), Status: n.get("state").text()}},
 	}
 	addr, ok := n.get("privateIp").address()
 	names := n.get("fqdns").texts()

@@ -56,6 +56,13 @@ var leftOut = []struct {
 		"properties":{"pe":"/subscriptions/s/resourceGroups/rg/providers/Microsoft.Network/privateEndpoints/left"}}]`, azureimport.Layout{}},
 	{azureimport.NoName, "a name that no rule gives", azureimport.AZ,
 		"[" + goodEndpoint + "," + fmt.Sprintf(leftEndpoint, "", "", `{"privateIPAddress":"10.0.0.99"}`, "batchAccount", "Microsoft.Batch/batchAccounts/b", "Approved") + "]", azureimport.Layout{}},
+	{azureimport.NoName, "an address of several", azureimport.AZ,
+		"[" + goodEndpoint + "," + fmt.Sprintf(leftEndpoint, "", `{"fqdn":"other.vault.azure.net","ipAddresses":["10.0.0.8"]}`, `{"privateIPAddress":"10.0.0.5"}`, "x", "y", "Approved") + "]", azureimport.Layout{}},
+	{azureimport.Partial, "one zone of three", azureimport.AZ,
+		"[" + goodEndpoint + "," + fmt.Sprintf(leftEndpoint, "", "", "", "account", "Microsoft.CognitiveServices/accounts/ai", "Approved") +
+			`,{"id":"/subscriptions/s/resourceGroups/rg/providers/Microsoft.Network/privateEndpoints/left/privateDnsZoneGroups/default",
+			"privateDnsZoneConfigs":[{"privateDnsZoneId":"/x/privateDnsZones/privatelink.openai.azure.com",
+			"recordSets":[{"fqdn":"ai.privatelink.openai.azure.com","ipAddresses":["10.0.0.9"]}]}]}]`, azureimport.Layout{}},
 	{azureimport.NoAddress, "a zone group takes the names", azureimport.AZ,
 		"[" + goodEndpoint + "," + fmt.Sprintf(leftEndpoint, "", "", "", "vault", "Microsoft.KeyVault/vaults/left", "Approved") + "]", azureimport.Layout{}},
 	{azureimport.BadName, "a name that is none", azureimport.AZ,
@@ -93,11 +100,11 @@ var leftOut = []struct {
 // Nothing that is left out leads to a deletion, whatever the reason: --prune either
 // changes nothing at all or keeps the name, and drift does not call it gone.
 func TestNothingLeftOutIsDeleted(t *testing.T) {
-	const before = `[networks.hub]
+	const template = `[networks.hub]
 clients = ["10.0.0.0/16"]
 [networks.hub.endpoints]
 "good.database.windows.net" = "10.0.0.4" # rg/good
-"left.vault.azure.net" = "10.0.0.5" # rg/left
+"%s" = "10.0.0.5" # rg/left
 "gone.database.windows.net" = "10.0.0.7" # rg/gone
 `
 	tried := make(map[azureimport.Reason]bool)
@@ -112,7 +119,11 @@ clients = ["10.0.0.0/16"]
 				t.Fatalf("gaps %v", result.Gaps)
 			}
 			tried[test.reason] = true
-			named := slices.ContainsFunc(result.Gaps, func(g azureimport.Gap) bool { return len(g.Names) > 0 })
+			left := "left.vault.azure.net"
+			if test.reason == azureimport.Partial {
+				left = "ai.cognitiveservices.azure.com"
+			}
+			before := fmt.Sprintf(template, left)
 
 			path := filepath.Join(t.TempDir(), "pldns.toml")
 			if err := os.WriteFile(path, []byte(before), 0o600); err != nil {
@@ -132,8 +143,8 @@ clients = ["10.0.0.0/16"]
 				}
 			case err != nil:
 				t.Fatal(err)
-			case test.reason != azureimport.Refused && (!named || !strings.Contains(string(edited.Data), "left.vault.azure.net")):
-				t.Errorf("left.vault.azure.net is deleted:\n%s", edited.Diff)
+			case test.reason != azureimport.Refused && !strings.Contains(string(edited.Data), left):
+				t.Errorf("%s is deleted:\n%s", left, edited.Diff)
 			case test.reason != azureimport.Refused && strings.Contains(string(edited.Data), "gone.database"):
 				t.Errorf("what is gone stays:\n%s", edited.Data)
 			}
@@ -143,7 +154,7 @@ clients = ["10.0.0.0/16"]
 				t.Fatal(err)
 			}
 			drift := describe(export.Compare(loaded.Networks))
-			if strings.Contains(drift, "gone hub left.vault.azure.net") && test.reason != azureimport.Refused {
+			if strings.Contains(drift, "gone hub "+left) && test.reason != azureimport.Refused {
 				t.Errorf("drift: %s", drift)
 			}
 			if incomplete != nil && strings.Contains(drift, "gone ") && test.reason != azureimport.Empty {

@@ -118,10 +118,33 @@ func (d *decision) accept(p *source) []Mapping {
 			names = addTo(names, n.name, n.id)
 		}
 		d.leave(Gap{Reason: reason, Resource: p.id, File: p.file, Names: names}, "%s: %s", p.label, text)
+		for _, at := range c.byName {
+			d.dead[at.id] = deadName{reason, p.label, union(d.dead[at.id].addrs, at.addrs...)}
+		}
 		return nil
 	}
 	c.finish()
-	return c.mappings()
+	return slices.DeleteFunc(c.mappings(), d.isDead)
+}
+
+// deadName is a name of endpoints that are left out for their state.
+type deadName struct {
+	reason Reason
+	label  string // of one of them
+	addrs  []netip.Addr
+}
+
+// isDead tells whether a record leads to an endpoint that is left out: the record
+// stays in the zone, and the endpoint does not work. Endpoints are decided about
+// before records, since their ids come first in the order of keys.
+func (d *decision) isDead(m Mapping) bool {
+	dead, is := d.dead[m.id]
+	if !is || !m.of.isRecord || slices.ContainsFunc(m.Addresses, func(a netip.Addr) bool { return !slices.Contains(dead.addrs, a) }) {
+		return false
+	}
+	d.leave(Gap{Reason: dead.reason, Resource: m.of.id, File: m.of.file, Names: []zones.Name{m.Name, m.id}},
+		"%s: %s leads to %s, which is left out: left out, too", m.Source, m.Name, dead.label)
+	return true
 }
 
 // The states of a connection that matter.

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"pldns/zones"
+	"pldns/zones/azure"
 )
 
 // scope is what an export speaks of: a name outside it is not known to be gone.
@@ -76,26 +77,40 @@ func (r *Result) blocking(mapped map[netip.Addr]bool) []Gap {
 	return blocking
 }
 
-// heldNames finds gaps by name, of an export that has many.
-type heldNames map[zones.Name]int
+// heldNames finds gaps by name and by zone, of an export that has many.
+type heldNames struct {
+	catalogue *azure.Catalogue
+	names     map[zones.Name]int
+	zones     map[string]int
+}
 
-func heldBy(gaps []Gap) heldNames {
-	names := make(heldNames)
+func heldBy(catalogue *azure.Catalogue, gaps []Gap) heldNames {
+	h := heldNames{catalogue, make(map[zones.Name]int), make(map[string]int)}
 	for i, g := range gaps {
 		for _, name := range g.Names {
-			if _, known := names[name]; !known {
-				names[name] = i
+			if _, known := h.names[name]; !known {
+				h.names[name] = i
+			}
+		}
+		for _, zone := range g.Zones {
+			if _, known := h.zones[zone]; !known {
+				h.zones[zone] = i
 			}
 		}
 	}
-	return names
+	return h
 }
 
-// of is the number of the gap that one of the names is part of.
+// of is the number of the gap that one of the names may be part of.
 func (h heldNames) of(names ...zones.Name) (int, bool) {
 	for _, name := range names {
-		if i, known := h[name]; known {
+		if i, known := h.names[name]; known {
 			return i, true
+		}
+		if match, private := h.catalogue.ZoneOf(name); private && len(h.zones) > 0 {
+			if i, known := h.zones[match.Entry.PrivateZone]; known {
+				return i, true
+			}
 		}
 	}
 	return 0, false

@@ -94,11 +94,15 @@ type decision struct {
 	aliases []alias
 	notes   notes
 	gaps    gaps
+	dead    map[identity]deadName
 }
 
 // decide puts what is told of one endpoint in several places together.
 func (e *Export) decide() *decision {
-	d := &decision{e: e, sources: make(map[string]*source, len(e.inventory.Endpoints)+len(e.inventory.Records))}
+	d := &decision{
+		e: e, dead: make(map[identity]deadName),
+		sources: make(map[string]*source, len(e.inventory.Endpoints)+len(e.inventory.Records)),
+	}
 	d.notes.list = slices.Clone(e.notes.list)
 	for _, gap := range e.readGaps() {
 		d.gaps.add(gap, "%s", gap.Text)
