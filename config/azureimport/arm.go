@@ -2,6 +2,8 @@ package azureimport
 
 import (
 	"encoding/json"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -9,12 +11,7 @@ import (
 // list, a single resource or a deployment. Several may follow each other.
 func (e *Export) readARM(file string, j *jsonReader) error {
 	read := func(path *step, token json.Token) error {
-		return j.elements(path, token, func(n node) error {
-			if isDeployment(n) {
-				return e.readDeployment(file, n)
-			}
-			return e.readResource(file, n)
-		})
+		return j.elements(path, token, func(n node) error { return e.readResource(file, n) })
 	}
 	return j.documents(func(token json.Token) error {
 		if token == json.Delim('[') {
@@ -29,8 +26,28 @@ func isDeployment(n node) bool {
 	if strings.EqualFold(n.get("type").anyText(), "Microsoft.Resources/deployments") {
 		return true
 	}
-	_, is := n.get("properties").value.(map[string]any)
-	return is && n.get("properties").get("outputResources").has()
+	if properties := n.get("properties"); properties.isObject() {
+		return properties.get("outputResources").has() || areOutputs(properties.get("outputs"))
+	}
+	return areOutputs(n.get("outputs")) || areOutputs(n)
+}
+
+// areOutputs tells whether a value is the outputs of a deployment, as they also stand
+// alone where somebody asks for nothing else: each has a type and a value.
+func areOutputs(n node) bool {
+	members, is := n.value.(map[string]any)
+	for _, value := range members {
+		output, fits := value.(map[string]any)
+		if !fits {
+			return false
+		}
+		_, hasValue := memberOfObject(output, "value")
+		_, hasType := memberOfObject(output, "type")
+		if !hasValue || !hasType {
+			return false
+		}
+	}
+	return is && len(members) > 0
 }
 
 // readDeployment reads the outputs of a deployment, as "az deployment group show"
@@ -39,18 +56,23 @@ func isDeployment(n node) bool {
 func (e *Export) readDeployment(file string, n node) error {
 	body := n.body()
 	outputs := body.get("outputs")
+	if areOutputs(n) {
+		outputs = n
+	}
 	if values, is := outputs.value.(map[string]any); is {
 		if id, ok := endpointOutput(outputs); ok {
 			e.readEndpointOutputs(file, id, outputs)
 		}
-		for key := range values {
+		for _, key := range slices.Sorted(maps.Keys(values)) {
 			if err := e.readOutput(file, outputs.get(key).get("value")); err != nil {
 				return err
 			}
 		}
 	}
 	s := seeker{export: e, file: file, from: plainID("deployment " + n.get("name").anyText())}
-	s.value(body.get("outputResources").value)
+	for _, key := range []string{"outputResources", "resources"} {
+		s.value(body.get(key).value)
+	}
 	s.value(outputs.value)
 	e.strange++
 	return n.err()

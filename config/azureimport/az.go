@@ -65,8 +65,6 @@ func (e *Export) readWhole(file string, j *jsonReader, kind Kind, token json.Tok
 		return err
 	case isWrapped:
 		return e.endPage(file, kind, n, p)
-	case isDeployment(n):
-		return e.readDeployment(file, n)
 	default:
 		return e.readResource(file, n)
 	}

@@ -22,6 +22,7 @@ func TestRefused(t *testing.T) {
 		{"an error message", "ERROR: Please run 'az login'", `it begins with a message (ERROR: ...)`, AZ},
 		{"a warning", "WARNING: the extension is new\n[]", "save only its standard output", AZ},
 		{"colours", "\x1b[1;39m[]", "not jsonc", AZ},
+		{"a spreadsheet", "PK\x03\x04\x00", "it is a zip archive", AZ},
 		{"another text", "hello", `it is no JSON: export it with "-o json"`, AZ},
 		{"Terraform as az", shown, "looks like an export of kind terraform", AZ},
 		{"Terraform as graph", shown, "looks like an export of kind terraform", Graph},

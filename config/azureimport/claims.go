@@ -321,8 +321,8 @@ func (c *claims) noName(addrs []netip.Addr) {
 		}
 	}
 	c.d.leave(Gap{Reason: NoName, Resource: p.id, File: p.file, Addresses: addrs},
-		"%s: the export has no name for it, and the name of a resource%s does not tell one: left out; %s: %s",
-		p.label, what, why, strings.Join(lines, " "))
+		"%s: the export has no name for %s, and the name of a resource%s does not tell one: left out; %s: %s",
+		p.label, spell(addrs), what, why, strings.Join(lines, " "))
 }
 
 // leadsToService tells whether an endpoint leads to a private link service of

@@ -3,6 +3,7 @@ package azureimport
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -296,12 +297,13 @@ func renewComment(behind string, m Mapping) string {
 // leave deals with mappings of the file that the export does not have.
 func (f *File) leave(table Table, t *target) error {
 	left, removed := 0, 0
+	stays := make(map[string][]string) // keys by the reason
 	for _, at := range t.order {
 		switch {
 		case at.touched:
 		case f.prune == nil:
 			left++
-		case f.stays(table, at):
+		case f.stays(at, stays):
 		case !at.whole:
 			return fmt.Errorf("%s in [%s] is a table of its own: remove it by hand", at.key, table.Key())
 		default:
@@ -313,6 +315,10 @@ func (f *File) leave(table Table, t *target) error {
 	if f.refused == nil && (removed > usualRemovals || removed*usualPart > len(t.order)) {
 		f.refused = &RemovalError{Removed: removed, Of: len(t.order), Table: table.Key()}
 	}
+	for _, why := range slices.Sorted(maps.Keys(stays)) {
+		f.notes = append(f.notes, fmt.Sprintf("%d of the names in [%s] are not in the export and stay: %s: %s",
+			len(stays[why]), table.Key(), why, strings.Join(stays[why], ", ")))
+	}
 	if left > 0 {
 		f.notes = append(f.notes, fmt.Sprintf("%d of the names in [%s] are not in the export and stay: --prune removes them", left, table.Key()))
 	}
@@ -321,28 +327,30 @@ func (f *File) leave(table Table, t *target) error {
 
 // stays tells whether a mapping is kept though no mapping of the export has its
 // name: something that was left out may have it, or the export does not speak of it.
-func (f *File) stays(table Table, at *entry) bool {
+// It enters the key under the reason.
+func (f *File) stays(at *entry, reasons map[string][]string) bool {
 	names := at.names()
 	if f.hasAddressOfGap(at) {
 		return true
 	}
 	if gap, is := f.held.of(names...); is {
-		f.notes = append(f.notes, fmt.Sprintf("%s in [%s] stays, because of what is left out: %s",
-			at.key, table.Key(), f.prune.Result.Gaps[gap].Text))
+		why := "because of what is left out (" + f.prune.Result.Gaps[gap].Text + ")"
+		reasons[why] = append(reasons[why], plain(at.key))
 		return true
 	}
 	why := ""
 	switch scope := f.prune.Result.scope; {
 	case !scope.holds(names...):
-		why = "the export has nothing of its zone"
+		why = "the export has nothing of their zone"
 	case !scope.holdsComment(f.lineOf(at)):
-		why = "the export has nothing of the resource group behind it"
+		why = "the export has nothing of the resource group behind them"
 	case !f.isOfAzure(at):
-		why = "it is outside the catalogue and not written by an import"
+		why = "they are outside the catalogue and not written by an import"
 	default:
 		return false
 	}
-	f.notes = append(f.notes, fmt.Sprintf("%s in [%s] stays: %s; remove it by hand if it is gone", at.key, table.Key(), why))
+	why += "; remove by hand what is gone"
+	reasons[why] = append(reasons[why], plain(at.key))
 	return true
 }
 

@@ -83,13 +83,14 @@ func wrongKind(looks Kind) error {
 }
 
 // The beginnings of texts in other encodings (Unicode 15, section 23.8), and of
-// gzip (RFC 1952 section 2.3.1) and of colours of a terminal.
+// gzip (RFC 1952 section 2.3.1), of colours of a terminal and of zip archives.
 const (
 	markUTF8    = "\xef\xbb\xbf"
 	markUTF16LE = "\xff\xfe"
 	markUTF16BE = "\xfe\xff"
 	markGzip    = "\x1f\x8b"
 	markColour  = "\x1b["
+	markZip     = "PK\x03\x04"
 )
 
 // plainReader reads an export as it is, or decompressed. The limits hold for what is
@@ -145,6 +146,9 @@ func begin(kind Kind, r *bufio.Reader) error {
 	switch looks := looksLike(head); {
 	case len(head) == 0:
 		return errors.New("it is empty: run the export again")
+	case bytes.HasPrefix(head, []byte(markZip)):
+		return errors.New("it is a zip archive, such as a spreadsheet or a plan file of Terraform: save a spreadsheet as CSV, " +
+			"and export a plan with \"terraform show -json FILE\"")
 	case bytes.HasPrefix(head, []byte(markColour)):
 		return errors.New("it has the colours of a terminal: export it with \"-o json\", not jsonc")
 	case kind.isJSON() && isJSON, kind == Windows && isJSON:

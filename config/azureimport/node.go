@@ -90,17 +90,28 @@ func (n node) get(key string) node {
 		n.blame("an object")
 		return member
 	}
+	member.value, _ = memberOfObject(object, key)
+	return member
+}
+
+// isObject tells whether the value is an object.
+func (n node) isObject() bool {
+	_, is := n.value.(map[string]any)
+	return is
+}
+
+// memberOfObject is a member of an object by its key, in any spelling.
+func memberOfObject(object map[string]any, key string) (value any, has bool) {
 	if value, exact := object[key]; exact {
-		member.value = value
-		return member
+		return value, true
 	}
 	first := "" // of keys that differ in case only, so that the choice is the same each time
-	for name, value := range object {
+	for name, other := range object {
 		if sameKey(name, key) && (first == "" || name < first) {
-			first, member.value = name, value
+			first, value, has = name, other, true
 		}
 	}
-	return member
+	return value, has
 }
 
 // sameKey tells whether two keys are one but for letter case and underscores.

@@ -1,6 +1,7 @@
 package azureimport
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"strings"
@@ -19,9 +20,12 @@ const (
 // readResource reads a resource as the Azure command line, PowerShell, REST or
 // Resource Graph writes it.
 func (e *Export) readResource(file string, n node) error {
+	if n.isObject() && isDeployment(n) {
+		return e.readDeployment(file, n)
+	}
 	kind := strings.ToLower(n.get("type").text())
 	if kind == "" && n.err() == nil {
-		kind = shapeOf(n)
+		kind = cmp.Or(shapeOf(n), typeOfID(n.get("id").anyText()))
 	}
 	of := func(read func(string, node)) {
 		if n.err() == nil {
@@ -82,6 +86,20 @@ func shapeOf(n node) string {
 		return typeZone
 	}
 	return ""
+}
+
+// typeOfID is the type of a resource, in lower case, as its id tells it.
+func typeOfID(id string) string {
+	_, path, found := cutFold(strings.ToLower(id), "/providers/")
+	segments := strings.Split(path, "/")
+	if !found || len(segments) < 3 {
+		return ""
+	}
+	kind := segments[0]
+	for i := 1; i < len(segments); i += 2 {
+		kind += "/" + segments[i]
+	}
+	return kind
 }
 
 // readEndpoint reads a private endpoint.
@@ -293,7 +311,7 @@ func creatorOf(metadata node) string {
 
 // readZone reads a private zone.
 func (e *Export) readZone(file string, n node) {
-	id := n.get("id").text()
+	id := cmp.Or(n.get("id").text(), n.get("resourceId").text())
 	name := strings.ToLower(n.get("name").text())
 	if zone := ZoneName(id); zone != "" {
 		name = zone
@@ -306,14 +324,8 @@ func (e *Export) readZone(file string, n node) {
 // readLink reads the link of a private zone to a VNet.
 func (e *Export) readLink(file string, n node) {
 	body := n.body()
-	id := n.get("id").text()
-	if id == "" {
-		id = n.get("resourceId").text()
-	}
-	vnet := body.get("virtualNetwork").get("id").text()
-	if vnet == "" {
-		vnet = n.get("virtualNetworkId").text() // PowerShell's
-	}
+	id := cmp.Or(n.get("id").text(), n.get("resourceId").text()) // the second is PowerShell's
+	vnet := cmp.Or(body.get("virtualNetwork").get("id").text(), n.get("virtualNetworkId").text())
 	if id == "" || vnet == "" {
 		n.blame("the link of a private zone to a VNet, with both ids")
 		return

@@ -159,6 +159,9 @@ func (e *Export) readTerraformResource(file string, n node, kind, address string
 		e.readZone(file, values)
 	case "azurerm_private_dns_zone_virtual_network_link":
 		e.readTerraformLink(file, values)
+	case "azurerm_network_interface":
+		used = false
+		e.readTerraformInterface(file, values)
 	case "azapi_resource", "azapi_update_resource", "azapi_resource_list":
 		return e.readAzAPI(file, n, address, values)
 	default:
@@ -215,6 +218,21 @@ func (e *Export) readTerraformEndpoint(file, address string, values node) bool {
 		e.addGroup(group)
 	}
 	return true
+}
+
+// readTerraformInterface keeps the addresses of an interface, which says nothing of
+// names: it may be that of an endpoint.
+func (e *Export) readTerraformInterface(file string, values node) {
+	e.strange++
+	read := Interface{ID: values.get("id").text(), Location: values.get("location").text(), File: file}
+	for _, config := range values.get("ip_configuration").listOrOne() {
+		if addr, ok := config.get("private_ip_address").address(); ok {
+			read.Configurations = addNew(read.Configurations, IPConfiguration{Address: addr})
+		}
+	}
+	if values.err() == nil && read.ID != "" {
+		e.strangers[strings.ToLower(read.ID)] = read
+	}
 }
 
 // terraformGroup is the DNS zone group of an endpoint.
