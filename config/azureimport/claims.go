@@ -400,7 +400,8 @@ func (c *claims) notePrivate(at *claim) {
 	if at.name.IsWildcard() {
 		why = "in public names it would stand for the resources of everybody"
 	}
-	c.d.notes.add("%s: %s is written under its private name, because %s: it is answered where an alias leads to it", c.p.label, at.name, why)
+	c.d.notes.add("%s: %s is written under its private name, because %s: "+
+		"it is answered under that name, and where an alias leads to it", c.p.label, at.name, why)
 }
 
 // names are all names that are known, by which a configuration may hold them.

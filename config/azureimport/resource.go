@@ -90,9 +90,13 @@ func shapeOf(n node) string {
 
 // typeOfID is the type of a resource, in lower case, as its id tells it.
 func typeOfID(id string) string {
-	_, path, found := cutFold(strings.ToLower(id), "/providers/")
-	segments := strings.Split(path, "/")
-	if !found || len(segments) < 3 {
+	id = strings.ToLower(id)
+	at := strings.LastIndex(id, "/providers/")
+	if at < 0 {
+		return ""
+	}
+	segments := strings.Split(id[at+len("/providers/"):], "/")
+	if len(segments) < 3 {
 		return ""
 	}
 	kind := segments[0]

@@ -127,8 +127,43 @@ func (e *Export) decide() *decision {
 	for i := range e.inventory.Records {
 		d.addRecord(&e.inventory.Records[i], creators)
 	}
+	d.adoptRecords()
 	d.followAliases()
 	return d
+}
+
+// adoptRecords gives an endpoint whose interface tells no name the records of
+// privatelink zones that lead to its address, as the API server of a private AKS
+// cluster has them. Where two endpoints have one address, nothing is known.
+func (d *decision) adoptRecords() {
+	nameless := make(map[netip.Addr]*source)
+	twice := make(map[netip.Addr]bool)
+	for _, key := range slices.Sorted(maps.Keys(d.sources)) {
+		p := d.sources[key]
+		if !p.isPE || !p.hasInterface {
+			continue
+		}
+		for _, addr := range p.loose {
+			twice[addr] = twice[addr] || nameless[addr] != nil
+			nameless[addr] = p
+		}
+	}
+	if len(nameless) == 0 {
+		return
+	}
+	for _, key := range slices.Sorted(maps.Keys(d.sources)) {
+		record := d.sources[key]
+		if !record.isRecord || len(record.facts[byRecord]) == 0 {
+			continue
+		}
+		owner := nameless[record.facts[byRecord][0].addr]
+		fits := func(f fact) bool { return nameless[f.addr] == owner && !twice[f.addr] && isPrivatelink(f.name) }
+		if owner == nil || slices.ContainsFunc(record.facts[byRecord], func(f fact) bool { return !fits(f) }) {
+			continue
+		}
+		owner.facts[byRecord] = addTo(owner.facts[byRecord], record.facts[byRecord]...)
+		record.facts[byRecord] = nil // what else it has, such as an alias, stays
+	}
 }
 
 // source gives what is known under a key, made when it is first seen.
