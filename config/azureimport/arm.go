@@ -50,63 +50,71 @@ func areOutputs(n node) bool {
 	return is && len(members) > 0
 }
 
+// maxOutputDepth is how deep an endpoint may stand in an output.
+const maxOutputDepth = 6
+
 // readDeployment reads the outputs of a deployment, as "az deployment group show"
-// gives them: outputs that are private endpoints or what belongs to them, and the
-// ids of all that was deployed, which tell the endpoints that no output holds.
+// gives them: what of them is a private endpoint or belongs to one, and the ids of
+// all that was deployed, which tell the endpoints that no output holds.
 func (e *Export) readDeployment(file string, n node) error {
 	body := n.body()
 	outputs := body.get("outputs")
 	if areOutputs(n) {
 		outputs = n
 	}
-	if values, is := outputs.value.(map[string]any); is {
-		if id, ok := endpointOutput(outputs); ok {
-			e.readEndpointOutputs(file, id, outputs)
-		}
-		for _, key := range slices.Sorted(maps.Keys(values)) {
-			if err := e.readOutput(file, outputs.get(key).get("value")); err != nil {
-				return err
-			}
-		}
+	values := make(map[string]any)
+	members, _ := outputs.value.(map[string]any)
+	for key := range members {
+		values[key] = outputs.get(key).get("value").value
+	}
+	if err := e.readOutput(file, newNode(values, outputs.path), 0); err != nil {
+		return err
 	}
 	s := seeker{export: e, file: file, from: plainID("deployment " + n.get("name").anyText())}
 	for _, key := range []string{"outputResources", "resources"} {
 		s.value(body.get(key).value)
 	}
-	s.value(outputs.value)
+	s.value(values)
 	e.strange++
 	return n.err()
 }
 
-// readOutput reads the value of an output, if it is a resource or a list of some.
-func (e *Export) readOutput(file string, value node) error {
-	if _, is := value.value.([]any); is {
+// readOutput reads what of an output is a resource, or an endpoint as modules give
+// it, at any depth.
+func (e *Export) readOutput(file string, value node, depth int) error {
+	if depth > maxOutputDepth {
+		return nil
+	}
+	switch inner := value.value.(type) {
+	case []any:
 		for _, element := range value.list() {
-			if err := e.readOutput(file, element); err != nil {
+			if err := e.readOutput(file, newNode(element.value, element.path), depth+1); err != nil {
 				return err
 			}
 		}
-		return nil
-	}
-	if _, is := value.value.(map[string]any); !is {
-		return nil
-	}
-	kind := strings.ToLower(value.get("type").anyText())
-	shape := shapeOf(value)
-	if isRead := kind == typeEndpoint || kind == typeNIC || kind == typeGroup || strings.HasPrefix(kind, typeZone); isRead || shape != "" {
-		fresh := newNode(value.value, value.path)
-		if fresh.get("id").has() || !isRead && shape != typeEndpoint {
-			return e.readResource(file, fresh)
+	case map[string]any:
+		kind := strings.ToLower(value.get("type").anyText())
+		isRead := kind == typeEndpoint || kind == typeNIC || kind == typeGroup || strings.HasPrefix(kind, typeZone) || shapeOf(value) != ""
+		if id := value.get("id"); isRead && id.anyText() != "" {
+			return e.readResource(file, newNode(value.value, value.path))
+		}
+		if id, ok := endpointID(value); ok && (value.get("customDnsConfigs").has() || value.get("customDnsConfig").has()) {
+			return e.readModuleEndpoint(file, id, newNode(value.value, value.path))
+		}
+		for _, key := range slices.Sorted(maps.Keys(inner)) {
+			if err := e.readOutput(file, value.get(key), depth+1); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-// endpointOutput finds the id of the one endpoint that the outputs of a module tell
-// of, as Microsoft's verified module for endpoints does.
-func endpointOutput(outputs node) (id string, ok bool) {
+// endpointID finds the id of the endpoint that an object of a module is about, as
+// Microsoft's verified modules give it.
+func endpointID(object node) (id string, ok bool) {
 	for _, key := range []string{"resourceId", "id", "privateEndpointId", "privateEndpointResourceId"} {
-		text := outputs.get(key).get("value").anyText()
+		text := object.get(key).anyText()
 		if strings.Contains(strings.ToLower(text), endpointPath) {
 			return text, true
 		}
@@ -114,22 +122,25 @@ func endpointOutput(outputs node) (id string, ok bool) {
 	return "", false
 }
 
-// readEndpointOutputs reads an endpoint whose properties are outputs of their own.
-func (e *Export) readEndpointOutputs(file, id string, outputs node) {
-	p := PrivateEndpoint{ID: id, File: file, Location: outputs.get("location").get("value").anyText()}
+// readModuleEndpoint reads an endpoint as modules give it: its id, its names and its
+// interfaces beside each other.
+func (e *Export) readModuleEndpoint(file, id string, object node) error {
+	p := PrivateEndpoint{ID: id, File: file, Location: object.get("location").anyText()}
 	for _, key := range []string{"customDnsConfigs", "customDnsConfig"} {
-		for _, custom := range outputs.get(key).get("value").list() {
+		for _, custom := range object.get(key).list() {
 			p.Names = addTo(p.Names, namedAt(custom.get("fqdn").text(), custom.get("ipAddresses").addresses())...)
 		}
 	}
-	for _, nic := range outputs.get("networkInterfaceResourceIds").get("value").texts() {
+	for _, nic := range object.get("networkInterfaceResourceIds").texts() {
 		p.InterfaceIDs = addTo(p.InterfaceIDs, nic)
 	}
-	if group := outputs.get("groupId").get("value").anyText(); group != "" {
+	if group := object.get("groupId").anyText(); group != "" {
 		p.Connections = append(p.Connections, Connection{Groups: []string{group}})
 	}
-	if outputs.err() == nil {
-		e.addEndpoint(p)
-		e.progress(file)
+	if err := object.err(); err != nil {
+		return err
 	}
+	e.addEndpoint(p)
+	e.progress(file)
+	return nil
 }

@@ -63,8 +63,8 @@ func NewExport(options Options) *Export {
 
 func newExport(options Options, catalogue *azure.Catalogue) *Export {
 	return &Export{
-		options: options, limits: standardLimits(), catalogue: catalogue, entries: catalogue.Entries(), seed: pageSeed{maphash.MakeSeed()}, index: newIndex(),
-		strangers: make(map[string]Interface),
+		options: options, limits: standardLimits(), catalogue: catalogue, entries: catalogue.Entries(),
+		seed: pageSeed{maphash.MakeSeed()}, index: newIndex(), strangers: make(map[string]Interface),
 	}
 }
 

@@ -8,14 +8,21 @@ import (
 	"strings"
 )
 
-// maxLine bounds a line of a file.
-const maxLine = 1 << 20
+// The most that a file of lines may hold: letters of a line, and lines. What is
+// compressed may be far larger than it looks.
+const (
+	maxLine  = 1 << 20
+	maxLines = 4_000_000
+)
 
 // lines walks the lines of a file, which are counted from 1.
 func lines(r io.Reader, do func(number int, text string) error) error {
 	scanner := bufio.NewScanner(r)
 	scanner.Buffer(nil, maxLine)
 	for number := 1; scanner.Scan(); number++ {
+		if number > maxLines {
+			return fmt.Errorf("it has more than %d lines: split it", maxLines)
+		}
 		if err := do(number, scanner.Text()); err != nil {
 			return err
 		}

@@ -55,7 +55,7 @@ func (e *Export) readWindowsRecord(file string, n node) error {
 		if zone == "" {
 			return errNoOrigin
 		}
-		read.Zone, read.Name = zone, ownerName(host, zone)
+		read.Zone, read.Name = zone, windowsOwner(host, zone)
 	}
 	switch kind {
 	case "CNAME":
@@ -95,6 +95,15 @@ func (e *Export) windowsZone(distinguished string) string {
 	return e.options.Origin.String()
 }
 
+// windowsOwner is the name of a record, which scripts also write in full.
+func windowsOwner(host, zone string) string {
+	host = strings.TrimSuffix(host, ".")
+	if strings.HasSuffix(strings.ToLower(host), "."+zone) {
+		return host
+	}
+	return ownerName(host, zone)
+}
+
 // columnsOf are the places of columns by their name, in lower case and without marks.
 func columnsOf(header []string) map[string]int {
 	columns := make(map[string]int)
@@ -122,7 +131,10 @@ func cellOf(row []string, columns map[string]int, names ...string) string {
 func rowsOf(r io.Reader, limit int64, do func(line int, row []string) error) error {
 	reader := csv.NewReader(&boundedReader{reader: r, until: limit, total: limit})
 	reader.Comment, reader.FieldsPerRecord, reader.LazyQuotes, reader.ReuseRecord = '#', -1, true, true
-	for {
+	for rows := 1; ; rows++ {
+		if rows > maxLines {
+			return fmt.Errorf("it has more than %d lines: split it", maxLines)
+		}
 		row, err := reader.Read()
 		var fault *csv.ParseError
 		switch {
@@ -165,7 +177,7 @@ func (e *Export) readWindowsCSV(file string, r io.Reader) error {
 		if zone == "" {
 			return errNoOrigin
 		}
-		read := Record{File: file, Zone: zone, Name: ownerName(cellOf(row, columns, "hostname"), zone)}
+		read := Record{File: file, Zone: zone, Name: windowsOwner(cellOf(row, columns, "hostname"), zone)}
 		data := cellOf(row, columns, "recorddata", "data", "ipv4address", "ipv6address", "ipaddress", "hostnamealias")
 		if kind == "CNAME" {
 			read.Target = strings.TrimSuffix(data, ".")
