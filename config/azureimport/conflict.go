@@ -104,7 +104,7 @@ func (d *draft) trusted(all []Mapping) []Mapping {
 	best := slices.MinFunc(all, func(a, b Mapping) int { return cmp.Compare(a.by.across(), b.by.across()) })
 	var left []Mapping
 	for _, m := range all {
-		if m.by.across() == best.by.across() || best.of.isPE && m.of.isPE {
+		if m.by.across() == best.by.across() || best.of.isEndpoint() && m.of.isEndpoint() {
 			left = append(left, m)
 			continue
 		}
@@ -115,6 +115,10 @@ func (d *draft) trusted(all []Mapping) []Mapping {
 	}
 	return left
 }
+
+// isEndpoint tells whether a source is a private endpoint, of which the export may
+// hold no more than the interface or the zone group.
+func (p *source) isEndpoint() bool { return !p.isRecord && p.id != "" }
 
 // ofOneResource tells whether mappings are of endpoints that lead to one resource.
 func ofOneResource(all []Mapping) bool {

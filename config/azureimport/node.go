@@ -35,10 +35,15 @@ type shapeError struct {
 	path *step
 	want string
 	flat bool // it is what PowerShell writes of an object that is too deep
+	// secret says that Pulumi has encrypted it.
+	secret bool
 }
 
 // Error implements error.
 func (e *shapeError) Error() string {
+	if e.secret {
+		return fmt.Sprintf("%s is encrypted: export it with \"pulumi stack export --show-secrets\"", e.path)
+	}
 	if e.flat {
 		return fmt.Sprintf("%s is cut short by ConvertTo-Json: export it again with \"ConvertTo-Json -Depth 10\"", e.path)
 	}
@@ -71,7 +76,7 @@ func (n node) err() error {
 func (n node) blame(want string) {
 	if *n.fault == nil {
 		text, _ := n.value.(string)
-		*n.fault = &shapeError{n.path, want, isFlattened(text)}
+		*n.fault = &shapeError{path: n.path, want: want, flat: isFlattened(text), secret: isEncrypted(n.value)}
 	}
 }
 
@@ -86,7 +91,7 @@ func (n node) get(key string) node {
 		return member
 	}
 	object, is := n.value.(map[string]any)
-	if !is {
+	if !is || isEncrypted(n.value) {
 		n.blame("an object")
 		return member
 	}

@@ -84,6 +84,34 @@ func terraformType(token string) string {
 	return ""
 }
 
+// secretKey is the key by which Pulumi marks a secret.
+const secretKey = "4dabf18193072939515e22adb298388d"
+
+// revealed is a value of which the secrets that are in the clear are what they stand
+// for, as "pulumi stack export --show-secrets" writes them.
+func revealed(value any) any {
+	switch value := value.(type) {
+	case []any:
+		for i := range value {
+			value[i] = revealed(value[i])
+		}
+	case map[string]any:
+		if text, is := value["plaintext"].(string); is && value[secretKey] != nil {
+			return inner(newNode(text, nil)).value
+		}
+		for key := range value {
+			value[key] = revealed(value[key])
+		}
+	}
+	return value
+}
+
+// isEncrypted tells whether a value is a secret that is not in the clear.
+func isEncrypted(value any) bool {
+	object, is := value.(map[string]any)
+	return is && object[secretKey] != nil && object["plaintext"] == nil
+}
+
 // readPulumiResource reads a resource of a stack, but for one that is only there to
 // be deleted.
 func (e *Export) readPulumiResource(file string, n node) error {
@@ -92,6 +120,7 @@ func (e *Export) readPulumiResource(file string, n node) error {
 		return n.err()
 	}
 	outputs := n.get("outputs")
+	outputs.value = revealed(outputs.value)
 	if _, is := outputs.value.(map[string]any); !is && outputs.has() {
 		outputs.blame("an object")
 		return n.err()
