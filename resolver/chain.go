@@ -1,9 +1,9 @@
 package resolver
 
 import (
-	"context"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/miekg/dns"
@@ -11,51 +11,57 @@ import (
 	"pldns/zones"
 )
 
-// maxHops bounds the CNAMEs of one answer. Azure's longest public chains have
-// about ten.
-const maxHops = 16
+const (
+	// maxHops bounds the CNAMEs of one answer. Azure's longest public chains have
+	// about ten; other resolvers follow up to thirty in what one reply holds.
+	maxHops = 32
+	// maxAsks bounds how often the outside is asked for one answer, so that a chain
+	// whose links lie apart does not make many queries of one.
+	maxAsks = 17
+)
 
-// chain is the way from the asked name to the answer, within one network.
+// chain is the way from the asked name to the answer, within one network. It is
+// also what waits for the outside: see [Pending].
 type chain struct {
+	turn atomic.Uint64 // odd while the outside is being asked; never begins anew
+	walk
+}
+
+// walk is what a chain knows of its one query.
+type walk struct {
 	query    Query
 	snapshot *Snapshot
 	network  *zones.Network
 	routes   routes
 	trace    *Trace
-	inside   bool // nothing may be asked outside
+	wake     func()
+	deadline time.Time // zero until the outside is asked
 
 	names   []zones.Name // every name of the chain so far, the current one last
 	records []dns.RR
 	local   bool // a record or a denial came from the network's table
 	outside bool // something was asked outside
-	open    bool // something would have to be, and may not: there is no answer
 	once    bool // some of it may be different the next time: see Reuse
+	altered bool // what the outside said was not passed on as it came
 	signed  bool // the outside vouched for all that it said
 	last    Reply
 	suffix  zones.Name // of the forward entry that led to last
+
+	asks  int
+	asked Question // outside, just now
+	route Route    // that asked is asked by
+	reply Reply    // to asked
+	err   error    // in the place of a reply
 }
 
-// answerIn decides the answer for a client of the network: what is not served at
-// all, else the chain. It is false if that leads outside and may not.
-func (s *Snapshot) answerIn(ctx context.Context, q Query, network *zones.Network, trace *Trace, inside bool) (Answer, bool) {
-	switch {
-	case q.Class != dns.ClassINET:
-		return refused(dns.ExtendedErrorCodeNotSupported, "only class IN is served"), true
-	case q.Type == dns.TypeAXFR || q.Type == dns.TypeIXFR:
-		return refused(dns.ExtendedErrorCodeNotSupported, "zone transfers are not served"), true
-	}
-	c := &chain{
-		query: q, snapshot: s, network: network, routes: s.routes[network], trace: trace, inside: inside,
-		names: []zones.Name{q.Name}, signed: true,
-	}
-	answer := c.follow(ctx)
-	if c.open {
-		return Answer{}, false
-	}
+// finish completes an answer. The chain is not used any more.
+func (c *chain) finish(answer Answer) Answer {
 	answer.Source, answer.Suffix, answer.Group, answer.Server = c.source(answer), c.suffix, c.last.Group, c.last.Server
 	answer.Hops = len(c.names) - 1
 	answer.Reuse = c.reuse(answer)
-	return answer, true
+	answer.Network = c.network.Name()
+	c.trace.answer(answer)
+	return answer
 }
 
 // source tells where the part of the answer came from that decided it.
@@ -72,25 +78,25 @@ func (c *chain) source(answer Answer) Source {
 
 // follow is the one loop: a name that the network owns is answered from its
 // table, any other is asked outside, and each CNAME begins it anew. It ends
-// because every turn makes the chain longer, and the chain is bounded.
-func (c *chain) follow(ctx context.Context) Answer {
-	var limited *Limited
+// because every turn makes the chain longer, and the chain is bounded. It is not
+// done where the outside has been asked and has said nothing yet.
+func (c *chain) follow() (answer Answer, done bool) {
 	for {
 		result := c.network.Lookup(c.name(), c.query.Type)
 		c.trace.lookup(c.name(), c.query.Type, result)
 		if result.Owned() {
-			answer, done := c.owned(result)
-			if done {
-				return answer
+			answer, done = c.owned(result)
+		} else {
+			if answer, done = c.unasked(); done {
+				return answer, true
 			}
-			continue
+			if c.ask() {
+				return Answer{}, false
+			}
+			answer, done = c.heard()
 		}
-		if limited == nil && !c.inside { // the one deadline begins here: all before took no time
-			limited = WithDeadline(ctx, time.Now().Add(c.snapshot.deadline))
-			defer limited.End()
-		}
-		if answer, done := c.ask(limited); done {
-			return answer
+		if done {
+			return answer, true
 		}
 	}
 }
@@ -142,51 +148,84 @@ func (c *chain) step(target zones.Name) (Answer, bool) {
 	return Answer{}, false
 }
 
-// ask asks outside about the name where the chain has come to.
-func (c *chain) ask(ctx context.Context) (Answer, bool) {
+// unasked is the answer where the outside is not to be asked about the name where the
+// chain has come to; else it finds the way to ask.
+func (c *chain) unasked() (answer Answer, done bool) {
 	if !c.query.RecursionDesired {
-		return c.unasked(), true
+		return c.undesired(), true
 	}
 	if !forwardable(c.query.Type) {
 		return Answer{Rcode: dns.RcodeNotImplemented, Errors: []Error{{dns.ExtendedErrorCodeInvalidQueryType, "this type is no question for the outside"}}}, true
+	}
+	if c.asks++; c.asks > maxAsks {
+		return failed(dns.ExtendedErrorCodeOther, fmt.Sprintf("the CNAME chain has to be asked for more than %d times", maxAsks)), true
 	}
 	route, found := c.routes.to(c.name())
 	if !found {
 		c.trace.add("upstream", "no forward entry covers %s", c.name())
 		return refused(dns.ExtendedErrorCodeNotSupported, "nothing is forwarded for this name"), true
 	}
-	if c.inside {
-		c.open = true
-		return Answer{}, true
+	c.asked, c.route = c.query.Question, route
+	c.asked.Name = c.name()
+	if c.query.Type == dns.TypeANY {
+		c.asked.Type = dns.TypeA // see minimal
 	}
-	question := c.query.Question
-	question.Name = c.name()
 	c.outside, c.suffix = true, route.Suffix
-	reply, err := Exchange(ctx, route.To, question, c.asker())
-	reply.Group = route.Group
-	c.last = reply
-	c.once = c.once || err != nil || reply.Source != FromCache
-	c.trace.exchange(route, question, reply, err)
-	if err != nil {
-		return failure(route.Group, err), true
-	}
-	return c.splice(route, reply)
+	return Answer{}, false
 }
 
-// asker is on whose behalf the outside is asked.
-func (c *chain) asker() Asker {
-	return Asker{Network: c.network.Name(), Client: c.query.Client.Prefix()}
-}
-
-// unasked answers a query without RD that would have to be asked outside: with
+// undesired answers a query without RD that would have to be asked outside: with
 // what is known here, else not at all. The cache is not looked into, so that it
 // tells nobody what others asked.
-func (c *chain) unasked() Answer {
+func (c *chain) undesired() Answer {
 	c.trace.add("upstream", "not asked: the query does not desire recursion")
 	if len(c.records) > 0 {
 		return Answer{Records: c.records, Authoritative: true}
 	}
 	return refused(dns.ExtendedErrorCodeNotAuthoritative, "recursion was not desired, and the name is not ours")
+}
+
+// ask asks outside, and tells whether the reply is yet to come.
+func (c *chain) ask() (pending bool) {
+	if c.deadline.IsZero() { // the one deadline begins here: all before took no time
+		c.deadline = time.Now().Add(c.snapshot.deadline)
+	}
+	turn := c.turn.Add(1)
+	told := func(reply Reply, err error) { c.told(turn, reply, err) }
+	reply, pending, err := c.route.To.Start(c.asked, c.asker(), c.deadline, told)
+	if !pending && c.turn.CompareAndSwap(turn, turn+1) {
+		c.reply, c.err = reply, err
+	}
+	return pending
+}
+
+// told takes what the outside said at a turn, once, and wakes whoever waits for it.
+func (c *chain) told(turn uint64, reply Reply, err error) {
+	if c.turn.CompareAndSwap(turn, turn+1) {
+		c.reply, c.err = reply, err
+		c.wake()
+	}
+}
+
+// heard goes on with what the outside said.
+func (c *chain) heard() (Answer, bool) {
+	c.reply.Group = c.route.Group
+	c.last = c.reply
+	c.once = c.once || c.err != nil || c.reply.Source != FromCache
+	c.trace.exchange(c.route, c.asked, c.reply, c.err)
+	switch {
+	case c.err != nil:
+		return failure(c.route.Group, c.err), true
+	case c.query.Type == dns.TypeANY:
+		return c.minimal(), true
+	default:
+		return c.splice(c.route, c.reply)
+	}
+}
+
+// asker is on whose behalf the outside is asked.
+func (c *chain) asker() Asker {
+	return Asker{Network: c.network.Name(), Client: c.query.Client.Prefix()}
 }
 
 // forwardable tells whether a type may be asked outside: types that only have a
@@ -201,15 +240,16 @@ func forwardable(qtype uint16) bool {
 
 // splice walks the chain that the outside gave. At the first name that the
 // network owns, or that is routed to another group, the rest is dropped and the
-// chain goes on there (DESIGN part 3, rule 4). A chain that the outside left
-// open is asked on.
+// chain goes on there. A chain that the outside left open is asked on.
+//
+// A failure is about the end of the chain in it (RFC 6604 section 3). So an alias that
+// comes with one counts where it leads to a name of the network, whose public end
+// nobody needs; anywhere else the failure is the answer.
 func (c *chain) splice(route Route, reply Reply) (Answer, bool) {
 	c.signed = c.signed && reply.Authenticated
-	if reply.Rcode != dns.RcodeSuccess && reply.Rcode != dns.RcodeNameError {
-		return unanswered(route.Group, reply), true
-	}
-	followed := false
-	for i, rr := range reply.Answer {
+	failing := reply.Rcode != dns.RcodeSuccess && reply.Rcode != dns.RcodeNameError
+	records, followed := c.withoutHints(reply.Answer), false
+	for i, rr := range records {
 		c.records = append(c.records, rr)
 		target, is := c.aliasOf(rr)
 		if !is {
@@ -219,21 +259,78 @@ func (c *chain) splice(route Route, reply Reply) (Answer, bool) {
 		if answer, done := c.step(target); done {
 			return answer, true
 		}
-		if c.leaves(route, target) {
-			c.records = append(c.records, signatures(reply.Answer[i+1:], rr)...)
+		if c.leaves(route, target, failing) {
+			c.records = append(c.records, signatures(records[i+1:], rr)...)
 			return Answer{}, false
 		}
 	}
+	if failing {
+		return unanswered(route.Group, reply), true
+	}
 	if followed && open(reply, c.name()) {
 		return Answer{}, false
+	}
+	return c.end(reply), true
+}
+
+// end is the answer that ends as the outside says. A name above one that the network
+// owns exists, whatever the outside says: a resolver that is told otherwise takes
+// what is below it for missing, too (RFC 8020). So it has no data, and no proof of that.
+func (c *chain) end(reply Reply) Answer {
+	if reply.Rcode == dns.RcodeNameError && c.network.HasBelow(c.name()) {
+		c.trace.add("splice", "%s exists, because the network owns names below it: NODATA", c.name())
+		reply.Rcode, reply.Authority, c.altered = dns.RcodeSuccess, onlySOA(reply.Authority), true
 	}
 	return Answer{
 		Rcode:         reply.Rcode,
 		Records:       c.records,
 		Authority:     reply.Authority,
-		Authenticated: c.signed && !c.local,
+		Authenticated: c.signed && !c.local && !c.altered,
 		Errors:        reply.Errors,
-	}, true
+	}
+}
+
+// onlySOA is the SOA among the records of a negative answer, without its signature.
+func onlySOA(authority []dns.RR) []dns.RR {
+	for _, rr := range authority {
+		if rr.Header().Rrtype == dns.TypeSOA {
+			return []dns.RR{rr}
+		}
+	}
+	return nil
+}
+
+// minimalTTL is how long, in seconds, clients may keep the record that stands for all
+// that a name has.
+const minimalTTL = 300
+
+// minimal answers a question for ANY, which is never put to the outside: who answers it
+// is a lever for reflection, and few do (RFC 8482). The outside has been asked for
+// addresses. What it has at the name, addresses or an alias, is one RRset of several
+// and enough; where it has neither, the name still exists, and a HINFO record says so:
+// programs that ask for ANY take an empty answer for a name that does not exist.
+func (c *chain) minimal() Answer {
+	reply := c.reply
+	c.signed = c.signed && reply.Authenticated
+	for _, rr := range reply.Answer {
+		if zones.NameOf(rr.Header().Name) == c.name() {
+			c.records = append(c.records, rr)
+		}
+	}
+	switch {
+	case len(c.records) > 0: // whatever became of the end of the chain
+		return Answer{Records: c.records, Authenticated: c.signed}
+	case reply.Rcode == dns.RcodeSuccess:
+		c.altered = true
+		c.records = append(c.records, &dns.HINFO{
+			Hdr: dns.RR_Header{Name: c.name().FQDN(), Rrtype: dns.TypeHINFO, Class: dns.ClassINET, Ttl: minimalTTL}, Cpu: "RFC8482",
+		})
+		return Answer{Records: c.records, Errors: reply.Errors}
+	case reply.Rcode == dns.RcodeNameError:
+		return c.end(reply)
+	default:
+		return unanswered(c.route.Group, reply)
+	}
 }
 
 // aliasOf gives the target if the record is the CNAME at the name where the
@@ -247,14 +344,15 @@ func (c *chain) aliasOf(rr dns.RR) (zones.Name, bool) {
 }
 
 // leaves tells whether the target is for somebody else to answer than the group
-// behind the route: for the network itself, or for another group.
-func (c *chain) leaves(route Route, target zones.Name) bool {
+// behind the route: for the network itself, or, unless the group has failed, for
+// another group.
+func (c *chain) leaves(route Route, target zones.Name, failing bool) bool {
 	if result := c.network.Lookup(target, c.query.Type); result.Owned() {
 		c.trace.add("splice", "%s is owned by the network: the upstream's tail after it is dropped", target)
 		return true
 	}
 	other, found := c.routes.to(target)
-	if !found || other.Group != route.Group {
+	if !failing && (!found || other.Group != route.Group) {
 		c.trace.add("splice", "%s is not for upstream %s to answer: its tail is dropped", target, route.Group)
 		return true
 	}

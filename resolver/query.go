@@ -3,7 +3,6 @@ package resolver
 import (
 	"github.com/miekg/dns"
 
-	"pldns/resolver/memo"
 	"pldns/zones"
 )
 
@@ -60,8 +59,6 @@ type Answer struct {
 	Group    string     // the upstream group that was asked last; empty when none was
 	Server   string
 	Hops     int // CNAMEs followed
-
-	memo *memo.Memo
 }
 
 // Rule names what decided the answer: "endpoint", "zone" or "forward" and the name

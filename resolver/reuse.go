@@ -38,6 +38,3 @@ func (c *chain) reuse(a Answer) Reuse {
 // Memo is for whoever packs answers of this snapshot into messages: the place to
 // remember the finished ones, as far as their Reuse allows.
 func (s *Snapshot) Memo() *memo.Memo { return s.memo }
-
-// Memo is that of the snapshot that decided a; nil when none did.
-func (a Answer) Memo() *memo.Memo { return a.memo }

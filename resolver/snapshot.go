@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"pldns/resolver/memo"
@@ -45,6 +46,7 @@ type Snapshot struct {
 	loops    Loops
 	deadline time.Duration
 	memo     *memo.Memo
+	chains   sync.Pool // of *chain
 }
 
 // Health knows how the addresses of endpoints are. Its methods are called by many
@@ -72,6 +74,7 @@ func NewSnapshot(options Options) (*Snapshot, error) {
 		loops:    options.Loops,
 		deadline: options.Deadline,
 		memo:     memo.New(),
+		chains:   sync.Pool{New: func() any { return new(chain) }},
 	}
 	if s.deadline == 0 {
 		s.deadline = DefaultDeadline
@@ -101,7 +104,7 @@ func (s *Snapshot) Table() *zones.Table { return s.table }
 // Explain decides as the server does, by the same code, and says how.
 func (s *Snapshot) Explain(ctx context.Context, q Query) (Answer, *Trace) {
 	trace := new(Trace)
-	answer := s.resolve(ctx, q, trace)
+	answer := s.wait(ctx, q, trace)
 	return answer, trace
 }
 
