@@ -10,36 +10,33 @@ import (
 // are told to send: it passes every path unfragmented (RFC 9715).
 const UDPSize = 1232
 
-// Message makes the reply to request that says what a says: header bits by RFC
-// 1035, 4035 and 6840, an OPT record only if request has one (RFC 6891 section
-// 7), extended errors in it (RFC 8914), the question as it was spelled. It is not
-// yet cut to the size of a transport. The reply shares the records of a; pack it,
-// do not change it.
-func (a Answer) Message(request *dns.Msg) *dns.Msg {
-	reply := new(dns.Msg)
-	reply.SetReply(request) // ID, RD, CD and the question
-	reply.CheckingDisabled = request.CheckingDisabled
-	reply.RecursionAvailable = true
-	reply.Authoritative = a.Authoritative
-	reply.Rcode = a.Rcode
-	reply.Answer = spell(a.Records, request.Question[0].Name)
-	reply.Ns = a.Authority
-	reply.Compress = true
-
-	opt := request.IsEdns0()
-	wantsAD := request.AuthenticatedData || opt != nil && opt.Do()
-	reply.AuthenticatedData = a.Authenticated && wantsAD
-	if opt != nil {
-		reply.Extra = []dns.RR{a.opt(opt)}
+// Message makes the reply to q that says what a says: header bits by RFC 1035, 4035
+// and 6840, an OPT record only if q came with one (RFC 6891 section 7), extended errors
+// in it (RFC 8914), the question as it was spelled. It has no id yet, and is not yet cut
+// to the size of a transport. The reply shares the records of a; pack it, do not change
+// it.
+func (a Answer) Message(q Query, edns bool) *dns.Msg {
+	reply := &dns.Msg{
+		MsgHdr: dns.MsgHdr{
+			Response: true, RecursionDesired: q.RecursionDesired, CheckingDisabled: q.CheckingDisabled, RecursionAvailable: true,
+			Authoritative: a.Authoritative, AuthenticatedData: a.Authenticated && (q.WantsAD || q.DNSSEC), Rcode: a.Rcode,
+		},
+		Compress: true,
+		Question: []dns.Question{{Name: q.Spelling, Qtype: q.Type, Qclass: q.Class}},
+		Answer:   spell(a.Records, q.Spelling),
+		Ns:       a.Authority,
+	}
+	if edns {
+		reply.Extra = []dns.RR{a.opt(q.DNSSEC)}
 	}
 	return reply
 }
 
-// opt is the OPT record of a reply to a request that has the given one.
-func (a Answer) opt(request *dns.OPT) *dns.OPT {
+// opt is the OPT record of a reply to a query that has one, with the DO bit as given.
+func (a Answer) opt(dnssec bool) *dns.OPT {
 	opt := &dns.OPT{Hdr: dns.RR_Header{Name: ".", Rrtype: dns.TypeOPT}}
 	opt.SetUDPSize(UDPSize)
-	if request.Do() {
+	if dnssec {
 		opt.SetDo()
 	}
 	for _, e := range a.Errors {

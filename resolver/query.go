@@ -16,29 +16,6 @@ type Query struct {
 	WantsAD          bool // the AD bit of the query: it understands the AD bit (RFC 6840 section 5.7)
 }
 
-// NewQuery reads the query that request holds. The caller has made sure that
-// request is a standard query with exactly one question (RFC 9619) and at most
-// one OPT record (RFC 6891 section 6.1.1).
-func NewQuery(request *dns.Msg, client zones.Client) Query {
-	asked := request.Question[0]
-	query := Query{
-		Question: Question{
-			Name:             zones.NameOf(asked.Name),
-			Type:             asked.Qtype,
-			CheckingDisabled: request.CheckingDisabled,
-		},
-		Spelling:         asked.Name,
-		Class:            asked.Qclass,
-		Client:           client,
-		RecursionDesired: request.RecursionDesired,
-		WantsAD:          request.AuthenticatedData,
-	}
-	if opt := request.IsEdns0(); opt != nil {
-		query.DNSSEC = opt.Do()
-	}
-	return query
-}
-
 // Answer is what a client is told, and why. It is a value: nothing in it may be
 // changed by whoever receives it.
 type Answer struct {

@@ -29,6 +29,20 @@ func ownAnswer() resolver.Answer {
 	return resolver.Answer{Rcode: dns.RcodeSuccess, Source: resolver.FromLocal, Reuse: resolver.Once}
 }
 
+// selfAsked is a resolver that answers the program's own question at once, by the way of
+// every query.
+type selfAsked struct {
+	*resolver.Resolver
+	own zones.Name
+}
+
+func (s selfAsked) Begin(at *resolver.Snapshot, q resolver.Query, network *zones.Network, wake func()) (resolver.Answer, resolver.Pending) {
+	if q.Name == s.own {
+		return ownAnswer(), nil
+	}
+	return s.Resolver.Begin(at, q, network, wake)
+}
+
 // uncounted is an observer that is not told of the program's own questions: metrics
 // are about clients.
 type uncounted struct {

@@ -12,54 +12,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"pldns/resolver"
 	"pldns/resolver/admin"
 	"pldns/resolver/leaks"
-	"pldns/resolver/listen"
 	"pldns/zones"
 	"pldns/zones/azure"
 )
-
-// watched is a handler whose answers are watched for leaks, and for the live list
-// of the page. What the doors give from memory passes by: a name is seen when it
-// is decided, every few seconds. While somebody looks at the live list nothing is
-// remembered, so that it shows every query.
-type watched struct {
-	listen.Remembered
-	watch  *leaks.Watch
-	recent *admin.Recent
-	own    zones.Name // what the program asks itself for
-}
-
-func (w watched) Resolve(ctx context.Context, q resolver.Query) resolver.Answer {
-	if q.Name == w.own {
-		return ownAnswer()
-	}
-	live, begun := w.recent.On(), time.Now()
-	return w.saw(q, w.Remembered.Resolve(ctx, q), live, begun)
-}
-
-func (w watched) ResolveInside(q resolver.Query) (resolver.Answer, bool) {
-	if q.Name == w.own {
-		return ownAnswer(), true
-	}
-	live, begun := w.recent.On(), time.Now()
-	answer, decided := w.Remembered.ResolveInside(q)
-	if decided {
-		answer = w.saw(q, answer, live, begun)
-	}
-	return answer, decided
-}
-
-// saw shows a decision to those who watch, and gives the answer as they want it.
-func (w watched) saw(q resolver.Query, answer resolver.Answer, live bool, begun time.Time) resolver.Answer {
-	w.watch.Saw(q, answer)
-	if live {
-		w.recent.Saw(q, answer, time.Since(begun))
-		answer.Reuse = resolver.Once
-	}
-	return answer
-}
 
 // leakReports are what the watch saw, as operators see it.
 func leakReports(watch *leaks.Watch, table *zones.Table) []admin.Leaks {

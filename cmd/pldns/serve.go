@@ -160,7 +160,7 @@ func newServer(load func() (*config.Config, error), log *slog.Logger) (*server, 
 	s.resolver = resolver.New(made.snapshot)
 	s.doors, err = listen.New(listen.Config{
 		Addrs: c.Listen.DNS, TLS: c.Listen.DoT, HTTPS: c.Listen.DoH, TLSConfig: s.keyring.settings(),
-		Handler: watched{s.resolver, s.watch, s.recent, s.own}, Log: log, Observer: uncounted{s.recorder, s.own},
+		Handler: selfAsked{s.resolver, s.own}, Log: log, Observer: uncounted{observed{s.recorder, s.watch, s.recent}, s.own},
 		Dedicated: true, Connections: s.files.connections,
 	})
 	if err != nil {

@@ -4,14 +4,42 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"pldns/config"
+	"pldns/resolver"
+	"pldns/resolver/admin"
 	"pldns/resolver/dnstap"
+	"pldns/resolver/leaks"
 	"pldns/resolver/listen"
+	"pldns/resolver/memo"
 	"pldns/resolver/metrics"
 	"pldns/resolver/querylog"
 	"pldns/zones"
 )
+
+// observed is who is told of every query that is decided: the metrics, the unmapped
+// names, and the live list of the page. What is answered from the reply cache passes the
+// last two by: a name is seen when it is decided, every few seconds. While somebody looks
+// at the live list nothing is remembered, so that it shows every query.
+type observed struct {
+	*metrics.Recorder
+	watch  *leaks.Watch
+	recent *admin.Recent
+}
+
+func (o observed) Served(transport string, q resolver.Query, a resolver.Answer, took time.Duration) {
+	o.Recorder.Served(transport, q, a, took)
+	o.watch.Saw(q, a)
+	o.recent.Saw(q, a, took)
+}
+
+func (o observed) Tally(transport, network string, rcode int, source resolver.Source) memo.Tally {
+	if o.recent.On() {
+		return nil
+	}
+	return o.Recorder.Tally(transport, network, rcode, source)
+}
 
 // signals are who is told of single queries.
 type signals struct {

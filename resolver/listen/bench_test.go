@@ -12,6 +12,7 @@ import (
 	"github.com/miekg/dns"
 
 	"pldns/resolver"
+	"pldns/zones"
 )
 
 // BenchmarkAccept reads one query. The name is what it allocates.
@@ -54,7 +55,11 @@ func newLocal() local {
 	}}}
 }
 
-func (l local) Resolve(context.Context, resolver.Query) resolver.Answer { return l.answer }
+func (local) Snapshot() *resolver.Snapshot { return nil }
+
+func (l local) Begin(*resolver.Snapshot, resolver.Query, *zones.Network, func()) (resolver.Answer, resolver.Pending) {
+	return l.answer, nil
+}
 
 // BenchmarkReply packs the answer of a private endpoint.
 func BenchmarkReply(b *testing.B) {
@@ -63,12 +68,11 @@ func BenchmarkReply(b *testing.B) {
 		b.Fatal(err)
 	}
 	r, _ := accept(packet)
-	var x exchange
-	answer := newLocal().answer
+	q, x, answer := new(query), newScratch(), newLocal().answer
 	b.ReportAllocs()
 	for b.Loop() {
-		x.hold(r)
-		if _, err := x.frame(answer, fitting{limit: x.request.udpLimit()}); err != nil {
+		q.asked = r.query(q.client)
+		if _, _, err := q.pack(x, &r, answer); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -155,14 +159,13 @@ func BenchmarkReceive(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			d := s.datagram(&udpSocket{local: netip.MustParseAddrPort("127.0.0.1:53")})
-			d.arrive(netip.MustParseAddrPort("10.0.0.1:4000"), nil)
-			out := make([]byte, resolver.UDPSize)
+			a := newAsker()
+			a.peer = netip.MustParseAddrPort("10.0.0.1:4000")
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
-				d.began = time.Now()
-				d.memory.open(s.remembered, d.began)
-				if became := s.receive(b.Context(), packets[i%names], d, out); became.reply == nil {
+				a.began = time.Now()
+				a.x.memory.open(s.config.Handler, a.began)
+				if out := s.receive(a.query, a.x, a.socket, packets[i%names], a.peer, nil); out.reply == nil {
 					b.Fatal("no reply")
 				}
 			}

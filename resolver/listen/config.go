@@ -1,7 +1,6 @@
 package listen
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -13,35 +12,33 @@ import (
 
 	"pldns/resolver"
 	"pldns/resolver/memo"
+	"pldns/zones"
 )
 
-// Handler answers queries. Resolve is called by many goroutines at once, one
-// for each query; it returns before ctx ends, or soon after.
+// Handler decides queries, as a *resolver.Resolver does. It is called by many goroutines
+// at once, and must not wait for anything.
 type Handler interface {
-	Resolve(ctx context.Context, q resolver.Query) resolver.Answer
-}
-
-// Remembered is a Handler that answers from one snapshot at a time, as a
-// *resolver.Resolver does. Answers that may be given again are remembered in the
-// memo of that snapshot, and given without asking the Handler.
-type Remembered interface {
-	Handler
-	// ResolveInside answers as Resolve does without waiting for anything, and is
-	// false where that is not possible.
-	ResolveInside(q resolver.Query) (resolver.Answer, bool)
+	// Snapshot is the snapshot of the moment. Clients are located in its table, and
+	// answers that may be given again are remembered in its memo and given without
+	// asking the Handler. It may be nil: then nobody belongs to a network, and nothing
+	// is remembered.
 	Snapshot() *resolver.Snapshot
+	// Begin decides a query by a snapshot that was given before: see
+	// [resolver.Snapshot.Begin].
+	Begin(s *resolver.Snapshot, q resolver.Query, network *zones.Network, wake func()) (resolver.Answer, resolver.Pending)
 }
 
 // Observer is told what happens at the doors. Its methods are called by many
 // goroutines at once and on the path of every query: they must be quick. The
 // transport is "udp", "tcp", "tls" or "https".
 type Observer interface {
-	// Served is called for every query that the Handler answered, when the
-	// answer has been sent; took is the time since the query was read.
+	// Served is called for every query that the Handler answered, when the answer is
+	// being sent; took is the time since the query was read.
 	Served(transport string, q resolver.Query, a resolver.Answer, took time.Duration)
 	// Tally gives what is told of the queries that are answered from memory with
 	// an answer of this kind, in the place of Served. It is called when the answer
-	// is remembered, which counts nothing.
+	// is remembered, which counts nothing. An answer for which it gives nil is not
+	// remembered, so that Served is called the next time, too.
 	Tally(transport, network string, rcode int, source resolver.Source) memo.Tally
 	// SubnetIgnored is called for every query with a client subnet of somebody who
 	// is not trusted to tell one.
@@ -84,10 +81,11 @@ type Config struct {
 	// Observer counts. Nil means nobody.
 	Observer Observer
 
-	// InFlight is how many queries of one transport are worked on at one time;
-	// UDP and all streams are counted apart, so that neither starves the other. What comes
-	// on top is answered SERVFAIL at once, so that the client goes on to its
-	// next server without waiting. Default 16384.
+	// InFlight is how many queries may wait for the outside at one time; UDP and all
+	// streams are counted apart, so that addresses that may be forged take no room from
+	// those that are proven. It is shared out between networks, clients and the domains
+	// that are asked about: what comes on top makes one of the largest share give way,
+	// which is answered SERVFAIL at once. What is known here never waits. Default 16384.
 	InFlight int
 	// Readers is how many goroutines read each UDP address. On Linux each has a
 	// socket of its own, and the system spreads the clients over them. Default: one

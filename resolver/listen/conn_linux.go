@@ -142,8 +142,18 @@ func (c *packetConn) Close() error {
 	return unix.Close(fd)
 }
 
-// send sends one packet with a control message, which may be empty.
+// send sends one packet with a control message, which may be empty, and waits for room
+// in the system, for a while.
 func (c *packetConn) send(packet, control []byte, to netip.AddrPort) error {
+	return c.sendPacket(packet, control, to, sendPatience)
+}
+
+// sendNow is send without a wait.
+func (c *packetConn) sendNow(packet, control []byte, to netip.AddrPort) error {
+	return c.sendPacket(packet, control, to, 0)
+}
+
+func (c *packetConn) sendPacket(packet, control []byte, to netip.AddrPort, patience time.Duration) error {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	if c.fd < 0 {
@@ -161,7 +171,7 @@ func (c *packetConn) send(packet, control []byte, to netip.AddrPort) error {
 	// As a rule there is room, and the scheduler need not be told of a call that
 	// does not wait.
 	_, _, err := unix.RawSyscall(unix.SYS_SENDMSG, uintptr(c.fd), uintptr(unsafe.Pointer(&head)), unix.MSG_DONTWAIT)
-	for err == unix.EAGAIN || err == unix.EINTR {
+	for err == unix.EAGAIN && patience > 0 || err == unix.EINTR {
 		if _, _, err = unix.Syscall(unix.SYS_SENDMSG, uintptr(c.fd), uintptr(unsafe.Pointer(&head)), 0); err == unix.EAGAIN {
 			break // in all of sendPatience
 		}

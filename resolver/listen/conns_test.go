@@ -52,7 +52,7 @@ func TestConnectionLimit(t *testing.T) {
 // the new one is closed.
 func TestConnectionLimitBusy(t *testing.T) {
 	watch, gate := newRecorder(), newGate()
-	s := start(t, listen.Config{Connections: 2, Observer: watch, Handler: gate})
+	s := start(t, listen.Config{Connections: 2, Observer: watch, Handler: handler(gate.Resolve)})
 	var busy []net.Conn
 	for range 2 {
 		conn := dial(t, "tcp", s.addr)

@@ -73,24 +73,23 @@ func FuzzAccept(f *testing.F) {
 			return
 		}
 		if why != Accepted {
-			check(t, original, &r, new(exchange).refusal(&r, why, r.udpLimit()), why.rcode())
+			check(t, original, &r, r.appendRefusal(nil, why, r.udpLimit()), why.rcode())
 			return
 		}
-		var x exchange
-		x.hold(r)
+		q, x := &query{asked: r.query(zones.Client{})}, newScratch()
+		q.keep(&r)
 		clear(packet) // nothing may refer to it any more
-		query := resolver.NewQuery(&x.asked, zones.Client{})
-		if _, err := zones.ParseName(query.Spelling); err != nil {
-			t.Fatalf("the name is %q: %v", query.Spelling, err)
+		if _, err := zones.ParseName(q.asked.Spelling); err != nil {
+			t.Fatalf("the name is %q: %v", q.asked.Spelling, err)
 		}
-		for _, a := range answers(query.Spelling) {
-			frame, err := x.frame(a, fitting{limit: x.request.udpLimit()})
+		for _, a := range answers(q.asked.Spelling) {
+			wire, _, err := q.pack(x, &q.request, a)
 			if err != nil {
 				t.Fatalf("an answer does not pack: %v", err)
 			}
-			check(t, original, &x.request, frame, a.Rcode)
+			check(t, original, &q.request, wire, a.Rcode)
 		}
-		check(t, original, &x.request, x.refusal(&x.request, Panicked, x.request.udpLimit()), dns.RcodeServerFailure)
+		check(t, original, &q.request, q.request.appendRefusal(nil, Panicked, q.request.udpLimit()), dns.RcodeServerFailure)
 	})
 }
 
@@ -107,11 +106,10 @@ func answers(name string) []resolver.Answer {
 	}
 }
 
-// check checks a framed reply to packet.
-func check(t *testing.T, packet []byte, r *request, frame []byte, rcode int) {
+// check checks a reply to packet.
+func check(t *testing.T, packet []byte, r *request, wire []byte, rcode int) {
 	t.Helper()
-	wire := frame[lengthSize:]
-	if int(binary.BigEndian.Uint16(frame)) != len(wire) || len(wire) > r.udpLimit() || len(wire) < headerSize {
+	if len(wire) > r.udpLimit() || len(wire) < headerSize {
 		t.Fatalf("a reply of %d octets, the limit is %d", len(wire), r.udpLimit())
 	}
 	var reply dns.Msg

@@ -22,6 +22,7 @@ import (
 	"pldns/resolver"
 	"pldns/resolver/listen"
 	"pldns/resolver/memo"
+	"pldns/resolver/resolvertest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -30,9 +31,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 const patience = 20 * time.Second
 
 // handler is a function that answers.
-type handler func(ctx context.Context, q resolver.Query) resolver.Answer
-
-func (h handler) Resolve(ctx context.Context, q resolver.Query) resolver.Answer { return h(ctx, q) }
+type handler = resolvertest.Handler
 
 // known answers every question with one record.
 func known(_ context.Context, q resolver.Query) resolver.Answer {

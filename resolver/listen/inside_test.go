@@ -15,12 +15,17 @@ import (
 
 	"pldns/resolver"
 	"pldns/resolver/memo"
+	"pldns/zones"
 )
 
 // echo answers everything with nothing.
 type echo struct{}
 
-func (echo) Resolve(context.Context, resolver.Query) resolver.Answer { return resolver.Answer{} }
+func (echo) Snapshot() *resolver.Snapshot { return nil }
+
+func (echo) Begin(*resolver.Snapshot, resolver.Query, *zones.Network, func()) (resolver.Answer, resolver.Pending) {
+	return resolver.Answer{}, nil
+}
 
 // counter passes on why something was refused.
 type counter struct {

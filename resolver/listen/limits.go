@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/gaissmai/bart"
+
+	"pldns/zones"
 )
 
 // Limits says how many queries a second each client is answered over UDP, where the
@@ -145,35 +147,34 @@ type usage struct {
 	lively bool   // who asks may be over the rate of replies of one kind
 }
 
-// limited tells whether d is over the limit of its client, in the place of what was
+// limited tells whether q is over the limit of its client, in the place of what was
 // to become of it. The network of the client has been found.
-func (s *Server) limited(d *datagram, r *request, why Refusal) Refusal {
-	d.usage = usage{}
+func (s *Server) limited(q *query, m *memory, r *request, why Refusal) Refusal {
+	q.usage = usage{}
 	l := s.limits.Load()
-	if l.off || d.memory.snapshot == nil { // or nobody knows the networks
+	if l.off || m.snapshot == nil { // or nobody knows the networks
 		return why
 	}
-	of, scope := l.ratesOf(d)
-	if of.query == 0 && of.response == 0 || holds(l.exempt, d.asker.Addr) {
+	of, scope := l.ratesOf(m.network)
+	if of.query == 0 && of.response == 0 || holds(l.exempt, q.client.Addr) {
 		return why
 	}
-	client := l.prefixes.of(d.asker.Addr, int(d.asker.Bits))
+	client := l.prefixes.of(q.client.Addr, int(q.client.Bits))
 	if !client.IsValid() {
 		return why
 	}
 	owner := s.buckets.owner(scope, client)
-	over, lively := s.buckets.watch(owner, of.query, of.response, d.began)
-	d.usage = usage{of, owner, lively}
-	if over == 0 || why == Accepted && s.proven(d, r) {
+	over, lively := s.buckets.watch(owner, of.query, of.response, q.began)
+	q.usage = usage{of, owner, lively}
+	if over == 0 || why == Accepted && s.proven(q, r) {
 		return why
 	}
-	return s.beyond(d, ClientLimit, over, why)
+	return s.beyond(q, m.name(), ClientLimit, over, why)
 }
 
-// ratesOf are those of the client of d, and what tells it from one of another network
-// with the same address.
-func (l *limits) ratesOf(d *datagram) (rates, uint64) {
-	network := d.memory.network
+// ratesOf are those of a client of the network, and what tells it from one of another
+// network with the same address.
+func (l *limits) ratesOf(network *zones.Network) (rates, uint64) {
 	if network == nil {
 		return l.unlisted, 0
 	}
@@ -187,38 +188,35 @@ func (l *limits) ratesOf(d *datagram) (rates, uint64) {
 }
 
 // beyond is what becomes of a query that is over a limit, by so many queries.
-func (s *Server) beyond(d *datagram, limit Limit, over uint32, why Refusal) Refusal {
-	became, name := Limited, ""
-	if why == Accepted && d.usage.slip > 0 && over%d.usage.slip == 0 {
+func (s *Server) beyond(q *query, network string, limit Limit, over uint32, why Refusal) Refusal {
+	became := Limited
+	if why == Accepted && q.usage.slip > 0 && over%q.usage.slip == 0 {
 		became = Slipped
 	}
-	if d.memory.network != nil {
-		name = d.memory.network.Name()
-	}
-	s.config.Observer.Limited(name, limit, became)
+	s.config.Observer.Limited(network, limit, became)
 	return became
 }
 
-// overdone tells whether the reply to d, which is of a kind, is one of too many to its
-// client.
-func (s *Server) overdone(d *datagram, r *request, about account) Refusal {
-	if !d.usage.lively || about == 0 || s.proven(d, r) {
+// overdone tells whether the reply to q, which is of a kind, is one of too many to its
+// client, in a network.
+func (s *Server) overdone(q *query, r *request, about account, network string) Refusal {
+	if !q.usage.lively || about == 0 || s.proven(q, r) {
 		return Accepted
 	}
-	every := d.usage.response
+	every := q.usage.response
 	if about.ofZone() {
 		every /= zoneShare
 	}
-	owner := d.usage.owner ^ bits.RotateLeft64(uint64(about), 32) | 1
-	over := s.responses.take(owner, every, d.began)
+	owner := q.usage.owner ^ bits.RotateLeft64(uint64(about), 32) | 1
+	over := s.responses.take(owner, every, q.began)
 	if over == 0 {
 		return Accepted
 	}
-	return s.beyond(d, ResponseLimit, over, Accepted)
+	return s.beyond(q, network, ResponseLimit, over, Accepted)
 }
 
-// proven tells whether d shows that it comes from its address, or is from a socket of
+// proven tells whether q shows that it comes from its address, or is from a socket of
 // this program.
-func (s *Server) proven(d *datagram, r *request) bool {
-	return s.cookies.proves(r, d.client().Addr, d.began) || s.own.has(d.peer)
+func (s *Server) proven(q *query, r *request) bool {
+	return r.hasCookie && q.cookieFor.IsValid() && s.cookies.proves(r, q.cookieFor, q.began) || s.own.has(q.peer)
 }

@@ -289,7 +289,7 @@ func TestReflector(t *testing.T) {
 	}
 }
 
-// judged is a server that is asked about packets alone, and a datagram to ask with.
+// judged is a server that is asked about packets alone.
 func judged(t *testing.T, l Limits) func(client string, bits int, why Refusal) Refusal {
 	t.Helper()
 	s, err := New(Config{Addrs: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}, Handler: newEstate(t), Limits: l})
@@ -297,11 +297,11 @@ func judged(t *testing.T, l Limits) func(client string, bits int, why Refusal) R
 		t.Fatal(err)
 	}
 	return func(client string, bits int, why Refusal) Refusal {
-		d := &datagram{began: time.Now()}
-		d.asker.Addr, d.asker.Bits = netip.MustParseAddr(client), uint8(bits)
-		d.memory.open(s.remembered, d.began)
-		d.memory.locate(d.asker)
-		return s.limited(d, new(request), why)
+		q, m := &query{began: time.Now()}, new(memory)
+		q.client.Addr, q.client.Bits = netip.MustParseAddr(client), uint8(bits)
+		m.open(s.config.Handler, q.began)
+		m.locate(q.client)
+		return s.limited(q, m, new(request), why)
 	}
 }
 
@@ -379,11 +379,11 @@ func TestSetLimits(t *testing.T) {
 		}
 		passed := func() (n int) {
 			for range 100 {
-				d := &datagram{began: time.Now()}
-				d.asker.Addr = netip.MustParseAddr("192.0.2.1")
-				d.memory.open(s.remembered, d.began)
-				d.memory.locate(d.asker)
-				if s.limited(d, new(request), Accepted) == Accepted {
+				q, m := &query{began: time.Now()}, new(memory)
+				q.client.Addr = netip.MustParseAddr("192.0.2.1")
+				m.open(s.config.Handler, q.began)
+				m.locate(q.client)
+				if s.limited(q, m, new(request), Accepted) == Accepted {
 					n++
 				}
 			}
@@ -464,13 +464,13 @@ func BenchmarkLimited(b *testing.B) {
 	}
 	for _, row := range []struct{ name, client string }{{"listed", "10.0.0.1"}, {"limited", "127.200.0.1"}, {"unlisted", "192.0.2.1"}, {"new", ""}} {
 		b.Run(row.name, func(b *testing.B) {
-			d, r := &datagram{began: time.Now()}, new(request)
-			d.asker.Addr = netip.MustParseAddr("192.0.2.1")
+			q, m, r := &query{began: time.Now()}, new(memory), new(request)
+			q.client.Addr = netip.MustParseAddr("192.0.2.1")
 			if row.client != "" {
-				d.asker.Addr = netip.MustParseAddr(row.client)
+				q.client.Addr = netip.MustParseAddr(row.client)
 			}
-			d.memory.open(s.remembered, d.began)
-			d.memory.locate(d.asker)
+			m.open(s.config.Handler, q.began)
+			m.locate(q.client)
 			limits := Limits{Unlisted: 20, Slip: 2}
 			if row.name == "limited" {
 				limits.Networks = map[string]int{"asia": 1000}
@@ -481,9 +481,9 @@ func BenchmarkLimited(b *testing.B) {
 				if row.client == "" {
 					var addr [4]byte
 					binary.BigEndian.PutUint32(addr[:], i)
-					d.asker.Addr = netip.AddrFrom4(addr)
+					q.client.Addr = netip.AddrFrom4(addr)
 				}
-				s.limited(d, r, Accepted)
+				s.limited(q, m, r, Accepted)
 			}
 		})
 	}

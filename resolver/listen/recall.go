@@ -29,17 +29,15 @@ type memory struct {
 	now        memo.Moment
 	generation uint64
 	afresh     bool   // the query is not to be answered from memory
-	key        []byte // of the query; empty when it has none
+	key        []byte // of the query; empty when its reply is not to be remembered
 	room       [memo.MaxKey]byte
 }
 
 // open looks at the snapshot that answers now.
-func (m *memory) open(from Remembered, now time.Time) {
-	m.snapshot = nil
-	if from == nil {
+func (m *memory) open(from Handler, now time.Time) {
+	if m.snapshot = from.Snapshot(); m.snapshot == nil {
 		return
 	}
-	m.snapshot = from.Snapshot()
 	m.memo = m.snapshot.Memo()
 	m.now = m.memo.At(now)
 	m.generation = m.memo.Generation()
@@ -57,33 +55,38 @@ func (m *memory) locate(client zones.Client) {
 	}
 }
 
-// recall finds the reply to a request that came over a transport (memo.TCP,
-// memo.TLS, memo.HTTPS, or 0 for UDP) from the client that was located, nil when it is not remembered, larger
-// than the limit, or not to be given from memory.
-func (m *memory) recall(r *request, transport memo.Asks, limit int) *memo.Reply {
+// name is that of the network that was located; empty for none.
+func (m *memory) name() string {
+	if m.network == nil {
+		return ""
+	}
+	return m.network.Name()
+}
+
+// recall finds the reply to the request of q, nil when it is not remembered, larger
+// than it may be, or not to be given from memory. What offers a time to be idle is never
+// remembered, because the time differs.
+func (m *memory) recall(r *request, q *query) *memo.Reply {
 	m.key = m.room[:0]
-	if m.network == nil || m.afresh {
+	if m.network == nil || m.afresh || r.keepalive && q.idle != nil {
 		return nil
 	}
-	m.key = memo.AppendKey(m.key, m.network.Number(), r.asks()|transport, r.question)
+	m.key = memo.AppendKey(m.key, m.network.Number(), r.asks()|q.kind, r.question)
 	reply := m.memo.Get(m.key, m.now)
-	if reply == nil || reply.Len() > limit {
+	if reply == nil || reply.Len() > q.limit(r) {
 		return nil
 	}
 	return reply
 }
 
-// remember keeps a reply, if it says the whole of an answer that may be given
-// again, unless another snapshot has come to decide it.
-func (m *memory) remember(out *served, tally func() memo.Tally) {
-	if len(m.key) == 0 || out.answer.Memo() != m.memo || out.why != Accepted || !out.whole || out.answer.Reuse == resolver.Once ||
-		len(out.frame) > lengthSize+resolver.UDPSize {
+// remember keeps the reply that says the whole of an answer, if that may be given again.
+// Tally gives what is told then; nothing is kept where that is nil.
+func (m *memory) remember(reply []byte, answer *resolver.Answer, about account, tally func() memo.Tally) {
+	if len(m.key) == 0 || answer.Reuse == resolver.Once || len(reply) > resolver.UDPSize {
 		return
 	}
-	entry := memo.Entry{
-		Message: out.frame[lengthSize:], AsOf: m.now, Expires: memo.Forever, Generation: m.generation, Account: uint64(out.about),
-	}
-	if out.answer.Reuse == resolver.WhileFresh {
+	entry := memo.Entry{Message: reply, AsOf: m.now, Expires: memo.Forever, Generation: m.generation, Account: uint64(about)}
+	if answer.Reuse == resolver.WhileFresh {
 		offsets, least := ttls(entry.Message)
 		life := min(time.Duration(least)*time.Second/freshPart, freshMax)
 		if life <= 0 {
@@ -91,8 +94,9 @@ func (m *memory) remember(out *served, tally func() memo.Tally) {
 		}
 		entry.TTLs, entry.Expires = offsets, m.now+memo.Moment(life)
 	}
-	entry.Tally = tally()
-	m.memo.Put(m.key, entry)
+	if entry.Tally = tally(); entry.Tally != nil {
+		m.memo.Put(m.key, entry)
+	}
 }
 
 // asks are the things that the reply to r depends on besides its question.

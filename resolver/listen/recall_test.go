@@ -208,8 +208,8 @@ func (r running) askPipelined(t *testing.T, conn net.Conn, transport string) {
 	}
 }
 
-// TestRememberedHTTPS: over HTTPS too, octet for octet what was decided; what is to be
-// padded is decided every time.
+// TestRememberedHTTPS: over HTTPS too, octet for octet what was decided, and padded for
+// who pads.
 func TestRememberedHTTPS(t *testing.T) {
 	told := make(chan string, 10)
 	s, err := New(Config{Addrs: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:53")}, Handler: newEstate(t), Observer: books{told: told}})
@@ -218,7 +218,7 @@ func TestRememberedHTTPS(t *testing.T) {
 	}
 	client := zones.NewClient(netip.MustParseAddr("127.0.0.9"), netip.AddrPort{})
 	client.Shown = new(zones.Shown)
-	w := &web{conn: &conn{server: s, transport: doh, client: client}, answering: t.Context()}
+	w := &web{conn: &conn{server: s, transport: doh, client: client}}
 	ask := func(name string, options ...dns.EDNS0) (*dns.Msg, http.Header) {
 		query := new(dns.Msg).SetQuestion(name, dns.TypeA).SetEdns0(1232, false)
 		query.Id, query.IsEdns0().Option = 0, options
@@ -227,7 +227,7 @@ func TestRememberedHTTPS(t *testing.T) {
 			t.Fatal(err)
 		}
 		out, reply := httptest.NewRecorder(), new(dns.Msg)
-		w.answer(out, packet, client, time.Now())
+		w.answer(t.Context(), out, packet, client, time.Now())
 		if err := reply.Unpack(out.Body.Bytes()); err != nil {
 			t.Fatal(err)
 		}
@@ -242,7 +242,7 @@ func TestRememberedHTTPS(t *testing.T) {
 	if got := head.Get("Content-Length"); got != strconv.Itoa(paddingBlock) {
 		t.Errorf("a padded reply has %s octets", got)
 	}
-	for _, want := range []string{"served", "remembered", "served"} {
+	for _, want := range []string{"served", "remembered", "remembered"} {
 		if got := <-told; got != want+" https europe 0 local\n" {
 			t.Errorf("the books say %q, want %s", got, want)
 		}
@@ -304,7 +304,7 @@ func TestFreshness(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &datagram{socket: new(udpSocket), peer: netip.MustParseAddrPort("127.0.0.1:4000"), local: netip.MustParseAddrPort("127.0.0.1:53")}
+	a := newAsker()
 	for _, row := range []struct {
 		name string
 		last time.Duration // it is known this long after, and not an instant later
@@ -318,16 +318,16 @@ func TestFreshness(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		fast(s, packet, d)
-		if _, known := fast(s, packet, d); known {
+		fast(s, packet, a)
+		if _, known := fast(s, packet, a); known {
 			t.Errorf("%s: what was asked just now is remembered before the cache has it", row.name)
 		}
 		r, _ := glance(packet)
 		at := func(after time.Duration) *memo.Reply {
-			later := d.memory
-			later.locate(d.client())
+			later := a.x.memory
+			later.locate(a.client)
 			later.now += memo.Moment(after)
-			return later.recall(&r, 0, r.udpLimit())
+			return later.recall(&r, a.query)
 		}
 		known := at(row.last)
 		if known == nil || at(row.last+1) != nil {
@@ -335,7 +335,7 @@ func TestFreshness(t *testing.T) {
 			continue
 		}
 		var reply dns.Msg
-		if err := reply.Unpack(known.Write(make([]byte, 512), 1, r.question, d.memory.now+memo.Moment(row.last))); err != nil {
+		if err := reply.Unpack(known.Write(make([]byte, 512), 1, r.question, a.x.memory.now+memo.Moment(row.last))); err != nil {
 			t.Fatal(err)
 		}
 		if got := reply.Answer[0].Header().Ttl; got != row.ttl {
@@ -393,13 +393,12 @@ func BenchmarkMemory(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	d := &datagram{socket: new(udpSocket), peer: netip.MustParseAddrPort("127.0.0.1:4000"), local: netip.MustParseAddrPort("127.0.0.1:53")}
-	fast(s, packet, d)
-	d.memory.open(s.remembered, time.Now())
-	out := make([]byte, resolver.UDPSize)
+	a := newAsker()
+	fast(s, packet, a)
+	a.x.memory.open(s.config.Handler, time.Now())
 	b.ReportAllocs()
 	for b.Loop() {
-		if s.receive(b.Context(), packet, d, out).reply == nil {
+		if s.receive(a.query, a.x, a.socket, packet, a.peer, nil).tally == nil {
 			b.Fatal("not from memory")
 		}
 	}

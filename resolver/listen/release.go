@@ -39,3 +39,12 @@ func (r release) limit(allowed int) int {
 	}
 	return min(allowed, maxGain*r.asked)
 }
+
+// released is the limit of a reply to q, which was pending.
+func (q *query) released(r *request, allowed int) int {
+	s := q.wait.server
+	return release{
+		asked: q.size, waited: time.Since(q.began), together: s.datagrams.together(q),
+		proven: s.proven(q, r),
+	}.limit(allowed)
+}

@@ -9,6 +9,7 @@ import (
 	"github.com/miekg/dns"
 
 	"pldns/resolver"
+	"pldns/zones"
 )
 
 const (
@@ -20,39 +21,16 @@ const (
 // would send the client in circles, so there it is an error at once.
 var errTooLarge = errors.New("the reply is larger than the transport carries")
 
-// exchange is one query on its way to its reply, with the room for both. It is
-// reused for later queries.
-type exchange struct {
-	request  request
-	asked    dns.Msg // the request, as package resolver reads it
-	question [1]dns.Question
-	opt      dns.OPT
-	extra    [1]dns.RR
-	wire     []byte // holds request.question after hold
-	out      []byte // holds the reply, after room for its length
-	whole    bool   // the reply is all of the answer
-}
-
-// hold makes x independent of the packet that r was read from.
-func (x *exchange) hold(r request) {
-	x.wire = append(x.wire[:0], r.question...)
-	r.question, r.options, r.tsig, r.subnet.data = x.wire, nil, nil, nil
-	x.request = r
-
-	x.question[0] = dns.Question{Name: r.name, Qtype: r.kind, Qclass: r.class}
-	x.asked = dns.Msg{Question: x.question[:]}
-	x.asked.Id = r.id
-	x.asked.RecursionDesired = r.flags&flagRD != 0
-	x.asked.AuthenticatedData = r.flags&flagAD != 0
-	x.asked.CheckingDisabled = r.flags&flagCD != 0
-	if !r.edns {
-		return
+// query is what a client asks by r, for package resolver.
+func (r *request) query(client zones.Client) resolver.Query {
+	q := resolver.Query{Class: r.class, Client: client, RecursionDesired: r.flags&flagRD != 0, WantsAD: r.flags&flagAD != 0}
+	if r.name != "" {
+		q.Spelling = r.name
+		q.Question = resolver.Question{
+			Name: zones.NameOf(r.name), Type: r.kind, DNSSEC: r.do, CheckingDisabled: r.flags&flagCD != 0,
+		}
 	}
-	x.opt = dns.OPT{Hdr: dns.RR_Header{Name: ".", Rrtype: dns.TypeOPT}}
-	x.opt.SetUDPSize(r.size)
-	x.opt.SetDo(r.do)
-	x.extra[0] = &x.opt
-	x.asked.Extra = x.extra[:]
+	return q
 }
 
 // udpLimit is the size in octets that a reply over UDP may have: what the client
@@ -65,67 +43,41 @@ func (r *request) udpLimit() int {
 	return min(max(int(r.size), dns.MinMsgSize), resolver.UDPSize)
 }
 
-// frame is the reply that says a, after the two octets of its length. It is part
-// of x. An error means that a has no wire form.
+// limit is the size in octets that a reply to q may have before [Server.complete].
+func (q *query) limit(r *request) int {
+	limit := largestMessage
+	if !q.stream {
+		limit = r.udpLimit()
+		if q.wait.pulse != nil {
+			limit = q.released(r, limit)
+		}
+	}
+	if q.cookieFor.IsValid() {
+		limit -= r.cookieRoom()
+	}
+	return limit - r.subnet.size()
+}
+
+// pack is the reply that says a, in the room of x if that is enough, and whether it is
+// the whole of it. An error means that a has no wire form.
 //
 // It is packed in lower case, then the question is put in as it came. So what is
 // compressed against the question follows the asker's letters, and everything
 // else in the reply is the same whatever they are.
-func (x *exchange) frame(a resolver.Answer, fit fitting) ([]byte, error) {
-	x.question[0].Name = dns.CanonicalName(x.request.name)
-	reply := a.Message(&x.asked)
-	fit.limit -= x.request.subnet.size()
-	if fit.conns != nil && x.request.keepalive {
-		offerKeepalive(reply, fit.conns.idleTime())
+func (q *query) pack(x *scratch, r *request, a resolver.Answer) (wire []byte, whole bool, err error) {
+	asked := q.asked
+	asked.Spelling = dns.CanonicalName(asked.Spelling)
+	reply := a.Message(asked, r.edns)
+	if q.idle != nil && r.keepalive {
+		offerKeepalive(reply, q.idle.idleTime())
 	}
-	if len(x.out) < lengthSize+replyRoom {
-		x.out = make([]byte, lengthSize+replyRoom)
-	}
-	wire, whole, err := fit.pack(reply, x.out[lengthSize:])
+	wire, whole, err = fitting{limit: q.limit(r), stream: q.stream}.pack(reply, x.buf)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	x.whole = whole
-	copy(wire[headerSize:], x.request.question)
-	return x.enclose(wire), nil
-}
-
-// refusal is the reply that refuses the request of x, framed like frame.
-func (x *exchange) refusal(r *request, why Refusal, limit int) []byte {
-	return x.enclose(r.appendRefusal(append(x.out[:0], 0, 0), why, limit)[lengthSize:])
-}
-
-// enclose puts the length in front of wire, which lies in x.out after room for
-// it, or elsewhere if it was too large for x.out.
-func (x *exchange) enclose(wire []byte) []byte {
-	if size := lengthSize + len(wire); size > len(x.out) || &x.out[lengthSize] != &wire[0] {
-		x.out = append(make([]byte, lengthSize, size), wire...)
-	}
-	binary.BigEndian.PutUint16(x.out, uint16(len(wire)))
-	return x.out[:lengthSize+len(wire)]
-}
-
-// complete gives the frame of what was served, with what only this client is told
-// behind it: the scope of its subnet, and padding over an encrypted transport if
-// the query was padded too (RFC 7830 section 4).
-func (x *exchange) complete(out *served, encrypted bool) []byte {
-	r := &x.request
-	pads := encrypted && r.padding
-	if out.why != Accepted || !r.subnet.given && !pads {
-		return out.frame
-	}
-	message := r.subnet.append(out.frame[lengthSize:])
-	if pads {
-		message = pad(message)
-	}
-	return x.enclose(message)
-}
-
-// tidy drops what should not be kept while x waits for its next query.
-func (x *exchange) tidy() {
-	if cap(x.out) > lengthSize+replyRoom {
-		x.out = nil
-	}
+	binary.BigEndian.PutUint16(wire, r.id)
+	copy(wire[headerSize:], r.question)
+	return wire, whole, nil
 }
 
 // offerKeepalive tells a client that asked for it how long its connection may
@@ -145,11 +97,8 @@ func offerKeepalive(reply *dns.Msg, idle time.Duration) {
 
 // fitting is what a transport asks of a reply.
 type fitting struct {
-	limit     int  // octets
-	stream    bool // nothing is ever truncated
-	encrypted bool
-	// conns are the connections whose idle time the client may be told; nil for none.
-	conns *connections
+	limit  int  // octets
+	stream bool // nothing is ever truncated
 }
 
 // pack gives the wire form of reply within the limit, in buf if that has room,

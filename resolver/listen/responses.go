@@ -60,22 +60,6 @@ func zoneOf(asked zones.Name, authority []dns.RR) zones.Name {
 	return asked
 }
 
-// finish gives the frame of what was served over UDP, unless it is one of too many: then
-// it is that of a reply which says to use TCP, or has nothing in it and is not to be
-// sent.
-func (s *Server) finish(d *datagram, out *served) []byte {
-	if out.why == Accepted {
-		out.why = s.overdone(d, &d.request, out.about)
-	}
-	switch out.why {
-	case Limited:
-		out.frame = d.out[:lengthSize]
-	case Slipped:
-		out.frame = d.refusal(&d.request, Slipped, d.request.udpLimit())
-	}
-	return d.complete(out, false)
-}
-
 func (s *Server) accountFor(kind string, name zones.Name, ofZone bool) account {
 	var h maphash.Hash
 	h.SetSeed(s.responses.seed)

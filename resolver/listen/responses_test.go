@@ -24,7 +24,7 @@ func accountAt(t *testing.T, s *Server, asks asking) account {
 	name, kind, _ := strings.Cut(asks.asked, " ")
 	client := zones.NewClient(netip.MustParseAddr(asks.client), netip.AddrPort{})
 	q := resolver.NewClientQuery(zones.MustName(name), dns.StringToType[kind], client)
-	a := s.config.Handler.Resolve(context.Background(), q)
+	a := s.config.Handler.(*estate).Resolve(context.Background(), q)
 	return s.accountOf(&q, &a)
 }
 
@@ -69,7 +69,8 @@ func TestAccounts(t *testing.T) {
 // replies is a server that is asked whether replies may go out.
 type replies struct {
 	*Server
-	d datagram
+	q query
+	m memory
 }
 
 func newReplies(t *testing.T, l Limits, client string) *replies {
@@ -79,7 +80,7 @@ func newReplies(t *testing.T, l Limits, client string) *replies {
 		t.Fatal(err)
 	}
 	p := &replies{Server: s}
-	p.d.asker.Addr = netip.MustParseAddr(client)
+	p.q.client.Addr = netip.MustParseAddr(client)
 	return p
 }
 
@@ -87,10 +88,10 @@ func newReplies(t *testing.T, l Limits, client string) *replies {
 // go out.
 func (p *replies) ask(times int, about account) (passed int) {
 	for range times {
-		p.d.began = time.Now()
-		p.d.memory.open(p.remembered, p.d.began)
-		p.d.memory.locate(p.d.asker)
-		if p.limited(&p.d, new(request), Accepted) == Accepted && p.overdone(&p.d, new(request), about) == Accepted {
+		p.q.began = time.Now()
+		p.m.open(p.config.Handler, p.q.began)
+		p.m.locate(p.q.client)
+		if p.limited(&p.q, &p.m, new(request), Accepted) == Accepted && p.overdone(&p.q, new(request), about, "closed") == Accepted {
 			passed++
 		}
 	}

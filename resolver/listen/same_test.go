@@ -15,7 +15,7 @@ import (
 
 	"github.com/miekg/dns"
 
-	"pldns/resolver"
+	"pldns/zones"
 )
 
 // TestSameFromMemory: a reply from memory, or that is decided at once, is octet for
@@ -33,18 +33,17 @@ func TestSameFromMemory(t *testing.T) {
 	for worker := range workers {
 		group.Go(func() {
 			random := rand.New(rand.NewPCG(uint64(worker), 4))
-			plain, quick := new(exchange), &datagram{socket: new(udpSocket)}
+			plain, quick := newScratch(), newAsker()
 			for range sameQuestions / workers {
 				packet := randomPacket(random)
 				quick.peer = netip.AddrPortFrom(netip.AddrFrom4([4]byte{[]byte{127, 127, 10, 192}[random.IntN(4)], byte(random.IntN(256)), 0, 1}), 4000)
-				quick.local = netip.MustParseAddrPort("127.0.0.1:53")
-				want := ordinary(s, plain, packet, quick)
+				want := ordinary(s, plain, packet, quick.peer)
 				got, known := fast(s, packet, quick)
 				if known {
 					remembered.Add(1)
 				}
 				if want[3]&0xF == dns.RcodeServerFailure { // the first to fail is told other reasons than the next
-					want = ordinary(s, plain, packet, quick)
+					want = ordinary(s, plain, packet, quick.peer)
 				}
 				if r, _ := glance(packet); len(got) > r.udpLimit() {
 					t.Errorf("client %s\nasked %x\n got %d octets, more than %d: %x", quick.peer, packet, len(got), r.udpLimit(), got)
@@ -65,45 +64,55 @@ func TestSameFromMemory(t *testing.T) {
 }
 
 // ordinary is the reply to a packet by way of Resolve and Message.
-func ordinary(s *Server, x *exchange, packet []byte, d *datagram) []byte {
+func ordinary(s *Server, x *scratch, packet []byte, peer netip.AddrPort) []byte {
 	r, why := accept(packet)
+	q := &query{client: zones.NewClient(peer.Addr(), here), began: time.Now()}
+	q.origin = origin{transport: udp, peer: peer, cookieFor: q.client.Addr}
 	if why != Accepted {
-		return x.refusal(&r, why, r.udpLimit())[lengthSize:]
+		return s.refuse(q, x, &r, why).reply
 	}
-	x.hold(r)
-	answer := s.config.Handler.Resolve(context.Background(), resolver.NewQuery(&x.asked, d.client()))
-	frame, err := x.frame(answer, fitting{limit: x.request.udpLimit() - x.request.cookieRoom()})
-	if err != nil {
-		panic(err)
-	}
-	out := served{frame: frame}
-	s.addCookie(&out, x, d.client().Addr)
-	return out.frame[lengthSize:]
+	q.asked = r.query(q.client)
+	answer := s.config.Handler.(*estate).Resolve(context.Background(), q.asked)
+	x.memory.key = nil
+	return s.finish(q, x, &r, answer).reply
 }
 
-// fast is the reply to a packet by the way that packets take: from memory if it is
-// there, and otherwise into it, decided at once where nothing has to be asked.
-func fast(s *Server, packet []byte, d *datagram) (reply []byte, known bool) {
-	d.memory.open(s.remembered, time.Now())
-	d.asker = d.client()
-	r, why := glance(packet)
-	if why == Accepted {
-		d.memory.locate(d.client())
-		if found := d.memory.recall(&r, 0, r.udpLimit()-r.cookieRoom()); found != nil {
-			reply := found.Write(make([]byte, resolver.UDPSize), r.id, r.question, d.memory.now)
-			return s.cookies.add(reply, &r, d.client().Addr, time.Now()), true
-		}
-		why = r.readName()
+// here is where the packets of an asker arrive.
+var here = netip.MustParseAddrPort("127.0.0.1:53")
+
+// asker asks with packets and without sockets.
+type asker struct {
+	*query
+	x      *scratch
+	socket *udpSocket
+	peer   netip.AddrPort
+	late   chan []byte // replies to what was pending
+}
+
+func newAsker() *asker {
+	return &asker{
+		query: new(query), x: newScratch(), socket: &udpSocket{local: here}, peer: netip.MustParseAddrPort("127.0.0.1:4000"),
+		late: make(chan []byte, 1),
 	}
-	if why != Accepted {
-		return d.refusal(&r, why, r.udpLimit())[lengthSize:], false
+}
+
+func (a *asker) deliver(_ *query, reply []byte) { a.late <- bytes.Clone(reply) }
+
+// fast is the reply to a packet by the way that packets take, and whether it came from
+// the reply cache.
+func fast(s *Server, packet []byte, a *asker) (reply []byte, known bool) {
+	a.began, a.client = time.Now(), zones.NewClient(a.peer.Addr(), here)
+	a.origin = origin{transport: udp, peer: a.peer, cookieFor: a.client.Addr, to: a}
+	a.x.memory.open(s.config.Handler, a.began)
+	out := s.serve(a.query, a.x, packet)
+	reply = out.reply
+	if out.waits {
+		reply = <-a.late
 	}
-	d.keep(r)
-	if reply, decided := s.decideInside(d, make([]byte, resolver.UDPSize)); decided {
-		return reply, false
+	if out.taken {
+		a.query = new(query)
 	}
-	out := s.decide(context.Background(), d)
-	return out.frame[lengthSize:], false
+	return reply, out.tally != nil
 }
 
 // withoutTTLs is a reply with every TTL zero, and the server's part of a cookie,

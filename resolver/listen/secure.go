@@ -1,7 +1,6 @@
 package listen
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
 	"os"
@@ -19,7 +18,7 @@ const (
 // open does what comes before the first query on a connection: its PROXY header,
 // if it has one, and the TLS handshake, all within Config.FirstByte. It tells
 // whether there is anything to serve.
-func (c *conn) open(ctx context.Context) bool {
+func (c *conn) open() bool {
 	deadline := time.Now().Add(c.server.config.FirstByte)
 	c.readUntil(deadline)
 	if c.server.proxy(c.peer) {
@@ -30,7 +29,7 @@ func (c *conn) open(ctx context.Context) bool {
 		}
 		c.client = header.client(c.peer.Addr(), c.client.Listener)
 	}
-	if c.transport != tcp && !c.secure(ctx, deadline) {
+	if c.transport != tcp && !c.secure(deadline) {
 		return false
 	}
 	c.frames = newFrames(c.stream)
@@ -38,14 +37,14 @@ func (c *conn) open(ctx context.Context) bool {
 }
 
 // secure makes the TLS handshake, and notes what the client shows in it.
-func (c *conn) secure(ctx context.Context, deadline time.Time) bool {
+func (c *conn) secure(deadline time.Time) bool {
 	protocols := []string{"dot"} // RFC 7858 section 3.1, registered with IANA
 	if c.transport == doh {
 		protocols = []string{"h2", "http/1.1"}
 	}
 	secured := tls.Server(c.Conn, withProtocols(c.server.config.TLSConfig, protocols))
 	_ = c.SetWriteDeadline(deadline)
-	if err := secured.HandshakeContext(ctx); err != nil {
+	if err := secured.Handshake(); err != nil {
 		c.failed(handshakeRefusal(err), err)
 		return false
 	}

@@ -276,7 +276,7 @@ func TestHTTPSMalformed(t *testing.T) {
 func TestHTTPSDrain(t *testing.T) {
 	for version := 1; version <= 2; version++ {
 		gate, authority := newGate(), resolvertest.NewAuthority(t)
-		s := start(t, listen.Config{Handler: gate, HTTPS: addrs("127.0.0.1:0"),
+		s := start(t, listen.Config{Handler: handler(gate.Resolve), HTTPS: addrs("127.0.0.1:0"),
 			TLSConfig: &tls.Config{Certificates: []tls.Certificate{authority.Certificate(t, "a.dns.contoso.net")}}})
 		secured := secured{server: s, authority: authority}
 		idle := secured.browser(t, version)

@@ -9,35 +9,30 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"pldns/resolver/upstream/share"
 )
 
-// giveUp is how long Run waits for handlers after it has told them to stop.
+// giveUp is how long Run waits for the last replies to be sent, after Config.Drain.
 const giveUp = time.Second
-
-// maxIdlers is how many goroutines wait for queries over UDP, each with a stack of
-// some kilobytes.
-const maxIdlers = 256
 
 // Server listens for queries and sends answers. Listen binds, Run serves; each
 // is called once. The other methods may be called at any time after Listen.
 type Server struct {
 	config     Config
-	remembered Remembered // config.Handler if it is one, else nil
 	sockets    sockets
 	secure     map[string][]netip.AddrPort // the bound addresses of each secure transport
 	trust      atomic.Pointer[trusted]
 	tap        atomic.Pointer[tapped]
 	local      map[netip.Addr]struct{}
 	conns      *connections
-	udpRoom    room
-	tcpRoom    room
+	datagrams  *pendings      // over UDP
+	streams    *pendings      // over everything else
+	abandoned  atomic.Bool    // what is pending is not waited for any longer
 	holders    room           // UDP readers that hold a processor of the Go runtime
-	idlers     room           // goroutines that wait for a query over UDP
-	waiting    chan *datagram // what they are given
-	stopped    chan struct{}  // closed when nothing is read any more
-	work       sync.WaitGroup // everything that runs
-	datagrams  sync.Pool      // of *datagram
-	segments   sync.Pool      // of *segment
+	work       sync.WaitGroup // everything that runs, and every query that is pending
+	queries    sync.Pool      // of *query
+	scratches  sync.Pool      // of *scratch
 	cookies    cookies
 	limits     atomic.Pointer[limits]
 	buckets    *buckets // of clients
@@ -47,25 +42,38 @@ type Server struct {
 	troubles   complaints
 }
 
+// room counts places.
+type room struct {
+	limit int64
+	taken atomic.Int64
+}
+
+// enter takes a place, if there is one.
+func (r *room) enter() bool {
+	if r.taken.Add(1) > r.limit {
+		r.taken.Add(-1)
+		return false
+	}
+	return true
+}
+
+// leave gives a place back.
+func (r *room) leave() { r.taken.Add(-1) }
+
 // New makes a Server that is not bound yet. It fails if c cannot be served.
 func New(c Config) (*Server, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
 	c = c.withDefaults()
-	remembered, _ := c.Handler.(Remembered)
 	now := time.Now()
 	s := &Server{
 		config:     c,
-		remembered: remembered,
 		conns:      newConnections(c),
-		udpRoom:    room{limit: int64(c.InFlight)},
-		tcpRoom:    room{limit: int64(c.InFlight)},
-		idlers:     room{limit: maxIdlers},
-		waiting:    make(chan *datagram),
-		stopped:    make(chan struct{}),
-		datagrams:  sync.Pool{New: func() any { return new(datagram) }},
-		segments:   sync.Pool{New: func() any { return new(segment) }},
+		datagrams:  newPendings(c.InFlight),
+		streams:    newPendings(c.InFlight),
+		queries:    sync.Pool{New: func() any { return new(query) }},
+		scratches:  sync.Pool{New: func() any { return newScratch() }},
 		cookies:    newCookies(),
 		buckets:    newBuckets(),
 		responses:  newBuckets(),
@@ -130,41 +138,52 @@ func (s *Server) HTTPSAddrs() []netip.AddrPort { return slices.Clone(s.secure[do
 // over them.
 func (s *Server) Readers() int { return s.config.Readers }
 
-// InFlight is how many queries are worked on, over UDP and over streams. Those that
-// are answered from memory never are.
+// InFlight is how many queries wait for the outside, over UDP and over streams.
 func (s *Server) InFlight() (datagrams, streams int64) {
-	return s.udpRoom.taken.Load(), s.tcpRoom.taken.Load()
+	return s.datagrams.count.Load(), s.streams.count.Load()
 }
 
+// Limiting is who has most queries waiting for the outside and who gave way to others
+// lately, over UDP and over streams: at most n networks, clients and suffixes each.
+func (s *Server) Limiting(n int) (datagrams, streams share.View) {
+	now := time.Now()
+	return s.datagrams.quota.Top(n, now), s.streams.quota.Top(n, now)
+}
+
+// query is a query to read into.
+func (s *Server) query() *query { return s.queries.Get().(*query) }
+
 // Run serves until ctx ends. Then it stops reading, answers what has been read
-// and closes everything. What is not answered after Config.Drain is told to
-// stop, by the end of the ctx that the Handler has. Run returns an error only
-// without a Listen before it, and when a Handler does not stop.
+// and closes everything. What is not answered after Config.Drain is answered SERVFAIL.
+// Run returns an error only without a Listen before it, and when a client cannot be
+// told that in time.
 func (s *Server) Run(ctx context.Context) error {
 	if len(s.sockets.addrs) == 0 {
 		return errors.New("listen: run: the server is not bound")
 	}
-	answering, abandon := context.WithCancel(context.WithoutCancel(ctx))
-	defer abandon()
+	guarding, unguard := context.WithCancel(context.WithoutCancel(ctx))
+	var guard sync.WaitGroup
+	guard.Go(func() { s.guard(guarding) })
+	defer guard.Wait()
+	defer unguard()
 	defer s.sockets.close()
 	defer s.spare()()
 
 	for _, socket := range s.sockets.udp {
 		for range socket.readers {
-			s.work.Go(func() { s.readUDP(ctx, answering, socket) })
+			s.work.Go(func() { s.readUDP(ctx, socket) })
 		}
 	}
 	for _, listener := range s.sockets.tcp {
-		s.work.Go(func() { s.acceptTCP(ctx, answering, listener) })
+		s.work.Go(func() { s.acceptTCP(ctx, listener) })
 	}
 	<-ctx.Done()
 	s.stopReading()
-	return s.drain(abandon)
+	return s.drain()
 }
 
 // stopReading ends all reading and accepting. UDP sockets stay open for answers.
 func (s *Server) stopReading() {
-	close(s.stopped)
 	for _, socket := range s.sockets.udp {
 		_ = socket.conn.SetReadDeadline(time.Unix(1, 0))
 	}
@@ -175,7 +194,7 @@ func (s *Server) stopReading() {
 }
 
 // drain waits until nothing runs any more, in bounded time.
-func (s *Server) drain(abandon context.CancelFunc) error {
+func (s *Server) drain() error {
 	done := make(chan struct{})
 	go func() { // ends with the last of the work
 		s.work.Wait()
@@ -184,9 +203,9 @@ func (s *Server) drain(abandon context.CancelFunc) error {
 	if within(done, s.config.Drain) {
 		return nil
 	}
-	s.config.Log.Warn("stopping with queries unanswered", "udp", s.udpRoom.taken.Load(), "tcp", s.tcpRoom.taken.Load(),
-		"after", s.config.Drain)
-	abandon()
+	datagrams, streams := s.InFlight()
+	s.config.Log.Warn("stopping with queries unanswered", "udp", datagrams, "tcp", streams, "after", s.config.Drain)
+	s.abandoned.Store(true)
 	if within(done, giveUp) {
 		return nil
 	}

@@ -93,14 +93,14 @@ func (p *sample) begin(tap *tapped, message []byte, peer netip.AddrPort, client 
 	return p.drawn
 }
 
-// end tells the tap what became of the query.
-func (p *sample) end(transport string, began time.Time, out *served, reply []byte) {
+// end tells the tap what became of the query that p belongs to.
+func (p *sample) end(q *query, x *scratch, reply []byte) {
 	if p.tap == nil {
 		return
 	}
 	e := &Exchange{
-		Transport: transport, From: p.from, Began: began, Took: time.Since(began),
-		Why: out.why, Query: out.query, Answer: out.answer, Reply: reply, lot: p.lot,
+		Transport: q.transport, From: p.from, Began: q.began, Took: time.Since(q.began),
+		Why: x.why, Query: q.asked, Answer: x.answer, Reply: reply, lot: p.lot,
 	}
 	if p.drawn {
 		e.Request = p.query
@@ -109,17 +109,4 @@ func (p *sample) end(transport string, began time.Time, out *served, reply []byt
 	if p.tap = nil; cap(p.query) > replyRoom {
 		p.query = nil
 	}
-}
-
-// refused tells the tap of a query that did not get as far as the Handler.
-func (p *sample) refused(transport string, client zones.Client, began time.Time, r *request, why Refusal, reply []byte) {
-	if p.tap == nil {
-		return
-	}
-	out := &served{why: why, query: resolver.Query{Class: r.class, Client: client}}
-	if r.name != "" {
-		out.query.Spelling = r.name
-		out.query.Question = resolver.Question{Name: zones.NameOf(r.name), Type: r.kind}
-	}
-	p.end(transport, began, out, reply)
 }

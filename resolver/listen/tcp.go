@@ -27,9 +27,9 @@ const (
 	linger = 500 * time.Millisecond
 )
 
-// conn is one TCP connection. One goroutine reads it; every query is answered
-// by a goroutine of its own, in the order in which answers are ready (RFC 7766
-// section 6.2.1.1).
+// conn is one TCP connection. One goroutine reads it and sends the replies that are
+// there at once. Those that have to be waited for are sent by another that lives as long
+// as there are any, in the order in which they are ready (RFC 7766 section 6.2.1.1).
 type conn struct {
 	net.Conn  // as it was accepted
 	server    *Server
@@ -43,14 +43,19 @@ type conn struct {
 	stream  net.Conn  // what is read and written: Conn, or TLS over it
 	secured *tls.Conn // nil without TLS
 	frames  frames
-	slots   chan struct{} // one for each query under way
+	slots   chan struct{} // one for each query that is pending
 	queries sync.WaitGroup
 	// requests are those over HTTPS; they begin under the lock of connections.
 	requests sync.WaitGroup
 	webbing  atomic.Bool // an HTTP server reads
 
-	spare  *segment // for the next query; nil when it must be got
-	recall recalled // replies from memory that are to be sent
+	// Of the goroutine that reads.
+	slot   bool     // one of slots is taken, for the next query
+	begun  bool     // the connections know that it has messages to work on
+	next   *query   // for the next message; nil when it must be got
+	x      *scratch // nil while nothing is worked on
+	prompt prompt
+	late   late
 
 	readBy  time.Time // the deadline of reading
 	sending sync.Mutex
@@ -64,25 +69,16 @@ type conn struct {
 	idleSince time.Time
 }
 
-// segment is one query over TCP.
-type segment struct {
-	exchange
-	client zones.Client
-	began  time.Time
-	memory memory
-	sample sample
-}
-
 // acceptTCP takes connections in until ctx ends. A panic costs at most the
 // connection that caused it.
-func (s *Server) acceptTCP(ctx, answering context.Context, listener streamListener) {
-	for s.acceptConnections(ctx, answering, listener) {
+func (s *Server) acceptTCP(ctx context.Context, listener streamListener) {
+	for s.acceptConnections(ctx, listener) {
 	}
 }
 
 // acceptConnections takes connections in until ctx ends; it is true if a panic
 // ended it.
-func (s *Server) acceptConnections(ctx, answering context.Context, listener streamListener) (again bool) {
+func (s *Server) acceptConnections(ctx context.Context, listener streamListener) (again bool) {
 	defer func() {
 		if fault := recover(); fault != nil {
 			s.panicked(listener.transport, fault)
@@ -93,7 +89,7 @@ func (s *Server) acceptConnections(ctx, answering context.Context, listener stre
 		opened, err := listener.AcceptTCP()
 		switch {
 		case err == nil:
-			s.takeIn(answering, opened, listener.transport)
+			s.takeIn(opened, listener.transport)
 		case ctx.Err() != nil || errors.Is(err, net.ErrClosed):
 			return false
 		default:
@@ -111,7 +107,7 @@ func (s *Server) acceptConnections(ctx, answering context.Context, listener stre
 }
 
 // takeIn serves a connection, or closes it if there are too many.
-func (s *Server) takeIn(answering context.Context, opened *net.TCPConn, transport string) {
+func (s *Server) takeIn(opened *net.TCPConn, transport string) {
 	peer, local := opened.RemoteAddr().(*net.TCPAddr).AddrPort(), opened.LocalAddr().(*net.TCPAddr).AddrPort()
 	client := zones.NewClient(peer.Addr(), local)
 	c := &conn{
@@ -127,7 +123,7 @@ func (s *Server) takeIn(answering context.Context, opened *net.TCPConn, transpor
 		return
 	}
 	s.work.Add(1)
-	go c.serve(answering)
+	go c.serve()
 	s.config.Observer.Connections(transport, 1)
 }
 
@@ -142,7 +138,7 @@ func (s *Server) giveWay(c *conn) {
 }
 
 // serve reads c until it ends, then waits for its answers and closes it.
-func (c *conn) serve(ctx context.Context) {
+func (c *conn) serve() {
 	defer c.server.work.Done()
 	defer func() {
 		if fault := recover(); fault != nil {
@@ -150,36 +146,51 @@ func (c *conn) serve(ctx context.Context) {
 		}
 	}()
 	defer c.finish()
-	if !c.open(ctx) {
+	if !c.open() {
 		return
 	}
 	if c.transport == doh {
 		c.webbing.Store(true)
-		c.serveWeb(ctx)
+		c.serveWeb()
 		return
 	}
 	for {
 		if !c.frames.ready() {
-			c.sendRecalled()
+			c.rest()
 		}
-		message, err := c.next()
+		c.takeSlot()
+		message, err := c.read()
 		if err != nil {
 			c.note(err)
 			return
 		}
-		if !c.receive(ctx, message) {
-			c.sendRecalled()
+		if !c.receive(message) {
 			return
 		}
 	}
 }
 
+// takeSlot takes a place in the pipeline for the next query. While the pipeline is full,
+// nothing is read.
+func (c *conn) takeSlot() {
+	if c.slot {
+		return
+	}
+	select {
+	case c.slots <- struct{}{}:
+	default:
+		c.rest()
+		c.slots <- struct{}{}
+	}
+	c.slot = true
+}
+
 // errIdle is a connection that has been without a query for too long.
 var errIdle = errors.New("the connection is idle")
 
-// next reads the next message. Waiting for its first octet is idle time; from
+// read reads the next message. Waiting for its first octet is idle time; from
 // then on all of it has to arrive within Config.Receive, however it is cut up.
-func (c *conn) next() ([]byte, error) {
+func (c *conn) read() ([]byte, error) {
 	if c.frames.ready() {
 		return c.frames.next()
 	}
@@ -249,114 +260,64 @@ func (c *conn) note(err error) {
 }
 
 // receive deals with one message, and tells whether to go on reading.
-func (c *conn) receive(ctx context.Context, message []byte) bool {
-	s, began := c.server, time.Now()
-	client, q := c.client, c.segment()
-	q.memory.afresh = q.sample.begin(s.tap.Load(), message, c.peer, client)
-	r, why := glance(message)
-	if why == Accepted && !s.subnetOf(c.transport, &r, &client) {
-		why = Malformed
+func (c *conn) receive(message []byte) bool {
+	s := c.server
+	if c.begun = c.begun || s.conns.begin(c); !c.begun {
+		return false // it has given way
 	}
-	if why == Accepted {
-		if c.recallReply(&r, began) {
-			return true
-		}
-		why = r.readName()
+	c.work()
+	q := c.next
+	out := c.ask(q, message)
+	if out.taken {
+		c.next = nil
 	}
-	if why.silent() {
-		s.refused(c.transport, why, c.peer)
+	switch {
+	case out.waits: // the slot and what has begun are that query's now
+		c.slot, c.begun = false, len(c.prompt.frames) > 0 && s.conns.begin(c)
+		return true
+	case out.reply == nil:
+		s.told(q, c.x, nil)
 		return false // it does not speak DNS, or not as a client
 	}
-	if !s.conns.begin(c) {
-		return false
+	c.prompt.add(out.reply, out.tally, q.began)
+	if len(c.prompt.frames) >= repliesSize || q.sample.tap != nil {
+		c.flush()
 	}
-	if why == Accepted {
-		c.slots <- struct{}{} // while the pipeline is full, nothing is read
-		if s.tcpRoom.enter() {
-			c.spare = nil
-			q.began, q.client = began, client
-			q.hold(r)
-			c.queries.Add(1)
-			go c.answer(ctx, q)
-			return true
-		}
-		<-c.slots
-		why = Shed
+	if out.tally == nil {
+		s.told(q, c.x, out.reply)
 	}
-	var x exchange
-	frame := x.refusal(&r, why, largestMessage)
-	c.send(frame, began)
-	s.conns.end(c)
-	s.refused(c.transport, why, c.peer)
-	q.sample.refused(c.transport, client, began, &r, why, frame[lengthSize:])
 	return true
 }
 
-// answer answers one query.
-func (c *conn) answer(ctx context.Context, q *segment) {
-	s := c.server
-	defer c.queries.Done()
+// ask has a message served. If it is pending, c ends after its reply.
+func (c *conn) ask(q *query, message []byte) (out outcome) {
+	q.origin, q.client, q.began = c.origin(), c.client, time.Now()
+	c.x.memory.open(c.server.config.Handler, q.began)
+	c.queries.Add(1)
 	defer func() {
-		if fault := recover(); fault != nil {
-			s.panicked(c.transport, fault)
+		if !out.waits {
+			c.queries.Done()
 		}
 	}()
-	served, frame := c.reply(ctx, q)
-	if served.why == Accepted {
-		s.config.Observer.Served(c.transport, served.query, served.answer, time.Since(q.began))
-	} else {
-		s.refused(c.transport, served.why, c.peer, served.details...)
-	}
-	q.sample.end(c.transport, q.began, &served, frame[lengthSize:])
-	q.tidy()
-	q.memory.close()
-	s.segments.Put(q)
+	return c.server.serve(q, c.x, message)
 }
 
-// reply resolves one query, sends the reply, and gives its places back.
-func (c *conn) reply(ctx context.Context, q *segment) (served, []byte) {
-	s := c.server
-	defer s.conns.end(c)
-	defer func() { <-c.slots }()
-	defer s.tcpRoom.leave()
-	encrypted := c.secured != nil
-	out := s.answer(ctx, &q.exchange, q.client, fitting{
-		limit: largestMessage - q.request.cookieRoom(), stream: true, encrypted: encrypted, conns: s.conns,
-	})
-	q.memory.remember(&out, func() memo.Tally {
-		return s.config.Observer.Tally(c.transport, out.answer.Network, out.answer.Rcode, out.answer.Source)
-	})
-	s.addCookie(&out, &q.exchange, c.client.Addr)
-	frame := q.complete(&out, encrypted)
-	c.send(frame, time.Now())
-	return out, frame
-}
-
-// send writes one frame in one piece (RFC 7766 section 8). A client that has
-// not taken it within Config.Send (or a little later) after it was ready loses its connection,
-// because whatever comes after it would have to be kept for as long.
-func (c *conn) send(frame []byte, ready time.Time) {
-	c.sending.Lock()
-	defer c.sending.Unlock()
-	if c.broken {
-		return
+// origin is that of a message of c.
+func (c *conn) origin() origin {
+	kind := memo.TCP
+	if c.secured != nil {
+		kind = memo.TLS
 	}
-	if by, patience := ready.Add(c.server.config.Send), c.server.config.Send/slack; c.writeBy.Before(by) || c.writeBy.After(by.Add(patience)) {
-		c.writeBy = by.Add(patience)
-		_ = c.SetWriteDeadline(c.writeBy)
-	}
-	if _, err := c.stream.Write(frame); err != nil {
-		c.broken = true
-		c.Close()
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			c.server.refused(c.transport, Stalled, c.peer)
-		}
+	return origin{
+		transport: c.transport, kind: kind, stream: true, encrypted: c.secured != nil, idle: c.server.conns,
+		peer: c.peer, cookieFor: c.client.Addr, to: c,
 	}
 }
 
-// finish waits for the answers that are under way and closes c.
+// finish sends what is ready, waits for the answers that are under way and closes c.
 func (c *conn) finish() {
 	s := c.server
+	c.rest()
 	cutShort := s.conns.draining.Load() && s.conns.busy(c)
 	c.queries.Wait()
 	c.sayGoodbye()

@@ -53,7 +53,7 @@ func names(tb testing.TB, conn net.Conn, n int) (list []string) {
 // TestOutOfOrder: RFC 7766 section 6.2.1.1: answers leave when they are ready.
 func TestOutOfOrder(t *testing.T) {
 	gate := newGate()
-	s := start(t, listen.Config{Handler: gate})
+	s := start(t, listen.Config{Handler: handler(gate.Resolve)})
 	conn := dial(t, "tcp", s.addr)
 	write(t, conn, pack(t, query("slow.example")), pack(t, query("b.example")))
 	if got := names(t, conn, 1)[0]; got != "b.example." {
@@ -103,7 +103,7 @@ func TestPipeline(t *testing.T) {
 // when there is room.
 func TestPipelineFull(t *testing.T) {
 	gate := newGate()
-	s := start(t, listen.Config{Pipeline: 2, Handler: gate})
+	s := start(t, listen.Config{Pipeline: 2, Handler: handler(gate.Resolve)})
 	conn := dial(t, "tcp", s.addr)
 	write(t, conn, pack(t, query("slow1.example")), pack(t, query("slow2.example")), pack(t, query("slow3.example")))
 	first, second := <-gate.entered, <-gate.entered
@@ -148,7 +148,7 @@ func TestSplit(t *testing.T) {
 // TestHalfClosed: a client that has finished sending still gets its answers.
 func TestHalfClosed(t *testing.T) {
 	gate := newGate()
-	s := start(t, listen.Config{Handler: gate})
+	s := start(t, listen.Config{Handler: handler(gate.Resolve)})
 	conn := dial(t, "tcp", s.addr)
 	write(t, conn, pack(t, query("slow.example")))
 	<-gate.entered
@@ -207,7 +207,7 @@ func TestEndings(t *testing.T) {
 // long that takes, and its idle time begins with the answer.
 func TestBusyIsNotIdle(t *testing.T) {
 	gate, watch := newGate(), newRecorder()
-	s := start(t, listen.Config{Handler: gate, Observer: watch, Idle: 20 * time.Millisecond})
+	s := start(t, listen.Config{Handler: handler(gate.Resolve), Observer: watch, Idle: 20 * time.Millisecond})
 	conn := dial(t, "tcp", s.addr)
 	write(t, conn, pack(t, query("slow.example")))
 	<-gate.entered
@@ -260,7 +260,7 @@ func TestSlowReader(t *testing.T) {
 // TestReset: a client that goes away in the middle disturbs nobody.
 func TestReset(t *testing.T) {
 	gate, watch := newGate(), newRecorder()
-	s := start(t, listen.Config{Handler: gate, Observer: watch})
+	s := start(t, listen.Config{Handler: handler(gate.Resolve), Observer: watch})
 	conn := dial(t, "tcp", s.addr)
 	write(t, conn, pack(t, query("slow.example")))
 	<-gate.entered

@@ -29,12 +29,12 @@ func bindShared(addr netip.AddrPort, readers int) ([]*udpSocket, error) {
 		return nil, err
 	}
 	bound := []*udpSocket{first}
-	if first.conn.control(share) != nil {
+	if first.conn.control(reusePort) != nil {
 		return bound, nil // a system that cannot share: one reader has to do
 	}
 	config := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
 		var failed error
-		err := raw.Control(func(fd uintptr) { failed = share(int(fd)) })
+		err := raw.Control(func(fd uintptr) { failed = reusePort(int(fd)) })
 		return errors.Join(err, failed)
 	}}
 	for len(bound) < readers {
@@ -47,8 +47,8 @@ func bindShared(addr netip.AddrPort, readers int) ([]*udpSocket, error) {
 	return bound, nil
 }
 
-// share lets a socket share its address with others of the same user.
-func share(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) }
+// reusePort lets a socket share its address with others of the same user.
+func reusePort(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) }
 
 // spare adds processors to the Go runtime for the readers that hold one while they
 // wait, so that there are as many as before for everything else. It gives what
@@ -80,7 +80,8 @@ type worker struct {
 	socket *udpSocket
 	fd     int
 	batch  *batch
-	next   *datagram // for the next packet that is taken
+	next   *query // for the next packet
+	x      *scratch
 	counts counts
 
 	began     time.Time     // when the last batch was read
@@ -91,11 +92,10 @@ type worker struct {
 	read      int           // by try
 	err       syscall.Errno // of try
 	try       func(uintptr) bool
-	handed    bool // a query of this batch was handed to a goroutine
 }
 
 // readPackets reads packets until ctx ends; it is true if a panic ended it.
-func (s *Server) readPackets(ctx, answering context.Context, socket *udpSocket) (again bool) {
+func (s *Server) readPackets(ctx context.Context, socket *udpSocket) (again bool) {
 	defer func() {
 		if fault := recover(); fault != nil {
 			s.panicked(udp, fault)
@@ -103,24 +103,24 @@ func (s *Server) readPackets(ctx, answering context.Context, socket *udpSocket) 
 		}
 	}()
 	_ = socket.conn.use(func(fd int) {
-		w := &worker{server: s, socket: socket, fd: fd, batch: newBatch(socket.wildcard), next: s.datagram(socket)}
+		w := &worker{server: s, socket: socket, fd: fd, batch: newBatch(socket.wildcard), next: s.query(), x: newScratch()}
 		w.try = func(uintptr) bool { // made once, because a closure is garbage
 			w.read, w.err = w.batch.receive(w.fd, unix.MSG_DONTWAIT)
 			return w.err != unix.EAGAIN
 		}
 		defer w.letGo()
-		w.work(ctx, answering)
+		w.work(ctx)
 	})
 	return false
 }
 
 // work reads and answers until ctx ends.
-func (w *worker) work(ctx, answering context.Context) {
+func (w *worker) work(ctx context.Context) {
 	for ctx.Err() == nil {
 		read, err := w.receive()
 		switch {
 		case err == nil:
-			w.answer(answering, read)
+			w.answer(read)
 		case errors.Is(err, unix.EINTR), errors.Is(err, unix.EAGAIN):
 		case ctx.Err() != nil || errors.Is(err, net.ErrClosed):
 			return
@@ -186,44 +186,50 @@ func (w *worker) letGo() {
 }
 
 // answer deals with the packets of one batch.
-func (w *worker) answer(answering context.Context, read int) {
+func (w *worker) answer(read int) {
 	began := time.Now()
 	w.busy, w.began = began.Sub(w.began) < busyGap, began
-	w.next.memory.open(w.server.remembered, began)
+	w.x.memory.open(w.server.config.Handler, began)
 	for i := range read {
-		w.deal(answering, i, began)
+		w.deal(i, began)
 	}
 	w.batch.send(w.fd, func(to netip.AddrPort, err error) {
 		w.server.refused(udp, Unsent, to, "error", err)
 	})
-	w.next.memory.close()
+	w.x.tidy()
 	w.counts.tell(began)
-	if w.holding && (w.handed || began.Sub(w.yielded) > turn) {
-		runtime.Gosched() // what was handed over can run on this very processor
+	if w.holding && began.Sub(w.yielded) > turn {
+		runtime.Gosched()
 		w.yielded = began
 	}
-	w.handed = false
 }
 
 // deal deals with one packet. A panic costs no other.
-func (w *worker) deal(answering context.Context, i int, began time.Time) {
+func (w *worker) deal(i int, began time.Time) {
 	defer func() {
 		if fault := recover(); fault != nil {
 			w.server.panicked(udp, fault)
 		}
 	}()
-	d := w.next
-	d.began = began
-	d.arrive(w.batch.peer(i), w.batch.control(i))
-	became := w.server.receive(answering, w.batch.packet(i), d, w.batch.room())
+	q := w.next
+	q.began, w.x.room = began, w.batch.room()
+	out := w.server.receive(q, w.x, w.socket, w.batch.packet(i), w.batch.peer(i), w.batch.control(i))
+	if out.taken {
+		w.next = w.server.query()
+	}
 	switch {
-	case became.taken:
-		w.handed = true
-		w.next = w.server.datagram(w.socket)
-		w.next.memory.open(w.server.remembered, began)
-	case became.reply != nil:
-		w.batch.reply(i, len(became.reply), d.reply)
-		w.counts.add(became.tally)
+	case out.waits:
+	case out.reply == nil:
+		w.server.told(q, w.x, nil)
+	case out.tally != nil:
+		w.batch.reply(i, len(out.reply), q.control)
+		w.counts.add(out.tally)
+	case q.sample.tap != nil:
+		w.server.sendUDP(q, w.socket, out.reply)
+		w.server.told(q, w.x, out.reply)
+	default:
+		w.batch.reply(i, copy(w.x.room, out.reply), q.control)
+		w.server.told(q, w.x, out.reply)
 	}
 }
 

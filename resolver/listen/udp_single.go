@@ -8,8 +8,6 @@ import (
 	"net"
 	"net/netip"
 	"time"
-
-	"pldns/resolver"
 )
 
 // packetConn is a UDP socket as package net has it.
@@ -21,6 +19,11 @@ func newPacketConn(conn *net.UDPConn) (*packetConn, error) { return &packetConn{
 func (c *packetConn) send(packet, control []byte, to netip.AddrPort) error {
 	_, _, err := c.WriteMsgUDPAddrPort(packet, control, to)
 	return err
+}
+
+// sendNow is send: here a socket has room for a packet as a rule.
+func (c *packetConn) sendNow(packet, control []byte, to netip.AddrPort) error {
+	return c.send(packet, control, to)
 }
 
 // spare does nothing: no reader here waits outside the poller.
@@ -38,15 +41,15 @@ func bindShared(addr netip.AddrPort, readers int) ([]*udpSocket, error) {
 
 // readPackets reads packets one by one until ctx ends; it is true if a panic
 // ended it.
-func (s *Server) readPackets(ctx, answering context.Context, socket *udpSocket) (again bool) {
+func (s *Server) readPackets(ctx context.Context, socket *udpSocket) (again bool) {
 	defer func() {
 		if fault := recover(); fault != nil {
 			s.panicked(udp, fault)
 			again = true
 		}
 	}()
-	packet, out, control := make([]byte, largestPacket), make([]byte, resolver.UDPSize), make([]byte, controlSize)
-	d := s.datagram(socket)
+	packet, control := make([]byte, largestPacket), make([]byte, controlSize)
+	q, x := s.query(), newScratch()
 	for {
 		size, controlLen, _, peer, err := socket.conn.ReadMsgUDPAddrPort(packet, control)
 		if err != nil {
@@ -56,16 +59,22 @@ func (s *Server) readPackets(ctx, answering context.Context, socket *udpSocket) 
 			s.troubled(ctx, "cannot read from a socket", socket.local, err)
 			continue
 		}
-		d.began = time.Now()
-		d.memory.open(s.remembered, d.began)
-		d.arrive(peer, control[:controlLen])
-		became := s.receive(answering, packet[:size], d, out)
-		if became.taken {
-			d = s.datagram(socket)
+		q.began = time.Now()
+		x.memory.open(s.config.Handler, q.began)
+		out := s.receive(q, x, socket, packet[:size], peer, control[:controlLen])
+		if out.reply != nil {
+			s.sendUDP(q, socket, out.reply)
 		}
-		if became.reply != nil {
-			s.sendPacket(d, became.reply)
-			became.tally.Add(1, time.Since(d.began))
+		switch {
+		case out.waits:
+		case out.tally != nil:
+			out.tally.Add(1, time.Since(q.began))
+		default:
+			s.told(q, x, out.reply)
 		}
+		if out.taken {
+			q = s.query()
+		}
+		x.tidy()
 	}
 }

@@ -1,6 +1,7 @@
 package listen
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -27,19 +28,16 @@ const (
 )
 
 // web answers the requests of one connection over HTTPS (RFC 8484).
-type web struct {
-	*conn
-	answering context.Context
-}
+type web struct{ *conn }
 
 // serveWeb serves c until it ends. An HTTP server of its own makes that c keeps
 // its place among the connections, and what its client showed.
-func (c *conn) serveWeb(ctx context.Context) {
+func (c *conn) serveWeb() {
 	one := &single{conn: c.stream, over: make(chan struct{})}
 	closed := make(chan struct{})
 	config := c.server.config
 	server := &http.Server{
-		Handler:           &web{conn: c, answering: ctx},
+		Handler:           &web{conn: c},
 		ReadHeaderTimeout: config.Receive,
 		ReadTimeout:       config.Receive,
 		IdleTimeout:       config.Idle,
@@ -140,82 +138,53 @@ func (w *web) ServeHTTP(out http.ResponseWriter, in *http.Request) {
 		http.Error(out, refused.text, refused.status)
 		return
 	}
-	w.answer(out, message, client, began)
+	w.answer(in.Context(), out, message, client, began)
 }
 
-// answer answers a message.
-func (w *web) answer(out http.ResponseWriter, message []byte, client zones.Client, began time.Time) {
+// answer answers a message. The goroutine of a request waits for its reply: it is there
+// anyway, until ctx ends, because the client has gone.
+func (w *web) answer(ctx context.Context, out http.ResponseWriter, message []byte, client zones.Client, began time.Time) {
 	s := w.server
-	q := s.segments.Get().(*segment)
-	defer s.segments.Put(q)
-	q.memory.afresh = q.sample.begin(s.tap.Load(), message, w.peer, client)
-	r, why := accept(message)
-	if why.silent() {
-		s.refused(doh, why, w.peer)
+	q, x, reply := s.query(), s.scratches.Get().(*scratch), make(webReply, 1)
+	q.origin = origin{transport: doh, kind: memo.HTTPS, stream: true, encrypted: true, peer: w.peer, to: reply}
+	q.client, q.began = client, began
+	x.memory.open(s.config.Handler, began)
+	defer s.scratches.Put(x)
+	outcome := s.serve(q, x, message)
+	if outcome.waits {
+		x.tidy()
+		select {
+		case message := <-reply:
+			w.write(out, message)
+		case <-ctx.Done():
+		}
+		return
+	}
+	defer x.tidy()
+	if outcome.reply == nil {
+		s.told(q, x, nil)
 		http.Error(out, "this is no DNS query", http.StatusBadRequest)
 		return
 	}
-	if why == Accepted && !s.subnetOf(doh, &r, &client) {
-		why = Malformed
-	}
-	if why == Accepted && w.recall(out, q, &r, client, began) {
-		return
-	}
-	if why == Accepted && !s.tcpRoom.enter() {
-		why = Shed
-	}
-	if why != Accepted {
-		var x exchange
-		frame := x.refusal(&r, why, largestMessage)
-		w.write(out, frame)
-		s.refused(doh, why, w.peer)
-		q.sample.refused(doh, client, began, &r, why, frame[lengthSize:])
-		return
-	}
-	defer s.tcpRoom.leave()
-	q.hold(r)
-	served := s.answer(w.answering, &q.exchange, client, fitting{limit: largestMessage, stream: true, encrypted: true})
-	q.memory.remember(&served, func() memo.Tally {
-		return s.config.Observer.Tally(doh, served.answer.Network, served.answer.Rcode, served.answer.Source)
-	})
-	q.memory.close()
-	frame := q.complete(&served, true)
-	w.write(out, frame)
-	if served.why == Accepted {
-		s.config.Observer.Served(doh, served.query, served.answer, time.Since(began))
+	w.write(out, outcome.reply)
+	if outcome.tally != nil {
+		outcome.tally.Add(1, time.Since(began))
 	} else {
-		s.refused(doh, served.why, w.peer, served.details...)
+		s.told(q, x, outcome.reply)
 	}
-	q.sample.end(doh, began, &served, frame[lengthSize:])
-	q.tidy()
+	if !outcome.taken {
+		s.queries.Put(q)
+	}
 }
 
-// recall answers from memory, if the reply is there. What is to be padded, or names
-// a client of somebody else, is not remembered.
-func (w *web) recall(out http.ResponseWriter, q *segment, r *request, client zones.Client, began time.Time) bool {
-	q.memory.key = nil
-	if r.subnet.given || r.padding {
-		return false
-	}
-	q.memory.open(w.server.remembered, began)
-	q.memory.locate(client)
-	known := q.memory.recall(r, memo.HTTPS, largestMessage)
-	if known == nil {
-		return false
-	}
-	if len(q.out) < lengthSize+replyRoom {
-		q.out = make([]byte, lengthSize+replyRoom)
-	}
-	w.write(out, q.enclose(known.Write(q.out[lengthSize:], r.id, r.question, q.memory.now)))
-	known.Tally().Add(1, time.Since(began))
-	q.memory.close()
-	return true
-}
+// webReply takes the reply to a request that has to wait for it.
+type webReply chan []byte
 
-// write sends a framed reply as the body. It may be kept for as long as its least
-// TTL (RFC 8484 section 5.1), and only by who asked: others may be told otherwise.
-func (w *web) write(out http.ResponseWriter, frame []byte) {
-	message := frame[lengthSize:]
+func (r webReply) deliver(_ *query, reply []byte) { r <- bytes.Clone(reply) }
+
+// write sends a reply as the body. It may be kept for as long as its least TTL (RFC 8484
+// section 5.1), and only by who asked: others may be told otherwise.
+func (w *web) write(out http.ResponseWriter, message []byte) {
 	_, least := ttls(message)
 	header := out.Header()
 	header.Set("Content-Type", mediaType)

@@ -72,9 +72,11 @@ func run(tb testing.TB, config querylog.Config) (*querylog.Log, func() error) {
 // asked is a query of a client of europe for a name, answered from there.
 func asked(name string) *listen.Exchange {
 	client := zones.NewClient(netip.MustParseAddr("10.0.1.77"), netip.MustParseAddrPort("10.0.0.4:53"))
+	query := resolver.NewClientQuery(zones.NameOf(name), dns.TypeA, client)
+	query.Spelling = name
 	return &listen.Exchange{
 		Transport: "udp", Began: time.Date(2026, 11, 22, 3, 4, 5, 678901234, time.UTC), Took: 1234567,
-		Query: resolver.NewQuery(new(dns.Msg).SetQuestion(name, dns.TypeA), client),
+		Query: query,
 		Answer: resolver.Answer{
 			Network: "europe", Source: resolver.FromLocal,
 			Zone: zones.MustName("privatelink.database.windows.net"), Endpoint: zones.MustName("mydb.database.windows.net"),

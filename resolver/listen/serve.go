@@ -1,0 +1,199 @@
+package listen
+
+import (
+	"net/netip"
+	"runtime/debug"
+	"time"
+
+	"pldns/resolver"
+	"pldns/resolver/memo"
+	"pldns/zones"
+)
+
+// query is one query, from its message to its reply. It is kept small, because it is
+// what is left of a message while the outside is being asked.
+type query struct {
+	origin
+	client  zones.Client // who asks: as the transport knows it, or a client subnet says
+	began   time.Time    // when it was read
+	size    int          // of the message, in octets
+	asked   resolver.Query
+	request request // the message, once the query is pending
+	control []byte  // control message of the reply, over UDP; a part of the packet until the query is pending
+	sample  sample
+	usage   usage
+	wait    wait
+}
+
+// origin is what a transport knows of a query before it is read.
+type origin struct {
+	transport string         // as an Observer is told
+	kind      memo.Asks      // keeps apart what is counted apart
+	stream    bool           // the address of the client is proven, and nothing is truncated
+	encrypted bool           // padding is worth something
+	idle      *connections   // whose idle time a client may be told; nil for none
+	peer      netip.AddrPort // at the other end
+	cookieFor netip.Addr     // who is told a cookie; not valid for nobody
+	to        sink
+}
+
+// sink takes the reply to a query that was pending. It is called by whoever learnt the
+// answer, so it must not wait for anything. The reply is valid until it returns.
+type sink interface {
+	deliver(q *query, reply []byte)
+}
+
+// scratch is what a query needs only while it is worked on.
+type scratch struct {
+	memory memory
+	buf    []byte // where replies are packed
+	room   []byte // where replies from the reply cache are written
+	frames []byte // where replies of a connection are put together
+
+	// What became of the query, for those who are told; see told.
+	answer  resolver.Answer
+	why     Refusal // Accepted if answer is what the reply says
+	details []any   // for the log, if it is not
+}
+
+func newScratch() *scratch {
+	buf := make([]byte, replyRoom)
+	return &scratch{buf: buf, room: buf}
+}
+
+// tidy drops what should not be kept while nothing is worked on.
+func (x *scratch) tidy() {
+	x.memory.close()
+	x.answer, x.details = resolver.Answer{}, nil
+}
+
+// outcome is what is to be done about a message.
+type outcome struct {
+	reply []byte     // to be sent; nil if nothing is said, or nothing yet
+	tally memo.Tally // to be told when it has been sent; nil if it is told or counted elsewhere
+	waits bool       // the reply is yet to come
+	taken bool       // the query is in use further on, or may be: it serves no other
+	why   Refusal    // Accepted, or why there is silence or a refusal
+}
+
+// serve deals with one message, over any transport. Each step of every query is here,
+// in order: what it asks, who asks, how much that one may ask, whether the reply is
+// known, and what is decided. A reply that is there at once is given for the transport
+// to send, in one of the buffers of x, and then told, and so is silence; one that has to
+// be waited for is given to the sink of q.
+func (s *Server) serve(q *query, x *scratch, message []byte) outcome {
+	q.size = len(message)
+	x.memory.afresh = q.sample.begin(s.tap.Load(), message, q.peer, q.client)
+	r, why := glance(message)
+	if why == Accepted && !s.subnetOf(q.transport, &r, &q.client) {
+		why = Malformed
+	}
+	if !why.silent() {
+		x.memory.locate(q.client)
+		if !q.stream {
+			why = s.limited(q, &x.memory, &r, why)
+		}
+	}
+	if why == Accepted {
+		if known := x.memory.recall(&r, q); known == nil {
+			why = r.readName()
+		} else if why = s.overdone(q, &r, account(known.Account()), x.memory.name()); why == Accepted {
+			reply := known.Write(x.room, r.id, r.question, x.memory.now)
+			return outcome{reply: s.complete(q, &r, reply), tally: known.Tally()}
+		}
+	}
+	switch {
+	case why == Accepted:
+		return s.decide(q, x, &r)
+	case why.silent():
+		x.answer, x.why, x.details = resolver.Answer{}, why, nil
+		return outcome{why: why}
+	default:
+		return s.refuse(q, x, &r, why)
+	}
+}
+
+// decide has the Handler decide, once. A fault of this program costs the query that
+// meets it and no other.
+func (s *Server) decide(q *query, x *scratch, r *request) (out outcome) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			out = s.refuse(q, x, r, Panicked, "panic", fault, "stack", string(debug.Stack()), "name", r.name, "type", r.kind)
+			out.taken = true // it may be woken yet
+		}
+	}()
+	q.asked = r.query(q.client)
+	q.wait.begin(s, q)
+	answer, pending := s.config.Handler.Begin(x.memory.snapshot, q.asked, x.memory.network, q.wait.wake)
+	if pending == nil {
+		return s.finish(q, x, r, answer)
+	}
+	return s.park(q, x, r, pending)
+}
+
+// finish makes the reply that says an answer, and has it remembered.
+func (s *Server) finish(q *query, x *scratch, r *request, answer resolver.Answer) outcome {
+	reply, whole, err := q.pack(x, r, answer)
+	if err != nil {
+		return s.refuse(q, x, r, Unpackable, "error", err, "name", r.name, "type", r.kind)
+	}
+	about := account(0)
+	if !q.stream {
+		about = s.accountOf(&q.asked, &answer)
+	}
+	if whole {
+		x.memory.remember(reply, &answer, about, func() memo.Tally {
+			return s.config.Observer.Tally(q.transport, answer.Network, answer.Rcode, answer.Source)
+		})
+	}
+	switch s.overdone(q, r, about, answer.Network) {
+	case Limited:
+		x.answer, x.why, x.details = resolver.Answer{}, Limited, nil
+		return outcome{why: Limited}
+	case Slipped:
+		return s.refuse(q, x, r, Slipped)
+	}
+	x.answer, x.why, x.details = answer, Accepted, nil
+	return outcome{reply: s.complete(q, r, reply)}
+}
+
+// refuse makes the reply that refuses a query.
+func (s *Server) refuse(q *query, x *scratch, r *request, why Refusal, details ...any) outcome {
+	x.answer, x.why, x.details = resolver.Answer{}, why, details
+	q.asked = r.query(q.client)
+	reply := r.appendRefusal(x.buf[:0], why, q.limit(r))
+	if why == Panicked || why == Unpackable || why == Shed {
+		reply = s.complete(q, r, reply)
+	}
+	return outcome{reply: reply, why: why}
+}
+
+// complete adds to a reply what only this client is told, behind everything else: the
+// scope of its subnet, its cookie, and over an encrypted transport padding if the query
+// was padded too (RFC 7830 section 4).
+func (s *Server) complete(q *query, r *request, reply []byte) []byte {
+	if r.subnet.given {
+		reply = r.subnet.append(reply)
+	}
+	if r.hasCookie && q.cookieFor.IsValid() {
+		reply = s.cookies.add(reply, r, q.cookieFor, q.began)
+	}
+	if r.padding && q.encrypted {
+		reply = pad(reply)
+	}
+	return reply
+}
+
+// told tells those who are told of queries what became of one that was not answered
+// from the reply cache. As a rule its reply has been sent; where there is a tap, it
+// always has.
+func (s *Server) told(q *query, x *scratch, reply []byte) {
+	if x.why == Accepted {
+		s.config.Observer.Served(q.transport, q.asked, x.answer, time.Since(q.began))
+	} else {
+		s.refused(q.transport, x.why, q.peer, x.details...)
+	}
+	if reply != nil {
+		q.sample.end(q, x, reply)
+	}
+}
