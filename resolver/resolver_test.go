@@ -186,7 +186,7 @@ func TestResolve(t *testing.T) {
 		"open.contoso.com":  {records: "open.contoso.com. 60 IN CNAME www.contoso.com."},
 		"back.contoso.com":  {records: "back.contoso.com. 60 IN CNAME there.contoso.com."},
 		"there.contoso.com": {records: "there.contoso.com. 60 IN CNAME back.contoso.com."},
-		"long.contoso.com":  {records: resolvertest.Chain("long.contoso.com", 20, "203.0.113.7")},
+		"long.contoso.com":  {records: resolvertest.Chain("long.contoso.com", 40, "203.0.113.7")},
 		"lame.contoso.com":  {rcode: dns.RcodeServerFailure},
 		"dead.contoso.com":  {err: errors.New("connection refused")},
 		"slow.contoso.com":  {err: fmt.Errorf("asked twice: %w", context.DeadlineExceeded)},
