@@ -43,13 +43,14 @@ func (m *memory) open(from Handler, now time.Time) {
 	m.generation = m.memo.Generation()
 }
 
-// close lets go of the snapshot: who waits must not keep an old one.
-func (m *memory) close() { m.snapshot, m.memo, m.network = nil, nil, nil }
+// close lets go of the snapshot: who waits must not keep an old one. Nothing is
+// remembered until a reply has been looked for again.
+func (m *memory) close() { m.snapshot, m.memo, m.network, m.key = nil, nil, nil, nil }
 
 // locate finds the network of a client. Nothing is looked up before that is known:
 // what networks see never meets.
 func (m *memory) locate(client zones.Client) {
-	m.network = nil
+	m.network, m.key = nil, nil
 	if m.snapshot != nil {
 		m.network, _ = m.snapshot.Table().NetworkOf(client)
 	}
