@@ -2,6 +2,7 @@ package resolver
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -223,9 +224,17 @@ func (c *chain) heard() (Answer, bool) {
 	}
 }
 
+// siteBits is the length of the prefixes of IPv6 that count as one client: a site has as
+// many addresses as it likes in it.
+const siteBits = 56
+
 // asker is on whose behalf the outside is asked.
 func (c *chain) asker() Asker {
-	return Asker{Network: c.network.Name(), Client: c.query.Client.Prefix()}
+	client := c.query.Client.Prefix()
+	if client.Addr().Is6() && client.Bits() > siteBits {
+		client = netip.PrefixFrom(client.Addr(), siteBits).Masked()
+	}
+	return Asker{Network: c.network.Name(), Client: client}
 }
 
 // forwardable tells whether a type may be asked outside: types that only have a

@@ -189,7 +189,7 @@ func (s *server) adminOptions(addr netip.AddrPort) admin.Options {
 		Leaks:     func() []admin.Leaks { return leakReports(s.watch, s.now().snapshot.Table()) },
 		Networks:  func() []admin.Network { return slices.Clone(s.now().networks) },
 		Estate:    func() *admin.Estate { return s.now().estate }, NeverAsked: s.watch.Unasked,
-		Health: s.prober, Recent: s.recent,
+		Health: s.prober, Recent: s.recent, Pending: s.pending,
 		Access:  func() admin.Access { return s.now().access() },
 		Metrics: s.recorder.Handler(), Panicked: s.recorder.Panicked, Log: s.log,
 	}

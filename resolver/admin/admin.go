@@ -55,6 +55,9 @@ type Options struct {
 	// Networks are the networks in the order in which they are shown; what is counted
 	// of their endpoints may be left out. Nil stands for none.
 	Networks func() []Network
+	// Pending are the queries that wait for the outside, for /api/pending. Nil stands for
+	// none.
+	Pending func() []Pending
 	// Estate are the endpoints of all networks. Nil stands for none.
 	Estate func() *Estate
 	// Health knows how the addresses of endpoints are. Nil knows nothing bad.
@@ -236,6 +239,7 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("GET /api/cache", s.dump)
 	mux.HandleFunc("GET /api/networks", s.listNetworks)
 	mux.HandleFunc("GET /api/endpoints", s.listEndpoints)
+	mux.HandleFunc("GET /api/pending", s.listPending)
 	mux.HandleFunc("GET /api/recent", s.recent)
 	mux.HandleFunc("POST /-/flush", s.guarded(s.flush))
 	mux.HandleFunc("POST /-/reload", s.guarded(s.reload))

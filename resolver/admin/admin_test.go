@@ -141,6 +141,7 @@ func TestPages(t *testing.T) {
 		{"/api/cache", 400, "the name is empty"},
 		{"/api/cache?name=a&subtree=perhaps", 400, "write true or false"},
 		{"/api/networks", 200, "[]"},
+		{"/api/pending", 200, "[]"},
 		{"/api/endpoints", 200, `"total": 0`},
 		{"/api/endpoints?page=0", 400, "whole numbers from 1"},
 		{"/api/endpoints?health=ill", 400, "health: write"},

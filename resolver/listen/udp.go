@@ -41,7 +41,10 @@ func (s *Server) receive(q *query, x *scratch, socket *udpSocket, packet []byte,
 		local = netip.AddrPortFrom(addr, local.Port())
 	}
 	q.client = zones.NewClient(peer.Addr(), local)
-	q.origin = origin{transport: udp, peer: peer, cookieFor: q.client.Addr, to: socket}
+	if q.to != sink(socket) { // as a rule, the query before came here, too
+		q.origin = origin{transport: udp, to: socket}
+	}
+	q.peer, q.cookieFor = peer, q.client.Addr
 	packet, why := s.unwrap(packet, q, local)
 	if !s.reachable(peer) {
 		why = Unreachable

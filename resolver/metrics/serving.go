@@ -89,7 +89,7 @@ func (r *Recorder) drop(gone, next map[string]prometheus.Labels) {
 // Asked are figures that are asked for whenever metrics are read. A nil one is
 // not there.
 type Asked struct {
-	// InFlight gives how many queries are worked on: over UDP, and over streams.
+	// InFlight gives how many queries wait for the outside: over UDP, and over streams.
 	InFlight func() (datagrams, streams int64)
 	// Unreachable gives, for each network with endpoints that are probed, how many
 	// of them have no healthy address.
@@ -114,7 +114,7 @@ type liveMetrics struct {
 func newLiveMetrics() *liveMetrics {
 	return &liveMetrics{
 		inFlight: prometheus.NewDesc("pldns_queries_in_flight",
-			"Queries that are worked on and not answered from memory, by transport: udp, or stream for all others.", []string{"transport"}, nil),
+			"Queries that wait for the outside, by transport: udp, or stream for all others.", []string{"transport"}, nil),
 		unreachable: prometheus.NewDesc("pldns_endpoints_unreachable",
 			"Probed endpoints of a network of which no address is healthy.", []string{"network"}, nil),
 		connected: prometheus.NewDesc("pldns_dnstap_connected",

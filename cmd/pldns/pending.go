@@ -1,0 +1,29 @@
+package main
+
+import (
+	"slices"
+
+	"pldns/resolver/admin"
+	"pldns/resolver/upstream/share"
+)
+
+// maxShares is how many networks, clients and domains each are shown.
+const maxShares = 10
+
+// pending are the queries that wait for the outside, as operators see them.
+func (s *server) pending() []admin.Pending {
+	datagrams, streams := s.doors.Limiting(maxShares)
+	return []admin.Pending{pendingOf("udp", datagrams), pendingOf("tcp", streams)}
+}
+
+func pendingOf(over string, view share.View) admin.Pending {
+	shown := admin.Pending{Over: over, InFlight: view.Held, Capacity: view.Capacity, Shares: []admin.Share{}}
+	for _, usage := range slices.Concat(view.Networks, view.Clients, view.Suffixes) {
+		of := admin.Share{Network: usage.Network, Suffix: usage.Suffix, InFlight: usage.Held, GaveWay: usage.GaveWay}
+		if usage.Client.IsValid() {
+			of.Client = usage.Client.String()
+		}
+		shown.Shares = append(shown.Shares, of)
+	}
+	return shown
+}
