@@ -19,7 +19,7 @@ import (
 // a query with a cookie of this server, which shows its address as well (RFC 7873).
 //
 // A client is who asks, as those in Trust tell it. Clients whose addresses share a
-// prefix count as one. Nothing is limited while the Handler is not [Remembered],
+// prefix count as one. Nothing is limited while the Handler has no snapshot,
 // because then nobody knows the networks. The zero value limits nobody.
 type Limits struct {
 	// Unlisted is the limit of clients that belong to no network, in queries a

@@ -80,6 +80,15 @@ func (q *query) pack(x *scratch, r *request, a resolver.Answer) (wire []byte, wh
 	return wire, whole, nil
 }
 
+// tooLarge is the answer in the place of one that no message can hold, which is nobody's
+// fault here: what came from the outside may take more room when it is told.
+func tooLarge(a resolver.Answer) resolver.Answer {
+	a.Rcode, a.Records, a.Authority, a.Reuse = dns.RcodeServerFailure, nil, nil, resolver.Once
+	a.Authoritative, a.Authenticated = false, false
+	a.Errors = []resolver.Error{{Code: dns.ExtendedErrorCodeOther, Text: "the answer is larger than a DNS message can be"}}
+	return a
+}
+
 // offerKeepalive tells a client that asked for it how long its connection may
 // be idle (RFC 7828 section 3.2.2), in units of 100 ms; zero asks it to close.
 func offerKeepalive(reply *dns.Msg, idle time.Duration) {

@@ -1,6 +1,7 @@
 package listen
 
 import (
+	"errors"
 	"net/netip"
 	"runtime/debug"
 	"time"
@@ -134,6 +135,10 @@ func (s *Server) decide(q *query, x *scratch, r *request) (out outcome) {
 // finish makes the reply that says an answer, and has it remembered.
 func (s *Server) finish(q *query, x *scratch, r *request, answer resolver.Answer) outcome {
 	reply, whole, err := q.pack(x, r, answer)
+	if errors.Is(err, errTooLarge) {
+		answer = tooLarge(answer)
+		reply, whole, err = q.pack(x, r, answer)
+	}
 	if err != nil {
 		return s.refuse(q, x, r, Unpackable, "error", err, "name", r.name, "type", r.kind)
 	}

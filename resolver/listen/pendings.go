@@ -1,0 +1,126 @@
+package listen
+
+import (
+	"hash/maphash"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"pldns/resolver"
+	"pldns/resolver/upstream/share"
+)
+
+// usualWait is within which the outside answers as a rule. A query that waits longer
+// gives way before others do.
+const usualWait = 300 * time.Millisecond
+
+// pendings are the queries that wait for the outside, over UDP or over streams. There
+// is room for so many; how it is shared out, package share says.
+type pendings struct {
+	quota *share.Quota
+	count atomic.Int64
+	seed  maphash.Seed
+
+	mu         sync.Mutex
+	head, tail *query // in the order in which they came
+	pulses     map[uint64]*pulse
+}
+
+// pulse is what one answer may release at one time: the queries of clients that count
+// as one for the same question.
+type pulse struct {
+	key        uint64
+	held, most int
+}
+
+func newPendings(limit int) *pendings {
+	return &pendings{quota: share.NewQuota(limit), seed: maphash.MakeSeed(), pulses: make(map[uint64]*pulse)}
+}
+
+// enter takes q in, for the addresses of a network that count as one client; false if
+// there is no room for it.
+func (p *pendings) enter(q *query, network string, client netip.Prefix) bool {
+	key := maphash.Comparable(p.seed, struct {
+		client   netip.Prefix
+		question resolver.Question
+	}{client, q.asked.Question})
+	p.count.Add(1)
+	p.mu.Lock()
+	if q.wait.prev = p.tail; p.tail != nil {
+		p.tail.wait.next = q
+	} else {
+		p.head = q
+	}
+	p.tail = q
+	at := p.pulses[key]
+	if at == nil {
+		at = &pulse{key: key}
+		p.pulses[key] = at
+	}
+	at.held++
+	at.most = max(at.most, at.held)
+	q.wait.pulse = at
+	p.mu.Unlock()
+	if !p.quota.Enter(&q.wait.slot, share.Key{Network: network, Client: client, Name: q.asked.Name}, q.began, usualWait, q) {
+		p.leave(q)
+		return false
+	}
+	return true
+}
+
+// leave is the end of q; false if its place was taken away.
+func (p *pendings) leave(q *query) (held bool) {
+	p.count.Add(-1)
+	p.mu.Lock()
+	w := &q.wait
+	if w.prev == nil {
+		p.head = w.next
+	} else {
+		w.prev.wait.next = w.next
+	}
+	if w.next == nil {
+		p.tail = w.prev
+	} else {
+		w.next.wait.prev = w.prev
+	}
+	w.prev, w.next = nil, nil
+	if w.pulse.held--; w.pulse.held == 0 {
+		delete(p.pulses, w.pulse.key)
+	}
+	w.pulse = nil
+	p.mu.Unlock()
+	return p.quota.Leave(&w.slot)
+}
+
+// together is how many queries one answer has to do with that q waits for.
+func (p *pendings) together(q *query) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return q.wait.pulse.most
+}
+
+// due gives the queries whose time is up: all of them, or those in front.
+func (p *pendings) due(now time.Time, all bool) (due []*query) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for q := p.head; q != nil; q = q.wait.next {
+		late := !q.wait.deadline.IsZero() && !now.Before(q.wait.deadline)
+		if late {
+			due = append(due, q)
+		} else if !all {
+			break
+		}
+	}
+	return due
+}
+
+// all gives every query.
+func (p *pendings) all() (all []*query) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for q := p.head; q != nil; q = q.wait.next {
+		all = append(all, q)
+	}
+	return all
+}
