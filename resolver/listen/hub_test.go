@@ -175,7 +175,7 @@ func (e everywhere) ask(tb testing.TB, transport, from string, m *dns.Msg) *dns.
 		return unpack(tb, read(tb, conn))
 	}
 	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
-	client := &http.Client{Timeout: patience, Transport: &http.Transport{DialContext: dialer.DialContext, TLSClientConfig: e.tls, ForceAttemptHTTP2: true}}
+	client := &http.Client{Timeout: patience, Transport: &http.Transport{DialContext: dialer.DialContext, TLSClientConfig: e.tls.Clone(), ForceAttemptHTTP2: true}}
 	defer client.CloseIdleConnections()
 	response, err := client.Post("https://"+e.HTTPSAddrs()[0].String()+"/dns-query", "application/dns-message", bytes.NewReader(pack(tb, m)))
 	if err != nil {

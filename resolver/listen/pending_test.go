@@ -289,7 +289,7 @@ func TestGoneClients(t *testing.T) {
 	e := startHub(t, listen.Config{}, time.Hour)
 	client := &http.Client{Transport: &http.Transport{
 		DialContext:     (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP("127.0.1.1")}}).DialContext,
-		TLSClientConfig: e.tls, ForceAttemptHTTP2: true,
+		TLSClientConfig: e.tls.Clone(), ForceAttemptHTTP2: true,
 	}}
 	defer client.CloseIdleConnections()
 	ctx, cancel := context.WithCancel(t.Context())
