@@ -31,6 +31,7 @@ func (e errInvalid) Error() string { return string(e) }
 func scrub(q resolver.Question, msg *dns.Msg) (resolver.Reply, error) {
 	reply := resolver.Reply{Rcode: kept(msg.Rcode)}
 	if failing(reply.Rcode) {
+		reply.Answer = aliases(q, msg.Answer)
 		reply.Errors = extended(msg)
 		return reply, nil
 	}
