@@ -93,14 +93,14 @@ func newEntry(k key, reply resolver.Reply, now moment, lifetime time.Duration) *
 }
 
 // newFailure makes an entry of a failure, which is a reply, or an error. Who is
-// told of it later is told that it is remembered (RFC 8914 section 4.14). Records
-// beside a failure say nothing, and are not kept.
+// told of it later is told that it is remembered (RFC 8914 section 4.14). The chain that
+// a failure comes with is kept, because the failure is about its end (RFC 6604).
 func newFailure(k key, reply resolver.Reply, err error, now moment, lifetime time.Duration) *entry {
 	if err == nil && reply.Rcode == dns.RcodeServerFailure {
 		reply.Errors = slices.Concat(reply.Errors,
 			[]resolver.Error{{Code: dns.ExtendedErrorCodeCachedError, Text: failureText}})
 	}
-	reply.Answer, reply.Authority = nil, nil
+	reply.Authority = nil
 	e := newEntry(k, reply, now, lifetime)
 	if e == nil {
 		return nil
