@@ -41,6 +41,13 @@ func (o observed) Tally(transport, network string, rcode int, source resolver.So
 	return o.Recorder.Tally(transport, network, rcode, source)
 }
 
+func (o observed) Refused(transport string, why listen.Refusal) {
+	o.Recorder.Refused(transport, why)
+	if why == listen.Panicked {
+		o.Recorder.Panicked("listen")
+	}
+}
+
 // signals are who is told of single queries.
 type signals struct {
 	log *queryLog // nil when it is off
