@@ -7,7 +7,7 @@ IMAGE      ?= pldns
 VERSION    ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 REVISION   ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 
-.PHONY: build run test e2e race lint fuzz bench bench-go image image-arm64 sbom clean
+.PHONY: build run test e2e stress race lint fuzz bench bench-go image image-arm64 sbom clean
 
 build: ## bin/pldns
 	GO=$(GO) deploy/build bin/pldns
@@ -20,6 +20,9 @@ test: ## every test that needs neither root nor another program
 
 e2e: ## whole deployments on hosts that are network namespaces; says what it skips
 	PLDNS_E2E=$${PLDNS_E2E:-1} $(GO) test -count=1 -v -timeout 20m ./deploy/scenarios/...
+
+stress: ## what others are answered while one client, domain or reader misbehaves; PLDNS_STRESS=short for less
+	PLDNS_STRESS=$${PLDNS_STRESS:-full} $(GO) test -count=1 -v -timeout 30m ./deploy/scenarios/stress
 
 race: ## the same under the race detector
 	$(GO) test -race ./...
