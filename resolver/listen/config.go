@@ -45,8 +45,9 @@ type Observer interface {
 	SubnetIgnored(transport string)
 	// Refused is called for every packet, query and connection that was refused.
 	Refused(transport string, why Refusal)
-	// Limited is called, besides Refused, for every query over a limit, with the name
-	// of its network (empty: none); why is Limited or Slipped.
+	// Limited is called for every query over a limit, with the name of its network
+	// (empty: none); why is Limited or Slipped. Of ReleaseLimit it is Slipped, and the
+	// query is served; else Refused is called, too.
 	Limited(network string, limit Limit, why Refusal)
 	// Connections is called with 1 when a connection is taken in and with -1
 	// when it is gone.

@@ -58,11 +58,12 @@ type Limit uint8
 const (
 	ClientLimit   Limit = iota // how many queries a second a client asks
 	ResponseLimit              // how many replies of one kind it gets
+	ReleaseLimit               // how large the replies are that one answer releases
 	limitKinds                 // how many there are
 )
 
 // String is the word used in metrics.
-func (l Limit) String() string { return [limitKinds]string{"client", "responses"}[l] }
+func (l Limit) String() string { return [limitKinds]string{"client", "responses", "release"}[l] }
 
 // limits is a Limits in a form that is quick to ask.
 type limits struct {

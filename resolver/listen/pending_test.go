@@ -194,6 +194,9 @@ func TestReleasedTogether(t *testing.T) {
 	if out > 10*together*size {
 		t.Errorf("%d octets released %d", together*size, out)
 	}
+	for range together {
+		e.watch.await(t, func(told event) bool { return told.limited == "one release slipped" })
+	}
 
 	send(1, question())
 	e.outside.release(1000)
@@ -216,7 +219,11 @@ func TestReleasedTogether(t *testing.T) {
 		}
 	}
 	forged := []byte(cookie.Cookie)
-	forged[len(forged)-1] ^= 1
+	if last := &forged[len(forged)-1]; *last == '0' {
+		*last = '1'
+	} else {
+		*last = '0'
+	}
 	send(2, question(&dns.EDNS0_COOKIE{Code: dns.EDNS0COOKIE, Cookie: string(forged)}))
 	e.outside.release(1000)
 	for range 2 {

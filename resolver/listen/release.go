@@ -40,6 +40,12 @@ func (r release) limit(allowed int) int {
 	return min(allowed, maxGain*r.asked)
 }
 
+// held tells whether a reply to q that is not whole was cut because of what it would be
+// released with.
+func (q *query) held(r *request) bool {
+	return !q.stream && q.wait.pulse != nil && q.released(r, r.udpLimit()) < r.udpLimit()
+}
+
 // released is the limit of a reply to q, which was pending.
 func (q *query) released(r *request, allowed int) int {
 	s := q.wait.server

@@ -150,6 +150,8 @@ func (s *Server) finish(q *query, x *scratch, r *request, answer resolver.Answer
 		x.memory.remember(reply, &answer, about, func() memo.Tally {
 			return s.config.Observer.Tally(q.transport, answer.Network, answer.Rcode, answer.Source)
 		})
+	} else if q.held(r) {
+		s.config.Observer.Limited(answer.Network, ReleaseLimit, Slipped)
 	}
 	switch s.overdone(q, r, about, answer.Network) {
 	case Limited:

@@ -149,7 +149,7 @@ func newDoorMetrics(m maker) doorMetrics {
 		subnets: m.counter("client_subnets_ignored_total",
 			"Queries with a client subnet of somebody who is not trusted to tell one, by transport.", "transport"),
 		limited: m.counter("rate_limited_total",
-			"Queries over UDP beyond a limit, by network (empty: none), limit (client: its queries; responses: its replies of one kind) and what was done: "+
+			"Queries over UDP beyond a limit, by network (empty: none), limit (client: its queries; responses: its replies of one kind; release: the replies that one slow answer releases) and what was done: "+
 				"dropped, or truncated so that the client comes over TCP.",
 			"network", "limit", "action"),
 		connections: m.gauge("connections", "Open connections, by transport.", "transport"),
