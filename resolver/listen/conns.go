@@ -15,6 +15,7 @@ import (
 type connections struct {
 	limit     int
 	perClient int
+	pending   int // of one client's queries
 	fullIdle  time.Duration
 	first     time.Duration
 	lastWord  time.Duration
@@ -25,21 +26,78 @@ type connections struct {
 	mu       sync.Mutex
 	until    time.Time // the end of the last words, with draining
 	open     map[*conn]struct{}
-	clients  map[netip.Prefix]int
+	clients  map[netip.Prefix]*clientConns
 	ipv6Bits int       // of an IPv6 address: those with the same are one client
 	idle     list.List // of *conn, the longest idle in front
+}
+
+// clientPart is the part of Config.InFlight that one client's connections may take
+// together before they are slowed down, though never less than the pipeline of one. A connection that has just asked what is not
+// known here is not read on then until others of its client's queries are answered: so
+// a client with many full connections waits for itself, and is not answered SERVFAIL as
+// fast as it can ask again.
+const clientPart = 8
+
+// clientConns are the connections of one client. The number of them is under the lock
+// of connections.
+type clientConns struct {
+	count int
+
+	mu      sync.Mutex
+	freed   sync.Cond
+	pending int // queries that wait for the outside
+	limit   int
+}
+
+func newClientConns(limit int) *clientConns {
+	c := &clientConns{limit: limit}
+	c.freed.L = &c.mu
+	return c
+}
+
+// begin counts a query that waits.
+func (c *clientConns) begin() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.pending++
+}
+
+// end is the end of a query that was counted.
+func (c *clientConns) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.pending--
+	c.freed.Signal()
+}
+
+// full tells whether more would be too many.
+func (c *clientConns) full() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.pending >= c.limit
+}
+
+// await waits until there are fewer than the limit. All that are counted end in time.
+func (c *clientConns) await() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.pending >= c.limit {
+		c.freed.Wait()
+	}
+	c.freed.Signal() // there may be room for another
 }
 
 func newConnections(c Config) *connections {
 	return &connections{
 		limit:     c.Connections,
 		perClient: c.ClientConnections,
+		pending:   max(c.InFlight/clientPart, c.Pipeline),
 		fullIdle:  c.Idle,
 		first:     c.FirstByte,
 		lastWord:  c.LastWord,
 		drained:   make(chan struct{}),
 		open:      make(map[*conn]struct{}),
-		clients:   make(map[netip.Prefix]int),
+		clients:   make(map[netip.Prefix]*clientConns),
 		ipv6Bits:  newPrefixLengths(c.Limits).ipv6,
 	}
 }
@@ -53,7 +111,11 @@ func (t *connections) admit(c *conn) (evicted *conn, admitted bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	c.counted = t.client(c.from)
-	if !c.shared && t.clients[c.counted] >= t.perClient {
+	client := t.clients[c.counted]
+	if client == nil {
+		client = newClientConns(t.pending)
+	}
+	if !c.shared && client.count >= t.perClient {
 		return nil, false
 	}
 	if len(t.open) >= t.limit {
@@ -62,7 +124,11 @@ func (t *connections) admit(c *conn) (evicted *conn, admitted bool) {
 		}
 	}
 	t.open[c] = struct{}{}
-	t.clients[c.counted]++
+	t.clients[c.counted] = client
+	client.count++
+	if !c.shared { // the clients of a proxy are many
+		c.siblings = client
+	}
 	t.rest(c)
 	return evicted, true
 }
@@ -247,7 +313,9 @@ func (t *connections) drop(c *conn) bool {
 		return false
 	}
 	delete(t.open, c)
-	if t.clients[c.counted]--; t.clients[c.counted] == 0 {
+	if client := t.clients[c.counted]; client.count > 1 {
+		client.count--
+	} else {
 		delete(t.clients, c.counted)
 	}
 	if c.place != nil {

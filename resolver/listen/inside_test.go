@@ -283,7 +283,7 @@ func TestConnectionsOfAPrefix(t *testing.T) {
 		}
 		table.countBy(48) // what is open stays counted as it was
 		table.remove(first)
-		if len(table.clients) > 0 && table.clients[first.counted] != 1 {
+		if len(table.clients) > 0 && table.clients[first.counted].count != 1 {
 			t.Errorf("%s: the books say %v", row.name, table.clients)
 		}
 	}

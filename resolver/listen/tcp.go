@@ -39,12 +39,14 @@ type conn struct {
 	shared    bool       // by the clients of a proxy
 	counted   netip.Prefix
 	// Set by open, before anything else uses them.
-	client  zones.Client
-	stream  net.Conn  // what is read and written: Conn, or TLS over it
-	secured *tls.Conn // nil without TLS
-	frames  frames
-	slots   chan struct{} // one for each query that is pending
-	queries sync.WaitGroup
+	client   zones.Client
+	stream   net.Conn  // what is read and written: Conn, or TLS over it
+	secured  *tls.Conn // nil without TLS
+	frames   frames
+	slots    chan struct{} // one for each query that is pending
+	siblings *clientConns  // of the same client; nil where the connection does not tell who asks
+	waited   bool          // the last query is pending
+	queries  sync.WaitGroup
 	// requests are those over HTTPS; they begin under the lock of connections.
 	requests sync.WaitGroup
 	webbing  atomic.Bool // an HTTP server reads
@@ -171,8 +173,13 @@ func (c *conn) serve() {
 }
 
 // takeSlot takes a place in the pipeline for the next query. While the pipeline is full,
-// nothing is read.
+// nothing is read, nor while the client has too much pending, if c has just added to it.
 func (c *conn) takeSlot() {
+	if c.waited = c.waited && c.siblings != nil; c.waited && c.siblings.full() {
+		c.rest()
+		c.siblings.await()
+	}
+	c.waited = false
 	if c.slot {
 		return
 	}
@@ -183,6 +190,22 @@ func (c *conn) takeSlot() {
 		c.slots <- struct{}{}
 	}
 	c.slot = true
+}
+
+// waits notes that the query that was read last is pending.
+func (c *conn) waits() {
+	c.waited, c.slot = true, false
+	if c.siblings != nil {
+		c.siblings.begin()
+	}
+}
+
+// answered gives back what a pending query has taken.
+func (c *conn) answered() {
+	if c.siblings != nil {
+		c.siblings.end()
+	}
+	<-c.slots
 }
 
 // errIdle is a connection that has been without a query for too long.
@@ -273,7 +296,8 @@ func (c *conn) receive(message []byte) bool {
 	}
 	switch {
 	case out.waits: // the slot and what has begun are that query's now
-		c.slot, c.begun = false, len(c.prompt.frames) > 0 && s.conns.begin(c)
+		c.waits()
+		c.begun = len(c.prompt.frames) > 0 && s.conns.begin(c)
 		return true
 	case out.reply == nil:
 		s.told(q, c.x, nil)

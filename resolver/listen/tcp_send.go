@@ -134,7 +134,7 @@ func (c *conn) sendLate() {
 		c.late.mu.Unlock()
 		c.send(frames, ready)
 		for range queries {
-			<-c.slots
+			c.answered()
 			c.server.conns.end(c)
 			c.queries.Done()
 		}
