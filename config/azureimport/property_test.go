@@ -32,7 +32,7 @@ var (
 		"*.privatelink.blob.core.windows.net", "*.env%d.westeurope.azurecontainerapps.io", "*.env%d.privatelink.westeurope.azurecontainerapps.io",
 		"privatelink.blob.core.windows.net", "blob.core.windows.net", "adx%d.westeurope.kusto.windows.net", "*.westeurope.inference.ml.azure.com",
 		"*.guid%d.inference.westeurope.privatelink.api.azureml.ms", "api%d.contoso.com", "api%d.privatelink.contoso.com", "*.contoso%d.com",
-		"c%d.horizondb.azure.com", "c%d.privatelink.horizondb.azure.com", "x%d.y.vault.azure.net", "s%d.web.core.windows.net", "com", "a..b", "10.0.0.4",
+		"c%d.newdb.azure.com", "c%d.privatelink.newdb.azure.com", "x%d.y.vault.azure.net", "s%d.web.core.windows.net", "com", "a..b", "10.0.0.4",
 		"1.2.3.4.5", "no name", "ü%d.vault.azure.net", "\n%d.contoso.com", "a\"%d.contoso.com", "", "localhost", "4.0.0.10.in-addr.arpa", "x%d.internal",
 		strings.Repeat("a", 63) + ".%d.vault.azure.net", strings.Repeat(strings.Repeat("b", 50)+".", 4) + "e%d.privatelink.westeurope.azurecontainerapps.io",
 		"web%d.azurewebsites.net", "web%d.scm.azurewebsites.net", "_x%d.contoso.com", "-%d.contoso.com", "management.azure.com",

@@ -21,7 +21,8 @@ type suffix struct {
 
 // builder gathers what a Catalogue is made of.
 type builder struct {
-	rows      []row // in the order in which they are asked
+	rows      []row
+	faults    []*rowError
 	suffixes  map[string]*suffix
 	fixed     map[string]*zone
 	regional  map[string]*zone
@@ -34,39 +35,86 @@ func build(text string) (*Catalogue, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Catalogue{entries: make([]Entry, 0, len(rows))}
-	if c.resources, err = readResources(resourcesCSV); err != nil {
+	resources, err := readResources(resourcesCSV)
+	if err != nil {
 		return nil, err
 	}
+	c, faults := assemble(rows, resources)
+	if len(faults) > 0 {
+		return nil, faults[0]
+	}
+	return c, nil
+}
+
+// rowError is what is wrong with a row.
+type rowError struct {
+	row *row
+	err error
+}
+
+func (e *rowError) Error() string {
+	return fmt.Sprintf("row of %s in %s: %v", e.row.PrivateZone, e.row.Cloud, e.err)
+}
+
+func (e *rowError) Unwrap() error { return e.err }
+
+// assemble makes a catalogue of rows. A faulty row has no part in it from where its
+// fault was found.
+func assemble(rows []row, resources []resource) (*Catalogue, []*rowError) {
+	c := &Catalogue{rows: rows, resources: resources, entries: make([]Entry, 0, len(rows))}
 	for _, r := range rows {
 		c.entries = append(c.entries, r.Entry)
 	}
-	slices.SortStableFunc(rows, func(a, b row) int { return cmp.Compare(a.rank(), b.rank()) })
 	b := &builder{
-		rows:     rows,
+		rows:     slices.Clone(rows),
 		suffixes: make(map[string]*suffix),
 		fixed:    make(map[string]*zone),
 		regional: make(map[string]*zone),
 	}
-	for _, step := range []func(*row) error{b.addZone, b.addRules, b.closeSuffixes} {
-		for i := range b.rows {
-			r := &b.rows[i]
-			if err := step(r); err != nil {
-				return nil, fmt.Errorf("row of %s in %s: %w", r.PrivateZone, r.Cloud, err)
-			}
-		}
-	}
+	// The embedded rows know more about a zone, and the added ones about names.
+	b.each(b.addZone, func(r *row) int { return r.rank(afterAll) })
+	b.each(b.addRules, func(r *row) int { return r.rank(beforeAll) })
+	b.each(b.closeSuffixes, func(r *row) int { return r.rank(afterAll) })
 	for _, s := range b.suffixes {
 		slices.SortStableFunc(s.rules, moreSpecific)
 	}
 	c.suffixes, c.fixed, c.regional, c.maxLabels = b.suffixes, b.fixed, b.regional, b.maxLabels
-	return c, nil
+	return c, b.faults
 }
 
+// each takes a step for every row that had no fault so far, in the order of rank.
+func (b *builder) each(step func(*row) error, rank func(*row) int) {
+	order := make([]*row, 0, len(b.rows))
+	for i := range b.rows {
+		if r := &b.rows[i]; !b.isFaulty(r) {
+			order = append(order, r)
+		}
+	}
+	slices.SortStableFunc(order, func(x, y *row) int { return cmp.Compare(rank(x), rank(y)) })
+	for _, r := range order {
+		if err := step(r); err != nil {
+			b.faults = append(b.faults, &rowError{r, err})
+		}
+	}
+}
+
+func (b *builder) isFaulty(r *row) bool {
+	return slices.ContainsFunc(b.faults, func(e *rowError) bool { return e.row == r })
+}
+
+// Where the rows of the operator stand among the others.
+const (
+	beforeAll = -1
+	afterAll  = 3
+)
+
 // rank orders rows by their say: those that decide about names in a zone of their
-// own, then the others, then what is superseded.
-func (r row) rank() int {
+// own, then the others, then what is superseded. Those of the operator have the
+// rank added.
+func (r *row) rank(added int) int {
 	switch {
+	case r.added > 0:
+		return added
 	case r.Legacy:
 		return 2
 	case r.isSilent(), !hasOwnZone(r.PrivateZone):

@@ -11,7 +11,8 @@ import (
 // Catalogue answers what Azure makes of a name. It never changes and may be used
 // by any number of goroutines.
 type Catalogue struct {
-	entries   []Entry // in the order of the data file
+	rows      []row   // in the order of the data file, then those that were added
+	entries   []Entry // of the rows
 	resources []resource
 	suffixes  map[string]*suffix
 	fixed     map[string]*zone // by name

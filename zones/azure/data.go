@@ -32,8 +32,11 @@ type Entry struct {
 	Subresource  string
 	PrivateZone  string
 	PublicZones  []string // the "public DNS zone forwarders" of the documentation; not to be changed
-	Source       string   // the revision of the documentation: year and month
+	Source       string   // the document that the row is from; "table" is Microsoft's table of zones
+	Date         string   // the revision of the source, or when it was last seen so: year and month; empty for an added row
 	Legacy       bool     // a later revision superseded it
+	Observed     bool     // Microsoft's table lacks it, and it is in use
+	PrivateOnly  bool     // clients ask for the private names themselves: there are no public ones
 	Notes        string
 }
 
@@ -42,13 +45,18 @@ type Entry struct {
 type row struct {
 	Entry
 	items []string
+	added int // which row of the operator's it is, counted from 1; 0 for an embedded one
 }
 
-// silent is the item of a row whose names another row decides about.
-const silent = "-"
+// The items that are no form: silent of a row whose names another row decides
+// about, only of one whose private names have no public ones.
+const (
+	silent = "-"
+	only   = "only"
+)
 
 const (
-	header  = "cloud,category,service,resource_type,subresource,private_zone,public_zones,names,source,status,notes"
+	header  = "cloud,category,service,resource_type,subresource,private_zone,public_zones,names,source,date,status,notes"
 	listSep = "; "
 )
 
@@ -85,19 +93,33 @@ func readRow(fields []string) (row, error) {
 		PrivateZone:  fields[5],
 		PublicZones:  strings.Split(fields[6], listSep),
 		Source:       fields[8],
-		Legacy:       fields[9] == "legacy",
-		Notes:        fields[10],
+		Date:         fields[9],
+		Legacy:       fields[10] == "legacy",
+		Observed:     fields[10] == "observed",
+		Notes:        fields[11],
 	}}
 	if fields[7] != "" {
 		r.items = strings.Split(fields[7], listSep)
+		all := len(r.items)
+		r.items = slices.DeleteFunc(r.items, func(item string) bool { return item == only })
+		r.PrivateOnly = len(r.items) < all
 	}
 	if !slices.Contains([]Cloud{Public, USGov, China}, r.Cloud) {
 		return row{}, fmt.Errorf("unknown cloud %q", r.Cloud)
 	}
-	if !r.Legacy && fields[9] != "current" {
-		return row{}, fmt.Errorf("unknown status %q", fields[9])
+	if !r.Legacy && !r.Observed && fields[10] != "current" {
+		return row{}, fmt.Errorf("unknown status %q", fields[10])
+	}
+	if r.Source == "" || !isMonth(r.Date) {
+		return row{}, fmt.Errorf("source %q and date %q do not say where the row is from and when that was so", r.Source, r.Date)
 	}
 	return r, nil
+}
+
+// isMonth tells whether a text is a year and a month, as in 2026-05.
+func isMonth(text string) bool {
+	year, month, ok := strings.Cut(text, "-")
+	return ok && len(year) == 4 && len(month) == 2 && isDigits(year) && isDigits(month)
 }
 
 // isSilent tells whether another row decides about the names of this one.

@@ -31,6 +31,8 @@ func TestZoneOf(t *testing.T) {
 		{"a.privatelink.westeurope.batch.azure.com", "privatelink.westeurope.batch.azure.com"},
 		{"a.westeurope.privatelink.batch.azure.com", "privatelink.batch.azure.com"},
 		{"x.privatelink.search.windows.us", "privatelink.search.windows.us"},
+		{"x.privatelink.kubernetesconfiguration.azure.com", "privatelink.kubernetesconfiguration.azure.com"},
+		{"p.hub.privatelink.usgovvirginia.cx.aks.containerservice.azure.us", "privatelink.usgovvirginia.cx.aks.containerservice.azure.us"},
 		{"x.privatelink.servicebus.windows.us", "privatelink.servicebus.windows.us"},
 		// Not private, or nobody's that is known here.
 		{"mydb.database.windows.net", ""},
@@ -73,6 +75,12 @@ func TestPublicNames(t *testing.T) {
 		"rdweb.privatelink-global.wvd.microsoft.com":         {"rdweb.wvd.microsoft.com"},
 		"contoso.westeurope.privatelink.redis.azure.net":     {"contoso.westeurope.redis.azure.net"},
 		"x.privatelink.search.windows.us":                    {"x.search.windows.us"},
+		// What the table lacks.
+		"acrg.usgovvirginia.data.privatelink.azurecr.us":      {"acrg.usgovvirginia.data.azurecr.us"},
+		"c1.abc123.ro.privatelink.horizondb.azure.com":        {"c1.abc123.ro.horizondb.azure.com"},
+		"api.privatelink.cloud.defender.microsoft.com":        {"api.cloud.defender.microsoft.com"},
+		"x.privatelink.kubernetesconfiguration.azure.com":     {"x.kubernetesconfiguration.azure.com"},
+		"p.h.privatelink.chinaeast2.cx.prod.service.azk8s.cn": nil,
 		// The z label of accounts with DNS zone endpoints cannot be known.
 		"acct.privatelink.blob.core.windows.net": {"acct.blob.core.windows.net"},
 		"site.privatelink.web.core.windows.net":  nil,
