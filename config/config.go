@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"pldns/zones"
+	"pldns/zones/azure"
 )
 
 // Config is one configuration: valid, complete, and not changed by anybody.
@@ -27,6 +28,9 @@ type Config struct {
 	// QueryLog and Dnstap say who is told of single queries.
 	QueryLog QueryLog
 	Dnstap   Dnstap
+	// Catalogue pairs public names with private ones: what is built in, and the rows
+	// that the file adds.
+	Catalogue *azure.Catalogue
 	// Deadline is the time within which every query is answered.
 	Deadline time.Duration
 	// Networks are sorted by name.

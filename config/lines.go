@@ -12,13 +12,15 @@ import (
 // more for that, when the first fault is found: a document without one needs no
 // lines.
 func keyLines(data []byte) map[string]int {
-	w := &lineWalk{data: data, line: 1, lines: make(map[string]int)}
+	w := &lineWalk{data: data, line: 1, lines: make(map[string]int), elements: make(map[string]int)}
 	w.parser.Reset(data)
 	table := ""
 	for w.parser.NextExpression() {
 		switch node := w.parser.Expression(); node.Kind {
-		case unstable.Table, unstable.ArrayTable:
+		case unstable.Table:
 			table = w.key("", node)
+		case unstable.ArrayTable:
+			table = w.element(w.key("", node))
 		default:
 			w.pair(table, node)
 		}
@@ -33,6 +35,16 @@ type lineWalk struct {
 	offset uint32 // of where it is
 	line   int    // of offset
 	lines  map[string]int
+	// elements counts the tables of each list of tables.
+	elements map[string]int
+}
+
+// element notes the next table of a list of tables, and gives its path.
+func (w *lineWalk) element(list string) string {
+	path := list + "[" + strconv.Itoa(w.elements[list]) + "]"
+	w.elements[list]++
+	w.note(path)
+	return path
 }
 
 // at goes on to an offset.

@@ -26,6 +26,8 @@ func TestKeyLines(t *testing.T) {
 		`"esc\u0061ped" = true`,
 		"[[list]]",
 		"when = 1979-05-27 07:32:00 # local",
+		"[[list]]",
+		"when = 1979-05-28 07:32:00",
 		"",
 	}, "\n")
 	want := map[string]int{
@@ -47,7 +49,10 @@ func TestKeyLines(t *testing.T) {
 		`networks.europe.literal`:                     12,
 		`networks.europe.escaped`:                     14,
 		`list`:                                        15,
-		`list.when`:                                   16,
+		`list[0]`:                                     15,
+		`list[0].when`:                                16,
+		`list[1]`:                                     17,
+		`list[1].when`:                                18,
 		`networks.europe."the key that is not there"`: 0,
 	}
 	if _, err := Tables("lines.toml", []byte(document)); err != nil {

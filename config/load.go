@@ -74,18 +74,20 @@ func load(name string, data []byte, files files, catalogue *azure.Catalogue) (*C
 	l.probes(root, files)
 	l.settings(root)
 	l.signals(root, files)
+	l.catalogued(root)
 	l.tables(root)
 	l.more(root, files)
 	l.finish()
 	if err := l.rep.err(); err != nil {
 		return nil, err
 	}
+	l.config.Catalogue = l.catalogue
 	return l.config, nil
 }
 
 // mainKeys are the top-level keys of the main file alone.
 func mainKeys() []string {
-	return []string{"listen", "tls", "trust", "limit", "cache", "probe", "query_log", "dnstap", "deadline", "files"}
+	return []string{"listen", "tls", "trust", "limit", "cache", "probe", "query_log", "dnstap", "deadline", "files", "catalogue"}
 }
 
 // sharedKeys are the top-level keys that every file may hold.
