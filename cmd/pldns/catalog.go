@@ -4,18 +4,20 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
+	"pldns/config"
 	"pldns/zones"
 	"pldns/zones/azure"
 )
 
 func newCatalog() *cobra.Command {
-	var cloud string
+	var file, cloud string
 	var asJSON bool
 	command := &cobra.Command{
 		Use:   "catalog [NAME]",
@@ -23,13 +25,19 @@ func newCatalog() *cobra.Command {
 		Long: `Catalog lists the zones that pldns knows: which service uses which privatelink
 zone, and the public zones that lead into it. For a name it says which service
 it belongs to, its zone, and its private and public names. It exits with 1 for a
-name that no zone covers, or whose private name cannot be derived.`,
+name that no zone covers, or whose private name cannot be derived. Rows that a
+configuration adds with [[catalogue]] are among them when it is named with -c or
+$PLDNS_CONFIG.`,
 		Example: `  pldns catalog mydb.database.windows.net
   pldns catalog --cloud china
+  pldns catalog c1.abc.newdb.azure.com -c pldns.toml
   pldns catalog diff zones.txt`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(command *cobra.Command, args []string) error {
-			catalogue := azure.New()
+			catalogue, err := catalogueOf(file)
+			if err != nil {
+				return err
+			}
 			if len(args) == 1 {
 				return printName(command.OutOrStdout(), catalogue, args[0], asJSON)
 			}
@@ -42,8 +50,27 @@ name that no zone covers, or whose private name cannot be derived.`,
 	}
 	command.AddCommand(newCatalogDiff())
 	jsonFlag(command, &asJSON)
+	catalogueFlag(command, &file)
 	command.Flags().StringVar(&cloud, "cloud", "", "only the zones of one `cloud`: public, usgov or china")
 	return command
+}
+
+// catalogueFlag adds -c to a command that needs no configuration but the rows that
+// one adds to the catalogue.
+func catalogueFlag(command *cobra.Command, file *string) {
+	command.Flags().StringVarP(file, "config", "c", os.Getenv("PLDNS_CONFIG"), "a configuration `file` whose rows of the catalogue count, too")
+}
+
+// catalogueOf is the catalogue with the rows of a configuration, if one is named.
+func catalogueOf(file string) (*azure.Catalogue, error) {
+	if file == "" {
+		return azure.New(), nil
+	}
+	loaded, err := config.Load(file)
+	if err != nil {
+		return nil, failing(err)
+	}
+	return loaded.Catalogue, nil
 }
 
 // entriesOf are the rows of a cloud, or of all.
@@ -65,11 +92,14 @@ type zoneRow struct {
 	PrivateZone string      `json:"private_zone"`
 	PublicZones []string    `json:"public_zones"`
 	Legacy      bool        `json:"legacy,omitempty"`
+	Observed    bool        `json:"observed,omitempty"`
+	Source      string      `json:"source"`
+	Date        string      `json:"date,omitempty"`
 	Notes       string      `json:"notes,omitempty"`
 }
 
 func newZoneRow(e azure.Entry) zoneRow {
-	return zoneRow{e.Cloud, e.Service, e.Subresource, e.PrivateZone, e.PublicZones, e.Legacy, e.Notes}
+	return zoneRow{e.Cloud, e.Service, e.Subresource, e.PrivateZone, e.PublicZones, e.Legacy, e.Observed, e.Source, e.Date, e.Notes}
 }
 
 func printEntries(w io.Writer, entries []azure.Entry, asJSON bool) error {
@@ -84,8 +114,11 @@ func printEntries(w io.Writer, entries []azure.Entry, asJSON bool) error {
 	fmt.Fprintln(table, "CLOUD\tSERVICE\tSUBRESOURCE\tPRIVATE ZONE\tPUBLIC ZONES")
 	for _, e := range entries {
 		service := e.Service
-		if e.Legacy {
+		switch {
+		case e.Legacy:
 			service += " (legacy)"
+		case e.Observed:
+			service += " (observed)"
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", e.Cloud, service, e.Subresource, e.PrivateZone, strings.Join(e.PublicZones, ", "))
 	}
@@ -100,6 +133,7 @@ type place struct {
 	Zone    string   `json:"zone,omitempty"`
 	Private string   `json:"private_name,omitempty"`
 	Public  []string `json:"public_names,omitempty"`
+	Source  string   `json:"source,omitempty"`
 	Notes   string   `json:"notes,omitempty"`
 	Fault   string   `json:"fault,omitempty"` // why there is no private name
 }
@@ -142,6 +176,7 @@ func placeOf(catalogue *azure.Catalogue, name zones.Name) place {
 		}
 	}
 	p.Service, p.Cloud, p.Notes = match.Entry.Service, string(match.Entry.Cloud), match.Entry.Notes
+	p.Source = sourceOf(match.Entry)
 	p.Zone, p.Private = match.Zone.String(), match.Private.String()
 	for _, public := range catalogue.PublicNames(match.Private) {
 		p.Public = append(p.Public, public.String())
@@ -150,6 +185,18 @@ func placeOf(catalogue *azure.Catalogue, name zones.Name) place {
 		p.Public = append(p.Public, p.Name)
 	}
 	return p
+}
+
+// sourceOf says where a row is from, and of when.
+func sourceOf(e azure.Entry) string {
+	source := e.Source
+	if source == "table" {
+		source = "Microsoft's table of zones"
+	}
+	if e.Date != "" {
+		source += ", " + e.Date
+	}
+	return source
 }
 
 // print writes what is known of the name, a line for each fact.
@@ -162,6 +209,7 @@ func (p place) print(w io.Writer) error {
 		{"zone", p.Zone},
 		{"private name", p.Private},
 		{"public names", strings.Join(p.Public, ", ")},
+		{"source", p.Source},
 		{"notes", p.Notes},
 		{"fault", p.Fault},
 	} {

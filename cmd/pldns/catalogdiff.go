@@ -17,7 +17,7 @@ import (
 )
 
 func newCatalogDiff() *cobra.Command {
-	var cloud string
+	var file, cloud string
 	var asJSON bool
 	command := &cobra.Command{
 		Use:   "diff FILE",
@@ -26,24 +26,29 @@ func newCatalogDiff() *cobra.Command {
 says which zones of the catalogue it lacks and which of its zones the catalogue
 does not know. "-" is standard input. A zone of one region, such as
 privatelink.northeurope.azmk8s.io, stands for its form, and so does any word in
-braces for a region. Superseded zones, and those that are documented below
-another, may be in the list and need not. It exits with 1 when there is a
+braces for a region. Superseded zones, those that are documented below another,
+and those that Microsoft's table lacks may be in the list and need not. It exits with 1 when there is a
 difference.`,
 		Example: `  pldns catalog diff zones.txt
   az network private-dns zone list --query '[].name' -o json | pldns catalog diff -`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(command *cobra.Command, args []string) error {
-			if _, err := entriesOf(azure.New(), cloud); err != nil {
+			catalogue, err := catalogueOf(file)
+			if err != nil {
+				return err
+			}
+			if _, err := entriesOf(catalogue, cloud); err != nil {
 				return err
 			}
 			listed, err := readZoneList(args[0], command.InOrStdin())
 			if err != nil {
 				return failing(err)
 			}
-			return printDiff(command.OutOrStdout(), compareZones(azure.New(), azure.Cloud(cloud), listed), asJSON)
+			return printDiff(command.OutOrStdout(), compareZones(catalogue, azure.Cloud(cloud), listed), asJSON)
 		},
 	}
 	jsonFlag(command, &asJSON)
+	catalogueFlag(command, &file)
 	command.Flags().StringVar(&cloud, "cloud", string(azure.Public), "the `cloud` whose zones are expected: public, usgov or china")
 	return command
 }
@@ -134,7 +139,7 @@ func compareZones(catalogue *azure.Catalogue, cloud azure.Cloud, listed []string
 	services := make(map[string][]string)
 	for _, entry := range catalogue.Entries() {
 		known = append(known, entry.PrivateZone)
-		if entry.Cloud == cloud && !entry.Legacy && !slices.Contains(services[entry.PrivateZone], entry.Service) {
+		if entry.Cloud == cloud && !entry.Legacy && !entry.Observed && !slices.Contains(services[entry.PrivateZone], entry.Service) {
 			services[entry.PrivateZone] = append(services[entry.PrivateZone], entry.Service)
 		}
 	}

@@ -9,7 +9,6 @@ import (
 
 	"pldns/config"
 	"pldns/config/clientconfig"
-	"pldns/zones/azure"
 )
 
 func newClientConfig() *cobra.Command {
@@ -102,6 +101,6 @@ func clientSettings(loaded *config.Config, network string, servers []netip.AddrP
 			return clientconfig.Settings{}, err
 		}
 	}
-	use := clientconfig.InUse(networks, azure.New())
+	use := clientconfig.InUse(networks, loaded.Catalogue)
 	return clientconfig.Settings{Network: network, Servers: servers, Use: use}, nil
 }

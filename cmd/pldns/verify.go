@@ -12,7 +12,6 @@ import (
 
 	"pldns/config"
 	"pldns/resolver/doctor"
-	"pldns/zones/azure"
 )
 
 func newVerify() *cobra.Command {
@@ -46,7 +45,7 @@ address fails.`,
 			}
 			line := newProgress(command.ErrOrStderr())
 			results := doctor.Verify(command.Context(), doctor.VerifyConfig{
-				Catalogue: azure.New(), Roots: roots, Timeout: timeout, Progress: func(done, all int) {
+				Catalogue: loaded.Catalogue, Roots: roots, Timeout: timeout, Progress: func(done, all int) {
 					line.tell("verifying [%-*s] %d of %d", barWidth, strings.Repeat("#", barWidth*done/all), done, all)
 				},
 			}, targets)
