@@ -37,6 +37,8 @@ type Config struct {
 	Networks []Network
 	// Files are the files that were read, the main one first.
 	Files []string
+	// Warnings are what is probably not meant, in the order of files and lines.
+	Warnings Problems
 	// Patterns are what the key files says, as [filepath.Glob] takes it: files that
 	// match them later belong to the configuration too.
 	Patterns []string

@@ -316,7 +316,7 @@ func Tables(name string, data []byte) (map[string]any, error) {
 	rep := newReport()
 	root, ok := rep.open(name, data)
 	if !ok {
-		return nil, rep.err()
+		return nil, rep.sorted(rep.problems)
 	}
 	return root.values.plain(), nil
 }

@@ -53,7 +53,9 @@ func (l *loader) derived(endpoint Endpoint, settled bool, into []Endpoint) []End
 		if !settled {
 			return into
 		}
-		return spelledPrivate(endpoint, match.Zone, l.publicNames(endpoint.Name), into)
+		public := l.publicNames(endpoint.Name)
+		l.noteUnanswered(endpoint, match, public)
+		return spelledPrivate(endpoint, match.Zone, public, into)
 	}
 	match, err := l.catalogue.Derive(endpoint.Name)
 	switch {
@@ -62,6 +64,8 @@ func (l *loader) derived(endpoint Endpoint, settled bool, into []Endpoint) []End
 	case !errors.Is(err, azure.ErrNotInCatalogue):
 		l.rep.add(endpoint.Place, derivationFault(endpoint, err))
 		return into
+	default:
+		l.noteOdd(endpoint)
 	}
 	if !settled {
 		return into

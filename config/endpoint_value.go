@@ -121,8 +121,11 @@ func (l *loader) addressList(at Place, list []any, allowPublic bool) (addrs []ne
 // address reads one address.
 func (l *loader) address(at Place, text string, allowPublic bool) (netip.Addr, bool) {
 	addr, f := parseEndpointAddr(text, allowPublic)
-	if f != nil {
+	switch {
+	case f != nil:
 		l.rep.add(at, f)
+	case addr.IsLoopback():
+		l.rep.warn(at, faultf("write the address of the private endpoint", "%q is a loopback address: each client would ask itself", text))
 	}
 	return addr, f == nil
 }

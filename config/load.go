@@ -6,9 +6,34 @@ import (
 	"io/fs"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"pldns/zones/azure"
 )
+
+// Report is all that there is to say of a configuration.
+type Report struct {
+	// Config is nil where there are faults.
+	Config *Config
+	// Faults keep it from being served, Warnings do not: they are what is probably
+	// not meant. Both are in the order of files and lines.
+	Faults, Warnings Problems
+}
+
+// Check reads a configuration as [Load] does, and tells all of its faults and
+// warnings. The error says why the file cannot be read.
+func Check(path string) (Report, error) {
+	data, err := readMain(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return Report{}, fmt.Errorf("read the configuration: %w: write the file, or name another one", err)
+	case errors.Is(err, fs.ErrPermission):
+		return Report{}, fmt.Errorf("read the configuration: %w: let this user read the file", err)
+	case err != nil:
+		return Report{}, fmt.Errorf("read the configuration: %w: name a file that can be read", err)
+	}
+	return examine(path, data, diskFiles{filepath.Dir(path)}, azure.New(), time.Now()), nil
+}
 
 // Load reads the configuration in a file and in those that it names with the key
 // files. The error is [Problems] when something in them is wrong, and otherwise
@@ -16,16 +41,19 @@ import (
 // MiB, is refused; a share that does not answer holds Load up for as long as the
 // system waits for it.
 func Load(path string) (*Config, error) {
-	data, err := readMain(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("read the configuration: %w: write the file, or name another one", err)
-	case errors.Is(err, fs.ErrPermission):
-		return nil, fmt.Errorf("read the configuration: %w: let this user read the file", err)
-	case err != nil:
-		return nil, fmt.Errorf("read the configuration: %w: name a file that can be read", err)
+	report, err := Check(path)
+	if err != nil {
+		return nil, err
 	}
-	return load(path, data, diskFiles{filepath.Dir(path)}, azure.New())
+	return report.result()
+}
+
+// result is the configuration, or its faults.
+func (r Report) result() (*Config, error) {
+	if len(r.Faults) > 0 {
+		return nil, r.Faults
+	}
+	return r.Config, nil
 }
 
 // Parse reads a configuration that is in memory. The name stands for it in
@@ -35,6 +63,10 @@ func Parse(name string, data []byte, fsys fs.FS) (*Config, error) {
 	return load(name, data, memoryFiles{fsys}, azure.New())
 }
 
+func load(name string, data []byte, files files, catalogue *azure.Catalogue) (*Config, error) {
+	return examine(name, data, files, catalogue, time.Now()).result()
+}
+
 // loader reads the files of one configuration. What a file says goes into drafts,
 // because tables of several files add up; when all are read, the drafts are
 // finished: held against each other and made into what Config holds.
@@ -42,6 +74,8 @@ type loader struct {
 	rep       *report
 	catalogue *azure.Catalogue
 	config    *Config
+	guesser   *azure.Guesser // nil until it is needed
+	now       time.Time
 	main      string // name of the main file
 
 	listenKnown  bool // whether every address of listen is in order
@@ -53,17 +87,22 @@ type loader struct {
 	shared       zoneDrafts
 	drafts       map[string]*networkDraft
 	hasNetworks  bool // whether a file says anything about networks, faulty or not
+	odd          []oddName
+	oddMore      int      // how many there are besides
+	oddMoreAt    Place    // and the first of them
+	egress       []uint16 // ports that probes may use; nil where the file does not say
 }
 
-func load(name string, data []byte, files files, catalogue *azure.Catalogue) (*Config, error) {
+// examine reads a configuration, as of a time.
+func examine(name string, data []byte, files files, catalogue *azure.Catalogue, now time.Time) Report {
 	l := &loader{
-		rep: newReport(), catalogue: catalogue, config: &Config{Files: []string{name}}, main: name,
+		rep: newReport(), catalogue: catalogue, now: now, config: &Config{Files: []string{name}}, main: name,
 		groups: make(map[string]*groupDraft), undefined: make(map[Place]bool),
 		endpointSets: make(map[string][]Endpoint), shared: make(zoneDrafts), drafts: make(map[string]*networkDraft),
 	}
 	root, ok := l.rep.open(name, data)
 	if !ok {
-		return nil, l.rep.err()
+		return l.report()
 	}
 	root.only(append(mainKeys(), sharedKeys()...)...)
 	l.listen(root, files)
@@ -78,11 +117,17 @@ func load(name string, data []byte, files files, catalogue *azure.Catalogue) (*C
 	l.tables(root)
 	l.more(root, files)
 	l.finish()
-	if err := l.rep.err(); err != nil {
-		return nil, err
+	return l.report()
+}
+
+// report is what has been found out.
+func (l *loader) report() Report {
+	r := Report{Faults: l.rep.sorted(l.rep.problems), Warnings: l.rep.sorted(l.rep.warnings)}
+	if len(r.Faults) == 0 {
+		r.Config = l.config
+		r.Config.Catalogue, r.Config.Warnings = l.catalogue, r.Warnings
 	}
-	l.config.Catalogue = l.catalogue
-	return l.config, nil
+	return r
 }
 
 // mainKeys are the top-level keys of the main file alone.
@@ -109,6 +154,8 @@ func (l *loader) finish() {
 	l.finishZones()
 	l.finishNetworks()
 	l.finishUpstreams()
+	l.warnOfNames()
+	l.warnOfNetworks()
 }
 
 // settings reads what stands alone: the deadline and the cache.
@@ -150,6 +197,10 @@ func (l *loader) more(root table, files files) {
 		case len(names) == 0 && !strings.ContainsAny(pattern.text, "*?["):
 			l.rep.add(pattern.place, faultf("write the path of a file, relative to the directory of this one",
 				"%q does not exist", pattern.text))
+		}
+		if err == nil && len(names) == 0 && strings.ContainsAny(pattern.text, "*?[") {
+			l.rep.warn(pattern.place, faultf("correct the pattern, which is relative to the directory of this file, or remove it",
+				"%q matches no file", pattern.text))
 		}
 		for _, name := range names {
 			l.file(pattern, name, files)

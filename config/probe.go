@@ -13,7 +13,8 @@ import (
 // probes reads how everything that is probed is probed.
 func (l *loader) probes(root table, files files) {
 	t, _ := root.sub("probe")
-	t.only("interval", "timeout", "fall", "rise", "ca")
+	t.only("interval", "timeout", "fall", "rise", "ca", "egress")
+	l.readEgress(t)
 	l.config.Probe = Probe{
 		Interval: t.duration("interval", defaultProbeInterval, minProbeInterval, maxProbeInterval),
 		Timeout:  t.duration("timeout", defaultProbeTimeout, minProbeInterval, maxProbeTimeout),
@@ -67,6 +68,7 @@ func (l *loader) probe(t table) probeSettings {
 		return s
 	}
 	s.ok = true
+	l.warnOfEgress(s)
 	if named {
 		s.ok = l.probeName(t.place("probe_name"), name, &s.spec)
 	}

@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// Problem is one fault of a configuration.
+// Problem is one fault of a configuration, or a warning: something that can be
+// served and is probably not meant.
 type Problem struct {
 	File   string // as it was given to [Load], or relative to where that is
 	Line   int    // counted from 1; 0 where the fault is that something is absent
@@ -51,6 +52,7 @@ func faultf(remedy, format string, args ...any) *fault {
 type report struct {
 	documents map[string]*document // by file
 	problems  []Problem
+	warnings  []Problem
 	given     map[string]Place  // the first place of every key that stands once
 	pairs     map[[2]Place]bool // clashes that are reported
 }
@@ -64,10 +66,13 @@ func newReport() *report {
 }
 
 // add reports a fault.
-func (r *report) add(at Place, f *fault) {
-	r.problems = append(r.problems, Problem{
-		File: at.File, Line: r.line(at), Key: at.Key(), Text: f.text, Remedy: f.remedy,
-	})
+func (r *report) add(at Place, f *fault) { r.problems = append(r.problems, r.problem(at, f)) }
+
+// warn reports what can be served and is probably not meant.
+func (r *report) warn(at Place, f *fault) { r.warnings = append(r.warnings, r.problem(at, f)) }
+
+func (r *report) problem(at Place, f *fault) Problem {
+	return Problem{File: at.File, Line: r.line(at), Key: at.Key(), Text: f.text, Remedy: f.remedy}
 }
 
 // clash reports a fault that two places share, once for each pair of places.
@@ -108,15 +113,12 @@ func (r *report) line(at Place) int {
 	return 0
 }
 
-// err is nil, or all problems in the order of files and lines.
-func (r *report) err() error {
-	if len(r.problems) == 0 {
-		return nil
-	}
-	slices.SortStableFunc(r.problems, func(a, b Problem) int {
+// sorted are problems in the order of files and lines.
+func (r *report) sorted(problems []Problem) Problems {
+	slices.SortStableFunc(problems, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(r.rank(a), r.rank(b)), cmp.Compare(a.Line, b.Line))
 	})
-	return Problems(r.problems)
+	return problems
 }
 
 // rank is the place of a problem's file among the files.

@@ -72,6 +72,8 @@ func (l *loader) secure(root table, files files) {
 		if s.Certificate, err = tls.X509KeyPair(cert, key); err != nil {
 			l.rep.add(t.place("cert"), faultf("write the PEM files of one certificate, with those between it and its authority, and of its key",
 				"%s", strings.TrimPrefix(err.Error(), "tls: ")))
+		} else {
+			l.warnOfExpiry(t.place("cert"), s.Certificate.Leaf)
 		}
 	}
 	if ca, ok := l.pem(t, "client_ca", "clients.pem", &s.ClientCA, files); ok {
