@@ -59,9 +59,29 @@ func TestConfigurations(t *testing.T) {
 		if err := os.WriteFile(copied, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := config.Load(copied); err != nil {
+		if loaded, err := config.Load(copied); err != nil || len(loaded.Warnings) > 0 {
 			t.Errorf("%s: %v", path, err)
 		}
+	}
+}
+
+// What the network policy of Kubernetes lets out is what the file there says, so
+// that check warns of a probe that would find every address unhealthy.
+func TestEgressIsThatOfTheNetworkPolicy(t *testing.T) {
+	_, egress, _ := strings.Cut(read(t, "kubernetes/networkpolicy.yaml"), "egress:")
+	var open []string
+	for _, found := range regexp.MustCompile(`port: (\d+), protocol: TCP`).FindAllStringSubmatch(egress, -1) {
+		open = append(open, found[1])
+	}
+	said := regexp.MustCompile(`(?m)^egress = \[(.*?)\]`).FindStringSubmatch(read(t, "kubernetes/pldns.toml"))
+	if said == nil {
+		t.Fatal("the file does not say which ports are open")
+	}
+	told := strings.Split(said[1], ", ")
+	slices.Sort(open)
+	slices.Sort(told)
+	if !slices.Equal(open, told) {
+		t.Errorf("the file has ports %v, the policy lets out %v", told, open)
 	}
 }
 

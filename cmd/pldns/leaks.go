@@ -19,8 +19,7 @@ import (
 )
 
 // leakReports are what the watch saw, as operators see it.
-func leakReports(watch *leaks.Watch, table *zones.Table) []admin.Leaks {
-	catalogue := azure.New()
+func leakReports(watch *leaks.Watch, table *zones.Table, catalogue *azure.Catalogue) []admin.Leaks {
 	all := make([]admin.Leaks, 0)
 	for _, report := range watch.Report(table) {
 		shown := admin.Leaks{Network: report.Network, Unmapped: []admin.Unmapped{}}

@@ -21,6 +21,7 @@ import (
 	"pldns/resolver/admin"
 	"pldns/resolver/listen"
 	"pldns/resolver/probe"
+	"pldns/zones/azure"
 )
 
 // reload reads the configuration anew and serves it: read, check, build, try,
@@ -101,6 +102,7 @@ func (s *server) reloaded(begun time.Time, next *served, err error) error {
 	if warning := cacheWarning(next.cacheSettings, s.memory.group); warning != "" {
 		s.log.Warn(warning)
 	}
+	logWarnings(s.log, next.warnings)
 	s.log.Info("reloaded", "config", next.summary, "took", time.Since(begun))
 	debug.FreeOSMemory() // what reading and the old snapshot took, which may be much
 	return nil
@@ -125,7 +127,9 @@ type served struct {
 	estate        *admin.Estate
 	probed        func() []probed // the endpoints that are probed
 	summary       string
+	warnings      []string
 	loaded        time.Time
+	catalogue     *azure.Catalogue // that of the configuration
 }
 
 // newServed puts together what stays of a configuration.
@@ -137,7 +141,7 @@ func newServed(c *config.Config, made *parts) *served {
 		limits:   limitsOf(c),
 		networks: networksOf(c), estate: admin.NewEstate(made.snapshot.Table()),
 		probed:  sync.OnceValue(func() []probed { return probedEndpoints(made.snapshot.Table()) }),
-		summary: summary(c, made.snapshot.Table()), loaded: time.Now(),
+		summary: summary(c, made.snapshot.Table()), warnings: warningsOf(c), loaded: time.Now(), catalogue: c.Catalogue,
 	}
 }
 

@@ -156,6 +156,7 @@ func newServer(load func() (*config.Config, error), log *slog.Logger) (*server, 
 	if first.signals, err = s.newSignals(c, signals{}); err != nil {
 		return nil, err
 	}
+	logWarnings(s.log, first.warnings)
 	s.current.Store(first)
 	s.resolver = resolver.New(made.snapshot)
 	s.doors, err = listen.New(listen.Config{
@@ -186,7 +187,7 @@ func (s *server) adminOptions(addr netip.AddrPort) admin.Options {
 		Reload:    func() error { return s.reload(context.Background()) },
 		Upstreams: func() []admin.Upstream { return s.now().upstreams() },
 		Memory:    remembers{s},
-		Leaks:     func() []admin.Leaks { return leakReports(s.watch, s.now().snapshot.Table()) },
+		Leaks:     func() []admin.Leaks { return leakReports(s.watch, s.now().snapshot.Table(), s.now().catalogue) },
 		Networks:  func() []admin.Network { return slices.Clone(s.now().networks) },
 		Estate:    func() *admin.Estate { return s.now().estate }, NeverAsked: s.watch.Unasked,
 		Health: s.prober, Recent: s.recent, Pending: s.pending,
@@ -199,7 +200,9 @@ func (s *server) adminOptions(addr netip.AddrPort) admin.Options {
 // doors are open.
 func (s *server) status() admin.Status {
 	now := s.now()
-	status := admin.Status{Ready: true, Loaded: now.loaded, Listening: s.listening(), Certificate: now.keys.certificate()}
+	status := admin.Status{
+		Ready: true, Loaded: now.loaded, Warnings: now.warnings, Listening: s.listening(), Certificate: now.keys.certificate(),
+	}
 	for _, fault := range s.checker.Faults() {
 		status.Ready, status.Reason = false, "a listener does not answer the program's own question"
 		status.Silent = append(status.Silent, admin.Silent{Transport: fault.Transport, Address: fault.Addr, Since: fault.Since, Error: fault.Err.Error()})

@@ -86,6 +86,8 @@ type Status struct {
 	Loops     []string  `json:"loops,omitempty"` // upstream servers that lead back to this program
 	// Silent are the listeners that do not answer the program's own questions.
 	Silent []Silent `json:"silent,omitempty"`
+	// Warnings are what the configuration says and probably does not mean.
+	Warnings []string `json:"warnings,omitempty"`
 	// Listening is where queries arrive, and Certificate what the secure listeners
 	// show; absent where there are none.
 	Listening   []Listening  `json:"listening,omitempty"`

@@ -16,6 +16,7 @@ func (g glance) content(p page) part {
 		g.silent(),
 		g.failedReload(),
 		each(g.Status.Loops, func(loop string) part { return notice("bad", text(loop)) }, nil),
+		g.warnings(),
 		g.facts(p),
 		el("h2", text("What does this client get for this name, and why?")), blank().form(),
 		el("h2", text("Networks")), networkRows(g.Networks),
@@ -71,6 +72,15 @@ func (g glance) failedReload() part {
 		return nil
 	}
 	return alert(paragraph("", text("The reload of ", when(last.At), " failed, and what was served before goes on:")), el("pre", text(last.Error)))
+}
+
+// warnings are what the configuration says and probably does not mean.
+func (g glance) warnings() part {
+	if len(g.Status.Warnings) == 0 {
+		return nil
+	}
+	return div("notice warn", paragraph("", text("The configuration is served, and probably not all of it is meant:")),
+		el("ul", each(g.Status.Warnings, func(warning string) part { return el("li", text(warning)) }, nil)))
 }
 
 // fact is something that there is to know, in a colour if it stands out.

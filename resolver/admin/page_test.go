@@ -145,7 +145,7 @@ func TestPagesOfNothing(t *testing.T) {
 func TestHostileTexts(t *testing.T) {
 	const script = `"><script>alert(1)</script>`
 	base := serve(t, admin.Status{
-		Ready: true, Loops: []string{script}, LastReload: &admin.Reload{Error: script},
+		Ready: true, Loops: []string{script}, Warnings: []string{script}, LastReload: &admin.Reload{Error: script},
 		Silent: []admin.Silent{{Transport: script, Error: script}},
 	}, crowd(0), func(o *admin.Options) {
 		table, err := zones.Build([]zones.NetworkSpec{{Name: script, Links: []uint32{1}, Endpoints: []zones.Endpoint{{

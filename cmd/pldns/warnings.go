@@ -1,0 +1,32 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+
+	"pldns/config"
+)
+
+// maxWarnings is how many warnings of a configuration are logged and shown: a
+// mistake in a large file is made many times.
+const maxWarnings = 20
+
+// warningsOf are the warnings of a configuration in words, the first of them if
+// there are many.
+func warningsOf(c *config.Config) []string {
+	var texts []string
+	for i, warning := range c.Warnings {
+		if i == maxWarnings {
+			return append(texts, fmt.Sprintf("%d more: \"pldns check\" tells them all", len(c.Warnings)-maxWarnings))
+		}
+		texts = append(texts, warning.String())
+	}
+	return texts
+}
+
+// logWarnings tells what is served and probably not meant.
+func logWarnings(log *slog.Logger, warnings []string) {
+	for _, text := range warnings {
+		log.Warn("the configuration is served, and probably not what was meant", "warning", text)
+	}
+}
