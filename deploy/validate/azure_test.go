@@ -38,6 +38,28 @@ func terraform(t *testing.T) *hclsyntax.Body {
 	return file.Body.(*hclsyntax.Body)
 }
 
+// What "pldns export terraform" writes can be read by Terraform, and each resource
+// has a name of its own.
+func TestExportedTerraform(t *testing.T) {
+	files, err := filepath.Glob("../../config/azureexport/testdata/golden/*.tf")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no exports: %v", err)
+	}
+	for _, name := range files {
+		file, problems := hclparse.NewParser().ParseHCLFile(name)
+		if problems.HasErrors() {
+			t.Fatal(problems)
+		}
+		seen := make(map[string]bool)
+		for _, block := range file.Body.(*hclsyntax.Body).Blocks {
+			if at := address(block); at != "" && seen[at] {
+				t.Errorf("%s: %s is declared twice", name, at)
+			}
+			seen[address(block)] = true
+		}
+	}
+}
+
 // address is how other blocks refer to a block, empty if they do not.
 func address(block *hclsyntax.Block) string {
 	switch block.Type {
