@@ -23,7 +23,7 @@ belong to it, under the real public names, and forwards everything else.`,
 	}
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.AddCommand(orExample(newServe(), defaultFolder()), newCheck(), newExplain(), newCatalog(), newClientConfig(), newDoctor(), newVerify(), newImport(), newDrift(), newExportCommand(), newLeaks(), newProbe(), newVersion())
+	root.AddCommand(orExample(newServe(), defaultFolder()), newCheck(), newExplain(), newCatalog(), newClientConfig(), newDoctor(), newVerify(), newImport(), newDrift(), newAudit(), newExportCommand(), newLeaks(), newProbe(), newVersion())
 	return root
 }
 

@@ -1,0 +1,252 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"pldns/config"
+	"pldns/config/azureaudit"
+	"pldns/config/azureimport"
+	"pldns/resolver/admin"
+	"pldns/zones"
+	"pldns/zones/azure"
+)
+
+// auditFlags are the flags of audit.
+type auditFlags struct {
+	config          string
+	names           []string
+	asked           string
+	asJSON, asSARIF bool
+	read            exportFlags
+}
+
+const auditHelp = `Audit reads exported files, of the kinds of import, and says for each VNet where
+what Azure DNS answers is not what it should be. It needs no running pldns and no
+configuration. A file of another kind is written KIND:FILE; "-" is standard input.
+It looks for
+
+  record-missing            a zone is linked, and lacks an endpoint's record: NXDOMAIN
+  record-stale              a record whose address no network interface has
+  record-differs            a record with another address than its endpoint
+  interface-without-record  a name of an interface that no zone has a record for
+  zone-not-linked           an endpoint whose own VNet gets the public address
+  zone-twice                two zones of one name
+  zone-wrong-name           a zone that no alias leads to (privatelink.vault.azure.net)
+  zone-superseded           a zone that Azure has given up
+  zone-public-name          a zone that takes all names of a service (vault.azure.net)
+  no-zone-group             an endpoint whose records nobody keeps
+  endpoint-not-approved     an endpoint whose connection is pending or was rejected
+  endpoint-failed           an endpoint that was not provisioned, or is being deleted
+  registration              virtual machines that register in a privatelink zone
+  no-fallback               a link that denies the names of other tenants
+  pldns-differs             with -c: what pldns answers otherwise
+
+Each finding has an id, a severity (error, warning or note), the resource, what
+happens to which client, and what to do. What the files do not hold is not taken for
+absent: standard error says what was not looked at. The exit code is 1 with an error
+or a warning; notes alone are fine.
+
+With -c, the answers of a configuration are compared: a VNet belongs to the network
+of its name, or to that of --map. --asked names a file with names that clients ask
+for, one a line, or what "pldns leaks --json" prints: with it, no-fallback is a
+warning where these are denied.`
+
+func newAudit() *cobra.Command {
+	var flags auditFlags
+	command := &cobra.Command{
+		Use:   "audit KIND FILE...",
+		Short: "Say where Azure DNS does not answer what it should, from exports",
+		Long:  auditHelp,
+		Example: `  az network private-endpoint list -o json > pe.json
+  az network nic list -o json > nic.json
+  az network private-dns zone list -o json > zones.json
+  for zone in $(az network private-dns zone list --query '[].name' -o tsv); do
+    az network private-dns link vnet list -g rg-dns -z $zone -o json >> links.json
+    az network private-dns record-set list -g rg-dns -z $zone -o json >> records.json
+  done
+  pldns audit az pe.json nic.json zones.json links.json records.json
+  pldns audit graph estate.json az:records.json --sarif > pldns.sarif
+  pldns audit terraform state.json -c pldns.toml --map vnet-hub=europe`,
+		Args: cobra.MinimumNArgs(2),
+		RunE: func(command *cobra.Command, args []string) error { return runAudit(command, flags, args) },
+	}
+	f := command.Flags()
+	f.StringVarP(&flags.config, "config", "c", "", "compare with what this configuration `file` answers")
+	f.StringArrayVar(&flags.names, "map", nil, "`VNET=NETWORK`: the network of a VNet, by name or id; may be given again")
+	f.StringVar(&flags.asked, "asked", "", "a `file` with names that clients ask for")
+	f.StringVar(&flags.read.origin, "origin", "", "the `zone` of a zone file that does not say $ORIGIN, or of records of Windows DNS")
+	jsonFlag(command, &flags.asJSON)
+	f.BoolVar(&flags.asSARIF, "sarif", false, "print SARIF 2.1.0, for code scanning")
+	command.MarkFlagsMutuallyExclusive("json", "sarif")
+	return command
+}
+
+func runAudit(command *cobra.Command, flags auditFlags, args []string) error {
+	kind, err := azureimport.ParseKind(args[0])
+	if err != nil {
+		return err
+	}
+	options, err := flags.options()
+	if err != nil {
+		return err
+	}
+	export, err := newExport(command, flags.read)
+	if err != nil {
+		return err
+	}
+	for _, file := range args[1:] {
+		its, file := kindOf(kind, file)
+		if err := readExport(command, export, its, file); err != nil {
+			return err
+		}
+	}
+	report := azureaudit.Audit(export.Inventory(), options)
+	for _, note := range report.Notes {
+		fmt.Fprintf(command.ErrOrStderr(), "not looked at: %s\n", note)
+	}
+	switch out := command.OutOrStdout(); {
+	case flags.asJSON:
+		err = printJSON(out, newAuditReport(report))
+	case flags.asSARIF:
+		err = printJSON(out, newSARIF(report))
+	default:
+		err = printAudit(out, report)
+	}
+	if err == nil && report.Worst() != azureaudit.Note {
+		err = errNo
+	}
+	return err
+}
+
+// kindOf is the kind of a file, which may be written before it.
+func kindOf(kind azureimport.Kind, file string) (azureimport.Kind, string) {
+	if word, rest, found := strings.Cut(file, ":"); found {
+		if its, err := azureimport.ParseKind(word); err == nil {
+			return its, rest
+		}
+	}
+	return kind, file
+}
+
+// options are what the audit looks at besides the exports.
+func (f auditFlags) options() (azureaudit.Options, error) {
+	options := azureaudit.Options{Catalogue: azure.New(), VNets: make(map[string]string)}
+	for _, text := range f.names {
+		at := strings.LastIndexByte(text, '=')
+		if at <= 0 || f.config == "" {
+			return options, fmt.Errorf("--map %s: write a VNet and a network, as in --map vnet-hub=hub, beside -c", text)
+		}
+		options.VNets[text[:at]] = text[at+1:]
+	}
+	if f.config != "" {
+		loaded, err := config.Load(f.config)
+		if err != nil {
+			return options, failing(err)
+		}
+		if options.Table, err = zones.Build(loaded.Specs()); err != nil {
+			return options, failing(err)
+		}
+		options.Catalogue = loaded.Catalogue
+	}
+	for vnet, network := range options.VNets {
+		if _, known := options.Table.Network(network); !known {
+			return options, fmt.Errorf("--map %s=%s: the configuration has no such network: name one that it has", vnet, network)
+		}
+	}
+	if f.asked != "" {
+		text, err := os.ReadFile(f.asked)
+		if err != nil {
+			return options, failing(fmt.Errorf("read the names of --asked: %w", err))
+		}
+		if options.Asked, err = askedNames(text); err != nil {
+			return options, failing(fmt.Errorf("read the names of --asked: %s: %w", f.asked, err))
+		}
+	}
+	return options, nil
+}
+
+// askedNames reads names, one a line, or what leaks prints as JSON.
+func askedNames(text []byte) ([]zones.Name, error) {
+	var names []zones.Name
+	add := func(text string) error {
+		name, err := zones.ParseName(text)
+		if err != nil {
+			return fmt.Errorf("%w: write a name a line", err)
+		}
+		names = append(names, name)
+		return nil
+	}
+	if strings.HasPrefix(strings.TrimSpace(string(text)), "[") {
+		var reports []admin.Leaks
+		if err := json.Unmarshal(text, &reports); err != nil {
+			return nil, fmt.Errorf("it is not what \"pldns leaks --json\" prints: %w", err)
+		}
+		for _, report := range reports {
+			for _, leak := range report.Unmapped {
+				if err := add(leak.Name); err != nil {
+					return nil, err
+				}
+			}
+		}
+		return names, nil
+	}
+	for line := range strings.Lines(string(text)) {
+		line, _, _ = strings.Cut(line, "#")
+		if line = strings.TrimSpace(line); line == "" {
+			continue
+		}
+		if err := add(line); err != nil {
+			return nil, err
+		}
+	}
+	return names, nil
+}
+
+// printAudit writes the findings for people, four lines each, and how many there are.
+func printAudit(w io.Writer, report *azureaudit.Report) error {
+	var text strings.Builder
+	counts := make(map[azureaudit.Severity]int)
+	for _, f := range report.Findings {
+		counts[f.Severity]++
+		fmt.Fprintf(&text, "%s: %s: %s\n  file    %s\n  effect  %s\n  do      %s\n", f.Severity, f.ID, f.Resource, orDash(f.File), f.Effect, f.Action)
+	}
+	looked := fmt.Sprintf("%s, %s, %s", count(report.VNets, "VNet"), count(report.Zones, "zone"), count(report.Endpoints, "endpoint"))
+	if len(report.Findings) == 0 {
+		fmt.Fprintf(&text, "nothing found: %s\n", looked)
+	} else {
+		fmt.Fprintf(&text, "%s, %s, %s: %s\n", count(counts[azureaudit.Error], "error"), count(counts[azureaudit.Warning], "warning"),
+			count(counts[azureaudit.Note], "note"), looked)
+	}
+	_, err := io.WriteString(w, text.String())
+	return failing(err)
+}
+
+// orDash is a text, or a dash for none.
+func orDash(text string) string {
+	if text == "" {
+		return "-"
+	}
+	return text
+}
+
+// auditReport is what audit --json prints.
+type auditReport struct {
+	Findings  []azureaudit.Finding `json:"findings"`
+	NotLooked []string             `json:"not_looked_at"`
+	VNets     int                  `json:"vnets"`
+	Zones     int                  `json:"zones"`
+	Endpoints int                  `json:"endpoints"`
+}
+
+func newAuditReport(r *azureaudit.Report) auditReport {
+	return auditReport{
+		Findings: append([]azureaudit.Finding{}, r.Findings...), NotLooked: append([]string{}, r.Notes...),
+		VNets: r.VNets, Zones: r.Zones, Endpoints: r.Endpoints,
+	}
+}
