@@ -20,7 +20,8 @@ func (l *loader) catalogued(root table) {
 	extended, errs := l.catalogue.With(rows)
 	for i, err := range errs {
 		if err != nil {
-			l.rep.add(places[i], faultf(`write a row such as zone = "privatelink.example.azure.com", public = ["{name}.example.azure.com"]`, "%s", err))
+			const remedy = `write a row such as zone = "privatelink.example.azure.com", public = ["{name}.example.azure.com"]`
+			l.rep.add(places[i], faultf(remedy, "%s", err))
 		}
 	}
 	l.catalogue = extended

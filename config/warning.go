@@ -102,8 +102,9 @@ func (l *loader) noteUnanswered(endpoint Endpoint, match azure.Match, public []z
 	if match.Entry.Legacy {
 		text = fmt.Sprintf("lies in %s, which a later zone of Azure superseded, so that no real name leads to it", match.Zone)
 	}
-	l.rep.warn(endpoint.Place, faultf(fmt.Sprintf("map the name that clients ask for; where its private name cannot be derived, with private_name = %q",
-		endpoint.Name), "%s", text))
+	l.rep.warn(endpoint.Place,
+		faultf(fmt.Sprintf("map the name that clients ask for; where its private name cannot be derived, with private_name = %q",
+			endpoint.Name), "%s", text))
 }
 
 // soon is how long before its end a certificate deserves a warning.
@@ -121,7 +122,8 @@ func (l *loader) warnOfExpiry(at Place, leaf *x509.Certificate) {
 	case left < soon:
 		l.rep.warn(at, faultf(renew, "the certificate expires on %s, in %d days", day(leaf.NotAfter), int(left.Hours())/24))
 	case l.now.Before(leaf.NotBefore):
-		l.rep.warn(at, faultf("wait, set the clock, or write the files of another one", "the certificate is not valid before %s", day(leaf.NotBefore)))
+		l.rep.warn(at, faultf("wait, set the clock, or write the files of another one", "the certificate is not valid before %s",
+			day(leaf.NotBefore)))
 	}
 }
 
@@ -220,6 +222,7 @@ func (l *loader) warnOfEgress(s probeSettings) {
 	if l.egress == nil || slices.Contains(l.egress, s.spec.Port) {
 		return
 	}
-	l.rep.warn(s.place, faultf(fmt.Sprintf("open port %d in the policy of the deployment and add it to probe.egress, or probe another port", s.spec.Port),
-		"port %d is not among probe.egress, the ports that the deployment lets out: every address would be unhealthy", s.spec.Port))
+	l.rep.warn(s.place,
+		faultf(fmt.Sprintf("open port %d in the policy of the deployment and add it to probe.egress, or probe another port", s.spec.Port),
+			"port %d is not among probe.egress, the ports that the deployment lets out: every address would be unhealthy", s.spec.Port))
 }

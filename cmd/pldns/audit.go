@@ -214,7 +214,8 @@ func printAudit(w io.Writer, report *azureaudit.Report) error {
 	counts := make(map[azureaudit.Severity]int)
 	for _, f := range report.Findings {
 		counts[f.Severity]++
-		fmt.Fprintf(&text, "%s: %s: %s\n  file    %s\n  effect  %s\n  do      %s\n", f.Severity, f.ID, f.Resource, orDash(f.File), f.Effect, f.Action)
+		fmt.Fprintf(&text, "%s: %s: %s\n  file    %s\n  effect  %s\n  do      %s\n", f.Severity, f.ID, f.Resource, orDash(f.File), f.Effect,
+			f.Action)
 	}
 	looked := fmt.Sprintf("%s, %s, %s", count(report.VNets, "VNet"), count(report.Zones, "zone"), count(report.Endpoints, "endpoint"))
 	if len(report.Findings) == 0 {

@@ -94,7 +94,8 @@ func (a *auditor) readGaps() {
 	}{
 		{len(a.inventory.Endpoints) > 0, "private endpoints: whether they are approved was not looked at (az network private-endpoint list)"},
 		{len(a.inventory.Interfaces) > 0, "network interfaces: addresses that nobody has were not looked for (az network nic list)"},
-		{len(a.inventory.Records) > 0, "record sets: records that are missing or stale were not looked for (az network private-dns record-set list)"},
+		{len(a.inventory.Records) > 0,
+			"record sets: records that are missing or stale were not looked for (az network private-dns record-set list)"},
 		{len(a.inventory.Links) > 0, "links of zones: what each VNet is answered was not looked at (az network private-dns link vnet list)"},
 	} {
 		if !kind.held {
@@ -134,7 +135,8 @@ func (a *auditor) zoneNames() {
 				continue // a zone of one's own
 			}
 			f.ID, f.Severity = ZonePublicName, Error
-			f.Effect = fmt.Sprintf("%s get NXDOMAIN for every name below %s that has no record here, those of other tenants and of Azure among them", held, z.name)
+			f.Effect = fmt.Sprintf("%s get NXDOMAIN for every name below %s that has no record here, "+
+				"those of other tenants and of Azure among them", held, z.name)
 			f.Action = fmt.Sprintf("use the zone %s instead, and remove the link of this one", right)
 		}
 		a.find(f)
@@ -192,7 +194,8 @@ func (a *auditor) zonesTwice() {
 			effect += "; one of them is linked to no VNet, so whatever a zone group writes there answers nobody"
 			action = "move its records to the zone that is linked, and remove it"
 		}
-		a.find(Finding{ID: ZoneTwice, Severity: severity, Resource: cmp.Or(unlinked, twice[1].id), File: twice[1].file, Effect: effect, Action: action})
+		a.find(Finding{ID: ZoneTwice, Severity: severity, Resource: cmp.Or(unlinked, twice[1].id), File: twice[1].file, Effect: effect,
+			Action: action})
 	}
 }
 
@@ -236,12 +239,14 @@ func (a *auditor) noFallback(z *zone, strict []azureimport.VNetLink) {
 	}
 	f := Finding{
 		ID: NoFallback, Severity: Note, Resource: z.id, File: z.file, VNets: vnetsOf(strict), Names: asked,
-		Effect: fmt.Sprintf("clients in %s get NXDOMAIN for resources of other tenants in %s, from the day these have a private endpoint", a.named(strict), z.name),
+		Effect: fmt.Sprintf("clients in %s get NXDOMAIN for resources of other tenants in %s, from the day these have a private endpoint",
+			a.named(strict), z.name),
 		Action: "set resolutionPolicy of the links to NxDomainRedirect, unless other tenants are to be out of reach",
 	}
 	if len(asked) > 0 {
 		f.Severity = Warning
-		f.Effect = fmt.Sprintf("clients in %s ask for %s, which no endpoint of the export has, and get NXDOMAIN where these have a private endpoint elsewhere",
+		f.Effect = fmt.Sprintf("clients in %s ask for %s, which no endpoint of the export has, "+
+			"and get NXDOMAIN where these have a private endpoint elsewhere",
 			a.named(strict), some(texts))
 	}
 	a.find(f)

@@ -148,7 +148,8 @@ clients = ["10.2.0.0/16"]
 	if err != nil {
 		t.Fatal(err)
 	}
-	report := azureaudit.Audit(inventory, azureaudit.Options{Catalogue: azure.New(), Table: table, VNets: map[string]string{"VNET-spoke": "office"}})
+	report := azureaudit.Audit(inventory, azureaudit.Options{Catalogue: azure.New(), Table: table,
+		VNets: map[string]string{"VNET-spoke": "office"}})
 	var got []string
 	for _, f := range report.Findings {
 		if f.ID == azureaudit.AnsweredOtherwise {
@@ -178,9 +179,11 @@ func TestLargeEstate(t *testing.T) {
 	}
 	for i := range 10_000 {
 		id, name := fmt.Sprintf("/subscriptions/s/privateEndpoints/pe%d", i), fmt.Sprintf("sql%d", i)
-		inventory.Endpoints = append(inventory.Endpoints, azureimport.PrivateEndpoint{ID: id, SubnetID: "/subscriptions/s/virtualNetworks/vnet1/subnets/pe"})
-		inventory.Interfaces = append(inventory.Interfaces, azureimport.Interface{ID: id + ".nic", EndpointID: id, Configurations: []azureimport.IPConfiguration{
-			{Address: addressOf(i), Names: []string{name + ".database.windows.net"}}}})
+		inventory.Endpoints = append(inventory.Endpoints,
+			azureimport.PrivateEndpoint{ID: id, SubnetID: "/subscriptions/s/virtualNetworks/vnet1/subnets/pe"})
+		inventory.Interfaces = append(inventory.Interfaces,
+			azureimport.Interface{ID: id + ".nic", EndpointID: id, Configurations: []azureimport.IPConfiguration{
+				{Address: addressOf(i), Names: []string{name + ".database.windows.net"}}}})
 		if i%2 == 0 {
 			inventory.Records = append(inventory.Records, azureimport.Record{
 				ID: zone + "/A/" + name, ZoneID: zone, Zone: "privatelink.database.windows.net", Name: name + ".privatelink.database.windows.net",

@@ -41,8 +41,8 @@ func (a answer) same(b answer) bool {
 
 // azureSays is what Azure DNS answers in a VNet for a private name. It is not known
 // where the export lacks the records of the zone.
-func (a *auditor) azureSays(v *vnet, private, zoneName zones.Name) (said answer, known bool) {
-	at := v.linked[zoneName]
+func (a *auditor) azureSays(v *vnet, private zones.Name) (said answer, known bool) {
+	at := v.decides(private)
 	if at == nil {
 		return answer{}, true
 	}
@@ -106,21 +106,21 @@ func (a *auditor) networkOf(v *vnet) string {
 // compareVNet holds the answers of a network against those of a VNet: for what the
 // network maps, and for what the zones of the VNet have.
 func (a *auditor) compareVNet(v *vnet, network *zones.Network) {
-	zoneOf := make(map[zones.Name]zones.Name) // of private names
-	for name, at := range v.linked {
+	names := make(map[zones.Name]bool) // private ones
+	for _, at := range v.linked {
 		for private, r := range at.zone.records {
 			if !r.alias && !r.registered {
-				zoneOf[private] = name
+				names[private] = true
 			}
 		}
 	}
 	for mapped := range network.Endpoints() {
 		if n, ok := a.privateOf(cmp.Or(mapped.Private(), mapped.Name())); ok {
-			zoneOf[n.private] = n.zone
+			names[n.private] = true
 		}
 	}
-	for _, private := range slices.SortedFunc(maps.Keys(zoneOf), zones.Name.Compare) {
-		azureAnswer, known := a.azureSays(v, private, zoneOf[private])
+	for _, private := range slices.SortedFunc(maps.Keys(names), zones.Name.Compare) {
+		azureAnswer, known := a.azureSays(v, private)
 		ours := pldnsSays(network, private)
 		if !known || azureAnswer.same(ours) {
 			continue

@@ -54,6 +54,17 @@ type link struct {
 	zone *zone
 }
 
+// decides is the link whose zone answers a name in the VNet: of those around the name
+// the closest. Nil leaves it to the public DNS.
+func (v *vnet) decides(name zones.Name) *link {
+	for at, more := name, true; more; at, more = at.Parent() {
+		if found := v.linked[at]; found != nil {
+			return found
+		}
+	}
+	return nil
+}
+
 // fallsBack tells whether names that the zone lacks are asked of the public DNS; known
 // is false where the export does not tell.
 func (l *link) fallsBack() (falls, known bool) {

@@ -141,7 +141,8 @@ func (a *auditor) unlisted(n *named) {
 		ID: InterfaceUnlisted, Severity: Warning, Resource: p.ID, File: p.File, Names: []zones.Name{n.public},
 		Answer: answer{}.String(), Want: spell(n.working()),
 		Effect: fmt.Sprintf("no zone of the export has a record for %s, so clients everywhere get its public address", n.private),
-		Action: fmt.Sprintf("create the zone %s, link it, and attach a DNS zone group to %s (it has %s)", n.zone, lastPart(p.ID), spell(n.working())),
+		Action: fmt.Sprintf("create the zone %s, link it, and attach a DNS zone group to %s (it has %s)", n.zone, lastPart(p.ID),
+			spell(n.working())),
 	})
 }
 
@@ -150,6 +151,9 @@ func (a *auditor) unlisted(n *named) {
 func (a *auditor) missing(n *named, z *zone) {
 	var denied, public []azureimport.VNetLink
 	for _, l := range z.links {
+		if decides := a.vnet(l.VNetID).decides(n.private); decides != nil && decides.zone != z {
+			continue // a zone for this name alone, or another of this name
+		}
 		if falls, _ := (&link{VNetLink: l}).fallsBack(); falls {
 			public = append(public, l)
 		} else {
@@ -157,16 +161,19 @@ func (a *auditor) missing(n *named, z *zone) {
 		}
 	}
 	relative := strings.TrimSuffix(n.private.FQDN(), "."+z.name.FQDN())
-	action := fmt.Sprintf("add an A record %s with %s to it, or the zone to the zone group of %s", relative, spell(n.working()), lastPart(n.at[0].endpoint.ID))
+	action := fmt.Sprintf("add an A record %s with %s to it, or the zone to the zone group of %s", relative, spell(n.working()),
+		lastPart(n.at[0].endpoint.ID))
 	f := Finding{ID: RecordMissing, Resource: z.id, File: z.file, Names: []zones.Name{n.public}, Want: spell(n.working()), Action: action}
 	if len(denied) > 0 {
 		f.Severity, f.VNets, f.Answer = Error, vnetsOf(denied), answer{denied: true}.String()
-		f.Effect = fmt.Sprintf("clients in %s get NXDOMAIN for %s: its alias leads to %s, which the zone lacks", a.named(denied), n.public, n.private)
+		f.Effect = fmt.Sprintf("clients in %s get NXDOMAIN for %s: its alias leads to %s, which the zone lacks", a.named(denied), n.public,
+			n.private)
 		a.find(f)
 	}
 	if len(public) > 0 {
 		f.Severity, f.VNets, f.Answer = Warning, vnetsOf(public), answer{}.String()
-		f.Effect = fmt.Sprintf("clients in %s get the public address of %s, past its private endpoint: the zone lacks %s, and its link falls back to the internet",
+		f.Effect = fmt.Sprintf("clients in %s get the public address of %s, past its private endpoint: "+
+			"the zone lacks %s, and its link falls back to the internet",
 			a.named(public), n.public, n.private)
 		a.find(f)
 	}
@@ -260,7 +267,7 @@ func (a *auditor) unlinkedZones() {
 		key := strings.ToLower(id)
 		ids[key] = id
 		for _, n := range p.names {
-			if held[n.zone] && a.vnet(id).linked[n.zone] == nil {
+			if held[n.zone] && a.vnet(id).decides(n.private) == nil {
 				lost[pair{key, n.zone}] = append(lost[pair{key, n.zone}], n)
 			}
 		}
@@ -269,11 +276,13 @@ func (a *auditor) unlinkedZones() {
 	for _, key := range keys {
 		names, texts := namesOf(lost[key])
 		a.find(Finding{
-			ID: ZoneNotLinked, Severity: Warning, Resource: ids[key.vnet], File: lost[key][0].at[0].endpoint.File, VNets: []string{ids[key.vnet]}, Names: names,
+			ID: ZoneNotLinked, Severity: Warning, Resource: ids[key.vnet], File: lost[key][0].at[0].endpoint.File,
+			VNets: []string{ids[key.vnet]}, Names: names,
 			Answer: answer{}.String(), Want: "the private addresses",
 			Effect: fmt.Sprintf("clients in %s that ask Azure DNS get the public addresses of %s, whose endpoint lies in their own VNet",
 				lastPart(ids[key.vnet]), some(texts)),
-			Action: fmt.Sprintf("link the zone %s to it, unless its DNS servers are others, which answer from a VNet that the zone is linked to", key.zone),
+			Action: fmt.Sprintf("link the zone %s to it, unless its DNS servers are others, "+
+				"which answer from a VNet that the zone is linked to", key.zone),
 		})
 	}
 }

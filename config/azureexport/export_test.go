@@ -202,7 +202,8 @@ func TestBicepHasALimit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if text, _, err := azureexport.Render(azureexport.Bicep, some); err != nil || strings.Contains(text, "database") || !strings.Contains(text, "10.0.9.9") {
+	if text, _, err := azureexport.Render(azureexport.Bicep, some); err != nil || strings.Contains(text,
+		"database") || !strings.Contains(text, "10.0.9.9") {
 		t.Errorf("%v\n%s", err, text)
 	}
 	if _, err := plan.Only([]zones.Name{zones.MustName("privatelink.azurecr.io")}); err == nil {

@@ -164,7 +164,8 @@ func (p *planner) zoneOf(spec zones.ZoneSpec) {
 		switch rr.Header().Rrtype {
 		case dns.TypeCNAME:
 			if zone == owner {
-				note(&p.plan.ZoneNotes, "%s is left out: Azure has no CNAME at the top of a zone: say missing = \"nxdomain\" of %s to have it in that zone",
+				note(&p.plan.ZoneNotes,
+					"%s is left out: Azure has no CNAME at the top of a zone: say missing = \"nxdomain\" of %s to have it in that zone",
 					owner, spec.Name)
 				p.plan.Others = append(p.plan.Others, rr)
 				continue

@@ -76,8 +76,10 @@ func (g *Guesser) Guess(name zones.Name) (Guess, bool) {
 		return Guess{}, false
 	}
 	guess := Guess{HasPrivatelink: slices.ContainsFunc(labels, isPrivatelink)}
-	domain := strings.TrimSuffix(name.FQDN()[textLength(labels[:len(labels)-2]):], ".")
-	domain = strings.TrimPrefix(domain, ".")
+	domain := name.FQDN()[:len(name.FQDN())-1]
+	if more := labels[:len(labels)-2]; len(more) > 0 {
+		domain = domain[textLength(more)+1:]
+	}
 	if near := g.nearDomain(domain); near != "" {
 		guess.Domain, guess.IsMicrosoft = zones.NameOf(near), near == domain
 	}

@@ -13,7 +13,8 @@ import (
 func TestWith(t *testing.T) {
 	catalogue, errs := azure.New().With([]azure.Row{
 		{Zone: "privatelink.alb.azure.com", Public: []string{"{labels}.alb.azure.com"}, Service: "Application Gateway for Containers"},
-		{Zone: "privatelink.signalr.azure.us", Public: []string{"{name}.service.signalr.azure.us <=> {name}.privatelink.signalr.azure.us"}, Cloud: azure.USGov},
+		{Zone: "privatelink.signalr.azure.us", Public: []string{"{name}.service.signalr.azure.us <=> {name}.privatelink.signalr.azure.us"},
+			Cloud: azure.USGov},
 		{Zone: "privatelink.{region}.maps.azure.com", Public: []string{"{account}.{region}.maps.azure.com"}},
 		{Zone: "privatelink.odd.example", Public: []string{"{a}.{b}.even.example <=> {a}.privatelink.odd.example"}},
 		{Zone: "privatelink.own.example"},
@@ -57,19 +58,25 @@ func TestWithFindsMistakes(t *testing.T) {
 		row  azure.Row
 		want string
 	}{
-		"no zone":                {azure.Row{Public: []string{"{name}.x.example"}}, "a label is empty"},
-		"no privatelink label":   {azure.Row{Zone: "x.example", Public: []string{"{name}.x.example"}}, "does not begin with the label privatelink"},
-		"no domain":              {azure.Row{Zone: "privatelink.example", Public: []string{"{name}.example"}}, "has no domain behind its first label"},
-		"a cloud of nobody":      {azure.Row{Zone: "privatelink.x.example", Cloud: "mars"}, `unknown cloud "mars"`},
-		"a placeholder further":  {azure.Row{Zone: "privatelink.x.{region}.y.example", Public: []string{"{name}.x.{region}.y.example"}}, "not its second label"},
-		"a form of one name":     {azure.Row{Zone: "privatelink.x.example", Public: []string{"x.example"}}, "write {name}.x.example"},
-		"a form of a TLD":        {azure.Row{Zone: "privatelink.x.example", Public: []string{"{name}.example"}}, "top-level domain"},
-		"a form that is private": {azure.Row{Zone: "privatelink.x.example", Public: []string{"{name}.privatelink.x.example"}}, "which no public name has"},
-		"an open brace":          {azure.Row{Zone: "privatelink.x.example", Public: []string{"{name.x.example"}}, "open brace"},
-		"a form of another row":  {azure.Row{Zone: "privatelink.y.example", Public: []string{"{name}.horizondb.example"}}, "stands in two rows"},
-		"a form twice":           {azure.Row{Zone: "privatelink.x.example", Public: []string{"{name}.x.example", "{NAME}.x.example."}}, "twice in one"},
-		"a region from nowhere":  {azure.Row{Zone: "privatelink.{region}.x.example", Public: []string{"{name}.y.example"}}, "has no {region}"},
-		"a private form of nobody": {azure.Row{Zone: "privatelink.x.example", Public: []string{"{name}.x.example <=> {name}.privatelink.y.example"}},
+		"no zone": {azure.Row{Public: []string{"{name}.x.example"}}, "a label is empty"},
+		"no privatelink label": {azure.Row{Zone: "x.example", Public: []string{"{name}.x.example"}},
+			"does not begin with the label privatelink"},
+		"no domain": {azure.Row{Zone: "privatelink.example", Public: []string{"{name}.example"}},
+			"has no domain behind its first label"},
+		"a cloud of nobody": {azure.Row{Zone: "privatelink.x.example", Cloud: "mars"}, `unknown cloud "mars"`},
+		"a placeholder further": {azure.Row{Zone: "privatelink.x.{region}.y.example", Public: []string{"{name}.x.{region}.y.example"}},
+			"not its second label"},
+		"a form of one name": {azure.Row{Zone: "privatelink.x.example", Public: []string{"x.example"}}, "write {name}.x.example"},
+		"a form of a TLD":    {azure.Row{Zone: "privatelink.x.example", Public: []string{"{name}.example"}}, "top-level domain"},
+		"a form that is private": {azure.Row{Zone: "privatelink.x.example", Public: []string{"{name}.privatelink.x.example"}},
+			"which no public name has"},
+		"an open brace":         {azure.Row{Zone: "privatelink.x.example", Public: []string{"{name.x.example"}}, "open brace"},
+		"a form of another row": {azure.Row{Zone: "privatelink.y.example", Public: []string{"{name}.horizondb.example"}}, "stands in two rows"},
+		"a form twice": {azure.Row{Zone: "privatelink.x.example", Public: []string{"{name}.x.example", "{NAME}.x.example."}},
+			"twice in one"},
+		"a region from nowhere": {azure.Row{Zone: "privatelink.{region}.x.example", Public: []string{"{name}.y.example"}}, "has no {region}"},
+		"a private form of nobody": {azure.Row{Zone: "privatelink.x.example",
+			Public: []string{"{name}.x.example <=> {name}.privatelink.y.example"}},
 			"in no private zone"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -134,6 +141,33 @@ func TestGuess(t *testing.T) {
 	}
 }
 
+// FuzzGuess shows that whatever is meant fits a row, and that a name that fits one is
+// never odd.
+func FuzzGuess(f *testing.F) {
+	catalogue := azure.New()
+	for _, seed := range []string{"a.databse.windows.net", "a.privatelink.blob.windows.net", "net", "0.0", ".", `a\.b.database.windows.com`, "*.vault.windows.net"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		name, err := zones.ParseName(text)
+		if err != nil {
+			return
+		}
+		guess, odd := catalogue.Guesser().Guess(name)
+		_, isPrivate := catalogue.ZoneOf(name)
+		_, derive := catalogue.Derive(name)
+		if odd && (isPrivate || derive == nil) {
+			t.Errorf("%s fits a row, and is odd", name)
+		}
+		if guess.Meant.IsZero() {
+			return
+		}
+		if _, err := catalogue.Derive(guess.Meant); errors.Is(err, azure.ErrNotInCatalogue) {
+			t.Errorf("%s means %s, which fits no row", name, guess.Meant)
+		}
+	})
+}
+
 func BenchmarkGuessStranger(b *testing.B) {
 	guesser, name := azure.New().Guesser(), zones.MustName("api.internal.contoso.com")
 	b.ReportAllocs()
@@ -149,7 +183,8 @@ func TestPairOf(t *testing.T) {
 		private []string
 		want    string
 	}{
-		{"c1.abc.newdb.azure.com", []string{"c1.abc.ro.privatelink.newdb.azure.com", "c1.abc.privatelink.newdb.azure.com"}, "c1.abc.privatelink.newdb.azure.com"},
+		{"c1.abc.newdb.azure.com", []string{"c1.abc.ro.privatelink.newdb.azure.com", "c1.abc.privatelink.newdb.azure.com"},
+			"c1.abc.privatelink.newdb.azure.com"},
 		{"kv.newvault.azure.com", []string{"kv.privatelink.newvaultcore.azure.com"}, "kv.privatelink.newvaultcore.azure.com"},
 		{"kv.newvault.azure.com", []string{"kv.privatelink.a.azure.com", "kv.privatelink.b.azure.com"}, ""},
 		{"kv.newvault.azure.com", []string{"other.privatelink.newvault.azure.com"}, ""},
