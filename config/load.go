@@ -15,6 +15,8 @@ import (
 type Report struct {
 	// Config is nil where there are faults.
 	Config *Config
+	// Catalogue has the rows of the file, also where there are faults elsewhere.
+	Catalogue *azure.Catalogue
 	// Faults keep it from being served, Warnings do not: they are what is probably
 	// not meant. Both are in the order of files and lines.
 	Faults, Warnings Problems
@@ -61,6 +63,11 @@ func (r Report) result() (*Config, error) {
 // fsys holds no file. The error is [Problems].
 func Parse(name string, data []byte, fsys fs.FS) (*Config, error) {
 	return load(name, data, memoryFiles{fsys}, azure.New())
+}
+
+// ParseWith is [Parse] with a catalogue that has rows of other files.
+func ParseWith(catalogue *azure.Catalogue, name string, data []byte, fsys fs.FS) (*Config, error) {
+	return load(name, data, memoryFiles{fsys}, catalogue)
 }
 
 func load(name string, data []byte, files files, catalogue *azure.Catalogue) (*Config, error) {
@@ -122,7 +129,7 @@ func examine(name string, data []byte, files files, catalogue *azure.Catalogue, 
 
 // report is what has been found out.
 func (l *loader) report() Report {
-	r := Report{Faults: l.rep.sorted(l.rep.problems), Warnings: l.rep.sorted(l.rep.warnings)}
+	r := Report{Catalogue: l.catalogue, Faults: l.rep.sorted(l.rep.problems), Warnings: l.rep.sorted(l.rep.warnings)}
 	if len(r.Faults) == 0 {
 		r.Config = l.config
 		r.Config.Catalogue, r.Config.Warnings = l.catalogue, r.Warnings

@@ -96,7 +96,7 @@ func runAudit(command *cobra.Command, flags auditFlags, args []string) error {
 	if err != nil {
 		return err
 	}
-	export, err := newExport(command, flags.read)
+	export, err := newExport(command, flags.read, options.Catalogue)
 	if err != nil {
 		return err
 	}

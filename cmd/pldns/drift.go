@@ -59,16 +59,16 @@ func runDrift(command *cobra.Command, flags driftFlags) error {
 	if len(flags.exports) == 0 {
 		return errors.New("nothing to compare with: name an export, as in --export az:pe.json")
 	}
-	export, err := newExport(command, flags.read)
+	loaded, err := config.Load(flags.config)
+	if err != nil {
+		return failing(err)
+	}
+	export, err := newExport(command, flags.read, loaded.Catalogue)
 	if err != nil {
 		return err
 	}
 	if err := readExports(command, export, flags.exports); err != nil {
 		return err
-	}
-	loaded, err := config.Load(flags.config)
-	if err != nil {
-		return failing(err)
 	}
 	networks, err := networksNamed(loaded.Networks, flags.network)
 	if err != nil {

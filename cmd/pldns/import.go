@@ -10,8 +10,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"pldns/config"
 	"pldns/config/azureimport"
 	"pldns/zones"
+	"pldns/zones/azure"
 )
 
 // importFlags are the flags of import.
@@ -111,7 +113,7 @@ func newImport() *cobra.Command {
 	f.StringSliceVar(&flags.prefer, "prefer", nil, "with --both, the `regions` whose addresses come first")
 	flags.read.add(command)
 	f.StringVar(&flags.into, "into", "", "enter the endpoints into a `file`")
-	f.StringVar(&flags.config, "config", "", "the main `file` of the configuration that the file of --into is a part of")
+	f.StringVar(&flags.config, "config", "", "the main `file` of the configuration, whose rows of the catalogue count; needed where --into names another of its files")
 	f.BoolVar(&flags.dryRun, "dry-run", false, "print what --into would change, and write nothing")
 	f.BoolVar(&flags.asPruning, "prune", false, "remove names of the table that a complete export does not have; with --into")
 	f.IntVar(&flags.removals, "accept-removals", 0, "how `many` mappings --prune may remove where that is more than usual")
@@ -129,7 +131,7 @@ func runImport(command *cobra.Command, flags importFlags, args []string) error {
 	if err != nil {
 		return err
 	}
-	export, err := newExport(command, flags.read)
+	export, err := newExport(command, flags.read, flags.catalogue())
 	if err != nil {
 		return err
 	}
@@ -170,8 +172,8 @@ func notesOf(result *azureimport.Result) []string {
 func (f importFlags) layout() (azureimport.Layout, error) {
 	layout := azureimport.Layout{Split: f.split(), Names: make(map[string]string), Both: f.both, Prefer: f.prefer}
 	switch {
-	case f.into == "" && (f.dryRun || f.asPruning || f.config != ""):
-		return layout, errors.New("--dry-run, --prune and --config say how a file is edited: name it with --into")
+	case f.into == "" && (f.dryRun || f.asPruning):
+		return layout, errors.New("--dry-run and --prune say how a file is edited: name it with --into")
 	case f.removals != 0 && !f.asPruning:
 		return layout, errors.New("--accept-removals says how much --prune may remove: give both")
 	case len(f.prefer) > 0 && !f.both:
@@ -267,9 +269,24 @@ type export struct {
 	line *progress
 }
 
-// newExport makes an export that tells its progress, if anybody looks.
-func newExport(command *cobra.Command, flags exportFlags) (*export, error) {
-	options := azureimport.Options{Pending: flags.pending, AssumeApproved: flags.assume}
+// catalogue is that of the configuration, as far as it can be read: what is imported
+// may be what makes it load. Nil is the one that is part of the program.
+func (f importFlags) catalogue() *azure.Catalogue {
+	for _, file := range []string{f.config, f.into} {
+		if file == "" {
+			continue
+		}
+		if report, err := config.Check(file); err == nil {
+			return report.Catalogue
+		}
+	}
+	return nil
+}
+
+// newExport makes an export that tells its progress, if anybody looks. A nil
+// catalogue is the one that is part of the program.
+func newExport(command *cobra.Command, flags exportFlags, catalogue *azure.Catalogue) (*export, error) {
+	options := azureimport.Options{Pending: flags.pending, AssumeApproved: flags.assume, Catalogue: catalogue}
 	if flags.origin != "" {
 		zone, err := zones.ParseName(flags.origin)
 		if err != nil {

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"pldns/config"
+	"pldns/zones/azure"
 )
 
 // Target is a file of a configuration that an import is written into.
@@ -64,7 +65,7 @@ func (t Target) Edit(tables []Table) (*Edited, error) {
 		return nil, fmt.Errorf("edit %s: %w: name a file that can be read", t.Path, err)
 	}
 	before, faults := t.load(old)
-	f, err := NewFile(t.Path, old, t.Prune)
+	f, err := newFile(t.Path, old, t.Prune, t.catalogue(before))
 	if err != nil {
 		return nil, err
 	}
@@ -118,6 +119,15 @@ func (t Target) load(data []byte) (*config.Config, error) {
 		return nil, fmt.Errorf("read the configuration: %w", err)
 	}
 	return config.Parse(main, text, overlay{filepath.Dir(main), t.Path, data})
+}
+
+// catalogue is that of the configuration as it was; where it did not load, the one
+// that is part of the program.
+func (t Target) catalogue(before *config.Config) *azure.Catalogue {
+	if before == nil {
+		return azure.New()
+	}
+	return before.Catalogue
 }
 
 // is tells whether a file of the configuration is the edited one.

@@ -20,7 +20,7 @@ const maxRounds = 8
 // left out, so that whatever is written can be loaded.
 func (d *decision) checked(network string, mappings []Mapping) []Mapping {
 	for range maxRounds {
-		problems := problemsOf(mappings)
+		problems := d.problemsOf(mappings)
 		if len(problems) == 0 {
 			return mappings
 		}
@@ -46,9 +46,9 @@ func (d *decision) checked(network string, mappings []Mapping) []Mapping {
 }
 
 // problemsOf are the faults of a table in a configuration.
-func problemsOf(mappings []Mapping) config.Problems {
+func (d *decision) problemsOf(mappings []Mapping) config.Problems {
 	text := append([]byte("[networks."+checkedAs+"]\nclients = [\"10.0.0.0/8\"]\n"), Render([]Table{NetworkTable(checkedAs, mappings)})...)
-	_, err := config.Parse("import", text, nil)
+	_, err := config.ParseWith(d.e.catalogue, "import", text, nil)
 	var problems config.Problems
 	if err != nil && !errors.As(err, &problems) {
 		problems = config.Problems{{Text: err.Error()}}

@@ -175,29 +175,3 @@ func BenchmarkGuessStranger(b *testing.B) {
 		guesser.Guess(name)
 	}
 }
-
-// A service that the catalogue does not know still has its two names paired.
-func TestPairOf(t *testing.T) {
-	for _, test := range []struct {
-		public  string
-		private []string
-		want    string
-	}{
-		{"c1.abc.newdb.azure.com", []string{"c1.abc.ro.privatelink.newdb.azure.com", "c1.abc.privatelink.newdb.azure.com"},
-			"c1.abc.privatelink.newdb.azure.com"},
-		{"kv.newvault.azure.com", []string{"kv.privatelink.newvaultcore.azure.com"}, "kv.privatelink.newvaultcore.azure.com"},
-		{"kv.newvault.azure.com", []string{"kv.privatelink.a.azure.com", "kv.privatelink.b.azure.com"}, ""},
-		{"kv.newvault.azure.com", []string{"other.privatelink.newvault.azure.com"}, ""},
-		{"kv.newvault.azure.com", []string{"kv.contoso.com", "privatelink.newvault.azure.com"}, ""},
-		{"kv.newvault.azure.com", nil, ""},
-	} {
-		var private []zones.Name
-		for _, text := range test.private {
-			private = append(private, zones.MustName(text))
-		}
-		got, ok := azure.PairOf(zones.MustName(test.public), private)
-		if ok != (test.want != "") || ok && got.String() != test.want {
-			t.Errorf("%s of %v: %s, want %q", test.public, test.private, got, test.want)
-		}
-	}
-}
