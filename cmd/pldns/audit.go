@@ -105,6 +105,9 @@ func runAudit(command *cobra.Command, flags auditFlags, args []string) error {
 		if err := readExport(command, export, its, file); err != nil {
 			return err
 		}
+		if its == azureimport.Terraform || its == azureimport.Pulumi {
+			options.Managed = append(options.Managed, titleOf(file))
+		}
 	}
 	report := azureaudit.Audit(export.Inventory(), options)
 	for _, note := range report.Notes {
@@ -122,6 +125,14 @@ func runAudit(command *cobra.Command, flags auditFlags, args []string) error {
 		err = errNo
 	}
 	return err
+}
+
+// titleOf is what a file is called in a report.
+func titleOf(file string) string {
+	if file == "-" {
+		return standardInput
+	}
+	return file
 }
 
 // kindOf is the kind of a file, which may be written before it.

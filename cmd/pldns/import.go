@@ -299,10 +299,13 @@ func newExport(command *cobra.Command, flags exportFlags, catalogue *azure.Catal
 	return &export{azureimport.NewExport(options), line}, nil
 }
 
+// standardInput is what standard input is called in messages.
+const standardInput = "standard input"
+
 // readExport reads a file, or standard input.
 func readExport(command *cobra.Command, export *export, kind azureimport.Kind, name string) (err error) {
 	var from io.Reader = command.InOrStdin()
-	title := "standard input"
+	title := standardInput
 	if name != "-" {
 		file, err := os.Open(name)
 		if err != nil {

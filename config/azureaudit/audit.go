@@ -19,6 +19,9 @@ type Options struct {
 	// Asked are names that clients ask for, as a list of unmapped names has them: a
 	// link without fallback matters where they are those of other tenants.
 	Asked []zones.Name
+	// Managed are files that hold what one tool manages, such as a state of Terraform,
+	// and so not all records of a zone.
+	Managed []string
 	// Table, if it is not nil, is what pldns answers, to be compared.
 	Table *zones.Table
 	// VNets are the ids or names of VNets and the networks of Table that their clients
@@ -54,7 +57,7 @@ type auditor struct {
 
 // Audit looks at everything that an export holds.
 func Audit(inventory azureimport.Inventory, options Options) *Report {
-	a := &auditor{estate: newEstate(inventory, options.Catalogue), options: options}
+	a := &auditor{estate: newEstate(inventory, options), options: options}
 	a.readGaps()
 	a.zoneNames()
 	a.zonesTwice()

@@ -201,3 +201,17 @@ func TestLargeEstate(t *testing.T) {
 		t.Errorf("%d records are missing, want 5000", missing)
 	}
 }
+
+// What a state of Terraform lacks may be kept by something else.
+func TestManagedFiles(t *testing.T) {
+	inventory := inventoryOf(t, azureimport.AZ, "testdata/record_missing.json")
+	options := azureaudit.Options{Catalogue: azure.New(), Managed: []string{"record_missing.json"}}
+	for _, f := range azureaudit.Audit(inventory, options).Findings {
+		if f.ID != azureaudit.RecordMissing {
+			continue
+		}
+		if f.Severity != azureaudit.Warning || !strings.Contains(f.Action, "unless it is kept by something else") {
+			t.Errorf("%s: %s", f.Severity, f.Action)
+		}
+	}
+}

@@ -50,7 +50,7 @@ func (a *auditor) azureSays(v *vnet, private zones.Name) (said answer, known boo
 		return answer{addrs: found.addrs}, !found.alias
 	}
 	falls, _ := at.fallsBack()
-	return answer{denied: !falls}, at.zone.listed
+	return answer{denied: !falls}, at.zone.whole
 }
 
 // pldnsSays is what pldns answers in a network for a private name.

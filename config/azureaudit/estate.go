@@ -15,6 +15,7 @@ import (
 // estate is an inventory, put in order for questions about it.
 type estate struct {
 	catalogue *azure.Catalogue
+	managed   []string // files that hold what one tool manages
 	inventory azureimport.Inventory
 	zones     []*zone // sorted by id
 	byID      map[string]*zone
@@ -31,6 +32,7 @@ type zone struct {
 	links    []azureimport.VNetLink
 	records  map[zones.Name]*record
 	listed   bool // whether the export holds record sets of it, and not only what zone groups tell
+	whole    bool // whether they are all that it has
 }
 
 // record is what stands at a name of a zone.
@@ -94,9 +96,9 @@ type located struct {
 }
 
 // newEstate puts an inventory in order.
-func newEstate(inventory azureimport.Inventory, catalogue *azure.Catalogue) *estate {
+func newEstate(inventory azureimport.Inventory, options Options) *estate {
 	e := &estate{
-		catalogue: catalogue, inventory: inventory, byID: make(map[string]*zone), names: make(map[zones.Name]*named),
+		catalogue: options.Catalogue, managed: options.Managed, inventory: inventory, byID: make(map[string]*zone), names: make(map[zones.Name]*named),
 		addresses: make(map[netip.Addr]bool), vnets: make(map[string]*vnet),
 	}
 	e.readZones()
@@ -138,6 +140,7 @@ func (e *estate) readZones() {
 			continue
 		}
 		z.listed = true
+		z.whole = z.whole || !slices.Contains(e.managed, r.File)
 		at := z.record(name, r.ID, r.File)
 		at.addrs = join(at.addrs, r.Addresses...)
 		at.alias = at.alias || r.Target != ""

@@ -164,8 +164,12 @@ func (a *auditor) missing(n *named, z *zone) {
 	action := fmt.Sprintf("add an A record %s with %s to it, or the zone to the zone group of %s", relative, spell(n.working()),
 		lastPart(n.at[0].endpoint.ID))
 	f := Finding{ID: RecordMissing, Resource: z.id, File: z.file, Names: []zones.Name{n.public}, Want: spell(n.working()), Action: action}
+	worst := Error
+	if !z.whole {
+		worst, f.Action = Warning, f.Action+", unless it is kept by something else than what wrote the file"
+	}
 	if len(denied) > 0 {
-		f.Severity, f.VNets, f.Answer = Error, vnetsOf(denied), answer{denied: true}.String()
+		f.Severity, f.VNets, f.Answer = worst, vnetsOf(denied), answer{denied: true}.String()
 		f.Effect = fmt.Sprintf("clients in %s get NXDOMAIN for %s: its alias leads to %s, which the zone lacks", a.named(denied), n.public,
 			n.private)
 		a.find(f)
