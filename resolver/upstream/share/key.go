@@ -49,8 +49,9 @@ func Suffix(name zones.Name) zones.Name {
 
 const (
 	// maxCustomerLabels is how many labels below a domain that many customers share
-	// tell them apart: service, region, "privatelink" and the customer's own.
-	maxCustomerLabels = 5
+	// tell them apart: those of the service, its region twice, "privatelink" and the
+	// customer's own.
+	maxCustomerLabels = 7
 	// privatelink is the label below which the private zones of Azure are.
 	privatelink = "privatelink."
 )
@@ -80,12 +81,12 @@ func isShared(domain string) bool {
 		"azure-automation.net", "azure-automation.us", "azure-automation.cn",
 		"azure-devices.net", "azure-devices.us", "azure-devices.cn",
 		"azure-devices-provisioning.net", "azure-devices-provisioning.us", "azure-devices-provisioning.cn",
-		"azurecr.io", "azurecr.us", "azurecr.cn", "azmk8s.io", "azmk8s.us", "azurecontainerapps.io", "azurecontainerapps.us",
+		"azurecr.io", "azurecr.us", "azurecr.cn", "azmk8s.io", "azmk8s.us", "azk8s.cn", "azurecontainerapps.io", "azurecontainerapps.us",
 		"azuredatabricks.net", "azurehdinsight.net", "azurehdinsight.us", "azurehdinsight.cn",
 		"azurehealthcareapis.com", "azurehealthcareapis.us", "azureiotcentral.com",
 		"azureml.ms", "azureml.us", "azureml.cn", "azuresynapse.net", "azuresynapse.us", "azuresynapse.cn",
 		"azurewebsites.net", "azurewebsites.us", "azurestaticapps.net", "azconfig.io", "aznbcontent.net",
-		"botframework.com", "signalr.net", "videoindexer.ai":
+		"botframework.com", "durabletask.io", "signalr.net", "videoindexer.ai":
 		return true
 	}
 	return false
