@@ -151,11 +151,10 @@ func (x *exchange) GiveWay() {
 	}
 }
 
-// cancel ends the exchange; nobody is told anything.
+// cancel ends the exchange of a probe, which is kept; nobody is told anything.
 func (x *exchange) cancel() {
 	defer x.release()
 	x.mu.Lock()
-	x.kept = true
 	if !x.over {
 		x.finish(resolver.Reply{}, nil)
 		x.told = true
