@@ -10,7 +10,7 @@ import (
 	"pldns/config"
 	"pldns/resolver"
 	"pldns/resolver/cache"
-	"pldns/resolver/upstream"
+	"pldns/resolver/forward"
 	"pldns/zones"
 )
 
@@ -19,8 +19,8 @@ type parts struct {
 	snapshot *resolver.Snapshot
 	cache    *memory // nil when it is turned off
 	pools    map[string]*pool
-	loops    *upstream.Loops
-	sockets  *upstream.SocketLimit // of all pools
+	loops    *forward.Loops
+	sockets  *forward.SocketLimit // of all pools
 }
 
 // memory is the cache, and what it was made of.
@@ -32,8 +32,8 @@ type memory struct {
 // pool is an upstream group, what it was made of, and how it is asked: over the
 // cache, if there is one.
 type pool struct {
-	*upstream.Pool
-	settings upstream.Config
+	*forward.Pool
+	settings forward.Config
 	over     *memory
 	asked    resolver.Exchanger
 }
@@ -41,7 +41,7 @@ type pool struct {
 // observers are who is told of what happens; the zero value is nobody.
 type observers struct {
 	cache    cache.Observer
-	upstream upstream.Observer
+	upstream forward.Observer
 	log      *slog.Logger
 	health   resolver.Health // what is asked about the addresses of endpoints
 }
@@ -56,10 +56,10 @@ func assemble(c *config.Config, told observers, before *parts) (*parts, error) {
 	}
 	p := &parts{pools: make(map[string]*pool), loops: before.loops, sockets: before.sockets}
 	if p.loops == nil {
-		p.loops = upstream.NewLoops()
+		p.loops = forward.NewLoops()
 	}
 	if p.sockets == nil {
-		p.sockets = upstream.NewSocketLimit()
+		p.sockets = forward.NewSocketLimit()
 	}
 	p.cache = newMemory(c, told, before)
 	groups := make(map[string]resolver.Exchanger)
@@ -137,9 +137,9 @@ func (p *parts) newPool(c *config.Config, group config.Upstream, told observers,
 	if err != nil {
 		return nil, fmt.Errorf("upstream %s: %w", group.Name, err)
 	}
-	settings := upstream.Config{
+	settings := forward.Config{
 		Name: group.Name, Servers: servers, Policy: policyOf(group.Policy),
-		Timeout: max(c.Deadline, c.Cache.Late, upstream.DefaultTimeout), MaxQPS: group.MaxQPS,
+		Timeout: max(c.Deadline, c.Cache.Late, forward.DefaultTimeout), MaxQPS: group.MaxQPS,
 		Loops: p.loops, Sockets: p.sockets, Observer: told.upstream, Log: told.log,
 	}
 	known := before.pools[group.Name]
@@ -147,7 +147,7 @@ func (p *parts) newPool(c *config.Config, group config.Upstream, told observers,
 		return known, nil
 	}
 	made := &pool{settings: settings, over: p.cache}
-	if made.Pool, err = upstream.New(settings); err != nil {
+	if made.Pool, err = forward.New(settings); err != nil {
 		return nil, err
 	}
 	made.asked = made.Pool

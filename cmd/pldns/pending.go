@@ -4,7 +4,7 @@ import (
 	"slices"
 
 	"pldns/resolver/admin"
-	"pldns/resolver/upstream/share"
+	"pldns/resolver/forward/share"
 )
 
 // maxShares is how many networks, clients and domains each are shown.

@@ -8,8 +8,8 @@ import (
 
 	"github.com/miekg/dns"
 
+	"pldns/resolver/forward/share"
 	"pldns/resolver/resolvertest"
-	"pldns/resolver/upstream/share"
 )
 
 // Who is limited is shown with what it is: a network, a client in it, or a domain.

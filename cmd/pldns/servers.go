@@ -8,7 +8,7 @@ import (
 	"github.com/miekg/dns"
 
 	"pldns/config"
-	"pldns/resolver/upstream"
+	"pldns/resolver/forward"
 )
 
 // resolvConf is where the servers of the operating system are written down.
@@ -16,8 +16,8 @@ const resolvConf = "/etc/resolv.conf"
 
 // serversOf are the servers of a group, with "system" replaced by what the
 // operating system uses.
-func serversOf(c *config.Config, group config.Upstream) ([]upstream.Server, error) {
-	var servers []upstream.Server
+func serversOf(c *config.Config, group config.Upstream) ([]forward.Server, error) {
+	var servers []forward.Server
 	for _, server := range group.Servers {
 		if !server.System {
 			servers = append(servers, serverOf(server))
@@ -34,12 +34,12 @@ func serversOf(c *config.Config, group config.Upstream) ([]upstream.Server, erro
 
 // systemServers reads the servers that the operating system asks. One that is
 // this program itself would be asked for ever, and is refused.
-func systemServers(file string, listen []netip.AddrPort) ([]upstream.Server, error) {
+func systemServers(file string, listen []netip.AddrPort) ([]forward.Server, error) {
 	system, err := dns.ClientConfigFromFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("read the servers of the system: %w (name the servers of the upstream instead of \"system\")", err)
 	}
-	var servers []upstream.Server
+	var servers []forward.Server
 	for _, text := range system.Servers {
 		addr, err := netip.ParseAddr(text)
 		if err != nil {
@@ -49,7 +49,7 @@ func systemServers(file string, listen []netip.AddrPort) ([]upstream.Server, err
 		if isOurs(server, listen) {
 			return nil, fmt.Errorf("%s names %s, where this program listens: name the servers of the upstream instead of \"system\"", file, server)
 		}
-		servers = append(servers, upstream.Server{Addr: server, Text: text})
+		servers = append(servers, forward.Server{Addr: server, Text: text})
 	}
 	if len(servers) == 0 {
 		return nil, fmt.Errorf("%s names no nameserver: name the servers of the upstream instead of \"system\"", file)
@@ -70,18 +70,18 @@ func isOurs(server netip.AddrPort, listen []netip.AddrPort) bool {
 }
 
 // serverOf is a server as the pool takes it.
-func serverOf(server config.Server) upstream.Server {
-	return upstream.Server{
-		Transport: map[config.Transport]upstream.Transport{
-			config.UDP: upstream.Plain, config.TCP: upstream.TCP, config.TLS: upstream.TLS, config.HTTPS: upstream.HTTPS,
+func serverOf(server config.Server) forward.Server {
+	return forward.Server{
+		Transport: map[config.Transport]forward.Transport{
+			config.UDP: forward.Plain, config.TCP: forward.TCP, config.TLS: forward.TLS, config.HTTPS: forward.HTTPS,
 		}[server.Transport],
 		Addr: server.Addr, ServerName: server.Name, URL: server.URL, Bootstrap: server.Bootstrap, Text: server.Text,
 	}
 }
 
 // policyOf is a policy as the pool takes it.
-func policyOf(policy config.Policy) upstream.Policy {
-	return map[config.Policy]upstream.Policy{
-		config.Ordered: upstream.Ordered, config.Fastest: upstream.Fastest, config.Spread: upstream.Spread,
+func policyOf(policy config.Policy) forward.Policy {
+	return map[config.Policy]forward.Policy{
+		config.Ordered: forward.Ordered, config.Fastest: forward.Fastest, config.Spread: forward.Spread,
 	}[policy]
 }

@@ -13,7 +13,7 @@ import (
 	"pldns/resolver"
 	"pldns/resolver/admin"
 	"pldns/resolver/cache"
-	"pldns/resolver/upstream"
+	"pldns/resolver/forward"
 	"pldns/zones"
 )
 
@@ -34,7 +34,7 @@ func (p *parts) upstreams() []admin.Upstream {
 }
 
 // loadOf is what a group has under way, as operators see it.
-func loadOf(l upstream.Load) admin.GroupLoad {
+func loadOf(l forward.Load) admin.GroupLoad {
 	shown := admin.GroupLoad{InFlight: l.InFlight, Capacity: l.Capacity, Queued: l.Queued, Shed: l.Shed}
 	for _, usage := range l.Limited {
 		share := admin.Limited{Network: usage.Network, Suffix: usage.Suffix, InFlight: usage.Held, GaveWay: usage.GaveWay}

@@ -9,7 +9,7 @@ import (
 	"github.com/miekg/dns"
 
 	"pldns/resolver"
-	"pldns/resolver/upstream/share"
+	"pldns/resolver/forward/share"
 )
 
 const (

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"pldns/resolver"
-	"pldns/resolver/upstream/share"
+	"pldns/resolver/forward/share"
 )
 
 // usualWait is within which the outside answers as a rule. A query that waits longer

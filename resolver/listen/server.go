@@ -10,7 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"pldns/resolver/upstream/share"
+	"pldns/resolver/forward/share"
 )
 
 // giveUp is how long Run waits for the last replies to be sent, after Config.Drain.

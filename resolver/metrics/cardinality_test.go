@@ -16,10 +16,10 @@ import (
 
 	"pldns/resolver"
 	"pldns/resolver/cache"
+	"pldns/resolver/forward"
 	"pldns/resolver/leaks"
 	"pldns/resolver/metrics"
 	"pldns/resolver/resolvertest"
-	"pldns/resolver/upstream"
 	"pldns/zones"
 )
 
@@ -38,9 +38,9 @@ func (m *moody) Start(q resolver.Question, from resolver.Asker, deadline time.Ti
 
 func (m *moody) Exchange(_ context.Context, q resolver.Question) (resolver.Reply, error) {
 	m.asked++
-	m.told.UpstreamSent("azure", "168.63.129.16", upstream.First)
+	m.told.UpstreamSent("azure", "168.63.129.16", forward.First)
 	if m.mood.IntN(50) == 0 {
-		m.told.UpstreamFailed("azure", "168.63.129.16", upstream.TimedOut)
+		m.told.UpstreamFailed("azure", "168.63.129.16", forward.TimedOut)
 		return resolver.Reply{}, errors.New("no answer")
 	}
 	reply := resolver.Reply{Source: resolver.FromUpstream, Rcode: m.mood.IntN(30), Server: "168.63.129.16"}
@@ -184,7 +184,7 @@ func TestSeriesOfWhatIsGone(t *testing.T) {
 			r.Tally("udp", network, dns.RcodeSuccess, resolver.FromLocal).Add(1, time.Millisecond)
 			r.Leaked(network)
 			r.CacheEvent(network, cache.Hit)
-			r.UpstreamSent(network, server, upstream.First)
+			r.UpstreamSent(network, server, forward.First)
 			r.UpstreamAnswered(network, server, dns.RcodeSuccess, time.Millisecond)
 			r.UpstreamHealth(network, server, false)
 		}

@@ -19,19 +19,19 @@ import (
 	"pldns/resolver"
 	"pldns/resolver/cache"
 	"pldns/resolver/dnstap"
+	"pldns/resolver/forward"
 	"pldns/resolver/leaks"
 	"pldns/resolver/listen"
 	"pldns/resolver/memo"
 	"pldns/resolver/probe"
 	"pldns/resolver/querylog"
-	"pldns/resolver/upstream"
 )
 
 // The observers that a Recorder is.
 var (
 	_ listen.Observer   = (*Recorder)(nil)
 	_ cache.Observer    = (*Recorder)(nil)
-	_ upstream.Observer = (*Recorder)(nil)
+	_ forward.Observer  = (*Recorder)(nil)
 	_ probe.Observer    = (*Recorder)(nil)
 	_ leaks.Observer    = (*Recorder)(nil)
 	_ querylog.Observer = (*Recorder)(nil)

@@ -14,10 +14,10 @@ import (
 	"pldns/resolver"
 	"pldns/resolver/cache"
 	"pldns/resolver/dnstap"
+	"pldns/resolver/forward"
 	"pldns/resolver/listen"
 	"pldns/resolver/metrics"
 	"pldns/resolver/querylog"
-	"pldns/resolver/upstream"
 	"pldns/zones"
 )
 
@@ -36,15 +36,15 @@ func exercised(t *testing.T) *metrics.Recorder {
 	r.Limited("europe", listen.ResponseLimit, listen.Limited)
 	r.CacheEvent("azure", cache.Hit)
 	r.CacheSize(3, 4096)
-	r.UpstreamSent("azure", "168.63.129.16", upstream.First)
+	r.UpstreamSent("azure", "168.63.129.16", forward.First)
 	r.UpstreamAnswered("azure", "168.63.129.16", dns.RcodeSuccess, time.Millisecond)
-	r.UpstreamFailed("azure", "168.63.129.16", upstream.TimedOut)
+	r.UpstreamFailed("azure", "168.63.129.16", forward.TimedOut)
 	r.UpstreamInFlight("azure", "168.63.129.16", 1)
 	r.UpstreamHealth("azure", "168.63.129.16", true)
 	r.UpstreamShed("azure")
 	r.UpstreamQuestions("azure", 1)
 	r.UpstreamPanicked("azure")
-	r.UpstreamSuspicious("azure", "168.63.129.16", upstream.PrivateAddress)
+	r.UpstreamSuspicious("azure", "168.63.129.16", forward.PrivateAddress)
 	r.Probed(zones.TLSProbe, true)
 	r.Reloaded(false, time.Second)
 	r.Leaked("europe")
@@ -176,7 +176,7 @@ func TestSeriesOfWhatComesBack(t *testing.T) {
 	}
 	r.Loaded(metrics.Serving{Table: table})
 	shown(false)
-	r.UpstreamSent("azure", "168.63.129.16", upstream.First)
+	r.UpstreamSent("azure", "168.63.129.16", forward.First)
 	r.UpstreamAnswered("azure", "168.63.129.16", dns.RcodeSuccess, time.Millisecond)
 	r.CacheEvent("azure", cache.Hit)
 	r.Served("udp", resolver.Query{}, resolver.Answer{Network: "europe", Source: resolver.FromLocal}, time.Millisecond)

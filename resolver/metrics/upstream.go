@@ -5,7 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"pldns/resolver/upstream"
+	"pldns/resolver/forward"
 )
 
 // upstreamMetrics are about the servers that are asked.
@@ -28,7 +28,7 @@ type asked struct{ group, server string }
 type (
 	sending struct {
 		asked
-		why upstream.Why
+		why forward.Why
 	}
 	answering struct {
 		asked
@@ -79,7 +79,7 @@ func newUpstreamMetrics(m maker) upstreamMetrics {
 }
 
 // UpstreamSent counts a query that was sent.
-func (r *Recorder) UpstreamSent(group, server string, why upstream.Why) {
+func (r *Recorder) UpstreamSent(group, server string, why forward.Why) {
 	r.upstream.sentBy.of(sending{asked{group, server}, why}).Inc()
 }
 
@@ -91,7 +91,7 @@ func (r *Recorder) UpstreamAnswered(group, server string, code int, took time.Du
 }
 
 // UpstreamFailed counts a query that brought nothing usable.
-func (r *Recorder) UpstreamFailed(group, server string, reason upstream.Reason) {
+func (r *Recorder) UpstreamFailed(group, server string, reason forward.Reason) {
 	r.upstream.failures.WithLabelValues(group, server, reason.String()).Inc()
 }
 
@@ -121,6 +121,6 @@ func (r *Recorder) UpstreamShed(group string) {
 }
 
 // UpstreamSuspicious counts what might be an attack.
-func (r *Recorder) UpstreamSuspicious(group, server string, what upstream.Suspicion) {
+func (r *Recorder) UpstreamSuspicious(group, server string, what forward.Suspicion) {
 	r.upstream.suspicious.WithLabelValues(group, server, what.String()).Inc()
 }

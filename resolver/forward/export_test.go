@@ -1,0 +1,168 @@
+package forward
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"pldns/resolver"
+)
+
+// Patient makes a pool wait for each answer as long as the whole Exchange may
+// take, so that a test may count queries on a machine that is slow now and then.
+func Patient(p *Pool) *Pool {
+	p.patience = maxAttempts * p.config.Timeout
+	p.hedges.left = -1e9
+	return p
+}
+
+// Pooled makes a pool keep sockets as it does while it runs, without all else that
+// Run does, until the returned function is called.
+func Pooled(p *Pool) (*Pool, func()) {
+	for _, s := range p.servers {
+		s.sockets.keep()
+	}
+	return p, func() {
+		for _, s := range p.servers {
+			s.sockets.close()
+		}
+	}
+}
+
+// KeepsSockets tells whether the servers' sockets are kept.
+func KeepsSockets(p *Pool) bool { return p.servers[0].sockets.ready() }
+
+// Kept tells whether the servers' connections are kept.
+func Kept(p *Pool) bool {
+	k := p.servers[len(p.servers)-1].streams
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.kept
+}
+
+// Places bounds the socket pools of a pool, which have not been used yet.
+func Places(p *Pool, n int) *Pool {
+	for _, s := range p.servers {
+		s.sockets.size = n
+	}
+	return p
+}
+
+// Sweep closes the sockets that are worn at some time.
+func Sweep(p *Pool, now time.Time) {
+	for _, s := range p.servers {
+		s.sockets.sweep(now)
+	}
+}
+
+// Restless makes the socket pools close what nobody uses for a moment.
+func Restless(p *Pool) *Pool {
+	for _, s := range p.servers {
+		s.sockets.every, s.sockets.unused = time.Millisecond, time.Millisecond
+	}
+	return p
+}
+
+// LimitSockets is a limit of so many sockets.
+func LimitSockets(n int64) *SocketLimit { return &SocketLimit{most: n} }
+
+// SocketUses is how many queries a socket is good for.
+const SocketUses = socketUses
+
+// Simulate puts a function in the place of the network, for tests of pure timing:
+// it is asked instead of the server that it is given the name of.
+func Simulate(p *Pool, network func(ctx context.Context, server string, q resolver.Question) (*dns.Msg, error)) *Pool {
+	for _, s := range p.servers {
+		s.sockets.size = 0
+		s.network = func(p *pendingQuery, x *exchange) error {
+			ctx, cancel := context.WithDeadline(context.Background(), x.ends)
+			made := &simulatedQuery{stop: cancel}
+			p.over = made
+			q := x.question
+			go func() { // ends with ctx
+				msg, err := network(ctx, s.Text, q)
+				switch {
+				case ctx.Err() != nil:
+					err = s.silent
+				case err != nil:
+					err = s.failure(err)
+				}
+				cancel()
+				if !made.over.Swap(true) {
+					p.told(reading{msg: msg, err: err})
+				}
+			}()
+			return nil
+		}
+	}
+	return p
+}
+
+// simulatedQuery is a query to a function.
+type simulatedQuery struct {
+	over atomic.Bool // it was told of, or withdrawn
+	stop context.CancelFunc
+}
+
+func (s *simulatedQuery) withdraw(*pendingQuery) bool {
+	s.stop()
+	return !s.over.Swap(true)
+}
+
+func (*simulatedQuery) settleFor(*pendingQuery) (reading, bool) { return reading{}, false }
+
+// Scrub gives the tests what is kept of a message.
+func Scrub(q resolver.Question, msg *dns.Msg) (resolver.Reply, error) { return scrub(q, msg) }
+
+// ReadReply gives the tests what becomes of a packet that came to the port of a
+// query for q: whether it counts as the reply, and what it says.
+func ReadReply(q resolver.Question, spoil func(query, packet []byte) []byte, packet []byte) (reply resolver.Reply, counts bool, err error) {
+	asked, err := writeQuery(q, queryOptions{})
+	if err != nil {
+		return resolver.Reply{}, false, err
+	}
+	packet = spoil(asked.packet, packet)
+	if found := asked.match(packet); found != matching && found != recased {
+		return resolver.Reply{}, false, nil
+	}
+	msg, err := asked.read(packet)
+	if err != nil {
+		return resolver.Reply{}, true, err
+	}
+	reply, err = scrub(q, msg)
+	return reply, true, err
+}
+
+// ReadPlain gives the tests what becomes of a reply to q that is read the short
+// way, and what becomes of it otherwise; not plain if there is no short way for it.
+// The records stand behind the header and the question of the reply.
+func ReadPlain(q resolver.Question, header, records []byte) (short, whole resolver.Reply, plain bool) {
+	asked, err := writeQuery(q, queryOptions{sameCase: true})
+	if err != nil {
+		return short, whole, false
+	}
+	packet := append([]byte(nil), asked.packet[:asked.question]...)
+	packet[2], packet[3] = header[0]&^opcodes|bitQR, header[1]
+	copy(packet[6:headerSize], header[2:])
+	packet = append(packet, records...)
+	msg := asked.readPlain(packet)
+	if msg == nil {
+		return short, whole, false
+	}
+	if short, err = scrub(q, msg); err != nil {
+		return short, whole, false
+	}
+	msg, err = readWhole(packet)
+	if err != nil {
+		return short, resolver.Reply{Errors: []resolver.Error{{Text: err.Error()}}}, true
+	}
+	chaos := &dns.A{Hdr: dns.RR_Header{Name: ".", Rrtype: dns.TypeA, Class: dns.ClassCHAOS}}
+	msg.Answer = append(msg.Answer, chaos) // which scrub drops, but not by the short way
+	whole, err = scrub(q, msg)
+	if err != nil {
+		whole.Errors = append(whole.Errors, resolver.Error{Text: err.Error()})
+	}
+	return short, whole, true
+}

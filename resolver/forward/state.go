@@ -1,0 +1,82 @@
+package forward
+
+import (
+	"time"
+
+	"pldns/resolver/forward/share"
+)
+
+// ServerState is what is known of one server, for operators.
+type ServerState struct {
+	Server    string // as its operator wrote it
+	Transport Transport
+	Healthy   bool
+	Looping   bool          // it leads back to this program and is not asked
+	RTT       time.Duration // smoothed; 0 as long as nothing is known
+	Failures  float64       // the share of failed queries, recent ones weighing most
+	InFlight  int           // queries that wait for a reply
+	// LoopSuffixes are the suffixes whose names it leads back to this program.
+	LoopSuffixes []string
+	// Without is what the server is asked without for a while, because the servers
+	// of several unrelated names could not do it and none could: "edns", "0x20",
+	// "cookie".
+	Without []string
+	// Exceptions is for how many domains alone it is asked without something.
+	Exceptions int
+}
+
+// State is what is known of the servers, in the order of the configuration.
+func (p *Pool) State() []ServerState {
+	now := time.Now()
+	states := make([]ServerState, len(p.servers))
+	for i, s := range p.servers {
+		healthy, _, _ := s.health.healthy()
+		rtt, bad := s.health.figures()
+		states[i] = ServerState{
+			Server: s.Text, Transport: s.Transport, Healthy: healthy, Looping: s.looping(),
+			RTT: rtt, Failures: bad, InFlight: int(s.inFlight.Load()),
+		}
+		states[i].LoopSuffixes = sorted(s.loops.all())
+		states[i].Without, states[i].Exceptions = s.learned.state(now)
+	}
+	return states
+}
+
+// Load is how much a group has under way, for operators, and who has most of it.
+type Load struct {
+	InFlight int // questions under way
+	Capacity int // how many there may be
+	Queued   int // questions that wait for their turn, where MaxQPS is a limit
+	Shed     int // questions that had to make room, or were not asked, ever
+	// Limited are those whose questions had to make room lately, the most first:
+	// networks, clients and domains.
+	Limited []share.Usage
+}
+
+// limitedShown is how many networks, clients and domains each are shown.
+const limitedShown = 3
+
+// Load is how much is under way now.
+func (p *Pool) Load() Load {
+	now := time.Now()
+	view := p.inFlight.Top(limitedShown, now)
+	load := Load{InFlight: view.Held, Capacity: view.Capacity, Shed: int(p.shedCount.Load())}
+	load.limited(view)
+	if p.queue != nil {
+		view := p.queue.Top(limitedShown, now)
+		load.Queued = view.Held
+		load.limited(view)
+	}
+	return load
+}
+
+// limited adds those that had to make room.
+func (l *Load) limited(view share.View) {
+	for _, kind := range [][]share.Usage{view.Suffixes, view.Clients, view.Networks} {
+		for _, usage := range kind {
+			if usage.GaveWay > 0 {
+				l.Limited = append(l.Limited, usage)
+			}
+		}
+	}
+}

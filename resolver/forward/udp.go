@@ -1,0 +1,262 @@
+package forward
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"pldns/resolver"
+)
+
+const (
+	// minPort is the lowest source port of a query. Every port from here on is as
+	// likely as any other (RFC 6056): 15.6 bits, whatever range the system draws
+	// from by itself, and below it the services of a host have their ports.
+	minPort = 16384
+	// portDraws is how many ports are drawn before the system chooses one.
+	portDraws = 8
+	// receiveSize is the longest datagram in octets that is read; servers that
+	// heed what they are told send less.
+	receiveSize = 4096
+	// maxForeign is how many packets with a wrong id or question one socket takes
+	// before somebody is taken to be guessing. The question then goes over TCP,
+	// where there is nothing to guess.
+	maxForeign = 16
+	// listenUnknown is how long a better reply than a doubtful one is waited for as
+	// long as it is not known how long the server usually takes.
+	listenUnknown = 100 * time.Millisecond
+	// shownFor is how long a server that has shown EDNS is known to understand
+	// queries, so that a reply without a question cannot be its own.
+	shownFor = 10 * time.Minute
+)
+
+// errSuspect says that what came over UDP may be forged, and TCP should tell.
+var errSuspect = errors.New("packets that are not the reply came to the port of the query")
+
+// errNoSocket says that a query needs a socket of its own.
+var errNoSocket = errors.New("no socket of the pool can be had")
+
+// errRecased is an errSuspect that was the reply but for the case of its letters.
+var errRecased = fmt.Errorf("%w, or the server changes the letter case of names", errSuspect)
+
+// errNoCookie is an errSuspect that was the reply but for its cookie.
+var errNoCookie = fmt.Errorf("%w, or the server forgot its cookies", errSuspect)
+
+// usualReply is for how long after a query a doubtful reply does not count.
+func (s *server) usualReply() time.Duration {
+	within, known := s.health.usual()
+	if !known {
+		return listenUnknown
+	}
+	return max(within, hedgeLeast)
+}
+
+// judge reads a packet that came to the port of a query, and which is changed by
+// that. What is not the reply does not end the wait, so that a broken or forged
+// packet cannot either (the TuDoor attack); nor does at once what is wrong with the
+// reply in a way that a forger would rather have than the right one.
+func (s *server) judge(asked *query, packet []byte, now time.Time) (reading, certainty) {
+	found := asked.match(packet)
+	if found == recased && asked.options.sameCase {
+		found = matching
+	}
+	switch found {
+	case noQuestion:
+		if s.learned.shownWithin(noEDNS, shownFor, now) {
+			return reading{}, stray
+		}
+		return reading{msg: rcodeOnly(packet)}, doubtful
+	case recased:
+		return reading{err: errRecased}, doubtful
+	case matching:
+		return s.accept(asked, packet, now)
+	}
+	return reading{}, stray
+}
+
+// accept reads a packet whose id and question are right.
+func (s *server) accept(asked *query, packet []byte, now time.Time) (reading, certainty) {
+	mixed, extra := !asked.options.sameCase && asked.mixed(), hasAdditional(packet)
+	msg, err := asked.read(packet)
+	if err != nil {
+		return reading{err: &Failure{s.Text, Malformed, err}}, doubtful
+	}
+	switch s.cookies.check(msg, asked.sent) {
+	case cookieWrong:
+		return reading{}, stray
+	case cookieMissing:
+		return reading{err: errNoCookie}, doubtful
+	case cookieBack:
+		s.learned.show(noCookie, now)
+	}
+	if showsEDNS(msg, extra) {
+		s.learned.show(noEDNS, now)
+	}
+	if mixed {
+		s.learned.show(sameCase, now)
+	}
+	if msg.Truncated {
+		return reading{msg: msg}, doubtful
+	}
+	return reading{msg: msg}, certain
+}
+
+// hasAdditional tells whether a packet has an additional section.
+func hasAdditional(packet []byte) bool { return packet[10]|packet[11] != 0 }
+
+// showsEDNS tells whether a message that was read came with an OPT record, which is
+// all that the additional section of a plain reply may have, and is left out there.
+func showsEDNS(msg *dns.Msg, additional bool) bool {
+	return additional && (len(msg.Extra) == 0 || msg.IsEdns0() != nil)
+}
+
+// rcodeOnly is the message that a packet without a question stands for.
+func rcodeOnly(packet []byte) *dns.Msg {
+	return &dns.Msg{MsgHdr: dns.MsgHdr{Response: true, Rcode: int(packet[3] & rcodeBits)}}
+}
+
+// ownSocket is a socket for one query, where there is no socket pool.
+type ownSocket struct {
+	server *server
+	conn   *net.UDPConn
+
+	mu      sync.Mutex
+	pending *pendingQuery // nil when nobody waits
+}
+
+// sendAlone sends a query over a socket of its own.
+func (s *server) sendAlone(p *pendingQuery, q resolver.Question, o queryOptions) error {
+	conn, err := dialUDP(s.Addr)
+	if err != nil {
+		return &Failure{s.Text, Unreachable, err}
+	}
+	var cookie []byte
+	if !o.noEDNS {
+		local := conn.LocalAddr().(*net.UDPAddr).AddrPort()
+		cookie = s.cookies.appendFor(p.cookie[:0], local.Addr(), o.noCookie, time.Now())
+	}
+	err = p.write(q, o, cookie, make([]byte, querySize))
+	if err == nil {
+		if _, err = conn.Write(p.packet); err != nil {
+			err = &Failure{s.Text, Unreachable, err}
+		}
+	}
+	if err != nil {
+		_ = conn.Close()
+		return err
+	}
+	own := &ownSocket{server: s, conn: conn, pending: p}
+	p.over = own
+	s.alone.add()
+	go own.read() // ends with the query; close waits for it
+	return nil
+}
+
+// read reads packets until one is the reply.
+func (o *ownSocket) read() {
+	defer o.server.alone.done()
+	defer func() { _ = o.conn.Close() }()
+	buffer := o.server.buffers.Get().(*[receiveSize]byte)
+	defer o.server.buffers.Put(buffer)
+	for {
+		n, err := o.conn.Read(buffer[:])
+		p, r := o.receive(buffer[:n], err)
+		if !r.empty() {
+			p.told(r)
+		}
+		if p == nil || !r.empty() {
+			return
+		}
+	}
+}
+
+// receive takes a packet, or what is wrong with the socket, for the query that waits
+// here: it gives that, and what it is to be told, if anything.
+func (o *ownSocket) receive(packet []byte, err error) (p *pendingQuery, r reading) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	p = o.pending
+	if p == nil {
+		return nil, reading{}
+	}
+	if err != nil {
+		r = reading{err: &Failure{o.server.Text, Unreachable, err}}
+	} else {
+		worth := stray
+		if r, worth = o.server.hear(p, packet); worth == stray {
+			if p.strays++; p.strays >= maxForeign {
+				r.err = errSuspect
+			}
+		}
+	}
+	if !r.empty() {
+		o.pending = nil
+	}
+	return p, r
+}
+
+// hear takes a packet that came to a pending query, and gives what that is to be
+// told; nothing if it goes on waiting.
+func (s *server) hear(p *pendingQuery, packet []byte) (r reading, worth certainty) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			s.pool.panicked(fault, debug.Stack())
+			r, worth = reading{err: errFault}, certain
+		}
+	}()
+	if len(packet) < headerSize {
+		return reading{}, stray
+	}
+	now := time.Now()
+	r, worth = s.judge(&p.query, packet, now)
+	if worth == doubtful && now.Before(p.listen) {
+		p.suspects(r)
+		r = reading{}
+	}
+	return r, worth
+}
+
+func (o *ownSocket) withdraw(*pendingQuery) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	was := o.pending != nil
+	o.pending = nil
+	_ = o.conn.SetReadDeadline(time.Unix(1, 0)) // the reader closes it
+	return was
+}
+
+func (o *ownSocket) settleFor(p *pendingQuery) (reading, bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.pending == nil || !p.doubted() {
+		return reading{}, false
+	}
+	o.pending = nil
+	_ = o.conn.SetReadDeadline(time.Unix(1, 0))
+	return p.doubt, true
+}
+
+// dialUDP opens a socket on a port drawn at random that only hears from addr.
+func dialUDP(addr netip.AddrPort) (*net.UDPConn, error) {
+	var draws [2 * portDraws]byte
+	_, _ = rand.Read(draws[:]) // never fails, by its documentation
+	remote := net.UDPAddrFromAddrPort(addr)
+	for i := 0; i < len(draws); i += 2 {
+		port := binary.BigEndian.Uint16(draws[i:])
+		if port < minPort {
+			continue
+		}
+		if conn, err := net.DialUDP("udp", &net.UDPAddr{Port: int(port)}, remote); err == nil {
+			return conn, nil
+		}
+	}
+	return net.DialUDP("udp", nil, remote)
+}
