@@ -3,7 +3,7 @@ package resolver
 import (
 	"github.com/miekg/dns"
 
-	"pldns/resolver/memo"
+	"pldns/resolver/listen/replycache"
 )
 
 // Reuse says for how long an Answer may be given again, to clients of the same
@@ -35,6 +35,6 @@ func (c *chain) reuse(a Answer) Reuse {
 	}
 }
 
-// Memo is for whoever packs answers of this snapshot into messages: the place to
+// ReplyCache is for whoever packs answers of this snapshot into messages: the place to
 // remember the finished ones, as far as their Reuse allows.
-func (s *Snapshot) Memo() *memo.Memo { return s.memo }
+func (s *Snapshot) ReplyCache() *replycache.Cache { return s.replies }

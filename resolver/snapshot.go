@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"pldns/resolver/memo"
+	"pldns/resolver/listen/replycache"
 	"pldns/zones"
 )
 
@@ -45,7 +45,7 @@ type Snapshot struct {
 	health   Health
 	loops    Loops
 	deadline time.Duration
-	memo     *memo.Memo
+	replies  *replycache.Cache
 	chains   sync.Pool // of *chain
 }
 
@@ -73,7 +73,7 @@ func NewSnapshot(options Options) (*Snapshot, error) {
 		health:   options.Health,
 		loops:    options.Loops,
 		deadline: options.Deadline,
-		memo:     memo.New(),
+		replies:  replycache.New(),
 		chains:   sync.Pool{New: func() any { return new(chain) }},
 	}
 	if s.deadline == 0 {

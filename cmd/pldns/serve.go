@@ -146,7 +146,7 @@ func newServer(load func() (*config.Config, error), log *slog.Logger) (*server, 
 	}
 	s := &server{memory: memoryBounds{limit: math.MaxInt64}, load: load, log: log, recorder: metrics.New(build()), notifier: newNotifier(log), reloads: newReloads(), own: ownName(), files: shareFiles(fileLimit())}
 	s.watch = leaks.New(0, s.recorder)
-	s.recent = admin.NewRecent(func() { s.now().snapshot.Memo().Forget() }, nil)
+	s.recent = admin.NewRecent(func() { s.now().snapshot.ReplyCache().Forget() }, nil)
 	s.prober = probe.New(probe.Config{Observer: s.recorder, Log: log})
 	made, err := assemble(c, s.observers(), new(parts))
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"pldns/resolver/dnstap"
 	"pldns/resolver/leaks"
 	"pldns/resolver/listen"
-	"pldns/resolver/memo"
+	"pldns/resolver/listen/replycache"
 	"pldns/resolver/metrics"
 	"pldns/resolver/querylog"
 	"pldns/zones"
@@ -34,7 +34,7 @@ func (o observed) Served(transport string, q resolver.Query, a resolver.Answer, 
 	o.recent.Saw(q, a, took)
 }
 
-func (o observed) Tally(transport, network string, rcode int, source resolver.Source) memo.Tally {
+func (o observed) Tally(transport, network string, rcode int, source resolver.Source) replycache.Tally {
 	if o.recent.On() {
 		return nil
 	}

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"pldns/resolver"
-	"pldns/resolver/memo"
+	"pldns/resolver/listen/replycache"
 	"pldns/zones"
 )
 
@@ -19,7 +19,7 @@ import (
 // at once, and must not wait for anything.
 type Handler interface {
 	// Snapshot is the snapshot of the moment. Clients are located in its table, and
-	// answers that may be given again are remembered in its memo and given without
+	// answers that may be given again are remembered in its reply cache and given without
 	// asking the Handler. It may be nil: then nobody belongs to a network, and nothing
 	// is remembered.
 	Snapshot() *resolver.Snapshot
@@ -39,7 +39,7 @@ type Observer interface {
 	// an answer of this kind, in the place of Served. It is called when the answer
 	// is remembered, which counts nothing. An answer for which it gives nil is not
 	// remembered, so that Served is called the next time, too.
-	Tally(transport, network string, rcode int, source resolver.Source) memo.Tally
+	Tally(transport, network string, rcode int, source resolver.Source) replycache.Tally
 	// SubnetIgnored is called for every query with a client subnet of somebody who
 	// is not trusted to tell one.
 	SubnetIgnored(transport string)
@@ -193,7 +193,7 @@ func set[T int | time.Duration](value *T, byDefault T) {
 type nobody struct{}
 
 func (nobody) Served(string, resolver.Query, resolver.Answer, time.Duration) {}
-func (nobody) Tally(string, string, int, resolver.Source) memo.Tally         { return nobody{} }
+func (nobody) Tally(string, string, int, resolver.Source) replycache.Tally   { return nobody{} }
 func (nobody) Add(int, time.Duration)                                        {}
 func (nobody) SubnetIgnored(string)                                          {}
 func (nobody) Refused(string, Refusal)                                       {}

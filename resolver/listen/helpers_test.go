@@ -21,7 +21,7 @@ import (
 
 	"pldns/resolver"
 	"pldns/resolver/listen"
-	"pldns/resolver/memo"
+	"pldns/resolver/listen/replycache"
 	"pldns/resolver/resolvertest"
 )
 
@@ -71,7 +71,7 @@ func (r *recorder) Served(transport string, q resolver.Query, _ resolver.Answer,
 	r.events <- event{transport: transport, served: true, query: q}
 }
 
-func (r *recorder) Tally(transport, network string, rcode int, source resolver.Source) memo.Tally {
+func (r *recorder) Tally(transport, network string, rcode int, source resolver.Source) replycache.Tally {
 	return tally{r, transport, resolver.Answer{Network: network, Rcode: rcode, Source: source}}
 }
 

@@ -14,7 +14,7 @@ import (
 	"github.com/miekg/dns"
 
 	"pldns/resolver"
-	"pldns/resolver/memo"
+	"pldns/resolver/listen/replycache"
 	"pldns/zones"
 )
 
@@ -185,7 +185,7 @@ func TestPanicsElsewhere(t *testing.T) {
 type hostile chan struct{}
 
 func (hostile) Served(string, resolver.Query, resolver.Answer, time.Duration) {}
-func (hostile) Tally(string, string, int, resolver.Source) memo.Tally         { panic("a third fault") }
+func (hostile) Tally(string, string, int, resolver.Source) replycache.Tally   { panic("a third fault") }
 func (hostile) Connections(string, int)                                       { panic("another fault in the books") }
 func (hostile) SubnetIgnored(string)                                          {}
 func (hostile) Limited(string, Limit, Refusal)                                {}

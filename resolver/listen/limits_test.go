@@ -16,7 +16,7 @@ import (
 	"github.com/miekg/dns"
 
 	"pldns/resolver"
-	"pldns/resolver/memo"
+	"pldns/resolver/listen/replycache"
 )
 
 // tallied counts what became of queries over UDP.
@@ -26,7 +26,7 @@ type tallied struct {
 }
 
 func (c *tallied) Served(string, resolver.Query, resolver.Answer, time.Duration) { c.served.Add(1) }
-func (c *tallied) Tally(string, string, int, resolver.Source) memo.Tally         { return c }
+func (c *tallied) Tally(string, string, int, resolver.Source) replycache.Tally   { return c }
 func (c *tallied) Add(queries int, _ time.Duration)                              { c.served.Add(int64(queries)) }
 
 func (c *tallied) Refused(_ string, why Refusal) {

@@ -7,7 +7,7 @@ import (
 	"github.com/miekg/dns"
 
 	"pldns/resolver"
-	"pldns/resolver/memo"
+	"pldns/resolver/listen/replycache"
 	"pldns/zones"
 )
 
@@ -21,16 +21,16 @@ const (
 	freshMax  = 15 * time.Second
 )
 
-// memory is a query's view of the memo of the snapshot that answers.
+// memory is a query's view of the reply cache of the snapshot that answers.
 type memory struct {
 	snapshot   *resolver.Snapshot // nil when nothing is remembered
-	memo       *memo.Memo
+	replies    *replycache.Cache
 	network    *zones.Network // of the client that was located; nil for none
-	now        memo.Moment
+	now        replycache.Moment
 	generation uint64
 	afresh     bool   // the query is not to be answered from memory
 	key        []byte // of the query; empty when its reply is not to be remembered
-	room       [memo.MaxKey]byte
+	room       [replycache.MaxKey]byte
 }
 
 // open looks at the snapshot that answers now.
@@ -38,14 +38,14 @@ func (m *memory) open(from Handler, now time.Time) {
 	if m.snapshot = from.Snapshot(); m.snapshot == nil {
 		return
 	}
-	m.memo = m.snapshot.Memo()
-	m.now = m.memo.At(now)
-	m.generation = m.memo.Generation()
+	m.replies = m.snapshot.ReplyCache()
+	m.now = m.replies.At(now)
+	m.generation = m.replies.Generation()
 }
 
 // close lets go of the snapshot: who waits must not keep an old one. Nothing is
 // remembered until a reply has been looked for again.
-func (m *memory) close() { m.snapshot, m.memo, m.network, m.key = nil, nil, nil, nil }
+func (m *memory) close() { m.snapshot, m.replies, m.network, m.key = nil, nil, nil, nil }
 
 // locate finds the network of a client. Nothing is looked up before that is known:
 // what networks see never meets.
@@ -67,13 +67,13 @@ func (m *memory) name() string {
 // recall finds the reply to the request of q, nil when it is not remembered, larger
 // than it may be, or not to be given from memory. What offers a time to be idle is never
 // remembered, because the time differs.
-func (m *memory) recall(r *request, q *query) *memo.Reply {
+func (m *memory) recall(r *request, q *query) *replycache.Reply {
 	m.key = m.room[:0]
 	if m.network == nil || m.afresh || r.keepalive && q.idle != nil {
 		return nil
 	}
-	m.key = memo.AppendKey(m.key, m.network.Number(), r.asks()|q.kind, r.question)
-	reply := m.memo.Get(m.key, m.now)
+	m.key = replycache.AppendKey(m.key, m.network.Number(), r.asks()|q.kind, r.question)
+	reply := m.replies.Get(m.key, m.now)
 	if reply == nil || reply.Len() > q.limit(r) {
 		return nil
 	}
@@ -82,41 +82,41 @@ func (m *memory) recall(r *request, q *query) *memo.Reply {
 
 // remember keeps the reply that says the whole of an answer, if that may be given again.
 // Tally gives what is told then; nothing is kept where that is nil.
-func (m *memory) remember(reply []byte, answer *resolver.Answer, about account, tally func() memo.Tally) {
+func (m *memory) remember(reply []byte, answer *resolver.Answer, about account, tally func() replycache.Tally) {
 	if len(m.key) == 0 || answer.Reuse == resolver.Once || len(reply) > resolver.UDPSize {
 		return
 	}
-	entry := memo.Entry{Message: reply, AsOf: m.now, Expires: memo.Forever, Generation: m.generation, Account: uint64(about)}
+	entry := replycache.Entry{Message: reply, AsOf: m.now, Expires: replycache.Forever, Generation: m.generation, Account: uint64(about)}
 	if answer.Reuse == resolver.WhileFresh {
 		offsets, least := ttls(entry.Message)
 		life := min(time.Duration(least)*time.Second/freshPart, freshMax)
 		if life <= 0 {
 			return
 		}
-		entry.TTLs, entry.Expires = offsets, m.now+memo.Moment(life)
+		entry.TTLs, entry.Expires = offsets, m.now+replycache.Moment(life)
 	}
 	if entry.Tally = tally(); entry.Tally != nil {
-		m.memo.Put(m.key, entry)
+		m.replies.Put(m.key, entry)
 	}
 }
 
 // asks are the things that the reply to r depends on besides its question.
-func (r *request) asks() memo.Asks {
-	var asks memo.Asks
+func (r *request) asks() replycache.Asks {
+	var asks replycache.Asks
 	if r.edns {
-		asks |= memo.EDNS
+		asks |= replycache.EDNS
 	}
 	if r.do {
-		asks |= memo.DO
+		asks |= replycache.DO
 	}
 	if r.flags&flagCD != 0 {
-		asks |= memo.CD
+		asks |= replycache.CD
 	}
 	if r.flags&flagRD != 0 {
-		asks |= memo.RD
+		asks |= replycache.RD
 	}
 	if r.flags&flagAD != 0 {
-		asks |= memo.AD
+		asks |= replycache.AD
 	}
 	return asks
 }

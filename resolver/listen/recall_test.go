@@ -19,7 +19,7 @@ import (
 	"github.com/miekg/dns"
 
 	"pldns/resolver"
-	"pldns/resolver/memo"
+	"pldns/resolver/listen/replycache"
 	"pldns/resolver/resolvertest"
 	"pldns/zones"
 )
@@ -41,7 +41,7 @@ func (b books) Served(transport string, _ resolver.Query, a resolver.Answer, _ t
 	b.told <- fmt.Sprintln("served", transport, a.Network, a.Rcode, a.Source)
 }
 
-func (b books) Tally(transport, network string, rcode int, source resolver.Source) memo.Tally {
+func (b books) Tally(transport, network string, rcode int, source resolver.Source) replycache.Tally {
 	return page{b.told, fmt.Sprintln("remembered", transport, network, rcode, source)}
 }
 
@@ -264,7 +264,7 @@ func TestNotRemembered(t *testing.T) {
 		for range 3 {
 			r.ask(t, row.name)
 		}
-		if n := e.Snapshot().Memo().Len(); n != 0 {
+		if n := e.Snapshot().ReplyCache().Len(); n != 0 {
 			t.Fatalf("%s: %s is remembered", row.why, row.name)
 		}
 	}
@@ -285,7 +285,7 @@ func TestForgotten(t *testing.T) {
 		address()
 		<-r.told
 	}
-	e.Snapshot().Memo().Forget()
+	e.Snapshot().ReplyCache().Forget()
 	if got := address(); got != "10.0.1.4" || <-r.told != "served udp europe 0 local\n" {
 		t.Errorf("after a flush, %s from memory", got)
 	}
@@ -323,10 +323,10 @@ func TestFreshness(t *testing.T) {
 			t.Errorf("%s: what was asked just now is remembered before the cache has it", row.name)
 		}
 		r, _ := glance(packet)
-		at := func(after time.Duration) *memo.Reply {
+		at := func(after time.Duration) *replycache.Reply {
 			later := a.x.memory
 			later.locate(a.client)
-			later.now += memo.Moment(after)
+			later.now += replycache.Moment(after)
 			return later.recall(&r, a.query)
 		}
 		known := at(row.last)
@@ -335,7 +335,7 @@ func TestFreshness(t *testing.T) {
 			continue
 		}
 		var reply dns.Msg
-		if err := reply.Unpack(known.Write(make([]byte, 512), 1, r.question, a.x.memory.now+memo.Moment(row.last))); err != nil {
+		if err := reply.Unpack(known.Write(make([]byte, 512), 1, r.question, a.x.memory.now+replycache.Moment(row.last))); err != nil {
 			t.Fatal(err)
 		}
 		if got := reply.Answer[0].Header().Ttl; got != row.ttl {

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"pldns/resolver"
-	"pldns/resolver/memo"
+	"pldns/resolver/listen/replycache"
 	"pldns/zones"
 )
 
@@ -28,13 +28,13 @@ type query struct {
 
 // origin is what a transport knows of a query before it is read.
 type origin struct {
-	transport string         // as an Observer is told
-	kind      memo.Asks      // keeps apart what is counted apart
-	stream    bool           // the address of the client is proven, and nothing is truncated
-	encrypted bool           // padding is worth something
-	idle      *connections   // whose idle time a client may be told; nil for none
-	peer      netip.AddrPort // at the other end
-	cookieFor netip.Addr     // who is told a cookie; not valid for nobody
+	transport string          // as an Observer is told
+	kind      replycache.Asks // keeps apart what is counted apart
+	stream    bool            // the address of the client is proven, and nothing is truncated
+	encrypted bool            // padding is worth something
+	idle      *connections    // whose idle time a client may be told; nil for none
+	peer      netip.AddrPort  // at the other end
+	cookieFor netip.Addr      // who is told a cookie; not valid for nobody
 	to        sink
 }
 
@@ -70,11 +70,11 @@ func (x *scratch) tidy() {
 
 // outcome is what is to be done about a message.
 type outcome struct {
-	reply []byte     // to be sent; nil if nothing is said, or nothing yet
-	tally memo.Tally // to be told when it has been sent; nil if it is told or counted elsewhere
-	waits bool       // the reply is yet to come
-	taken bool       // the query is in use further on, or may be: it serves no other
-	why   Refusal    // Accepted, or why there is silence or a refusal
+	reply []byte           // to be sent; nil if nothing is said, or nothing yet
+	tally replycache.Tally // to be told when it has been sent; nil if it is told or counted elsewhere
+	waits bool             // the reply is yet to come
+	taken bool             // the query is in use further on, or may be: it serves no other
+	why   Refusal          // Accepted, or why there is silence or a refusal
 }
 
 // serve deals with one message, over any transport. Each step of every query is here,
@@ -147,7 +147,7 @@ func (s *Server) finish(q *query, x *scratch, r *request, answer resolver.Answer
 		about = s.accountOf(&q.asked, &answer)
 	}
 	if whole {
-		x.memory.remember(reply, &answer, about, func() memo.Tally {
+		x.memory.remember(reply, &answer, about, func() replycache.Tally {
 			return s.config.Observer.Tally(q.transport, answer.Network, answer.Rcode, answer.Source)
 		})
 	} else if q.held(r) {

@@ -13,7 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"pldns/resolver/memo"
+	"pldns/resolver/listen/replycache"
 	"pldns/zones"
 )
 
@@ -328,9 +328,9 @@ func (c *conn) ask(q *query, message []byte) (out outcome) {
 
 // origin is that of a message of c.
 func (c *conn) origin() origin {
-	kind := memo.TCP
+	kind := replycache.TCP
 	if c.secured != nil {
-		kind = memo.TLS
+		kind = replycache.TLS
 	}
 	return origin{
 		transport: c.transport, kind: kind, stream: true, encrypted: c.secured != nil, idle: c.server.conns,

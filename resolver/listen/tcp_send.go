@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"pldns/resolver"
-	"pldns/resolver/memo"
+	"pldns/resolver/listen/replycache"
 )
 
 // repliesSize is how many octets of replies are put together before they are sent, at
@@ -20,12 +20,12 @@ const repliesSize = 8192
 type prompt struct {
 	frames  []byte    // each after its length
 	began   time.Time // when the first of their queries was read
-	tally   memo.Tally
+	tally   replycache.Tally
 	queries int // that tally is to be told of
 }
 
 // add adds a reply. Tally is told when it has been sent, unless it is nil.
-func (p *prompt) add(reply []byte, tally memo.Tally, began time.Time) {
+func (p *prompt) add(reply []byte, tally replycache.Tally, began time.Time) {
 	if len(p.frames) == 0 {
 		p.began = began
 	}

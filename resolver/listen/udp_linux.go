@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"pldns/resolver/memo"
+	"pldns/resolver/listen/replycache"
 )
 
 // bindShared opens a socket for each reader of a UDP address. The system hands
@@ -238,12 +238,12 @@ func (w *worker) deal(i int, began time.Time) {
 type counts struct {
 	kinds int
 	of    [batchSize]struct {
-		tally   memo.Tally
+		tally   replycache.Tally
 		queries int
 	}
 }
 
-func (c *counts) add(tally memo.Tally) {
+func (c *counts) add(tally replycache.Tally) {
 	for i := range c.of[:c.kinds] {
 		if c.of[i].tally == tally {
 			c.of[i].queries++

@@ -16,7 +16,7 @@ import (
 	"sync"
 	"time"
 
-	"pldns/resolver/memo"
+	"pldns/resolver/listen/replycache"
 	"pldns/zones"
 )
 
@@ -146,7 +146,7 @@ func (w *web) ServeHTTP(out http.ResponseWriter, in *http.Request) {
 func (w *web) answer(ctx context.Context, out http.ResponseWriter, message []byte, client zones.Client, began time.Time) {
 	s := w.server
 	q, x, reply := s.query(), s.scratches.Get().(*scratch), make(webReply, 1)
-	q.origin = origin{transport: doh, kind: memo.HTTPS, stream: true, encrypted: true, peer: w.peer, to: reply}
+	q.origin = origin{transport: doh, kind: replycache.HTTPS, stream: true, encrypted: true, peer: w.peer, to: reply}
 	q.client, q.began = client, began
 	x.memory.open(s.config.Handler, began)
 	defer s.scratches.Put(x)

@@ -22,7 +22,7 @@ import (
 	"pldns/resolver/forward"
 	"pldns/resolver/leaks"
 	"pldns/resolver/listen"
-	"pldns/resolver/memo"
+	"pldns/resolver/listen/replycache"
 	"pldns/resolver/probe"
 	"pldns/resolver/querylog"
 )
@@ -182,7 +182,7 @@ type tally struct {
 
 // Tally gives what counts the answers of a kind that come from memory: the same
 // series as Served, found once.
-func (r *Recorder) Tally(transport, network string, code int, source resolver.Source) memo.Tally {
+func (r *Recorder) Tally(transport, network string, code int, source resolver.Source) replycache.Tally {
 	return r.doors.tallies.of(kind{transport, network, rcode(code), source})
 }
 

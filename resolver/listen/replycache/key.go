@@ -1,4 +1,4 @@
-package memo
+package replycache
 
 // Asks are the things besides the question that a reply depends on.
 type Asks uint8

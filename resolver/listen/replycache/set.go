@@ -1,4 +1,4 @@
-package memo
+package replycache
 
 import (
 	"math/bits"
@@ -61,14 +61,14 @@ func (s *set) put(way int, reply *Reply) {
 }
 
 // remove empties a way.
-func (s *set) remove(m *Memo, way int) {
+func (s *set) remove(c *Cache, way int) {
 	held := s.ways[way].Load()
 	if held == nil {
 		return
 	}
 	s.tag(way, 0)
 	s.ways[way].Store(nil)
-	m.bytes.Add(-held.size)
+	c.bytes.Add(-held.size)
 }
 
 // tag writes the tag of a way. Only holders of the lock write.

@@ -1,4 +1,4 @@
-package memo
+package replycache
 
 import (
 	"bytes"
@@ -35,7 +35,7 @@ func key(network uint32, label string) []byte { return AppendKey(nil, network, R
 // TestReply: what is put in comes out with the id, the letter case and the TTL
 // of the moment, until it expires.
 func TestReply(t *testing.T) {
-	m := newMemo(64, 1<<20)
+	m := newCache(64, 1<<20)
 	m.Put(key(1, "MyDB"), entry("MyDB"))
 	for _, row := range []struct {
 		name string
@@ -77,7 +77,7 @@ func TestKeys(t *testing.T) {
 
 // TestForget: nothing outlives it, also not what was being decided meanwhile.
 func TestForget(t *testing.T) {
-	m := newMemo(64, 1<<20)
+	m := newCache(64, 1<<20)
 	before := entry("late")
 	m.Put(key(1, "early"), entry("early"))
 	m.Forget()
@@ -96,7 +96,7 @@ func TestForget(t *testing.T) {
 // bytes, and the books are right.
 func TestBounds(t *testing.T) {
 	for _, limit := range []int64{1 << 20, 3000} {
-		m := newMemo(64, limit)
+		m := newCache(64, limit)
 		for i := range 10_000 {
 			m.Put(key(1, fmt.Sprint("n", i)), entry(fmt.Sprint("n", i)))
 			if m.Bytes() > limit {
@@ -120,7 +120,7 @@ func TestBounds(t *testing.T) {
 // TestFlood: names that are asked for once do not drive out what is asked for
 // again and again.
 func TestFlood(t *testing.T) {
-	m := newMemo(64, 1<<20)
+	m := newCache(64, 1<<20)
 	lasting := entry("hot")
 	lasting.Expires = Forever
 	m.Put(key(1, "hot"), lasting)
@@ -137,7 +137,7 @@ func TestFlood(t *testing.T) {
 // TestConcurrency: readers and writers at once see whole replies to their own
 // questions, and the books are right in the end.
 func TestConcurrency(t *testing.T) {
-	m := newMemo(64, 20_000)
+	m := newCache(64, 20_000)
 	var group sync.WaitGroup
 	for worker := range 4 {
 		group.Go(func() {
@@ -169,7 +169,7 @@ func TestConcurrency(t *testing.T) {
 
 // TestAllocations: a reply from memory costs no garbage.
 func TestAllocations(t *testing.T) {
-	m := newMemo(64, 1<<20)
+	m := newCache(64, 1<<20)
 	m.Put(key(1, "hot"), entry("hot"))
 	asked, out, room := question("hot"), make([]byte, 512), make([]byte, 0, MaxKey)
 	if allocated := testing.AllocsPerRun(1000, func() {

@@ -1,4 +1,4 @@
-package memo
+package replycache
 
 import (
 	"encoding/binary"
@@ -20,13 +20,13 @@ type Tally interface {
 	Add(queries int, took time.Duration)
 }
 
-// Entry is what is put into a Memo.
+// Entry is what is put into a Cache.
 type Entry struct {
 	Message []byte   // as it was sent
 	TTLs    []uint16 // offsets of the TTLs in it that count down; nil for none
 	AsOf    Moment   // when its TTLs were right
 	Expires Moment   // when it may not be used any more
-	// Generation is the Memo's before the answer was decided.
+	// Generation is the Cache's before the answer was decided.
 	Generation uint64
 	// Tally counts the queries it is given to. It must not be nil.
 	Tally Tally
