@@ -13,12 +13,13 @@ import (
 	"testing"
 	"time"
 
+	"pldns/cmd/internal/daemon"
 	"pldns/resolver/resolvertest"
 )
 
 // eager makes a server ask itself often.
-func eager(s *server) {
-	s.checking.Interval, s.checking.Pause, s.checking.Timeout = 10*time.Millisecond, 10*time.Millisecond, 400*time.Millisecond
+func eager(o *daemon.Options) {
+	o.SelfCheck.Interval, o.SelfCheck.Pause, o.SelfCheck.Timeout = 10*time.Millisecond, 10*time.Millisecond, 400*time.Millisecond
 }
 
 // The program's own question is answered over every transport, whoever may ask: no
@@ -52,9 +53,9 @@ clients = ["10.0.0.0/8"]
 %s`, test.dns, filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key"), test.more), eager)
 			deadline := time.Now().Add(2 * time.Minute)
 			for _, transport := range []string{"udp", "tcp", "tls", "https"} {
-				for s.checker.Answered(transport) < 50 {
-					if faults := s.checker.Faults(); len(faults) > 0 || time.Now().After(deadline) {
-						t.Fatalf("%d answers over %s, %v", s.checker.Answered(transport), transport, faults)
+				for s.Checker().Answered(transport) < 50 {
+					if faults := s.Checker().Faults(); len(faults) > 0 || time.Now().After(deadline) {
+						t.Fatalf("%d answers over %s, %v", s.Checker().Answered(transport), transport, faults)
 					}
 				}
 			}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"pldns/cmd/internal/daemon"
 	"pldns/config/azureaudit"
 )
 
@@ -77,7 +78,7 @@ const sarifSchema = "https://json.schemastore.org/sarif-2.1.0.json"
 func newSARIF(report *azureaudit.Report) sarifLog {
 	rules := azureaudit.Rules()
 	run := sarifRun{
-		Tool: sarifTool{sarifDriver{Name: "pldns audit", Version: build().Version}}, Results: []sarifResult{},
+		Tool: sarifTool{sarifDriver{Name: "pldns audit", Version: daemon.Build().Version}}, Results: []sarifResult{},
 		Invocations: []sarifInvocation{{Successful: true}},
 	}
 	for _, rule := range rules {

@@ -228,7 +228,7 @@ func browsed(t *testing.T) behindDoors {
 			t.Fatal("no endpoint becomes unhealthy")
 		}
 	}
-	return behindDoors{r, authority, dir, s.doors.TLSAddrs()[0], s.doors.HTTPSAddrs()[0]}
+	return behindDoors{r, authority, dir, s.TLSAddrs()[0], s.HTTPSAddrs()[0]}
 }
 
 // The page in a real browser: every view, by people who look at it, who search, who

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"pldns/cmd/internal/daemon"
 	"pldns/config"
 	"pldns/zones"
 )
@@ -60,7 +61,7 @@ func checkFile(file string, strict bool) checked {
 		table, err = zones.Build(report.Config.Specs())
 	}
 	if result.fault = err; err == nil {
-		result.summary = summary(report.Config, table)
+		result.summary = daemon.Summary(report.Config, table)
 		result.warnings = append(result.warnings, memoryWarnings(file, report.Config.Cache)...)
 	}
 	return result
@@ -68,11 +69,7 @@ func checkFile(file string, strict bool) checked {
 
 // memoryWarnings are what the memory of this machine has to say of a cache.
 func memoryWarnings(file string, cache config.Cache) config.Problems {
-	group, err := groupMemory()
-	if err != nil {
-		return nil // there is no control group
-	}
-	warning := cacheWarning(cache, group)
+	warning := daemon.CacheWarning(cache)
 	if warning == "" {
 		return nil
 	}
@@ -146,15 +143,6 @@ func (c checked) printJSON(w io.Writer) error {
 		return err
 	}
 	return c.err()
-}
-
-// summary puts the size of a configuration into words.
-func summary(c *config.Config, table *zones.Table) string {
-	endpoints := 0
-	for _, network := range table.Networks() {
-		endpoints += network.CountEndpoints()
-	}
-	return fmt.Sprintf("%s, %s, %s", count(len(c.Networks), "network"), count(endpoints, "endpoint"), count(len(c.Upstreams), "upstream"))
 }
 
 // count writes a number of things.

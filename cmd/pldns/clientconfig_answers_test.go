@@ -187,8 +187,8 @@ const (
 // forged is the answer of a program that validates to what is not excepted.
 func forged() []question { return []question{{"www.contoso.com", dns.TypeA, "SERVFAIL"}} }
 
-func bind(t *testing.T, s scene, zones, validation, more string) daemon {
-	return daemon{
+func bind(t *testing.T, s scene, zones, validation, more string) serverProgram {
+	return serverProgram{
 		program: lookUp(t, "named", "the package bind9"),
 		args:    []string{"-g", "-c", "FILE"},
 		check:   []string{lookUp(t, "named-checkconf", "the package bind9"), "FILE"},
@@ -227,8 +227,8 @@ func TestClientConfigBIND(t *testing.T) {
 	})
 }
 
-func unbound(t *testing.T, s scene, zones, more string) daemon {
-	return daemon{
+func unbound(t *testing.T, s scene, zones, more string) serverProgram {
+	return serverProgram{
 		program: lookUp(t, "unbound", "the package unbound"),
 		args:    []string{"-d", "-v", "-c", "FILE"},
 		check:   []string{lookUp(t, "unbound-checkconf", "the package unbound"), "FILE"},
@@ -270,9 +270,9 @@ func TestClientConfigUnbound(t *testing.T) {
 	})
 }
 
-func dnsmasq(t *testing.T, s scene, zones, more string) daemon {
+func dnsmasq(t *testing.T, s scene, zones, more string) serverProgram {
 	program := lookUp(t, "dnsmasq", "the package dnsmasq-base")
-	return daemon{
+	return serverProgram{
 		program: program,
 		args:    []string{"-k", "-C", "FILE"},
 		check:   []string{program, "--test", "-C", "FILE"},
@@ -309,7 +309,7 @@ func TestClientConfigDnsmasq(t *testing.T) {
 func TestClientConfigCoreDNS(t *testing.T) {
 	program := lookUp(t, "coredns", "github.com/coredns/coredns")
 	s := newScene(t)
-	d := daemon{
+	d := serverProgram{
 		program: program,
 		args:    []string{"-dns.port", "PORT", "-conf", "FILE"},
 		ready:   "CoreDNS-",

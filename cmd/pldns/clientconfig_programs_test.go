@@ -40,8 +40,8 @@ func lookUp(t *testing.T, program, pack string) string {
 	return ""
 }
 
-// daemon is a program that answers DNS queries on a loopback port.
-type daemon struct {
+// serverProgram is a program that answers DNS queries on a loopback port.
+type serverProgram struct {
 	program string   // its path
 	args    []string // FILE stands for the path of its configuration, PORT for its port
 	config  string   // the same, and DIR for the directory of the files
@@ -51,7 +51,7 @@ type daemon struct {
 }
 
 // start runs the daemon until the test ends, and gives its address.
-func (d daemon) start(t *testing.T) netip.AddrPort {
+func (d serverProgram) start(t *testing.T) netip.AddrPort {
 	t.Helper()
 	var output string
 	for range 10 {
@@ -74,7 +74,7 @@ func (d daemon) start(t *testing.T) netip.AddrPort {
 
 // write puts the files of the daemon into a directory, and gives what fills the
 // words that stand for them.
-func (d daemon) write(t *testing.T, addr netip.AddrPort) *strings.Replacer {
+func (d serverProgram) write(t *testing.T, addr netip.AddrPort) *strings.Replacer {
 	t.Helper()
 	dir := t.TempDir()
 	main := filepath.Join(dir, "main.conf")
@@ -108,7 +108,7 @@ const patience = time.Minute
 
 // run starts the daemon and waits until it answers or ends. It gives what was
 // written when it did not start.
-func (d daemon) run(t *testing.T, fill *strings.Replacer) (ready bool, output string) {
+func (d serverProgram) run(t *testing.T, fill *strings.Replacer) (ready bool, output string) {
 	t.Helper()
 	var args []string
 	for _, arg := range d.args {

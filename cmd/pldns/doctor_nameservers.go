@@ -7,6 +7,9 @@ import (
 	"github.com/miekg/dns"
 )
 
+// resolvConf is where the servers of the operating system are written down.
+const resolvConf = "/etc/resolv.conf"
+
 // resolvedConf is where systemd-resolved writes down the servers that it asks,
 // while resolv.conf names only its own stub.
 const resolvedConf = "/run/systemd/resolve/resolv.conf"

@@ -96,7 +96,7 @@ client_ca = %q
 		toml = regexp.MustCompile("(?m)^"+key+" = .*\n").ReplaceAllString(toml, "")
 	}
 	r, s := startServer(t, toml)
-	return behindDoors{r, authority, dir, s.doors.TLSAddrs()[0], s.doors.HTTPSAddrs()[0]}
+	return behindDoors{r, authority, dir, s.TLSAddrs()[0], s.HTTPSAddrs()[0]}
 }
 
 // fromEurope opens a connection from a client of all the networks.

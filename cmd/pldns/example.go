@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/netip"
 	"strings"
 
 	"github.com/miekg/dns"
 
+	"pldns/cmd/internal/daemon"
 	"pldns/resolver"
 	"pldns/zones"
 )
@@ -29,19 +31,19 @@ func tries() []struct{ client, name, qtype string } {
 
 // printTries prints a dig line for each of the tries, with the answer that the
 // resolver gives it.
-func (s *server) printTries(w io.Writer) {
-	r, listener := s.resolver, s.doors.Addrs()[0]
+func printTries(s *daemon.Server, log *slog.Logger, w io.Writer) {
+	listener := s.Addrs()[0]
 	var text strings.Builder
 	text.WriteString("Serving the built-in example. In another terminal, try:\n\n")
 	for _, try := range tries() {
 		client := zones.NewClient(netip.MustParseAddr(try.client), listener)
 		q := resolver.NewClientQuery(zones.MustName(try.name), dns.StringToType[try.qtype], client)
 		fmt.Fprintf(&text, "  dig -b %s @%s -p %d %s %s\n", try.client, listener.Addr(), listener.Port(), try.name, try.qtype)
-		fmt.Fprintf(&text, "      %s\n", short(r.Resolve(context.Background(), q)))
+		fmt.Fprintf(&text, "      %s\n", short(s.Resolve(context.Background(), q)))
 	}
 	text.WriteString("\nEverything else is forwarded to the servers of this system. Ctrl-C ends.\n")
 	if _, err := io.WriteString(w, text.String()); err != nil {
-		s.log.Warn("the queries to try could not be printed", "error", err)
+		log.Warn("the queries to try could not be printed", "error", err)
 	}
 }
 

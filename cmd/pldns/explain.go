@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"pldns/cmd/internal/daemon"
 	"pldns/config"
 	"pldns/resolver"
 	"pldns/resolver/admin"
@@ -112,24 +113,12 @@ func explainFile(ctx context.Context, file string, query resolver.Query, notAski
 	if err != nil {
 		return resolver.Explanation{}, err
 	}
-	snapshot, err := snapshotOf(loaded, notAsking)
+	snapshot, err := daemon.NewSnapshot(loaded, notAsking)
 	if err != nil {
 		return resolver.Explanation{}, err
 	}
 	answer, trace := snapshot.Explain(ctx, query)
 	return resolver.NewExplanation(query, answer, trace), nil
-}
-
-// snapshotOf turns settings into a snapshot that asks upstreams, or nobody.
-func snapshotOf(c *config.Config, notAsking bool) (*resolver.Snapshot, error) {
-	if notAsking {
-		return offline(c)
-	}
-	p, err := assemble(c, observers{}, new(parts))
-	if err != nil {
-		return nil, err
-	}
-	return p.snapshot, nil
 }
 
 // explainRemotely has a running server decide.

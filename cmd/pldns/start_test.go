@@ -14,6 +14,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"pldns/cmd/internal/daemon"
 	"pldns/config"
 	"pldns/resolver/resolvertest"
 )
@@ -68,9 +69,8 @@ func tryStart(tb testing.TB, toml string) (*running, error) {
 	return r, err
 }
 
-// startServer is start, and gives the server too; it may be changed before it opens
-// anything.
-func startServer(tb testing.TB, toml string, change ...func(*server)) (*running, *server) {
+// startServer is start, and gives the server too; what it is made of may be changed.
+func startServer(tb testing.TB, toml string, change ...func(*daemon.Options)) (*running, *daemon.Server) {
 	tb.Helper()
 	r, s, err := tryStartServer(tb, toml, change...)
 	if err != nil {
@@ -79,13 +79,13 @@ func startServer(tb testing.TB, toml string, change ...func(*server)) (*running,
 	return r, s
 }
 
-func tryStartServer(tb testing.TB, toml string, change ...func(*server)) (*running, *server, error) {
+func tryStartServer(tb testing.TB, toml string, change ...func(*daemon.Options)) (*running, *daemon.Server, error) {
 	tb.Helper()
 	return tryStartLogging(tb, toml, slog.New(slog.DiscardHandler), change...)
 }
 
 // startLogging is startServer with a log.
-func startLogging(tb testing.TB, toml string, log *slog.Logger, change ...func(*server)) *running {
+func startLogging(tb testing.TB, toml string, log *slog.Logger, change ...func(*daemon.Options)) *running {
 	tb.Helper()
 	r, _, err := tryStartLogging(tb, toml, log, change...)
 	if err != nil {
@@ -94,27 +94,28 @@ func startLogging(tb testing.TB, toml string, log *slog.Logger, change ...func(*
 	return r
 }
 
-func tryStartLogging(tb testing.TB, toml string, log *slog.Logger, change ...func(*server)) (*running, *server, error) {
+func tryStartLogging(tb testing.TB, toml string, log *slog.Logger, change ...func(*daemon.Options)) (*running, *daemon.Server, error) {
 	tb.Helper()
 	file := writeConfig(tb, toml)
-	s, err := newServer(func() (*config.Config, error) { return config.Load(file) }, log)
+	options := daemon.Options{Load: func() (*config.Config, error) { return config.Load(file) }, Log: log}
+	for _, each := range change {
+		each(&options)
+	}
+	s, err := daemon.New(options)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	for _, each := range change {
-		each(s)
-	}
-	if err := s.listen(nil); err != nil {
+	if err := s.Listen(nil); err != nil {
 		return nil, nil, err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &running{
-		tb: tb, file: file, addrs: s.doors.Addrs(), stop: cancel, ended: make(chan error, 1), hangUps: make(chan os.Signal, 1),
+		tb: tb, file: file, addrs: s.Addrs(), stop: cancel, ended: make(chan error, 1), hangUps: make(chan os.Signal, 1),
 	}
-	if s.admin != nil {
-		r.admin = s.admin.Addr().String()
+	if at := s.AdminAddr(); at.IsValid() {
+		r.admin = at.String()
 	}
-	go func() { r.ended <- s.run(ctx, r.hangUps) }()
+	go func() { r.ended <- s.Run(ctx, r.hangUps) }()
 	tb.Cleanup(func() {
 		cancel()
 		if err := <-r.ended; err != nil {

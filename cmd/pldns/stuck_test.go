@@ -19,6 +19,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"pldns/cmd/internal/daemon"
 	"pldns/config"
 )
 
@@ -175,17 +176,18 @@ func hangingServer(t *testing.T, file string) (*running, func()) {
 		}
 		return config.Parse(file, text, os.DirFS(filepath.Dir(file)))
 	}
-	s, err := newServer(load, slog.New(slog.DiscardHandler))
+	s, err := daemon.New(daemon.Options{
+		Load: load, Log: slog.New(slog.DiscardHandler), ReadPatience: 200 * time.Millisecond, ReloadPatience: 400 * time.Millisecond,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.reloads.reading, s.reloads.whole = 200*time.Millisecond, 400*time.Millisecond
-	if err := s.listen(nil); err != nil {
+	if err := s.Listen(nil); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	r := &running{tb: t, file: file, addrs: s.doors.Addrs(), admin: s.admin.Addr().String(), ended: make(chan error, 1), hangUps: make(chan os.Signal, 1)}
-	go func() { r.ended <- s.run(ctx, r.hangUps) }()
+	r := &running{tb: t, file: file, addrs: s.Addrs(), admin: s.AdminAddr().String(), ended: make(chan error, 1), hangUps: make(chan os.Signal, 1)}
+	go func() { r.ended <- s.Run(ctx, r.hangUps) }()
 	return r, cancel
 }
 
@@ -252,10 +254,10 @@ func TestStopWhileReloadsHang(t *testing.T) {
 		t.Fatal(err)
 	}
 	said := ""
-	for range maxReadings + 1 {
+	for range daemon.MaxReadings + 1 {
 		_, said = r.post("/-/reload", nil)
 	}
-	if !strings.Contains(said, fmt.Sprint(maxReadings, " reloads hang, the first for ")) {
+	if !strings.Contains(said, fmt.Sprint(daemon.MaxReadings, " reloads hang, the first for ")) {
 		t.Errorf("the last one says %s", said)
 	}
 	r.hangUps <- syscall.SIGHUP
@@ -268,7 +270,7 @@ func TestStopWhileReloadsHang(t *testing.T) {
 	case <-time.After(20 * time.Second):
 		t.Error("the server has not ended")
 	}
-	for range maxReadings { // let go of those that wait
+	for range daemon.MaxReadings { // let go of those that wait
 		writer, err := os.OpenFile(file, os.O_WRONLY|syscall.O_NONBLOCK, 0)
 		if err == nil {
 			writer.Close()

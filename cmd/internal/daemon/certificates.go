@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"crypto/tls"
@@ -10,8 +10,8 @@ import (
 	"pldns/zones"
 )
 
-// keyring is what the secure listeners show and ask for, as it is at each handshake.
-type keyring struct {
+// certificates are what the secure listeners show and ask for, as it is at each handshake.
+type certificates struct {
 	current atomic.Pointer[keys]
 }
 
@@ -39,14 +39,14 @@ func newKeys(c *config.Config) *keys {
 }
 
 // settings are for listeners.
-func (k *keyring) settings() *tls.Config {
+func (k *certificates) settings() *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: k.choose}
 }
 
 // choose gives the keys of the moment. A client that asks for a server by a name
 // that neither the certificate nor a network has is turned away: it means somebody
 // else, and must not be taken for a client of whoever is known by its address.
-func (k *keyring) choose(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+func (k *certificates) choose(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	now := k.current.Load()
 	if hello.ServerName != "" && now.leaf != nil && now.leaf.VerifyHostname(hello.ServerName) != nil {
 		if name, err := zones.ParseName(hello.ServerName); err != nil || !now.names[name] {

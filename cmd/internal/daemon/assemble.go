@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"errors"
@@ -79,6 +79,19 @@ func newSnapshot(c *config.Config, table *zones.Table, groups map[string]resolve
 	return resolver.NewSnapshot(resolver.Options{
 		Table: table, Routes: routes(c, groups), Health: health, Loops: loops, Deadline: c.Deadline,
 	})
+}
+
+// NewSnapshot turns settings into a snapshot that asks upstreams or, offline, nobody.
+// Nothing checks the health of what it asks.
+func NewSnapshot(c *config.Config, notAsking bool) (*resolver.Snapshot, error) {
+	if notAsking {
+		return offline(c)
+	}
+	p, err := assemble(c, observers{}, new(parts))
+	if err != nil {
+		return nil, err
+	}
+	return p.snapshot, nil
 }
 
 // offline turns settings into a snapshot that asks nobody.

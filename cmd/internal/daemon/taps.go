@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"fmt"
@@ -48,8 +48,8 @@ func (o observed) Refused(transport string, why listen.Refusal) {
 	}
 }
 
-// signals are who is told of single queries.
-type signals struct {
+// taps are who is told of single queries.
+type taps struct {
 	log *queryLog // nil when it is off
 	tap *tap      // nil when it is off
 }
@@ -67,16 +67,16 @@ type tap struct {
 	settings config.Dnstap
 }
 
-// newSignals makes those that a configuration asks for, or takes over those before.
+// newTaps makes those that a configuration asks for, or takes over those before.
 // A file that cannot be written is an error, and then nothing is left open.
-func (s *server) newSignals(c *config.Config, before signals) (made signals, err error) {
+func (s *Server) newTaps(c *config.Config, before taps) (made taps, err error) {
 	switch {
 	case c.QueryLog.Mode == config.LogOff:
 	case before.log != nil && before.log.settings == c.QueryLog:
 		made.log = before.log
 	default:
 		if made.log, err = s.newQueryLog(c.QueryLog); err != nil {
-			return signals{}, err
+			return taps{}, err
 		}
 	}
 	switch {
@@ -89,7 +89,7 @@ func (s *server) newSignals(c *config.Config, before signals) (made signals, err
 	return made, nil
 }
 
-func (s *server) newQueryLog(settings config.QueryLog) (*queryLog, error) {
+func (s *Server) newQueryLog(settings config.QueryLog) (*queryLog, error) {
 	c := querylog.Config{
 		Mode: map[config.LogMode]querylog.Mode{
 			config.LogErrors: querylog.Errors, config.LogSampled: querylog.Sampled, config.LogAll: querylog.All,
@@ -111,19 +111,19 @@ func (s *server) newQueryLog(settings config.QueryLog) (*queryLog, error) {
 	return &queryLog{log, settings, c.OneIn()}, nil
 }
 
-func (s *server) newTap(settings config.Dnstap) *tap {
+func (s *Server) newTap(settings config.Dnstap) *tap {
 	identity := settings.Identity
 	if identity == "" {
 		identity, _ = os.Hostname() // without one, nobody is named
 	}
 	return &tap{dnstap.New(dnstap.Config{
 		Network: settings.Network, Address: settings.Address, Sample: uint32(settings.Sample),
-		Identity: identity, Version: "pldns " + build().Version, Observer: s.recorder, Log: s.log,
+		Identity: identity, Version: "pldns " + Build().Version, Observer: s.recorder, Log: s.log,
 	}), settings}
 }
 
 // runners are the long-lived parts.
-func (g signals) runners() (all []runner) {
+func (g taps) runners() (all []runner) {
 	if g.log != nil {
 		all = append(all, g.log.Log)
 	}
@@ -134,19 +134,19 @@ func (g signals) runners() (all []runner) {
 }
 
 // reopen makes the query log look for its file anew.
-func (g signals) reopen() {
+func (g taps) reopen() {
 	if g.log != nil {
 		g.log.Reopen()
 	}
 }
 
-// taps passes everything on to each, but the program's own questions.
-type taps struct {
+// tapList passes everything on to each, but the program's own questions.
+type tapList struct {
 	all []listen.Tap
 	own zones.Name
 }
 
-func (t taps) Exchanged(e *listen.Exchange) {
+func (t tapList) Exchanged(e *listen.Exchange) {
 	if e.Query.Name == t.own {
 		return
 	}
@@ -155,9 +155,9 @@ func (t taps) Exchanged(e *listen.Exchange) {
 	}
 }
 
-// listener is what the doors tell, nil for nobody, and the sample that is large
+// listener is what the listeners tell, nil for nobody, and the sample that is large
 // enough for each of them.
-func (g signals) listener(own zones.Name) (listen.Tap, uint32) {
+func (g taps) listener(own zones.Name) (listen.Tap, uint32) {
 	var all []listen.Tap
 	var oneIn uint32
 	add := func(tap listen.Tap, in uint32) {
@@ -175,7 +175,7 @@ func (g signals) listener(own zones.Name) (listen.Tap, uint32) {
 	if all == nil {
 		return nil, 0
 	}
-	return taps{all, own}, oneIn
+	return tapList{all, own}, oneIn
 }
 
 // serving is what metrics say of what is served.
@@ -191,12 +191,12 @@ func (s *served) serving() metrics.Serving {
 }
 
 // asked are the figures that metrics ask for.
-func (s *server) asked() metrics.Asked {
+func (s *Server) asked() metrics.Asked {
 	return metrics.Asked{
-		InFlight:    s.doors.InFlight,
+		InFlight:    s.listeners.InFlight,
 		Unreachable: func() map[string]int { return s.now().unreachable(s.prober.Healthy) },
 		Dnstap: func() (connected, configured bool) {
-			tap := s.now().signals.tap
+			tap := s.now().taps.tap
 			return tap != nil && tap.Connected(), tap != nil
 		},
 		DroppedLines: func() int64 {

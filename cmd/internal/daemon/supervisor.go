@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"context"
@@ -7,9 +7,9 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// lives runs long-lived parts behind the doors, each until it is retired or all
+// supervisor runs the long-lived parts behind the listeners, each until it is retired or all
 // are stopped.
-type lives struct {
+type supervisor struct {
 	ctx   context.Context
 	group errgroup.Group
 	stop  map[any]context.CancelFunc // by part
@@ -20,13 +20,13 @@ type runner interface {
 	Run(context.Context) error
 }
 
-// newLives makes a set of lives that end with ctx.
-func newLives(ctx context.Context) *lives {
-	return &lives{ctx: ctx, stop: make(map[any]context.CancelFunc)}
+// newSupervisor makes a supervisor of parts that end with ctx.
+func newSupervisor(ctx context.Context) *supervisor {
+	return &supervisor{ctx: ctx, stop: make(map[any]context.CancelFunc)}
 }
 
 // begin runs parts that do not run yet.
-func (l *lives) begin(parts []runner) {
+func (l *supervisor) begin(parts []runner) {
 	for _, part := range parts {
 		if l.stop[part] != nil {
 			continue
@@ -39,7 +39,7 @@ func (l *lives) begin(parts []runner) {
 
 // retire stops the parts that run and are not among those to keep, after the
 // patience that what still uses them needs.
-func (l *lives) retire(keep []runner, patience time.Duration) {
+func (l *supervisor) retire(keep []runner, patience time.Duration) {
 	kept := make(map[any]bool)
 	for _, part := range keep {
 		kept[part] = true
@@ -60,5 +60,5 @@ func (l *lives) retire(keep []runner, patience time.Duration) {
 	}
 }
 
-// wait waits until all lives have ended.
-func (l *lives) wait() error { return l.group.Wait() }
+// wait waits until all of them have ended.
+func (l *supervisor) wait() error { return l.group.Wait() }

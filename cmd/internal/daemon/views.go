@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"iter"
@@ -73,14 +73,14 @@ func texts(names []zones.Name) []string {
 }
 
 // listening is where queries arrive.
-func (s *server) listening() []admin.Listening {
+func (s *Server) listening() []admin.Listening {
 	var all []admin.Listening
-	for _, door := range []struct {
+	for _, listener := range []struct {
 		over  string
 		addrs []netip.AddrPort
-	}{{"dns", s.doors.Addrs()}, {"dot", s.doors.TLSAddrs()}, {"doh", s.doors.HTTPSAddrs()}} {
-		for _, addr := range door.addrs {
-			all = append(all, admin.Listening{Over: door.over, Address: addr})
+	}{{"dns", s.listeners.Addrs()}, {"dot", s.listeners.TLSAddrs()}, {"doh", s.listeners.HTTPSAddrs()}} {
+		for _, addr := range listener.addrs {
+			all = append(all, admin.Listening{Over: listener.over, Address: addr})
 		}
 	}
 	return all
@@ -105,7 +105,7 @@ func (s *served) access() admin.Access {
 
 // remembers is the memory of a server, as operators see it: whatever cache the
 // configuration of the moment has, and the finished replies that follow from it.
-type remembers struct{ *server }
+type remembers struct{ *Server }
 
 func (m remembers) Dump(name zones.Name, subtree bool) iter.Seq[admin.Remembered] {
 	return func(yield func(admin.Remembered) bool) {

@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"slices"
@@ -11,8 +11,8 @@ import (
 const maxShares = 10
 
 // pending are the queries that wait for the outside, as operators see them.
-func (s *server) pending() []admin.Pending {
-	datagrams, streams := s.doors.Limiting(maxShares)
+func (s *Server) pending() []admin.Pending {
+	datagrams, streams := s.listeners.Limiting(maxShares)
 	return []admin.Pending{pendingOf("udp", datagrams), pendingOf("tcp", streams)}
 }
 

@@ -1,4 +1,4 @@
-package main
+package daemon
 
 // files says how many file descriptors the parts of the process may take, so that
 // none takes those that another needs.

@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"cmp"
@@ -29,7 +29,7 @@ import (
 // error says why. Reloads come one after another, whoever asks for them. One that
 // has not ended in time is an error, too; it is served all the same if it ends
 // before a later one.
-func (s *server) reload(ctx context.Context) error {
+func (s *Server) reload(ctx context.Context) error {
 	within, cancel := context.WithTimeout(ctx, s.reloads.whole)
 	defer cancel()
 	begun := time.Now()
@@ -55,7 +55,7 @@ func (s *server) reload(ctx context.Context) error {
 
 // reloadAs is one reload. Reading may hang, so nothing waits for it; all else comes
 // one after another.
-func (s *server) reloadAs(turn *reading) (err error) {
+func (s *Server) reloadAs(turn *reading) (err error) {
 	defer s.reloads.end(turn)
 	defer func() {
 		if fault := recover(); fault != nil {
@@ -65,7 +65,7 @@ func (s *server) reloadAs(turn *reading) (err error) {
 		}
 	}()
 	s.notifier.tell(reloading())
-	s.now().signals.reopen()
+	s.now().taps.reopen()
 	loaded, err := s.load()
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
@@ -84,7 +84,7 @@ func (s *server) reloadAs(turn *reading) (err error) {
 }
 
 // reloaded notes what came of a reload, and serves it if it is in order.
-func (s *server) reloaded(begun time.Time, next *served, err error) error {
+func (s *Server) reloaded(begun time.Time, next *served, err error) error {
 	s.mutex.Lock()
 	s.lastReload = admin.Reload{At: begun, OK: err == nil}
 	if err != nil {
@@ -112,7 +112,7 @@ func (s *server) reloaded(begun time.Time, next *served, err error) error {
 // not kept: with many endpoints it is large, and all of it is in the parts.
 type served struct {
 	*parts
-	signals
+	taps
 	listen        config.Listen
 	deadline      time.Duration
 	cacheSettings config.Cache
@@ -141,11 +141,11 @@ func newServed(c *config.Config, made *parts) *served {
 		limits:   limitsOf(c),
 		networks: networksOf(c), estate: admin.NewEstate(made.snapshot.Table()),
 		probed:  sync.OnceValue(func() []probed { return probedEndpoints(made.snapshot.Table()) }),
-		summary: summary(c, made.snapshot.Table()), warnings: warningsOf(c), loaded: time.Now(), catalogue: c.Catalogue,
+		summary: Summary(c, made.snapshot.Table()), warnings: warningsOf(c), loaded: time.Now(), catalogue: c.Catalogue,
 	}
 }
 
-// limitsOf are the limits of clients as the doors take them.
+// limitsOf are the limits of clients as the listeners take them.
 func limitsOf(c *config.Config) listen.Limits {
 	l := listen.Limits{
 		Unlisted: c.Limit.Unlisted, Listed: c.Limit.Listed, Responses: c.Limit.Responses,
@@ -161,7 +161,7 @@ func limitsOf(c *config.Config) listen.Limits {
 }
 
 // prepare makes everything that a configuration needs, and changes nothing.
-func (s *server) prepare(loaded *config.Config) (*served, error) {
+func (s *Server) prepare(loaded *config.Config) (*served, error) {
 	before := s.now()
 	if err := staysOpen(before.listen, loaded.Listen); err != nil {
 		return nil, err
@@ -174,7 +174,7 @@ func (s *server) prepare(loaded *config.Config) (*served, error) {
 		return nil, err
 	}
 	next := newServed(loaded, made)
-	next.signals, err = s.newSignals(loaded, before.signals) // last: it opens a file
+	next.taps, err = s.newTaps(loaded, before.taps) // last: it opens a file
 	return next, err
 }
 
@@ -235,7 +235,7 @@ func selfTest(snapshot *resolver.Snapshot) error {
 
 // serveFrom swaps. Queries under way end with the snapshot that they began with,
 // and what only they still use is retired when the last of them must have ended.
-func (s *server) serveFrom(next *served) {
+func (s *Server) serveFrom(next *served) {
 	before := s.now()
 	if s.behind != nil {
 		s.behind.begin(next.runners())
@@ -246,10 +246,10 @@ func (s *server) serveFrom(next *served) {
 	})
 	s.current.Store(next)
 	s.resolver.Swap(next.snapshot)
-	s.keyring.current.Store(next.keys)
-	s.doors.SetTrust(next.trust)
-	s.doors.SetLimits(next.limits)
-	s.doors.SetTap(next.listener(s.own))
+	s.certificates.current.Store(next.keys)
+	s.listeners.SetTrust(next.trust)
+	s.listeners.SetLimits(next.limits)
+	s.listeners.SetTap(next.listener(s.own))
 	next.forget(before.parts)
 	s.recorder.Loaded(next.serving())
 	if s.behind != nil {
@@ -258,7 +258,7 @@ func (s *server) serveFrom(next *served) {
 }
 
 // runners are the long-lived parts of what is served.
-func (s *served) runners() []runner { return append(s.parts.runners(), s.signals.runners()...) }
+func (s *served) runners() []runner { return append(s.parts.runners(), s.taps.runners()...) }
 
 // runners are the long-lived parts.
 func (p *parts) runners() []runner {
@@ -279,7 +279,7 @@ const watchInterval = time.Second
 
 // watchFiles reloads when the files of the configuration have changed and then
 // stayed as they are for one more look, so that nothing is read half written.
-func (s *server) watchFiles(ctx context.Context) error {
+func (s *Server) watchFiles(ctx context.Context) error {
 	ticker := time.NewTicker(watchInterval)
 	defer ticker.Stop()
 	served := s.first
@@ -305,7 +305,7 @@ func (s *server) watchFiles(ctx context.Context) error {
 // firstSignature is the signature of the files that were just read, beginning at
 // the given time. Where one of them may have changed since it was read, nothing is
 // known: that differs from every signature, so they will be read once more.
-func (s *server) firstSignature(began time.Time) string {
+func (s *Server) firstSignature(began time.Time) string {
 	const doubt = 100 * time.Millisecond // between the clocks of files and of programs
 	for _, file := range s.now().watched() {
 		if info, err := os.Stat(file); err != nil || info.ModTime().After(began.Add(-doubt)) {
@@ -326,7 +326,7 @@ func (s *served) watched() []string {
 
 // signature tells versions of the files apart: those that were read, and those
 // that the patterns match now.
-func (s *server) signature() string {
+func (s *Server) signature() string {
 	now := s.now()
 	files := now.watched()
 	for _, pattern := range now.patterns {

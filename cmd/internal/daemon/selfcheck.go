@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"context"
@@ -57,9 +57,9 @@ func (u uncounted) Served(transport string, q resolver.Query, a resolver.Answer,
 }
 
 // newChecker makes what asks at the listeners that are open.
-func (s *server) newChecker() *selfcheck.Checker {
+func (s *Server) newChecker() *selfcheck.Checker {
 	c := s.checking
-	c.Name, c.Log, c.Own = s.own.String(), s.log, s.doors.Own
+	c.Name, c.Log, c.Own = s.own.String(), s.log, s.listeners.Own
 	c.Proxied = func(addr netip.Addr) bool {
 		for _, prefix := range s.now().trust.Proxies {
 			if prefix.Contains(addr) {
@@ -69,10 +69,10 @@ func (s *server) newChecker() *selfcheck.Checker {
 		return false
 	}
 	for transport, addrs := range map[string][]netip.AddrPort{
-		"udp": s.doors.Addrs(), "tcp": s.doors.Addrs(), "tls": s.doors.TLSAddrs(), "https": s.doors.HTTPSAddrs(),
+		"udp": s.listeners.Addrs(), "tcp": s.listeners.Addrs(), "tls": s.listeners.TLSAddrs(), "https": s.listeners.HTTPSAddrs(),
 	} {
 		for _, addr := range addrs {
-			c.Listeners = append(c.Listeners, selfcheck.Listener{Transport: transport, Addr: addr, Readers: s.doors.Readers()})
+			c.Listeners = append(c.Listeners, selfcheck.Listener{Transport: transport, Addr: addr, Readers: s.listeners.Readers()})
 		}
 	}
 	return selfcheck.New(c)
@@ -80,11 +80,11 @@ func (s *server) newChecker() *selfcheck.Checker {
 
 // alive is nil while every listener answers, or has ceased to a moment ago: then the
 // program need not be restarted.
-func (s *server) alive() error { return s.checker.Stuck(stuckFor) }
+func (s *Server) alive() error { return s.checker.Stuck(stuckFor) }
 
 // feedWatchdog tells a service manager that watches (WatchdogSec=) that the program
 // is alive, while it is.
-func (s *server) feedWatchdog(ctx context.Context) error {
+func (s *Server) feedWatchdog(ctx context.Context) error {
 	within, err := sd.SdWatchdogEnabled(false)
 	switch {
 	case err != nil:

@@ -1,6 +1,7 @@
-package main
+package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,9 +16,9 @@ const (
 	readingPatience = 10 * time.Second
 	// reloadPatience is how long whoever asks for a reload waits for what comes of it.
 	reloadPatience = 20 * time.Second
-	// maxReadings is how many reloads may read at one time: each that hangs keeps a
+	// MaxReadings is how many reloads may read at one time: each that hangs keeps a
 	// thread of the system and what it has read.
-	maxReadings = 4
+	MaxReadings = 4
 )
 
 // reloads lets one reload read the configuration at a time, but none wait for one
@@ -40,7 +41,9 @@ type reading struct {
 	ended  chan struct{}
 }
 
-func newReloads() *reloads { return &reloads{reading: readingPatience, whole: reloadPatience} }
+func newReloads(o Options) *reloads {
+	return &reloads{reading: cmp.Or(o.ReadPatience, readingPatience), whole: cmp.Or(o.ReloadPatience, reloadPatience)}
+}
 
 // begin waits until no reload reads that may be expected to end, and begins one.
 // Those that hang already are given besides.
@@ -77,7 +80,7 @@ func (r *reloads) tryBegin() (next *reading, hanging []time.Duration, last *read
 		}
 		hanging = append(hanging, since)
 	}
-	if len(r.open) >= maxReadings {
+	if len(r.open) >= MaxReadings {
 		return nil, hanging, nil
 	}
 	r.begun++

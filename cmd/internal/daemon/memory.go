@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"errors"
@@ -52,6 +52,16 @@ func limitMemory(log *slog.Logger, allowed func() (int64, error)) memoryBounds {
 		log.Info("memory", "limit", size(group/6*5), "from", "the control group, which allows "+size(group))
 	}
 	return memoryBounds{group, debug.SetMemoryLimit(-1)}
+}
+
+// CacheWarning says that the cache may grow beyond what the control group of this
+// process has room for; empty if it does not, or if there is no control group.
+func CacheWarning(c config.Cache) string {
+	group, err := groupMemory()
+	if err != nil {
+		return ""
+	}
+	return cacheWarning(c, group)
 }
 
 // cacheWarning says that the cache may grow beyond what there is room for; empty if

@@ -1,0 +1,308 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"net"
+	"net/netip"
+	"os"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/activation"
+	"golang.org/x/sync/errgroup"
+
+	"pldns/config"
+	"pldns/resolver"
+	"pldns/resolver/admin"
+	"pldns/resolver/leaks"
+	"pldns/resolver/listen"
+	"pldns/resolver/metrics"
+	"pldns/resolver/probe"
+	"pldns/resolver/selfcheck"
+	"pldns/zones"
+)
+
+// Options are what a Server is made of. What is zero is as usual, but for Load and Log.
+type Options struct {
+	// File is what messages call the configuration.
+	File string
+	// Load reads the configuration, at the start and at each reload. It may hang, as
+	// on a share that is away.
+	Load func() (*config.Config, error)
+	Log  *slog.Logger
+	// DroppedLines counts the lines that the log has dropped; nil where it drops none.
+	DroppedLines func() int64
+	// SelfCheck says how often the listeners are asked, and how long they may take.
+	SelfCheck selfcheck.Config
+	// ReadPatience is how long a reload may read before the next one goes on beside
+	// it, and ReloadPatience how long whoever asks for a reload waits for it.
+	ReadPatience, ReloadPatience time.Duration
+}
+
+// Open makes a Server within the memory that the process may take, and opens its
+// listeners, with the sockets that the service manager passed. Files that do not
+// answer hold it up until ctx ends.
+func Open(ctx context.Context, o Options) (*Server, error) {
+	limits := limitMemory(o.Log, groupMemory)
+	type result struct {
+		server *Server
+		err    error
+	}
+	made, err := abandon(ctx, func() result {
+		s, err := New(o)
+		return result{s, err}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%s cannot be served: stopped while it was read", o.File)
+	}
+	if made.err != nil {
+		return nil, fmt.Errorf("%s cannot be served:\n%w", o.File, made.err)
+	}
+	made.server.memory = limits
+	return made.server, made.server.Listen(activation.Files(true))
+}
+
+// Server is everything that runs, and nothing that decides.
+type Server struct {
+	load         func() (*config.Config, error) // reads the configuration
+	log          *slog.Logger
+	recorder     *metrics.Recorder
+	prober       *probe.Prober
+	watch        *leaks.Watch
+	recent       *admin.Recent
+	current      atomic.Pointer[served]
+	resolver     *resolver.Resolver
+	listeners    *listen.Server
+	certificates certificates
+	admin        *admin.Server // nil when it is turned off
+	behind       *supervisor   // what the listeners lead to; nil until run
+
+	files    files
+	memory   memoryBounds
+	own      zones.Name         // what the program asks itself for
+	checking selfcheck.Config   // how it asks; the rest is filled in
+	checker  *selfcheck.Checker // of the open listeners; nil before listen
+
+	notifier     *notifier
+	reloads      *reloads
+	droppedLines func() int64 // of the log; nil where nothing drops them
+	first        string       // signature of the files that were read first
+	reloading    sync.Mutex   // held while what was read becomes what is served
+	stopping     bool         // under reloading: nothing more may be served
+	mutex        sync.Mutex
+	lastReload   admin.Reload // under mutex
+}
+
+// now is what is served now.
+func (s *Server) now() *served { return s.current.Load() }
+
+// New puts the parts together for the configuration that o.Load reads. It opens and
+// starts nothing.
+func New(o Options) (*Server, error) {
+	began := time.Now()
+	c, err := o.Load()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		memory: memoryBounds{limit: math.MaxInt64}, load: o.Load, log: o.Log, droppedLines: o.DroppedLines, checking: o.SelfCheck,
+		recorder: metrics.New(Build()), notifier: newNotifier(o.Log), reloads: newReloads(o), own: ownName(), files: shareFiles(fileLimit()),
+	}
+	s.watch = leaks.New(0, s.recorder)
+	s.recent = admin.NewRecent(func() { s.now().snapshot.ReplyCache().Forget() }, nil)
+	s.prober = probe.New(probe.Config{Observer: s.recorder, Log: o.Log})
+	made, err := assemble(c, s.observers(), new(parts))
+	if err != nil {
+		return nil, err
+	}
+	first := newServed(c, made)
+	if first.taps, err = s.newTaps(c, taps{}); err != nil {
+		return nil, err
+	}
+	logWarnings(s.log, first.warnings)
+	s.current.Store(first)
+	s.resolver = resolver.New(made.snapshot)
+	s.listeners, err = listen.New(listen.Config{
+		Addrs: c.Listen.DNS, TLS: c.Listen.DoT, HTTPS: c.Listen.DoH, TLSConfig: s.certificates.settings(),
+		Handler: selfAsked{s.resolver, s.own}, Log: o.Log, Observer: uncounted{observed{s.recorder, s.watch, s.recent}, s.own},
+		Dedicated: true, Connections: s.files.connections,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.recorder.Ask(s.asked())
+	s.serveFrom(first)
+	s.first = s.firstSignature(began)
+	if c.Listen.Admin.IsValid() {
+		s.admin = admin.New(s.adminOptions(c.Listen.Admin))
+	}
+	return s, nil
+}
+
+// observers are who is told of what the parts do.
+func (s *Server) observers() observers {
+	return observers{cache: s.recorder, upstream: s.recorder, log: s.log, health: s.prober}
+}
+
+func (s *Server) adminOptions(addr netip.AddrPort) admin.Options {
+	return admin.Options{
+		Addr: addr, Connections: s.files.admin, Explain: s.resolver.Explain, Status: s.status, Alive: s.alive,
+		Reload:    func() error { return s.reload(context.Background()) },
+		Upstreams: func() []admin.Upstream { return s.now().upstreams() },
+		Memory:    remembers{s},
+		Leaks:     func() []admin.Leaks { return unmappedNames(s.watch, s.now().snapshot.Table(), s.now().catalogue) },
+		Networks:  func() []admin.Network { return slices.Clone(s.now().networks) },
+		Estate:    func() *admin.Estate { return s.now().estate }, NeverAsked: s.watch.Unasked,
+		Health: s.prober, Recent: s.recent, Pending: s.pending,
+		Access:  func() admin.Access { return s.now().access() },
+		Metrics: s.recorder.Handler(), Panicked: s.recorder.Panicked, Log: s.log,
+	}
+}
+
+// status is the state of the server for /readyz. It is asked only while the
+// listeners are open.
+func (s *Server) status() admin.Status {
+	now := s.now()
+	status := admin.Status{
+		Ready: true, Loaded: now.loaded, Warnings: now.warnings, Listening: s.listening(), Certificate: now.keys.certificate(),
+	}
+	for _, fault := range s.checker.Faults() {
+		status.Ready, status.Reason = false, "a listener does not answer the program's own question"
+		status.Silent = append(status.Silent, admin.Silent{Transport: fault.Transport, Address: fault.Addr, Since: fault.Since, Error: fault.Err.Error()})
+	}
+	for _, upstream := range now.upstreams() {
+		if upstream.Looping {
+			status.Loops = append(status.Loops, fmt.Sprintf("server %s of upstream %s forwards back to this program", upstream.Server, upstream.Group))
+		}
+		for _, suffix := range upstream.LoopSuffixes {
+			status.Loops = append(status.Loops, fmt.Sprintf("server %s of upstream %s forwards the names of %s back to this program: "+
+				"remove its forwarder for them", upstream.Server, upstream.Group, suffix))
+		}
+	}
+	for _, network := range now.snapshot.Table().Networks() {
+		status.Networks++
+		status.Endpoints += network.CountEndpoints()
+	}
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	if !s.lastReload.At.IsZero() {
+		last := s.lastReload
+		status.LastReload = &last
+	}
+	if since := s.reloads.since(); !since.IsZero() {
+		status.ReloadingSince = &since
+	}
+	return status
+}
+
+// Resolve decides a query as it is decided for clients.
+func (s *Server) Resolve(ctx context.Context, q resolver.Query) resolver.Answer {
+	return s.resolver.Resolve(ctx, q)
+}
+
+// Addrs are where queries arrive over UDP and TCP, in the order of the configuration.
+func (s *Server) Addrs() []netip.AddrPort { return s.listeners.Addrs() }
+
+// TLSAddrs are where queries arrive over TLS.
+func (s *Server) TLSAddrs() []netip.AddrPort { return s.listeners.TLSAddrs() }
+
+// HTTPSAddrs are where queries arrive over HTTPS.
+func (s *Server) HTTPSAddrs() []netip.AddrPort { return s.listeners.HTTPSAddrs() }
+
+// AdminAddr is where operators are answered; the zero AddrPort where that is turned off.
+func (s *Server) AdminAddr() netip.AddrPort {
+	if s.admin == nil {
+		return netip.AddrPort{}
+	}
+	return s.admin.Addr()
+}
+
+// Checker asks the listeners that are open, and knows which of them answers. It is nil
+// before Listen.
+func (s *Server) Checker() *selfcheck.Checker { return s.checker }
+
+// Listen opens all addresses but those whose sockets were passed.
+func (s *Server) Listen(passed []*os.File) error {
+	inherited, err := listen.Inherit(passed)
+	if err != nil {
+		return err
+	}
+	defer inherited.Close()
+	if addrs := inherited.Addrs(); len(addrs) > 0 {
+		s.log.Info("using the sockets that the service manager passed", "at", fmt.Sprint(addrs))
+	}
+	var listener net.Listener
+	if s.admin != nil {
+		if listener, err = inherited.Listener(s.now().listen.Admin); err != nil {
+			return err
+		}
+	}
+	err = s.listeners.ListenOn(inherited)
+	if s.admin != nil && err == nil {
+		err = s.admin.ListenOn(listener)
+	}
+	if err != nil && listener != nil {
+		listener.Close()
+	}
+	s.checker = s.newChecker()
+	return err
+}
+
+// Run serves until ctx ends. Then the listeners are closed first, while what they
+// lead to still works, so that every query that was read is answered. Each value
+// from hangUps reloads the configuration, and so does a change of its files.
+func (s *Server) Run(ctx context.Context, hangUps <-chan os.Signal) error {
+	s.log.Info("serving", "dns", fmt.Sprint(s.listeners.Addrs()), "dot", fmt.Sprint(s.listeners.TLSAddrs()),
+		"doh", fmt.Sprint(s.listeners.HTTPSAddrs()), "config", s.now().summary)
+	if warning := cacheWarning(s.now().cacheSettings, s.memory.group); warning != "" {
+		s.log.Warn(warning)
+	}
+	s.log.Info("file descriptors", "limit", s.files.limit, "connections", s.files.connections, "admin", s.files.admin)
+	debug.FreeOSMemory() // what reading the configuration took, which may be much
+	behind, closeBehind := context.WithCancel(context.WithoutCancel(ctx))
+	defer closeBehind()
+	s.reloading.Lock()
+	s.behind = newSupervisor(behind)
+	s.behind.begin(append(s.now().runners(), s.prober, s.notifier))
+	s.reloading.Unlock()
+
+	front, ctx := errgroup.WithContext(ctx)
+	front.Go(func() error { return s.listeners.Run(ctx) })
+	if s.admin != nil {
+		front.Go(func() error { return s.admin.Run(ctx) })
+	}
+	front.Go(func() error { return s.checker.Run(ctx) })
+	front.Go(func() error { return s.feedWatchdog(ctx) })
+	front.Go(func() error { return s.watchFiles(ctx) })
+	front.Go(func() error { return s.reloadOn(ctx, hangUps) })
+	front.Go(func() error { return paceCollector(ctx, s.memory.limit) })
+	s.notifier.tell(ready("serving " + s.now().summary))
+	<-ctx.Done()
+	s.notifier.tell(stopping())
+	err := front.Wait()
+	s.reloading.Lock()
+	s.stopping = true
+	s.reloading.Unlock()
+	closeBehind()
+	s.log.Info("stopped")
+	return errors.Join(err, s.behind.wait())
+}
+
+// reloadOn reloads for each value from hangUps, until ctx ends.
+func (s *Server) reloadOn(ctx context.Context, hangUps <-chan os.Signal) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-hangUps:
+			_ = s.reload(ctx) // logged, and shown by /readyz
+		}
+	}
+}

@@ -1,0 +1,25 @@
+package daemon
+
+import (
+	"fmt"
+
+	"pldns/config"
+	"pldns/zones"
+)
+
+// Summary puts the size of a configuration into words.
+func Summary(c *config.Config, table *zones.Table) string {
+	endpoints := 0
+	for _, network := range table.Networks() {
+		endpoints += network.CountEndpoints()
+	}
+	return fmt.Sprintf("%s, %s, %s", count(len(c.Networks), "network"), count(endpoints, "endpoint"), count(len(c.Upstreams), "upstream"))
+}
+
+// count writes a number of things.
+func count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
