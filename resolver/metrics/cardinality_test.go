@@ -17,8 +17,8 @@ import (
 	"pldns/resolver"
 	"pldns/resolver/cache"
 	"pldns/resolver/forward"
-	"pldns/resolver/leaks"
 	"pldns/resolver/metrics"
+	"pldns/resolver/observe"
 	"pldns/resolver/resolvertest"
 	"pldns/zones"
 )
@@ -65,13 +65,13 @@ func (m *moody) Exchange(_ context.Context, q resolver.Question) (resolver.Reply
 type served struct {
 	*resolver.Resolver
 	told  *metrics.Recorder
-	watch *leaks.Watch
+	watch *observe.Unmapped
 }
 
 func newServed(t *testing.T) served {
 	t.Helper()
 	s := served{told: metrics.New(metrics.Build{})}
-	s.watch = leaks.New(0, s.told)
+	s.watch = observe.NewUnmapped(0, s.told)
 	table := tableOf(t, "europe", "australia")
 	remembered := cache.New(cache.Config{Entries: 1000, Observer: s.told})
 	routes := make(map[string][]resolver.Route)

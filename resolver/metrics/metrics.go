@@ -18,13 +18,13 @@ import (
 
 	"pldns/resolver"
 	"pldns/resolver/cache"
-	"pldns/resolver/dnstap"
 	"pldns/resolver/forward"
-	"pldns/resolver/leaks"
 	"pldns/resolver/listen"
 	"pldns/resolver/listen/replycache"
+	"pldns/resolver/observe"
+	"pldns/resolver/observe/dnstap"
+	"pldns/resolver/observe/querylog"
 	"pldns/resolver/probe"
-	"pldns/resolver/querylog"
 )
 
 // The observers that a Recorder is.
@@ -33,7 +33,7 @@ var (
 	_ cache.Observer    = (*Recorder)(nil)
 	_ forward.Observer  = (*Recorder)(nil)
 	_ probe.Observer    = (*Recorder)(nil)
-	_ leaks.Observer    = (*Recorder)(nil)
+	_ observe.Observer  = (*Recorder)(nil)
 	_ querylog.Observer = (*Recorder)(nil)
 	_ dnstap.Observer   = (*Recorder)(nil)
 )

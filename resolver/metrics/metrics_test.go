@@ -13,11 +13,11 @@ import (
 
 	"pldns/resolver"
 	"pldns/resolver/cache"
-	"pldns/resolver/dnstap"
 	"pldns/resolver/forward"
 	"pldns/resolver/listen"
 	"pldns/resolver/metrics"
-	"pldns/resolver/querylog"
+	"pldns/resolver/observe/dnstap"
+	"pldns/resolver/observe/querylog"
 	"pldns/zones"
 )
 

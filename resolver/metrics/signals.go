@@ -3,8 +3,8 @@ package metrics
 import (
 	"github.com/prometheus/client_golang/prometheus"
 
-	"pldns/resolver/dnstap"
-	"pldns/resolver/querylog"
+	"pldns/resolver/observe/dnstap"
+	"pldns/resolver/observe/querylog"
 )
 
 // signalMetrics are about the query log and dnstap.

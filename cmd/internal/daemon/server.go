@@ -21,9 +21,9 @@ import (
 	"pldns/config"
 	"pldns/resolver"
 	"pldns/resolver/admin"
-	"pldns/resolver/leaks"
 	"pldns/resolver/listen"
 	"pldns/resolver/metrics"
+	"pldns/resolver/observe"
 	"pldns/resolver/probe"
 	"pldns/resolver/selfcheck"
 	"pldns/zones"
@@ -75,7 +75,7 @@ type Server struct {
 	log          *slog.Logger
 	recorder     *metrics.Recorder
 	prober       *probe.Prober
-	watch        *leaks.Watch
+	watch        *observe.Unmapped
 	recent       *admin.Recent
 	current      atomic.Pointer[served]
 	resolver     *resolver.Resolver
@@ -115,7 +115,7 @@ func New(o Options) (*Server, error) {
 		memory: memoryBounds{limit: math.MaxInt64}, load: o.Load, log: o.Log, droppedLines: o.DroppedLines, checking: o.SelfCheck,
 		recorder: metrics.New(Build()), notifier: newNotifier(o.Log), reloads: newReloads(o), own: ownName(), files: shareFiles(fileLimit()),
 	}
-	s.watch = leaks.New(0, s.recorder)
+	s.watch = observe.NewUnmapped(0, s.recorder)
 	s.recent = admin.NewRecent(func() { s.now().snapshot.ReplyCache().Forget() }, nil)
 	s.prober = probe.New(probe.Config{Observer: s.recorder, Log: o.Log})
 	made, err := assemble(c, s.observers(), new(parts))

@@ -9,12 +9,12 @@ import (
 	"pldns/config"
 	"pldns/resolver"
 	"pldns/resolver/admin"
-	"pldns/resolver/dnstap"
-	"pldns/resolver/leaks"
 	"pldns/resolver/listen"
 	"pldns/resolver/listen/replycache"
 	"pldns/resolver/metrics"
-	"pldns/resolver/querylog"
+	"pldns/resolver/observe"
+	"pldns/resolver/observe/dnstap"
+	"pldns/resolver/observe/querylog"
 	"pldns/zones"
 )
 
@@ -24,7 +24,7 @@ import (
 // at the live list nothing is remembered, so that it shows every query.
 type observed struct {
 	*metrics.Recorder
-	watch  *leaks.Watch
+	watch  *observe.Unmapped
 	recent *admin.Recent
 }
 

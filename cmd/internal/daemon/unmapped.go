@@ -2,13 +2,13 @@ package daemon
 
 import (
 	"pldns/resolver/admin"
-	"pldns/resolver/leaks"
+	"pldns/resolver/observe"
 	"pldns/zones"
 	"pldns/zones/azure"
 )
 
 // unmappedNames are what the watch saw, as operators see it.
-func unmappedNames(watch *leaks.Watch, table *zones.Table, catalogue *azure.Catalogue) []admin.Leaks {
+func unmappedNames(watch *observe.Unmapped, table *zones.Table, catalogue *azure.Catalogue) []admin.Leaks {
 	all := make([]admin.Leaks, 0)
 	for _, report := range watch.Report(table) {
 		shown := admin.Leaks{Network: report.Network, Unmapped: []admin.Unmapped{}}

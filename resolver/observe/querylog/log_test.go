@@ -23,7 +23,7 @@ import (
 
 	"pldns/resolver"
 	"pldns/resolver/listen"
-	"pldns/resolver/querylog"
+	"pldns/resolver/observe/querylog"
 	"pldns/resolver/resolvertest"
 	"pldns/zones"
 )

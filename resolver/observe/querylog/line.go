@@ -130,7 +130,7 @@ func (w *writer) line(e *entry) line {
 	return out
 }
 
-// show adds what the client showed at the door. The names in its certificate are
+// show adds what the client showed to the listener. The names in its certificate are
 // left out: they may be those of a person.
 func (out *line) show(shown *zones.Shown) {
 	if !shown.ServerName.IsZero() {

@@ -1,11 +1,12 @@
-// Package leaks watches for names that should perhaps be mapped and are not, and
-// for mappings that nobody asks for: a privatelink name that an upstream answered
-// says that somebody has a private endpoint, and that this network uses it over
-// the public Internet.
+// Package observe is told of the answers that are given. [Unmapped] watches for names
+// that should perhaps be mapped and are not, and for mappings that nobody asks for: a
+// privatelink name that an upstream answered says that somebody has a private endpoint,
+// and that this network uses it over the public Internet. What is told of single
+// queries lies below: the query log in package querylog, dnstap in package dnstap.
 //
-// What is remembered is bounded for each network, and lives no longer than the
+// What Unmapped remembers is bounded for each network, and lives no longer than the
 // process.
-package leaks
+package observe
 
 import (
 	"cmp"
@@ -33,8 +34,8 @@ type Observer interface {
 	Leaked(network string)
 }
 
-// Watch sees answers. Its methods may be called by many goroutines at once.
-type Watch struct {
+// Unmapped sees answers. Its methods may be called by many goroutines at once.
+type Unmapped struct {
 	names    int
 	observer Observer // nil is nobody
 	now      func() time.Time
@@ -45,12 +46,12 @@ type Watch struct {
 
 // seen is what was seen of one network.
 type seen struct {
-	leaked *simplelru.LRU[zones.Name, *Leak] // by private name
-	asked  map[zones.Name]bool               // endpoints that were asked for
+	leaked *simplelru.LRU[zones.Name, *UnmappedName] // by private name
+	asked  map[zones.Name]bool                       // endpoints that were asked for
 }
 
-// Leak is a privatelink name that was answered from outside.
-type Leak struct {
+// UnmappedName is a privatelink name that was answered from outside.
+type UnmappedName struct {
 	// Private is the privatelink name, and Asked a name that led to it.
 	Private, Asked zones.Name
 	Count          int
@@ -63,20 +64,20 @@ type Leak struct {
 type Report struct {
 	Network string
 	// Leaks are the most frequent first.
-	Leaks []Leak
+	Leaks []UnmappedName
 }
 
-// New makes a watch that remembers so many leaked names for each network; 0
+// NewUnmapped makes an Unmapped that remembers so many leaked names for each network; 0
 // stands for 1,000. The observer may be nil.
-func New(names int, observer Observer) *Watch {
+func NewUnmapped(names int, observer Observer) *Unmapped {
 	if names <= 0 {
 		names = defaultNames
 	}
-	return &Watch{names: names, observer: observer, now: time.Now, networks: make(map[string]*seen)}
+	return &Unmapped{names: names, observer: observer, now: time.Now, networks: make(map[string]*seen)}
 }
 
 // Saw takes note of one answer, if there is something about it.
-func (w *Watch) Saw(q resolver.Query, a resolver.Answer) {
+func (w *Unmapped) Saw(q resolver.Query, a resolver.Answer) {
 	private, leaked := leakOf(a)
 	if a.Network == "" || !leaked && a.Endpoint.IsZero() {
 		return
@@ -97,7 +98,7 @@ func (w *Watch) Saw(q resolver.Query, a resolver.Answer) {
 	}
 	leak, known := s.leaked.Get(private)
 	if !known {
-		leak = &Leak{Private: private, First: w.now()}
+		leak = &UnmappedName{Private: private, First: w.now()}
 		s.leaked.Add(private, leak)
 	}
 	leak.Asked, leak.Last = q.Name, w.now()
@@ -108,11 +109,11 @@ func (w *Watch) Saw(q resolver.Query, a resolver.Answer) {
 }
 
 // network is what was seen of a network. The lock is held.
-func (w *Watch) network(name string) *seen {
+func (w *Unmapped) network(name string) *seen {
 	s := w.networks[name]
 	if s == nil {
 		// The only error is a size that is not positive.
-		leaked, _ := simplelru.NewLRU[zones.Name, *Leak](w.names, nil)
+		leaked, _ := simplelru.NewLRU[zones.Name, *UnmappedName](w.names, nil)
 		s = &seen{leaked: leaked, asked: make(map[zones.Name]bool)}
 		w.networks[name] = s
 	}
@@ -148,7 +149,7 @@ func lastAddress(records []dns.RR) netip.Addr {
 }
 
 // Report tells which names of the networks of a table leak, in its order.
-func (w *Watch) Report(table *zones.Table) []Report {
+func (w *Unmapped) Report(table *zones.Table) []Report {
 	reports := make([]Report, 0, len(table.Networks()))
 	for _, network := range table.Networks() {
 		report := Report{Network: network.Name()}
@@ -158,7 +159,7 @@ func (w *Watch) Report(table *zones.Table) []Report {
 				report.Leaks = append(report.Leaks, leak)
 			}
 		}
-		slices.SortFunc(report.Leaks, func(a, b Leak) int {
+		slices.SortFunc(report.Leaks, func(a, b UnmappedName) int {
 			return cmp.Or(cmp.Compare(b.Count, a.Count), a.Private.Compare(b.Private))
 		})
 		reports = append(reports, report)
@@ -167,14 +168,14 @@ func (w *Watch) Report(table *zones.Table) []Report {
 }
 
 // leaked are the leaks of a network as they are now.
-func (w *Watch) leaked(network string) []Leak {
+func (w *Unmapped) leaked(network string) []UnmappedName {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	s := w.networks[network]
 	if s == nil {
 		return nil
 	}
-	leaks := make([]Leak, 0, s.leaked.Len())
+	leaks := make([]UnmappedName, 0, s.leaked.Len())
 	for _, leak := range s.leaked.Values() {
 		leaks = append(leaks, *leak)
 	}
@@ -185,7 +186,7 @@ func (w *Watch) leaked(network string) []Leak {
 const atOnce = 1000
 
 // Unasked goes through the endpoints of a network that nobody has asked for, by name.
-func (w *Watch) Unasked(network *zones.Network) iter.Seq[zones.Name] {
+func (w *Unmapped) Unasked(network *zones.Network) iter.Seq[zones.Name] {
 	return func(yield func(zones.Name) bool) {
 		for place := 0; place < network.CountEndpoints(); place += atOnce {
 			for _, name := range w.unasked(network, place) {
@@ -198,7 +199,7 @@ func (w *Watch) Unasked(network *zones.Network) iter.Seq[zones.Name] {
 }
 
 // unasked looks at some endpoints from a place on.
-func (w *Watch) unasked(network *zones.Network, place int) []zones.Name {
+func (w *Unmapped) unasked(network *zones.Network, place int) []zones.Name {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	s := w.networks[network.Name()]

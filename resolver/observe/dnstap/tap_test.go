@@ -16,8 +16,8 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"pldns/resolver"
-	"pldns/resolver/dnstap"
 	"pldns/resolver/listen"
+	"pldns/resolver/observe/dnstap"
 	"pldns/zones"
 )
 

@@ -1,4 +1,4 @@
-package leaks_test
+package observe_test
 
 import (
 	"fmt"
@@ -10,7 +10,7 @@ import (
 	"github.com/miekg/dns"
 
 	"pldns/resolver"
-	"pldns/resolver/leaks"
+	"pldns/resolver/observe"
 	"pldns/resolver/resolvertest"
 	"pldns/zones"
 )
@@ -43,7 +43,7 @@ func leaked(t *testing.T, account string) resolver.Answer {
 }
 
 // summary puts what was seen of a table into lines.
-func summary(w *leaks.Watch, table *zones.Table) []string {
+func summary(w *observe.Unmapped, table *zones.Table) []string {
 	var lines []string
 	for _, r := range w.Report(table) {
 		for _, l := range r.Leaks {
@@ -58,7 +58,7 @@ func summary(w *leaks.Watch, table *zones.Table) []string {
 }
 
 func TestReport(t *testing.T) {
-	w := leaks.New(0, nil)
+	w := observe.NewUnmapped(0, nil)
 	local := resolver.Answer{Network: "europe", Source: resolver.FromLocal, Endpoint: zones.MustName("used.blob.core.windows.net")}
 	w.Saw(asked("used.blob.core.windows.net"), local)
 	w.Saw(asked("rare.blob.core.windows.net"), leaked(t, "rare"))
@@ -92,7 +92,7 @@ func TestReport(t *testing.T) {
 
 // Whatever is asked, memory is bounded: the names that were asked last stay.
 func TestNamesAreBounded(t *testing.T) {
-	w := leaks.New(10, nil)
+	w := observe.NewUnmapped(10, nil)
 	var group sync.WaitGroup
 	for worker := range 4 {
 		group.Go(func() {

@@ -11,7 +11,7 @@ import (
 )
 
 // messages puts a query and its reply into messages of dnstap: CLIENT_QUERY and
-// CLIENT_RESPONSE, as a resolver sees them at its doors. The network of the client
+// CLIENT_RESPONSE, as a resolver sees them at its listeners. The network of the client
 // is in the field extra.
 func (t *Tap) messages(e *listen.Exchange) exchange {
 	answered := e.Began.Add(e.Took)
