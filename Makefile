@@ -43,7 +43,7 @@ fuzz: ## every fuzz target, FUZZTIME inputs each
 	done
 
 bench: build ## every table of BENCHMARKS.md: queries over sockets, against an echo and other servers
-	$(GO) run ./resolver/listen/bench
+	$(GO) run ./cmd/bench
 
 bench-go: ## every Go benchmark, once
 	$(GO) test -run '^$$' -bench . -benchmem ./...

@@ -12,7 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"pldns/resolver/doctor"
+	"pldns/cmd/internal/doctor"
 	"pldns/zones"
 	"pldns/zones/azure"
 )

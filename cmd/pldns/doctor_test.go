@@ -14,7 +14,7 @@ import (
 	"strings"
 	"testing"
 
-	"pldns/resolver/doctor"
+	"pldns/cmd/internal/doctor"
 )
 
 // system is an operating system that always gives the same addresses.

@@ -10,8 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"pldns/cmd/internal/doctor"
 	"pldns/config"
-	"pldns/resolver/doctor"
 )
 
 func newVerify() *cobra.Command {

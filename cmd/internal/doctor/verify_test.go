@@ -10,7 +10,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"pldns/resolver/doctor"
+	"pldns/cmd/internal/doctor"
 	"pldns/resolver/resolvertest"
 	"pldns/zones"
 	"pldns/zones/azure"

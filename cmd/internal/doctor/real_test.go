@@ -18,7 +18,7 @@ import (
 	"syscall"
 	"testing"
 
-	"pldns/resolver/doctor"
+	"pldns/cmd/internal/doctor"
 	"pldns/resolver/resolvertest"
 	"pldns/zones"
 	"pldns/zones/azure"

@@ -20,7 +20,7 @@ import (
 
 	"github.com/miekg/dns"
 
-	"pldns/resolver/doctor"
+	"pldns/cmd/internal/doctor"
 )
 
 // patience is the time of a step that is meant to succeed, however slow the

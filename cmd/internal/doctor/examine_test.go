@@ -13,7 +13,7 @@ import (
 
 	"github.com/miekg/dns"
 
-	"pldns/resolver/doctor"
+	"pldns/cmd/internal/doctor"
 	"pldns/resolver/resolvertest"
 	"pldns/zones"
 	"pldns/zones/azure"

@@ -6,7 +6,7 @@ import (
 	"net/netip"
 	"testing"
 
-	"pldns/resolver/doctor"
+	"pldns/cmd/internal/doctor"
 	"pldns/resolver/resolvertest"
 	"pldns/zones"
 	"pldns/zones/azure"
