@@ -1,10 +1,6 @@
 package resolver
 
-import (
-	"github.com/miekg/dns"
-
-	"pldns/resolver/listen/replycache"
-)
+import "github.com/miekg/dns"
 
 // Reuse says for how long an Answer may be given again, to clients of the same
 // network who ask the same, without being decided anew.
@@ -34,7 +30,3 @@ func (c *chain) reuse(a Answer) Reuse {
 		return WithSnapshot
 	}
 }
-
-// ReplyCache is for whoever packs answers of this snapshot into messages: the place to
-// remember the finished ones, as far as their Reuse allows.
-func (s *Snapshot) ReplyCache() *replycache.Cache { return s.replies }

@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"pldns/resolver/listen/replycache"
 	"pldns/zones"
 )
 
@@ -45,7 +44,6 @@ type Snapshot struct {
 	health   Health
 	loops    Loops
 	deadline time.Duration
-	replies  *replycache.Cache
 	chains   sync.Pool // of *chain
 }
 
@@ -73,7 +71,6 @@ func NewSnapshot(options Options) (*Snapshot, error) {
 		health:   options.Health,
 		loops:    options.Loops,
 		deadline: options.Deadline,
-		replies:  replycache.New(),
 		chains:   sync.Pool{New: func() any { return new(chain) }},
 	}
 	if s.deadline == 0 {

@@ -164,7 +164,7 @@ func BenchmarkReceive(b *testing.B) {
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
 				a.began = time.Now()
-				a.x.memory.open(s.config.Handler, a.began)
+				a.x.memory.open(s, a.began)
 				if out := s.receive(a.query, a.x, a.socket, packets[i%names], a.peer, nil); out.reply == nil {
 					b.Fatal("no reply")
 				}

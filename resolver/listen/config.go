@@ -19,7 +19,7 @@ import (
 // at once, and must not wait for anything.
 type Handler interface {
 	// Snapshot is the snapshot of the moment. Clients are located in its table, and
-	// answers that may be given again are remembered in its reply cache and given without
+	// answers that may be given again are remembered as long as it is that, and given without
 	// asking the Handler. It may be nil: then nobody belongs to a network, and nothing
 	// is remembered.
 	Snapshot() *resolver.Snapshot

@@ -299,7 +299,7 @@ func judged(t *testing.T, l Limits) func(client string, bits int, why Refusal) R
 	return func(client string, bits int, why Refusal) Refusal {
 		q, m := &query{began: time.Now()}, new(memory)
 		q.client.Addr, q.client.Bits = netip.MustParseAddr(client), uint8(bits)
-		m.open(s.config.Handler, q.began)
+		m.open(s, q.began)
 		m.locate(q.client)
 		return s.limited(q, m, new(request), why)
 	}
@@ -381,7 +381,7 @@ func TestSetLimits(t *testing.T) {
 			for range 100 {
 				q, m := &query{began: time.Now()}, new(memory)
 				q.client.Addr = netip.MustParseAddr("192.0.2.1")
-				m.open(s.config.Handler, q.began)
+				m.open(s, q.began)
 				m.locate(q.client)
 				if s.limited(q, m, new(request), Accepted) == Accepted {
 					n++
@@ -469,7 +469,7 @@ func BenchmarkLimited(b *testing.B) {
 			if row.client != "" {
 				q.client.Addr = netip.MustParseAddr(row.client)
 			}
-			m.open(s.config.Handler, q.began)
+			m.open(s, q.began)
 			m.locate(q.client)
 			limits := Limits{Unlisted: 20, Slip: 2}
 			if row.name == "limited" {

@@ -34,11 +34,11 @@ type memory struct {
 }
 
 // open looks at the snapshot that answers now.
-func (m *memory) open(from Handler, now time.Time) {
-	if m.snapshot = from.Snapshot(); m.snapshot == nil {
+func (m *memory) open(s *Server, now time.Time) {
+	if m.snapshot = s.config.Handler.Snapshot(); m.snapshot == nil {
 		return
 	}
-	m.replies = m.snapshot.ReplyCache()
+	m.replies = s.replies.of(m.snapshot)
 	m.now = m.replies.At(now)
 	m.generation = m.replies.Generation()
 }

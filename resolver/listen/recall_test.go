@@ -264,7 +264,7 @@ func TestNotRemembered(t *testing.T) {
 		for range 3 {
 			r.ask(t, row.name)
 		}
-		if n := e.Snapshot().ReplyCache().Len(); n != 0 {
+		if n := r.replies.of(e.Snapshot()).Len(); n != 0 {
 			t.Fatalf("%s: %s is remembered", row.why, row.name)
 		}
 	}
@@ -285,7 +285,7 @@ func TestForgotten(t *testing.T) {
 		address()
 		<-r.told
 	}
-	e.Snapshot().ReplyCache().Forget()
+	r.ForgetReplies()
 	if got := address(); got != "10.0.1.4" || <-r.told != "served udp europe 0 local\n" {
 		t.Errorf("after a flush, %s from memory", got)
 	}
@@ -395,7 +395,7 @@ func BenchmarkMemory(b *testing.B) {
 	}
 	a := newAsker()
 	fast(s, packet, a)
-	a.x.memory.open(s.config.Handler, time.Now())
+	a.x.memory.open(s, time.Now())
 	b.ReportAllocs()
 	for b.Loop() {
 		if s.receive(a.query, a.x, a.socket, packet, a.peer, nil).tally == nil {

@@ -89,7 +89,7 @@ func newReplies(t *testing.T, l Limits, client string) *replies {
 func (p *replies) ask(times int, about account) (passed int) {
 	for range times {
 		p.q.began = time.Now()
-		p.m.open(p.config.Handler, p.q.began)
+		p.m.open(p.Server, p.q.began)
 		p.m.locate(p.q.client)
 		if p.limited(&p.q, &p.m, new(request), Accepted) == Accepted && p.overdone(&p.q, new(request), about, "closed") == Accepted {
 			passed++

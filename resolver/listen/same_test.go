@@ -103,7 +103,7 @@ func (a *asker) deliver(_ *query, reply []byte) { a.late <- bytes.Clone(reply) }
 func fast(s *Server, packet []byte, a *asker) (reply []byte, known bool) {
 	a.began, a.client = time.Now(), zones.NewClient(a.peer.Addr(), here)
 	a.origin = origin{transport: udp, peer: a.peer, cookieFor: a.client.Addr, to: a}
-	a.x.memory.open(s.config.Handler, a.began)
+	a.x.memory.open(s, a.began)
 	out := s.serve(a.query, a.x, packet)
 	reply = out.reply
 	if out.waits {

@@ -31,8 +31,9 @@ type Server struct {
 	abandoned  atomic.Bool    // what is pending is not waited for any longer
 	holders    room           // UDP readers that hold a processor of the Go runtime
 	work       sync.WaitGroup // everything that runs, and every query that is pending
-	queries    sync.Pool      // of *query
-	scratches  sync.Pool      // of *scratch
+	replies    replyCaches
+	queries    sync.Pool // of *query
+	scratches  sync.Pool // of *scratch
 	cookies    cookies
 	limits     atomic.Pointer[limits]
 	buckets    *buckets // of clients

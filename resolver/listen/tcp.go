@@ -316,7 +316,7 @@ func (c *conn) receive(message []byte) bool {
 // ask has a message served. If it is pending, c ends after its reply.
 func (c *conn) ask(q *query, message []byte) (out outcome) {
 	q.origin, q.client, q.began = c.origin(), c.client, time.Now()
-	c.x.memory.open(c.server.config.Handler, q.began)
+	c.x.memory.open(c.server, q.began)
 	c.queries.Add(1)
 	defer func() {
 		if !out.waits {

@@ -189,7 +189,7 @@ func (w *worker) letGo() {
 func (w *worker) answer(read int) {
 	began := time.Now()
 	w.busy, w.began = began.Sub(w.began) < busyGap, began
-	w.x.memory.open(w.server.config.Handler, began)
+	w.x.memory.open(w.server, began)
 	for i := range read {
 		w.deal(i, began)
 	}

@@ -60,7 +60,7 @@ func (s *Server) readPackets(ctx context.Context, socket *udpSocket) (again bool
 			continue
 		}
 		q.began = time.Now()
-		x.memory.open(s.config.Handler, q.began)
+		x.memory.open(s, q.began)
 		out := s.receive(q, x, socket, packet[:size], peer, control[:controlLen])
 		if out.reply != nil {
 			s.sendUDP(q, socket, out.reply)

@@ -148,7 +148,7 @@ func (w *web) answer(ctx context.Context, out http.ResponseWriter, message []byt
 	q, x, reply := s.query(), s.scratches.Get().(*scratch), make(webReply, 1)
 	q.origin = origin{transport: doh, kind: replycache.HTTPS, stream: true, encrypted: true, peer: w.peer, to: reply}
 	q.client, q.began = client, began
-	x.memory.open(s.config.Handler, began)
+	x.memory.open(s, began)
 	defer s.scratches.Put(x)
 	outcome := s.serve(q, x, message)
 	if outcome.waits {

@@ -116,7 +116,7 @@ func New(o Options) (*Server, error) {
 		recorder: metrics.New(Build()), notifier: newNotifier(o.Log), reloads: newReloads(o), own: ownName(), files: shareFiles(fileLimit()),
 	}
 	s.watch = observe.NewUnmapped(0, s.recorder)
-	s.recent = admin.NewRecent(func() { s.now().snapshot.ReplyCache().Forget() }, nil)
+	s.recent = admin.NewRecent(func() { s.listeners.ForgetReplies() }, nil)
 	s.prober = probe.New(probe.Config{Observer: s.recorder, Log: o.Log})
 	made, err := assemble(c, s.observers(), new(parts))
 	if err != nil {

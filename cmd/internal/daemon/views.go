@@ -123,7 +123,7 @@ func (m remembers) Dump(name zones.Name, subtree bool) iter.Seq[admin.Remembered
 
 func (m remembers) Flush(name zones.Name, subtree bool) int {
 	now := m.now()
-	defer now.snapshot.ReplyCache().Forget()
+	defer m.listeners.ForgetReplies()
 	if now.cache == nil {
 		return 0
 	}
