@@ -7,10 +7,13 @@ IMAGE      ?= pldns
 VERSION    ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 REVISION   ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 
-.PHONY: build run test e2e stress race lint fuzz bench bench-go image image-arm64 sbom clean
+.PHONY: build help run test e2e stress race lint fuzz bench bench-go image image-arm64 sbom clean
 
 build: ## bin/pldns
 	GO=$(GO) deploy/build bin/pldns
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: build ## serve the built-in example on 127.0.0.1:5353
 	bin/pldns serve --example
@@ -24,7 +27,7 @@ e2e: ## whole deployments on hosts that are network namespaces; says what it ski
 stress: ## what others are answered while one client, domain or reader misbehaves; PLDNS_STRESS=short for less
 	PLDNS_STRESS=$${PLDNS_STRESS:-full} $(GO) test -count=1 -v -timeout 30m ./deploy/scenarios/stress
 
-race: ## the same under the race detector
+race: ## the same as test under the race detector
 	$(GO) test -race ./...
 
 lint: ## gofmt, vet, staticcheck
@@ -58,5 +61,5 @@ sbom: build ## what is in the binary, as CycloneDX: dist/pldns.cdx.json
 	@mkdir -p dist
 	$(GO) run ./deploy/sbom bin/pldns > dist/pldns.cdx.json
 
-clean:
+clean: ## remove what was built
 	rm -rf bin dist
