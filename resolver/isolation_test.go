@@ -20,7 +20,7 @@ import (
 	"pldns/zones"
 )
 
-// The property that everything else serves (DESIGN part 3, rule 7): whoever asks
+// The property that everything else serves (ARCHITECTURE.md, rule 7): whoever asks
 // what, in whatever order, through caches that all share, no answer holds an
 // address that belongs to another network, and a name that the asker's network
 // maps ends in that network's address.

@@ -172,7 +172,7 @@ func says(reply *dns.Msg) string {
 	return strings.Join(parts, " | ")
 }
 
-// regions is DESIGN's example of two regions on loopback: clients of 127.0.1.0/24
+// regions is README.md's example of two regions on loopback: clients of 127.0.1.0/24
 // and 127.0.2.0/24, with what goes before the networks, such as upstreams.
 func regions(head string) string {
 	return `

@@ -50,7 +50,7 @@ func TestAnswersAsTheServerGaveThem(t *testing.T) {
 	}
 }
 
-// What leaves is written afresh (DESIGN rule 9).
+// What leaves is written afresh (ARCHITECTURE.md, rule 9).
 func TestWhatLeaves(t *testing.T) {
 	u := resolvertest.StartUpstream(t, resolvertest.AzureData)
 	p := pool(t, u)
