@@ -57,13 +57,13 @@ func (l *loader) tablesAt(root table, key string) []table {
 		return nil
 	}
 	at := root.place(key)
-	var groups []*group
+	var groups []map[string]any
 	switch value := value.(type) {
-	case *tables:
-		groups = value.groups
+	case []map[string]any:
+		groups = value
 	case []any:
 		for i, element := range value {
-			inner, is := element.(*group)
+			inner, is := element.(map[string]any)
 			if !is {
 				root.mismatch(at.at(i), element, "write [["+key+"]] above its keys", "a table")
 				continue

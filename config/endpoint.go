@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -13,22 +14,21 @@ import (
 // endpoints reads the mappings of one table, in the order of their keys, and adds
 // them to those that other files gave for the same network or set.
 func (l *loader) endpoints(t table, into []Endpoint) []Endpoint {
-	pairs := t.values.all()
-	into = slices.Grow(into, len(pairs))
-	for i := range pairs {
-		into = l.endpoint(t.place(pairs[i].key), &pairs[i], into)
+	into = slices.Grow(into, len(t.values))
+	for _, key := range slices.Sorted(maps.Keys(t.values)) {
+		into = l.endpoint(t.place(key), key, t.values[key], into)
 	}
 	return into
 }
 
 // endpoint reads one mapping. A fault of its name does not hide those of its value.
-func (l *loader) endpoint(at Place, p *pair, into []Endpoint) []Endpoint {
-	if names := unquoted(p.key, p.value, endpointKeys()...); len(names) > 0 {
+func (l *loader) endpoint(at Place, key string, value any, into []Endpoint) []Endpoint {
+	if names := unquoted(key, value, endpointKeys()...); len(names) > 0 {
 		l.rep.add(at, unquotedFault(names))
 		return into
 	}
-	settings, settled := l.endpointValue(at, p)
-	name, f := parseHost(p.key)
+	settings, settled := l.endpointValue(at, value)
+	name, f := parseHost(key)
 	if f != nil {
 		l.rep.add(at, f)
 		return into

@@ -25,16 +25,11 @@ func endpointKeys() []string {
 
 // endpointValue reads an address, a list of addresses, or a table; ok tells whether
 // all of it is in order.
-func (l *loader) endpointValue(at Place, p *pair) (s endpointSettings, ok bool) {
+func (l *loader) endpointValue(at Place, value any) (s endpointSettings, ok bool) {
 	s.ttl = zones.DefaultTTL
-	if p.value == nil { // the most common of all
-		addr, ok := l.address(at, p.text, false)
-		s.addresses = []netip.Addr{addr}
-		return s, ok
-	}
-	values, is := p.value.(*group)
+	values, is := value.(map[string]any)
 	if !is {
-		s.addresses, ok = l.addresses(at, p.value, false)
+		s.addresses, ok = l.addresses(at, value, false)
 		return s, ok
 	}
 	before := len(l.rep.problems)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"pldns/config/internal/tomlfile"
 	"pldns/zones"
 )
 
@@ -48,7 +49,7 @@ func hostFault(text string, wildcard bool) string {
 		labels = strings.TrimPrefix(labels, "*.")
 	}
 	for i := range len(labels) {
-		if c := labels[i]; c != '.' && !bareRune(rune(c)) {
+		if c := labels[i]; c != '.' && !tomlfile.IsBareByte(c) {
 			return strangeFault(text, c)
 		}
 	}

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -83,7 +85,7 @@ func labelFault(name, what string) *fault {
 // for tables in tables: mydb.database.windows.net = "10.0.0.4". It gives none for
 // a value that is no table, or one that holds a key that is known there.
 func unquoted(key string, value any, known ...string) []string {
-	inner, is := value.(*group)
+	inner, is := value.(map[string]any)
 	if !is || strings.Contains(key, ".") {
 		return nil
 	}
@@ -92,18 +94,19 @@ func unquoted(key string, value any, known ...string) []string {
 	return names
 }
 
-func collectUnquoted(path string, inner *group, known []string, names *[]string) {
-	for _, p := range inner.pairs {
-		if nearest(p.key, known) != "" {
+func collectUnquoted(path string, inner map[string]any, known []string, names *[]string) {
+	keys := slices.Sorted(maps.Keys(inner))
+	for _, key := range keys {
+		if nearest(key, known) != "" {
 			if strings.Contains(path, ".") {
 				*names = append(*names, path)
 			}
 			return
 		}
 	}
-	for _, p := range inner.pairs {
-		name := path + "." + p.key
-		if below, is := p.value.(*group); is {
+	for _, key := range keys {
+		name := path + "." + key
+		if below, is := inner[key].(map[string]any); is {
 			collectUnquoted(name, below, known, names)
 			continue
 		}

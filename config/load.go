@@ -233,7 +233,7 @@ func (l *loader) file(pattern entry, name string, files files) {
 	for _, key := range mainKeys() {
 		if root.has(key) {
 			l.rep.add(root.place(key), faultf("move it to "+l.main, "stands in the main file only"))
-			root.values.remove(key)
+			delete(root.values, key)
 		}
 	}
 	root.only(sharedKeys()...)

@@ -43,7 +43,7 @@ type listener struct {
 // networks reads the networks of one file.
 func (l *loader) networks(root table) {
 	t, _ := root.sub("networks")
-	l.hasNetworks = l.hasNetworks || len(t.values.all()) > 0
+	l.hasNetworks = l.hasNetworks || len(t.values) > 0
 	l.labelled(t, "a network", l.network)
 }
 
@@ -189,7 +189,7 @@ func (l *loader) sets(root table) {
 func (l *loader) looseEndpoint(t table, name string) bool {
 	_, f := parseHost(name)
 	value, _ := t.get(name)
-	_, isTable := value.(*group)
+	_, isTable := value.(map[string]any)
 	if f != nil && isTable {
 		return false
 	}

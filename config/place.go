@@ -2,7 +2,8 @@ package config
 
 import (
 	"strconv"
-	"strings"
+
+	"pldns/config/internal/tomlfile"
 )
 
 // Place says where in the files something is written. Its parts are shared
@@ -33,21 +34,7 @@ func (p Place) at(i int) Place {
 }
 
 // join makes a key path longer by one key.
-func join(path, key string) string {
-	if !bare(key) {
-		key = strconv.Quote(key)
-	}
-	if path == "" {
-		return key
-	}
-	return path + "." + key
-}
+func join(path, key string) string { return tomlfile.Join(path, key) }
 
 // bare tells whether TOML lets a key stand without quotes.
-func bare(key string) bool {
-	return key != "" && strings.IndexFunc(key, func(r rune) bool { return !bareRune(r) }) < 0
-}
-
-func bareRune(r rune) bool {
-	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_' || r == '-'
-}
+func bare(key string) bool { return tomlfile.IsBare(key) }

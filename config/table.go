@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -15,7 +16,7 @@ type table struct {
 	rep    *report
 	file   string
 	path   string // key path; empty for the root
-	values *group
+	values map[string]any
 }
 
 // entry is one element of a list of strings.
@@ -30,27 +31,29 @@ func (t table) place(key string) Place { return Place{t.file, t.path, key} }
 // here is where the table itself stands.
 func (t table) here() Place { return Place{t.file, t.path, ""} }
 
-// keys are the keys in a stable order.
+// keys are the keys in a stable order. They are copies, which do not keep the file's
+// text.
 func (t table) keys() []string {
-	keys := make([]string, 0, len(t.values.all()))
-	for _, p := range t.values.all() {
-		keys = append(keys, strings.Clone(p.key)) // so that names do not keep the file's text
+	keys := slices.Sorted(maps.Keys(t.values))
+	for i := range keys {
+		keys[i] = strings.Clone(keys[i])
 	}
 	return keys
 }
 
 // get gives the value of a key.
 func (t table) get(key string) (any, bool) {
-	found := t.values.find(key)
-	if found == nil {
-		return nil, false
+	value, given := t.values[key]
+	if text, is := value.(string); is {
+		value = strings.Clone(text) // the same
 	}
-	return found.any(), true
+	return value, given
 }
 
 // has tells whether a key is given.
 func (t table) has(key string) bool {
-	return t.values.find(key) != nil
+	_, given := t.values[key]
+	return given
 }
 
 // only reports every key that is not among the known ones.
@@ -80,7 +83,7 @@ func (t table) sub(key string) (table, bool) {
 		return table{}, false
 	}
 	at := t.place(key)
-	values, is := value.(*group)
+	values, is := value.(map[string]any)
 	if !is {
 		t.mismatch(at, value, fmt.Sprintf("write it under [%s]", at.Key()), "a table")
 		return table{}, false
@@ -124,7 +127,7 @@ func (t table) texts(key, example string) (entries []entry, ok bool) {
 			ok = false
 			continue
 		}
-		entries = append(entries, entry{text, t.place(key).at(i)})
+		entries = append(entries, entry{strings.Clone(text), t.place(key).at(i)})
 	}
 	return entries, ok
 }
@@ -271,9 +274,9 @@ func kindOf(value any) string {
 		return "a boolean"
 	case []any:
 		return "a list"
-	case *tables:
+	case []map[string]any:
 		return "a list of tables"
-	case *group:
+	case map[string]any:
 		return "a table"
 	default:
 		return "a date or time"

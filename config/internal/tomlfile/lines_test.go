@@ -1,11 +1,12 @@
-package config
+package tomlfile_test
 
 import (
-	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"pldns/config/internal/tomlfile"
 )
 
 // TestKeyLines shows where keys and elements of lists are found.
@@ -53,15 +54,16 @@ func TestKeyLines(t *testing.T) {
 		`list[0].when`:                                16,
 		`list[1]`:                                     17,
 		`list[1].when`:                                18,
-		`networks.europe."the key that is not there"`: 0,
+		`networks.europe."the key that is not there"`: 3,
+		`nothing."is there"`:                          0,
 	}
-	if _, err := Tables("lines.toml", []byte(document)); err != nil {
-		t.Fatal(err)
+	if _, faults := tomlfile.Decode(document); len(faults) > 0 {
+		t.Fatal(faults)
 	}
-	lines := keyLines([]byte(document))
+	lines := tomlfile.NewLines(document)
 	for key, line := range want {
-		if lines[key] != line {
-			t.Errorf("%s is at line %d, want %d", key, lines[key], line)
+		if got := lines.Line(key); got != line {
+			t.Errorf("%s is at line %d, want %d", key, got, line)
 		}
 	}
 	for key := range lines {
@@ -71,9 +73,10 @@ func TestKeyLines(t *testing.T) {
 	}
 }
 
-// FuzzKeyLines shows that every key that is read has a line.
-func FuzzKeyLines(f *testing.F) {
-	files, err := filepath.Glob("testdata/*/*.toml")
+// FuzzLines shows that every key that is read has a line, and that all statements
+// of a file are found.
+func FuzzLines(f *testing.F) {
+	files, err := filepath.Glob("../../testdata/*/*.toml")
 	if err != nil || len(files) == 0 {
 		f.Fatalf("no seeds: %v", err)
 	}
@@ -82,23 +85,37 @@ func FuzzKeyLines(f *testing.F) {
 		if err != nil {
 			f.Fatal(err)
 		}
-		f.Add(data)
+		f.Add(string(data))
 	}
-	f.Fuzz(func(t *testing.T, data []byte) {
-		lines := keyLines(data)
-		values, err := Tables("fuzz.toml", data)
-		if err != nil || bytes.HasPrefix(data, []byte("\xef\xbb\xbf")) {
+	for _, text := range structures() {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		lines := tomlfile.NewLines(text)
+		statements := tomlfile.Statements(text)
+		values, faults := tomlfile.Decode(text)
+		if len(faults) > 0 {
 			return
 		}
-		haveLines(t, "", values, lines, strings.Count(string(data), "\n")+1)
+		last := strings.Count(text, "\n") + 1
+		if last < 64 {
+			haveLines(t, "", values, lines, last)
+		}
+		end := 0
+		for _, s := range statements {
+			if s.Start < end || s.End <= s.Start || s.Line < 1 || s.Line > last {
+				t.Fatalf("%q: statement %+v behind %d", text, s, end)
+			}
+			end = s.End
+		}
 	})
 }
 
 // haveLines shows that all keys of a table, and of the tables in it, have a line.
-func haveLines(t *testing.T, path string, values map[string]any, lines map[string]int, last int) {
+func haveLines(t *testing.T, path string, values map[string]any, lines tomlfile.Lines, last int) {
 	for key, value := range values {
-		key = join(path, key)
-		if line := lines[key]; line < 1 || line > last {
+		key = tomlfile.Join(path, key)
+		if line := lines.Line(key); line < 1 || line > last {
 			t.Errorf("%s is at line %d of %d", key, line, last)
 		}
 		if inner, is := value.(map[string]any); is {
