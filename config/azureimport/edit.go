@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"pldns/config"
+	"pldns/config/internal/tomlfile"
 	"pldns/zones"
 	"pldns/zones/azure"
 )
@@ -18,8 +19,9 @@ import (
 type File struct {
 	name       string
 	data       []byte
+	text       string // the same
 	values     map[string]any
-	statements []statement
+	statements []tomlfile.Statement
 	changes    []change
 	tables     []Table
 	catalogue  *azure.Catalogue
@@ -33,7 +35,7 @@ type File struct {
 
 // change puts text in place of whole lines.
 type change struct {
-	span
+	tomlfile.Span
 	text string
 }
 
@@ -51,11 +53,8 @@ func newFile(name string, data []byte, prune *Pruning, catalogue *azure.Catalogu
 	if f.values, err = config.Tables(name, data); err != nil {
 		return nil, fmt.Errorf("edit %s: it is no TOML: check it with \"pldns check\"", name)
 	}
-	statements, err := scan(data)
-	if err != nil {
-		return nil, fmt.Errorf("edit %s: %w", name, err)
-	}
-	f.statements = statements
+	f.text = string(data)
+	f.statements = tomlfile.Statements(f.text)
 	if prune != nil {
 		f.mapped = make(map[netip.Addr]bool)
 		f.learnAddresses(f.values)
@@ -96,8 +95,8 @@ type entry struct {
 	// probed says that the addresses are a list to choose from, of which the
 	// operator may have added some.
 	probed  bool
-	at      span // of the value that holds the addresses
-	pair    *statement
+	pair    *tomlfile.Statement
+	inline  bool // whether the pair is an inline table, of which the addresses are a part
 	whole   bool // whether the pair is the mapping, and not a part of it
 	touched bool
 }
@@ -160,26 +159,26 @@ func (f *File) find(table Table) (*target, error) {
 	depth := len(table.Path)
 	for i := range f.statements {
 		s := &f.statements[i]
-		common := min(depth, len(s.path))
-		if !slices.Equal(s.path[:common], table.Path[:common]) {
+		common := min(depth, len(s.Path))
+		if !slices.Equal(s.Path[:common], table.Path[:common]) {
 			continue
 		}
-		if s.isArray || !s.isHeader && len(s.path) <= depth {
+		if s.List || !s.Header && len(s.Path) <= depth {
 			return nil, fmt.Errorf("%s is an inline table or a list of tables, which cannot be edited: write it under [%s]",
-				strings.Join(s.path, "."), table.Key())
+				strings.Join(s.Path, "."), table.Key())
 		}
-		if s.isHeader || len(s.path) <= depth {
+		if s.Header || len(s.Path) <= depth {
 			continue
 		}
-		t.dotted = t.dotted || s.table < depth
+		t.dotted = t.dotted || s.Table < depth
 		f.enter(t, table, s)
 	}
 	return t, nil
 }
 
 // enter notes what a pair says of a mapping.
-func (f *File) enter(t *target, table Table, s *statement) {
-	key := s.path[len(table.Path)]
+func (f *File) enter(t *target, table Table, s *tomlfile.Statement) {
+	key := s.Path[len(table.Path)]
 	name := strings.ToLower(strings.TrimSuffix(key, "."))
 	at := t.entries[name]
 	if at == nil {
@@ -190,14 +189,12 @@ func (f *File) enter(t *target, table Table, s *statement) {
 			t.spellings[at.id] = append(t.spellings[at.id], at)
 		}
 	}
-	switch rest := s.path[len(table.Path)+1:]; {
-	case len(rest) == 0 && f.data[s.value.start] == '{':
-		at.pair, at.whole = s, true
-		at.at, _ = memberOf(f.data, s.value, "addresses")
+	switch rest := s.Path[len(table.Path)+1:]; {
 	case len(rest) == 0:
-		at.pair, at.whole, at.at = s, true, s.value
+		at.pair, at.whole = s, true
+		_, at.inline = lookup(f.values, s.Path).(map[string]any)
 	case len(rest) == 1 && rest[0] == "addresses":
-		at.pair, at.at = s, s.value
+		at.pair = s
 	}
 }
 
@@ -272,18 +269,29 @@ func (f *File) update(table Table, old *entry, m Mapping) error {
 			old.key, table.Key(), spell(m.Addresses)))
 		return nil
 	}
-	if old.pair == nil || old.at.end == 0 {
+	at, ok := old.span(f.text)
+	if !ok {
 		return fmt.Errorf("%s in [%s] has a form that cannot be edited: write it as %s", old.key, table.Key(), line(m))
 	}
-	if bytes.ContainsRune(f.data[old.at.start:old.at.end], '#') {
+	if bytes.ContainsRune(f.data[at.Start:at.End], '#') {
 		return fmt.Errorf("%s in [%s] has comments inside its list, which would be lost: change it to %s by hand",
 			old.key, table.Key(), spell(m.Addresses))
 	}
-	lines := old.pair.lines
-	text := string(f.data[lines.start:old.at.start]) + addressValue(m.Addresses)
-	behind := string(f.data[old.at.end:lines.end])
-	f.changes = append(f.changes, change{lines, text + renewComment(behind, m)})
+	lines := tomlfile.Span{Start: old.pair.Start, End: old.pair.End}
+	text := f.text[lines.Start:at.Start] + addressValue(m.Addresses)
+	f.changes = append(f.changes, change{lines, text + renewComment(f.text[at.End:lines.End], m)})
 	return nil
+}
+
+// span is where the addresses of a mapping stand.
+func (e *entry) span(text string) (at tomlfile.Span, ok bool) {
+	switch {
+	case e.pair == nil:
+		return at, false
+	case e.inline:
+		return e.pair.Member(text, "addresses")
+	}
+	return e.pair.Value(text)
 }
 
 // renewComment names the new resource where the old comment was import's own.
@@ -307,7 +315,7 @@ func (f *File) leave(table Table, t *target) error {
 		case !at.whole:
 			return fmt.Errorf("%s in [%s] is a table of its own: remove it by hand", at.key, table.Key())
 		default:
-			f.changes = append(f.changes, change{at.pair.lines, ""})
+			f.changes = append(f.changes, change{tomlfile.Span{Start: at.pair.Start, End: at.pair.End}, ""})
 			removed++
 		}
 	}
@@ -373,7 +381,7 @@ func (f *File) lineOf(at *entry) string {
 	if at.pair == nil {
 		return ""
 	}
-	return string(f.data[at.pair.lines.start:at.pair.lines.end])
+	return string(f.data[at.pair.Start:at.pair.End])
 }
 
 // names are the spellings of a mapping's name.
@@ -420,7 +428,7 @@ func (f *File) insert(table Table, lines []string) {
 	if at > 0 && f.data[at-1] != '\n' {
 		text = eol + text
 	}
-	f.changes = append(f.changes, change{span{at, at}, text})
+	f.changes = append(f.changes, change{tomlfile.Span{Start: at, End: at}, text})
 }
 
 // placeFor is where lines of a table go, and whether it has a header. A new table
@@ -429,12 +437,12 @@ func (f *File) placeFor(table Table) (at int, has bool) {
 	family := table.Path[:len(table.Path)-1]
 	at = len(f.data)
 	for _, s := range f.statements {
-		own := slices.Equal(s.path[:s.table], table.Path)
+		own := slices.Equal(s.Path[:s.Table], table.Path)
 		switch {
 		case own:
-			at, has = s.lines.end, true
-		case !has && len(family) > 1 && len(s.path) >= len(family) && slices.Equal(s.path[:len(family)], family):
-			at = s.lines.end
+			at, has = s.End, true
+		case !has && len(family) > 1 && len(s.Path) >= len(family) && slices.Equal(s.Path[:len(family)], family):
+			at = s.End
 		}
 	}
 	return at, has

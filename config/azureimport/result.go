@@ -22,9 +22,9 @@ func (f *File) Result() ([]byte, error) {
 	var text bytes.Buffer
 	at := 0
 	for _, c := range f.changes {
-		text.Write(f.data[at:c.start])
+		text.Write(f.data[at:c.Start])
 		text.WriteString(c.text)
-		at = c.end
+		at = c.End
 	}
 	text.Write(f.data[at:])
 	if err := f.verify(text.Bytes()); err != nil {
@@ -34,7 +34,7 @@ func (f *File) Result() ([]byte, error) {
 }
 
 func (f *File) sortChanges() {
-	slices.SortStableFunc(f.changes, func(a, b change) int { return cmp.Compare(a.start, b.start) })
+	slices.SortStableFunc(f.changes, func(a, b change) int { return cmp.Compare(a.Start, b.Start) })
 }
 
 // verify holds the values of the edited file against those of the old one.
@@ -145,7 +145,7 @@ func (f *File) Diff() string {
 	shift := 0
 	for i := 0; i < len(f.changes); {
 		first, last := i, i
-		for last+1 < len(f.changes) && lineAt(f.changes[last+1].start)-lineAt(f.changes[last].end) <= 2*context {
+		for last+1 < len(f.changes) && lineAt(f.changes[last+1].Start)-lineAt(f.changes[last].End) <= 2*context {
 			last++
 		}
 		shift = f.hunk(&text, lines, lineAt, f.changes[first:last+1], shift)
@@ -157,16 +157,16 @@ func (f *File) Diff() string {
 // hunk writes changes that are near each other. The shift is by how many lines the
 // edited file is longer so far.
 func (f *File) hunk(text *strings.Builder, lines []string, lineAt func(int) int, changes []change, shift int) int {
-	from := max(0, lineAt(changes[0].start)-context)
-	to := min(len(lines), lineAt(changes[len(changes)-1].end)+context)
+	from := max(0, lineAt(changes[0].Start)-context)
+	to := min(len(lines), lineAt(changes[len(changes)-1].End)+context)
 	var body strings.Builder
 	removed, added, at := 0, 0, from
 	for _, c := range changes {
-		writeLines(&body, " ", lines[at:lineAt(c.start)])
-		old, edited := lines[lineAt(c.start):lineAt(c.end)], splitLines([]byte(c.text))
+		writeLines(&body, " ", lines[at:lineAt(c.Start)])
+		old, edited := lines[lineAt(c.Start):lineAt(c.End)], splitLines([]byte(c.text))
 		writeLines(&body, "-", old)
 		writeLines(&body, "+", edited)
-		removed, added, at = removed+len(old), added+len(edited), lineAt(c.end)
+		removed, added, at = removed+len(old), added+len(edited), lineAt(c.End)
 	}
 	writeLines(&body, " ", lines[at:to])
 	length := to - from

@@ -15,7 +15,8 @@ import (
 const library = "github.com/BurntSushi/toml"
 
 // TestOneLibrary shows that one library reads TOML, that it is required directly,
-// and that nothing but this package knows it.
+// that nothing but this package knows it, and that what reads or edits files goes
+// through this package.
 func TestOneLibrary(t *testing.T) {
 	root := "../../.."
 	module, err := os.ReadFile(filepath.Join(root, "go.mod"))
@@ -31,7 +32,13 @@ func TestOneLibrary(t *testing.T) {
 	if len(found) != 1 || !strings.HasPrefix(found[0], library+" ") || strings.Contains(found[0], "indirect") {
 		t.Errorf("go.mod requires %q of what reads TOML, not %s directly and alone", found, library)
 	}
-	for file, imports := range importsBelow(t, root) {
+	all := importsBelow(t, root)
+	for _, file := range []string{"config/document.go", "config/azureimport/edit.go"} {
+		if !slices.Contains(all[filepath.Join(root, file)], "pldns/config/internal/tomlfile") {
+			t.Errorf("%s reads TOML in a way of its own", file)
+		}
+	}
+	for file, imports := range all {
 		for _, path := range imports {
 			own := filepath.Dir(file) == filepath.Join(root, "config", "internal", "tomlfile")
 			if strings.Contains(strings.ToLower(path), "toml") && path != "pldns/config/internal/tomlfile" && !(own && path == library) {
