@@ -234,7 +234,8 @@ type Network struct {
 	// Limit is how many queries a second each client is answered over UDP; 0 is no
 	// limit.
 	Limit int
-	// Endpoints are the network's own, sorted by key, then those of its sets.
+	// Endpoints are the network's own, sorted by key, those of its hosts files, then
+	// those of its sets.
 	Endpoints []Endpoint
 	// Zones are sorted by name.
 	Zones []zones.ZoneSpec

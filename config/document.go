@@ -10,6 +10,8 @@ type document struct {
 	rank  int // its place among the files, the main one first
 	text  string
 	lines tomlfile.Lines // made when the first fault is found
+	// isHosts says that it is a hosts file, of which nothing is kept.
+	isHosts bool
 }
 
 // line is the line of a key path, or of what holds it; 0 when there is none.

@@ -14,6 +14,11 @@ import (
 // endpoints reads the mappings of one table, in the order of their keys, and adds
 // them to those that other files gave for the same network or set.
 func (l *loader) endpoints(t table, into []Endpoint) []Endpoint {
+	if before := l.inTOML; before <= manyInTOML && before+len(t.values) > manyInTOML {
+		l.rep.warn(t.here(), faultf(`move them to hosts files, and name these with hosts = ["europe.hosts"]`,
+			"more than %d names are mapped in TOML, which takes a multiple of the time and memory to load", manyInTOML))
+	}
+	l.inTOML += len(t.values)
 	into = slices.Grow(into, len(t.values))
 	for _, key := range slices.Sorted(maps.Keys(t.values)) {
 		into = l.endpoint(t.place(key), key, t.values[key], into)

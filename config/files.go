@@ -1,6 +1,7 @@
 package config
 
 import (
+	"io"
 	"io/fs"
 	"path/filepath"
 	"strings"
@@ -16,6 +17,8 @@ type files interface {
 	path(name string) string
 	// read reads a file, and refuses what has no end or too much of everything.
 	read(name string) ([]byte, error)
+	// open opens a file, and refuses the same.
+	open(name string) (io.ReadCloser, error)
 	// readSmall is read for what has a few kilobytes.
 	readSmall(name string) ([]byte, error)
 }
@@ -51,6 +54,14 @@ func (d diskFiles) path(name string) string {
 
 func (d diskFiles) read(name string) ([]byte, error) { return readFile(name, largestFile) }
 
+func (d diskFiles) open(name string) (io.ReadCloser, error) {
+	file, _, err := openFile(name, largestFile)
+	if err != nil {
+		return nil, err
+	}
+	return &boundedFile{file: file, path: name, left: largestFile}, nil
+}
+
 func (d diskFiles) readSmall(name string) ([]byte, error) { return readFile(name, largestKeyFile) }
 
 // memoryFiles are files of a file system; nil holds none.
@@ -72,6 +83,13 @@ func (m memoryFiles) read(name string) ([]byte, error) {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
 	}
 	return fs.ReadFile(m.fsys, name)
+}
+
+func (m memoryFiles) open(name string) (io.ReadCloser, error) {
+	if m.fsys == nil {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+	}
+	return m.fsys.Open(name)
 }
 
 func (m memoryFiles) readSmall(name string) ([]byte, error) { return m.read(name) }

@@ -45,6 +45,7 @@ func TestIrregularFiles(t *testing.T) {
 	places := map[string]string{
 		"the main file":    "",
 		"an included file": "files = [%q]\n" + network,
+		"a hosts file":     network + "hosts = [%q]\n",
 		"a token":          "[listen]\nadmin_token_file = %q\n" + network,
 		"a certificate":    "[listen]\ndot = [\":853\"]\n[tls]\ncert = %q\nkey = %[1]q\n" + network,
 		"an authority":     "[probe]\nca = %q\n" + network,

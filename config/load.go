@@ -84,6 +84,8 @@ type loader struct {
 	guesser   *azure.Guesser // nil until it is needed
 	now       time.Time
 	main      string // name of the main file
+	files     files
+	inTOML    int // how many mappings files in TOML have
 
 	listenKnown  bool // whether every address of listen is in order
 	opened       opened
@@ -103,7 +105,7 @@ type loader struct {
 // examine reads a configuration, as of a time.
 func examine(name string, data []byte, files files, catalogue *azure.Catalogue, now time.Time) Report {
 	l := &loader{
-		rep: newReport(), catalogue: catalogue, now: now, config: &Config{Files: []string{name}}, main: name,
+		rep: newReport(), catalogue: catalogue, now: now, config: &Config{Files: []string{name}}, main: name, files: files,
 		groups: make(map[string]*groupDraft), undefined: make(map[Place]bool),
 		endpointSets: make(map[string][]Endpoint), shared: make(zoneDrafts), drafts: make(map[string]*networkDraft),
 	}
@@ -194,30 +196,40 @@ func (l *loader) settings(root table) {
 func (l *loader) more(root table, files files) {
 	patterns, _ := root.texts("files", "endpoints.d/*.toml")
 	for _, pattern := range patterns {
-		if full := files.absolute(pattern.text); full != "" {
-			l.config.Patterns = append(l.config.Patterns, full)
-		}
-		names, err := files.match(pattern.text)
-		switch {
-		case err != nil:
-			l.rep.add(pattern.place, faultf(`write a path such as "endpoints.d/*.toml"`, "%q is no pattern: %s", pattern.text, err))
-		case len(names) == 0 && !strings.ContainsAny(pattern.text, "*?["):
-			l.rep.add(pattern.place, faultf("write the path of a file, relative to the directory of this one",
-				"%q does not exist", pattern.text))
-		}
-		if err == nil && len(names) == 0 && strings.ContainsAny(pattern.text, "*?[") {
-			l.rep.warn(pattern.place, faultf("correct the pattern, which is relative to the directory of this file, or remove it",
-				"%q matches no file", pattern.text))
-		}
-		for _, name := range names {
+		for _, name := range l.matches(pattern, "endpoints.d/*.toml") {
 			l.file(pattern, name, files)
 		}
 	}
 }
 
+// matches are the files that a pattern matches, which belong to the configuration,
+// also those that it matches later.
+func (l *loader) matches(pattern entry, example string) []string {
+	if full := l.files.absolute(pattern.text); full != "" {
+		l.config.Patterns = append(l.config.Patterns, full)
+	}
+	names, err := l.files.match(pattern.text)
+	switch wild := strings.ContainsAny(pattern.text, "*?["); {
+	case err != nil:
+		l.rep.add(pattern.place, faultf(fmt.Sprintf("write a path such as %q", example), "%q is no pattern: %s", pattern.text, err))
+	case len(names) == 0 && wild:
+		l.rep.warn(pattern.place, faultf("correct the pattern, which is relative to the directory of this file, or remove it",
+			"%q matches no file", pattern.text))
+	case len(names) == 0:
+		l.rep.add(pattern.place, faultf("write the path of a file, relative to the directory of this one",
+			"%q does not exist", pattern.text))
+	}
+	return names
+}
+
 // file reads one further file, unless it is read already.
 func (l *loader) file(pattern entry, name string, files files) {
-	if _, read := l.rep.documents[name]; read || filepath.Clean(name) == filepath.Clean(l.main) {
+	known := l.rep.documents[name]
+	if known != nil && known.isHosts {
+		l.rep.add(pattern.place, faultf("name it in files or in hosts, not in both", "%s is a hosts file", name))
+		return
+	}
+	if known != nil || filepath.Clean(name) == filepath.Clean(l.main) {
 		return
 	}
 	data, err := files.read(name)

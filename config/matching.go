@@ -95,7 +95,7 @@ func (l *loader) equalMatches(list []candidate) {
 func (l *loader) checkReach(draft *networkDraft, behind map[zones.Door][]candidate) {
 	at := draft.place
 	if len(draft.clients) > 0 {
-		at = Place{draft.clients[0].place.File, draft.place.below("clients").Key(), ""}
+		at = Place{File: draft.clients[0].place.File, table: draft.place.below("clients").Key()}
 	}
 	if len(draft.clients) == 0 && len(draft.listeners) == 0 && len(draft.claims) == 0 {
 		l.rep.add(at, &fault{"no client can match this network: it has neither clients nor listeners",

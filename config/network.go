@@ -68,7 +68,7 @@ func (l *loader) network(name string, t table) {
 		draft = &networkDraft{name: name, place: t.here(), limit: -1, zones: make(zoneDrafts)}
 		l.drafts[name] = draft
 	}
-	t.only("clients", "listeners", "server_names", "link_ids", "certificates", "doh_paths", "include", "missing", "limit", "forward", "endpoints", "zones")
+	t.only("clients", "listeners", "server_names", "link_ids", "certificates", "doh_paths", "include", "hosts", "missing", "limit", "forward", "endpoints", "zones")
 	l.clients(t, draft)
 	l.listeners(t, draft)
 	l.doors(t, draft)
@@ -82,6 +82,7 @@ func (l *loader) network(name string, t table) {
 	if endpoints, given := t.sub("endpoints"); given {
 		draft.endpoints = l.endpoints(endpoints, draft.endpoints)
 	}
+	draft.endpoints = l.hosts(t, draft.endpoints)
 	l.zones(t, draft.zones)
 }
 
@@ -180,7 +181,9 @@ func (l *loader) sets(root table) {
 			ok = false
 		}
 		if ok {
-			l.endpointSets[name] = l.endpoints(inner, l.endpointSets[name])
+			set := l.hosts(inner, l.endpointSets[name])
+			delete(inner.values, "hosts") // all others are names
+			l.endpointSets[name] = l.endpoints(inner, set)
 		}
 	}
 }
@@ -201,7 +204,7 @@ func (l *loader) looseEndpoint(t table, name string) bool {
 // finishNetworks makes the networks that all files together define.
 func (l *loader) finishNetworks() {
 	if !l.hasNetworks {
-		l.rep.add(Place{l.main, "networks", ""}, &fault{"no network is defined, so every client would be refused",
+		l.rep.add(Place{File: l.main, table: "networks"}, &fault{"no network is defined, so every client would be refused",
 			`add [networks.NAME] with clients = ["10.0.0.0/16"]`})
 	}
 	for _, name := range slices.Sorted(maps.Keys(l.endpointSets)) {

@@ -86,6 +86,9 @@ func (r *report) clash(at, first Place, f *fault) {
 
 // where names a place inside a message about another.
 func (r *report) where(at Place) string {
+	if at.line > 0 {
+		return at.String()
+	}
 	if line := r.line(at); line > 0 {
 		return fmt.Sprintf("%s (%s:%d)", at.Key(), at.File, line)
 	}
@@ -107,6 +110,9 @@ func (r *report) once(at Place) bool {
 
 // line is the line of a place, 0 when its file does not hold it.
 func (r *report) line(at Place) int {
+	if at.line > 0 {
+		return int(at.line)
+	}
 	if document := r.documents[at.File]; document != nil {
 		return document.line(at.Key())
 	}

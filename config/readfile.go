@@ -19,33 +19,61 @@ const (
 	largestKeyFile = 1 << 20
 )
 
-// readFile reads a regular file of at most so many octets. What is none is refused
-// before it is opened: to open a named pipe waits for somebody at its other end,
-// which may be for ever, a device may have no end, and some devices act on it.
+// readFile reads a regular file of at most so many octets.
 func readFile(path string, most int64) ([]byte, error) {
-	info, err := os.Stat(path)
-	if fault, is := errors.AsType[*fs.PathError](err); is {
-		return nil, &fs.PathError{Op: "open", Path: path, Err: fault.Err}
-	} else if err != nil {
-		return nil, err
-	}
-	if err := regular(path, info, most); err != nil {
-		return nil, err
-	}
-	// It may have been replaced since; without O_NONBLOCK that could wait.
-	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	file, size, err := openFile(path, most)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
-	if info, err = file.Stat(); err != nil {
-		return nil, err
+	return readAll(path, file, size, most)
+}
+
+// openFile opens a regular file of at most so many octets, and tells how many it has.
+// What is none is refused before it is opened: to open a named pipe waits for
+// somebody at its other end, which may be for ever, a device may have no end, and
+// some devices act on it.
+func openFile(path string, most int64) (file *os.File, size int64, err error) {
+	info, err := os.Stat(path)
+	if fault, is := errors.AsType[*fs.PathError](err); is {
+		return nil, 0, &fs.PathError{Op: "open", Path: path, Err: fault.Err}
+	} else if err != nil {
+		return nil, 0, err
 	}
 	if err := regular(path, info, most); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	return readAll(path, file, info.Size(), most)
+	// It may have been replaced since; without O_NONBLOCK that could wait.
+	if file, err = os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0); err != nil {
+		return nil, 0, err
+	}
+	if info, err = file.Stat(); err == nil {
+		err = regular(path, info, most)
+	}
+	if err != nil {
+		return nil, 0, errors.Join(err, file.Close())
+	}
+	return file, info.Size(), nil
 }
+
+// boundedFile is a file that may grow while it is read.
+type boundedFile struct {
+	file *os.File
+	path string
+	left int64
+}
+
+// Read implements [io.Reader].
+func (b *boundedFile) Read(p []byte) (int, error) {
+	n, err := b.file.Read(p)
+	if b.left -= int64(n); b.left < 0 {
+		return 0, tooLarge(b.path, largestFile)
+	}
+	return n, err
+}
+
+// Close implements [io.Closer].
+func (b *boundedFile) Close() error { return b.file.Close() }
 
 // readAll reads what is expected to have size octets, and refuses more than most: a
 // file may grow while it is read.

@@ -26,10 +26,10 @@ type entry struct {
 }
 
 // place is where a key of the table stands.
-func (t table) place(key string) Place { return Place{t.file, t.path, key} }
+func (t table) place(key string) Place { return Place{File: t.file, table: t.path, key: key} }
 
 // here is where the table itself stands.
-func (t table) here() Place { return Place{t.file, t.path, ""} }
+func (t table) here() Place { return Place{File: t.file, table: t.path} }
 
 // keys are the keys in a stable order. They are copies, which do not keep the file's
 // text.

@@ -160,7 +160,7 @@ func (l *loader) warnOfEverybody(draft *networkDraft) {
 			}
 		}
 		if len(within) > 0 && covers(within, all) {
-			at := Place{within[0].place.File, draft.place.below("clients").Key(), ""}
+			at := Place{File: within[0].place.File, table: draft.place.below("clients").Key()}
 			if len(within) == 1 {
 				at = within[0].place
 			}

@@ -1,0 +1,223 @@
+package config
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"pldns/zones"
+)
+
+const (
+	// longestLine is how many octets a line of a hosts file may have.
+	longestLine = 64 << 10
+	// mostFaults is how many faults of one hosts file are told: what has more is no
+	// hosts file.
+	mostFaults = 1000
+	// mostLines is for how many lines of a hosts file memory is set aside beforehand.
+	mostLines = 2_000_000
+	// manyInTOML is from how many mappings in TOML on hosts files are suggested, which
+	// take a fraction of the time and memory.
+	manyInTOML = 50_000
+)
+
+// hosts reads the hosts files that a network or a set names, and adds what they map.
+func (l *loader) hosts(t table, into []Endpoint) []Endpoint {
+	patterns, _ := t.texts("hosts", "europe.hosts")
+	read := make(map[string]bool)
+	for _, pattern := range patterns {
+		for _, name := range l.matches(pattern, "europe.hosts") {
+			if clean := filepath.Clean(name); !read[clean] {
+				read[clean] = true
+				into = l.hostsFile(pattern, name, into)
+			}
+		}
+	}
+	return into
+}
+
+// hostsFile reads one hosts file.
+func (l *loader) hostsFile(pattern entry, name string, into []Endpoint) []Endpoint {
+	known := l.rep.documents[name]
+	switch {
+	case filepath.Clean(name) == filepath.Clean(l.main), known != nil && !known.isHosts:
+		l.rep.add(pattern.place, faultf("name it in files or in hosts, not in both", "%s is a file in TOML", name))
+		return into
+	case known == nil:
+		l.rep.documents[name] = &document{name: name, rank: len(l.rep.documents), isHosts: true}
+		l.config.Files = append(l.config.Files, name)
+	}
+	file, err := l.files.open(name)
+	if err != nil {
+		l.rep.add(pattern.place, faultf("write a pattern that matches only files this user can read", "%s", err))
+		return into
+	}
+	defer file.Close()
+	reader := hostsReader{loader: l, file: name, v4: slices.Grow(into, l.countLines(name))}
+	if err := reader.read(file); err != nil {
+		l.rep.add(pattern.place, faultf("write a pattern that matches only files this user can read", "%s", err))
+	}
+	return reader.merged(len(into))
+}
+
+// countLines is about how many lines a file has, so that what they map is not copied
+// again and again; 0 where it cannot be told.
+func (l *loader) countLines(name string) int {
+	file, err := l.files.open(name)
+	if err != nil {
+		return 0
+	}
+	defer file.Close()
+	octets, lines := 0, 1
+	for buffer := make([]byte, longestLine); ; {
+		n, err := file.Read(buffer)
+		octets += n
+		lines += bytes.Count(buffer[:n], []byte("\n"))
+		if err != nil {
+			return min(lines, octets/len("10.0.0.1 a.example\n"), mostLines)
+		}
+	}
+}
+
+// hostsReader reads a file in the form of hosts(5), of which it never holds more than
+// a line.
+type hostsReader struct {
+	*loader
+	file   string
+	v4, v6 []Endpoint // by the family of the address, in the order of the file
+	faults int
+}
+
+// read reads a whole file. The error says why it cannot be read.
+func (r *hostsReader) read(file io.Reader) error {
+	scanner := bufio.NewScanner(file)
+	scanner.Buffer(make([]byte, 0, longestLine), longestLine)
+	number := int32(1)
+	for ; scanner.Scan() && r.faults < mostFaults; number++ {
+		text := scanner.Bytes()
+		if number == 1 {
+			text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))
+		}
+		if end := bytes.IndexByte(text, '#'); end >= 0 {
+			text = text[:end]
+		}
+		r.line(text, Place{File: r.file, line: number})
+	}
+	switch err := scanner.Err(); {
+	case errors.Is(err, bufio.ErrTooLong):
+		r.fault(Place{File: r.file, line: number}, faultf("write its names on several lines", "has a line of more than %d KiB", longestLine>>10))
+	case err != nil:
+		return err
+	}
+	if r.faults >= mostFaults {
+		r.rep.add(Place{File: r.file, line: number}, faultf("write an address and the names that have it on each line, as in \"10.0.1.4 mydb.database.windows.net\"",
+			"has more than %d faults, and is not read any further", mostFaults))
+	}
+	return nil
+}
+
+// line reads an address and its names. What a system's own file says of the machine
+// itself and of groups of machines is left out.
+func (r *hostsReader) line(text []byte, at Place) {
+	first, rest := field(text)
+	if len(first) == 0 {
+		return
+	}
+	names := rest
+	addr, err := netip.ParseAddr(string(first))
+	if err == nil && isOwn(addr, names) {
+		return
+	}
+	addr, f := parseEndpointAddr(string(first), false)
+	if f != nil {
+		if err == nil && !addr.IsPrivate() && strings.HasSuffix(f.text, "is a public address") {
+			f.remedy = "write the private address, or map the name in TOML with allow_public = true if this is meant"
+		}
+		r.fault(at, f)
+		return
+	}
+	if addr.IsLoopback() {
+		r.rep.warn(at, faultf("write the address of the private endpoint", "%q is a loopback address: each client would ask itself", addr))
+	}
+	addresses := []netip.Addr{addr}
+	name, rest := field(names)
+	if len(name) == 0 {
+		r.fault(at, faultf("write the names behind the address", "%s has no name", addr))
+	}
+	for ; len(name) > 0; name, rest = field(rest) {
+		r.name(string(name), addresses, at)
+	}
+}
+
+// name maps one name.
+func (r *hostsReader) name(text string, addresses []netip.Addr, at Place) {
+	name, f := parseHost(text)
+	if f == nil && name.IsWildcard() {
+		f = faultf("map the name in TOML", "%q is a wildcard, which a hosts file has not", text)
+	}
+	if f != nil {
+		r.fault(at, f)
+		return
+	}
+	endpoint := Endpoint{Endpoint: zones.Endpoint{Name: name, Addresses: addresses, TTL: zones.DefaultTTL}, Place: at}
+	before := len(r.rep.problems)
+	if addresses[0].Is4() {
+		r.v4 = r.derived(endpoint, true, r.v4)
+	} else {
+		r.v6 = r.derived(endpoint, true, r.v6)
+	}
+	r.faults += len(r.rep.problems) - before
+}
+
+func (r *hostsReader) fault(at Place, f *fault) {
+	r.rep.add(at, f)
+	r.faults++
+}
+
+// merged are the endpoints of the file, those from a number on. A name may have one
+// address of each family there, on lines of their own.
+func (r *hostsReader) merged(from int) []Endpoint {
+	if len(r.v6) == 0 {
+		return r.v4
+	}
+	second := make(map[zones.Name]int, len(r.v6))
+	for i := range r.v6 {
+		if _, twice := second[r.v6[i].Name]; !twice {
+			second[r.v6[i].Name] = i
+		}
+	}
+	taken := make([]bool, len(r.v6))
+	for i := from; i < len(r.v4); i++ {
+		e := &r.v4[i]
+		if other, has := second[e.Name]; has && !taken[other] {
+			e.Addresses = []netip.Addr{e.Addresses[0], r.v6[other].Addresses[0]}
+			taken[other] = true
+		}
+	}
+	for i := range r.v6 {
+		if !taken[i] {
+			r.v4 = append(r.v4, r.v6[i])
+		}
+	}
+	return r.v4
+}
+
+// isOwn tells whether an address and its names are those of the machine itself.
+func isOwn(addr netip.Addr, names []byte) bool {
+	return (addr.IsLoopback() || addr.IsMulticast() || addr.IsLinkLocalUnicast() || addr.IsUnspecified()) &&
+		bytes.IndexByte(names, '.') < 0
+}
+
+// field is the first word of a text, and what stands behind it.
+func field(text []byte) (word, rest []byte) {
+	text = bytes.TrimLeft(text, " \t\r")
+	if end := bytes.IndexAny(text, " \t\r"); end >= 0 {
+		return text[:end], text[end:]
+	}
+	return text, nil
+}
