@@ -55,11 +55,11 @@ func (d diskFiles) path(name string) string {
 func (d diskFiles) read(name string) ([]byte, error) { return readFile(name, largestFile) }
 
 func (d diskFiles) open(name string) (io.ReadCloser, error) {
-	file, _, err := openFile(name, largestFile)
+	file, _, err := openFile(name, largestHosts)
 	if err != nil {
 		return nil, err
 	}
-	return &boundedFile{file: file, path: name, left: largestFile}, nil
+	return &boundedFile{file: file, path: name, left: largestHosts}, nil
 }
 
 func (d diskFiles) readSmall(name string) ([]byte, error) { return readFile(name, largestKeyFile) }

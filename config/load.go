@@ -39,7 +39,7 @@ func Check(path string) (Report, error) {
 
 // Load reads the configuration in a file and in those that it names with the key
 // files. The error is [Problems] when something in them is wrong, and otherwise
-// says why the file cannot be read. What is no regular file, or has more than 256
+// says why the file cannot be read. What is no regular file, or has more than 64
 // MiB, is refused; a share that does not answer holds Load up for as long as the
 // system waits for it.
 func Load(path string) (*Config, error) {

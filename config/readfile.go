@@ -12,9 +12,11 @@ import (
 )
 
 const (
-	// largestFile is how many octets a file of a configuration may have: a few million
+	// largestFile is how many octets a file in TOML may have: more than a million
 	// endpoints. What is larger is something else, and would take all memory.
-	largestFile = 256 << 20
+	largestFile = 64 << 20
+	// largestHosts is the same for a hosts file, which takes far less memory.
+	largestHosts = 256 << 20
 	// largestKeyFile is the same for a file of keys, certificates or a token.
 	largestKeyFile = 1 << 20
 )
@@ -67,7 +69,7 @@ type boundedFile struct {
 func (b *boundedFile) Read(p []byte) (int, error) {
 	n, err := b.file.Read(p)
 	if b.left -= int64(n); b.left < 0 {
-		return 0, tooLarge(b.path, largestFile)
+		return 0, tooLarge(b.path, largestHosts)
 	}
 	return n, err
 }

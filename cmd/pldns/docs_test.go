@@ -55,7 +55,8 @@ func blocks(t *testing.T) []block {
 
 // Every block of the documents holds what it says. A toml block is a configuration
 // that can be served, under the name in its first line, for the blocks after it in
-// the same document; one whose name has a folder is a part of those after it. A console block is a transcript: its commands print what
+// the same document; one whose name has a folder is a part of those after it, and
+// so is a hosts block. A console block is a transcript: its commands print what
 // stands after them.
 func TestDocuments(t *testing.T) {
 	t.Setenv("PLDNS_CONFIG", "")
@@ -68,6 +69,8 @@ func TestDocuments(t *testing.T) {
 			switch b.language {
 			case "toml":
 				checkTOML(t, dir, b)
+			case "hosts":
+				writeBlock(t, dir, b)
 			case "console":
 				checkTranscript(t, dir, b)
 			case "sh":
@@ -80,17 +83,7 @@ func TestDocuments(t *testing.T) {
 }
 
 func checkTOML(t *testing.T, dir string, b block) {
-	name := ""
-	if title := fileTitle.FindStringSubmatch(b.text); title != nil {
-		name = title[1]
-		path := filepath.Join(dir, filepath.FromSlash(name))
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(b.text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+	name := writeBlock(t, dir, b)
 	if strings.Contains(name, "/") {
 		return
 	}
@@ -99,7 +92,23 @@ func checkTOML(t *testing.T, dir string, b block) {
 	}
 }
 
-var fileTitle = regexp.MustCompile(`\A# (\S+\.toml)\n`)
+// writeBlock writes a block under the name in its first line; empty where it has none.
+func writeBlock(t *testing.T, dir string, b block) string {
+	title := fileTitle.FindStringSubmatch(b.text)
+	if title == nil {
+		return ""
+	}
+	path := filepath.Join(dir, filepath.FromSlash(title[1]))
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(b.text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return title[1]
+}
+
+var fileTitle = regexp.MustCompile(`\A# (\S+\.(?:toml|hosts))\n`)
 
 // checkTranscript runs the lines that begin with "$ pldns " and compares what is
 // printed with the lines up to the next of them.

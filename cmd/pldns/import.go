@@ -24,7 +24,7 @@ type importFlags struct {
 	both                     bool
 	prefer                   []string
 	read                     exportFlags
-	into, config             string
+	into, config, format     string
 	dryRun, asPruning        bool
 	removals                 int
 }
@@ -42,6 +42,12 @@ func (f *exportFlags) add(command *cobra.Command) {
 	flags.BoolVar(&f.assume, "assume-approved", false, "take network interfaces and zone groups whose endpoint is in no file, too")
 	flags.StringVar(&f.origin, "origin", "", "the `zone` of a zone file that does not say $ORIGIN, or of records of Windows DNS")
 }
+
+// What import prints.
+const (
+	formatTOML  = "toml"
+	formatHosts = "hosts"
+)
 
 const importHelp = `Import reads exported files of one kind and prints the endpoints in them as TOML,
 for the network or set that is named. "-" is standard input, and a file may be
@@ -78,7 +84,9 @@ when a name is in conflict, and when nothing is left of an export.
 With --into, the endpoints are entered into a file of the configuration instead:
 comments, order and all other lines stay as they are, an endpoint that is there
 already is not touched unless its address changed, and the file is replaced only
-if the configuration loads with it. With --dry-run the difference is printed, and
+if the configuration loads with it. With --format hosts, what is printed is a hosts
+file, which a network or set names in hosts, for estates of tens of thousands of
+endpoints. With --dry-run the difference is printed, and
 nothing is written; the exit code is 1 when there is one.
 
 With --prune, names that the export does not have are removed. That needs an export
@@ -113,6 +121,7 @@ func newImport() *cobra.Command {
 	f.StringSliceVar(&flags.prefer, "prefer", nil, "with --both, the `regions` whose addresses come first")
 	flags.read.add(command)
 	f.StringVar(&flags.into, "into", "", "enter the endpoints into a `file`")
+	f.StringVar(&flags.format, "format", "toml", "what is printed: toml, or hosts for a file that a network or set names in hosts")
 	f.StringVar(&flags.config, "config", "", "the main `file` of the configuration, whose rows of the catalogue count; needed where --into names another of its files")
 	f.BoolVar(&flags.dryRun, "dry-run", false, "print what --into would change, and write nothing")
 	f.BoolVar(&flags.asPruning, "prune", false, "remove names of the table that a complete export does not have; with --into")
@@ -149,13 +158,27 @@ func runImport(command *cobra.Command, flags importFlags, args []string) error {
 	case flags.into != "":
 		err = importInto(command, flags, tables, result)
 	default:
-		_, err = command.OutOrStdout().Write(azureimport.Render(tables))
-		err = failing(err)
+		err = flags.print(command, tables)
 	}
 	if err == nil && len(result.Conflicts) > 0 {
 		return failing(fmt.Errorf("names with two addresses, which are left out: %d: the notes say which", len(result.Conflicts)))
 	}
 	return err
+}
+
+// print writes tables in the format that is wanted.
+func (f importFlags) print(command *cobra.Command, tables []azureimport.Table) error {
+	text := azureimport.Render(tables)
+	if f.format == formatHosts {
+		if len(tables) > 1 {
+			return failing(fmt.Errorf("a hosts file is for one network, and the export has %d: map them to one, or print TOML", len(tables)))
+		}
+		var notes []string
+		text, notes = azureimport.RenderHosts(tables[0])
+		printNotes(command, notes)
+	}
+	_, err := command.OutOrStdout().Write(text)
+	return failing(err)
 }
 
 // notesOf is everything that the operator should know of a result.
@@ -172,6 +195,10 @@ func notesOf(result *azureimport.Result) []string {
 func (f importFlags) layout() (azureimport.Layout, error) {
 	layout := azureimport.Layout{Split: f.split(), Names: make(map[string]string), Both: f.both, Prefer: f.prefer}
 	switch {
+	case f.format != formatTOML && f.format != formatHosts:
+		return layout, fmt.Errorf("--format %s: write toml or hosts", f.format)
+	case f.into != "" && f.format != formatTOML:
+		return layout, errors.New("--into edits a file in TOML: leave --format out, or print a hosts file without --into")
 	case f.into == "" && (f.dryRun || f.asPruning):
 		return layout, errors.New("--dry-run and --prune say how a file is edited: name it with --into")
 	case f.removals != 0 && !f.asPruning:

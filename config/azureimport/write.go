@@ -54,6 +54,53 @@ func Render(tables []Table) []byte {
 	return []byte(text.String())
 }
 
+// RenderHosts writes the mappings of a table as a file that its network or set names
+// in hosts, each name with the resource that it is of. It notes what such a file
+// cannot say.
+func RenderHosts(table Table) (text []byte, notes []string) {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# for hosts = [...] in [%s]\n", table.owner())
+	for _, m := range table.Mappings {
+		if reason := noHosts(m); reason != "" {
+			notes = append(notes, fmt.Sprintf("%s is left out: %s: write it in TOML, as %s", m.Name, reason, line(m)))
+			continue
+		}
+		for _, addr := range m.Addresses {
+			fmt.Fprintf(&b, "%s %s%s\n", addr, m.Name, comment(m))
+		}
+	}
+	return []byte(b.String()), notes
+}
+
+// owner is the key path of what holds the table: the network, or the set that it is.
+func (t Table) owner() string {
+	if t.Path[0] == "networks" {
+		return Table{Path: t.Path[:2]}.Key()
+	}
+	return t.Key()
+}
+
+// noHosts says why a hosts file cannot hold a mapping; empty where it can.
+func noHosts(m Mapping) string {
+	families := [2]int{}
+	for _, addr := range m.Addresses {
+		if addr.Is4() {
+			families[0]++
+		} else {
+			families[1]++
+		}
+	}
+	switch {
+	case !m.Private.IsZero():
+		return "a hosts file has no private names"
+	case m.Name.IsWildcard():
+		return "a hosts file has no wildcards"
+	case max(families[0], families[1]) > 1:
+		return "a hosts file has one address of each family for a name"
+	}
+	return ""
+}
+
 // line is a mapping as one line.
 func line(m Mapping) string {
 	value := addressValue(m.Addresses)
