@@ -250,10 +250,7 @@ func (n *Network) Spec() zones.NetworkSpec {
 		// The name is a part of the file's text, all of which it would keep.
 		Name: strings.Clone(n.Name), Clients: n.Clients, Listeners: n.Listeners, Missing: n.Missing, Zones: n.Zones,
 		Links: n.LinkIDs, Certificates: n.Certificates, Paths: n.DoHPaths, ServerNames: n.ServerNames,
-		Endpoints: make([]zones.Endpoint, len(n.Endpoints)),
-	}
-	for i := range n.Endpoints {
-		spec.Endpoints[i] = n.Endpoints[i].Endpoint
+		EndpointAt: func(number int) *zones.Endpoint { return &n.Endpoints[number].Endpoint }, Count: len(n.Endpoints),
 	}
 	for _, route := range n.Forward {
 		if !route.Suffix.IsRoot() {

@@ -86,7 +86,7 @@ func entered[K comparable](doors map[K]*prefixes, door K) *prefixes {
 
 // compile makes one network of its specification.
 func compile(spec *NetworkSpec) (*Network, error) {
-	mapped, err := pack(spec.Endpoints)
+	mapped, err := pack(spec.listed())
 	network := &Network{
 		name:    spec.Name,
 		missing: spec.Missing.or(Forward),
@@ -98,7 +98,7 @@ func compile(spec *NetworkSpec) (*Network, error) {
 	if err != nil {
 		return network, fmt.Errorf("network %s: %w", spec.Name, err)
 	}
-	network.names = newIndex(2 * len(spec.Endpoints))
+	network.names = newIndex(2 * mapped.count())
 	for _, suffix := range spec.Routes {
 		network.routes[suffix] = true
 	}

@@ -131,46 +131,45 @@ type packer struct {
 }
 
 // pack makes endpoints of their specifications.
-func pack(specs []Endpoint) (*endpoints, error) {
+func pack(at func(number int) *Endpoint, count int) (*endpoints, error) {
 	p := packer{endpoints: new(endpoints), known: make(map[settings]uint32), zones: make(map[Name]uint32)}
-	addresses := 0
-	for i := range specs {
-		addresses += len(specs[i].Addresses)
+	addresses, sorted := 0, true
+	for i := range count {
+		addresses += len(at(i).Addresses)
+		sorted = sorted && (i == 0 || at(i-1).Name.Compare(at(i).Name) <= 0)
 	}
-	if len(specs) > maxNumber || addresses > math.MaxUint32 {
-		return p.endpoints, fmt.Errorf("%d endpoints are more than a network can have, which is %d", len(specs), maxNumber)
+	if count > maxNumber || addresses > math.MaxUint32 {
+		return p.endpoints, fmt.Errorf("%d endpoints are more than a network can have, which is %d", count, maxNumber)
 	}
-	p.list = make([]packed, 0, len(specs)+1)
+	p.list = make([]packed, 0, count+1)
 	p.addrs = make([]netip.Addr, 0, addresses)
 	p.endpoints.zones = append(p.endpoints.zones, Name{})
 	p.zones[Name{}] = 0
-	if slices.IsSortedFunc(specs, compareEndpoints) {
-		for i := range specs {
-			p.add(&specs[i])
+	if sorted {
+		for i := range count {
+			p.add(at(i))
 		}
 	} else {
-		for _, i := range sortedOrder(specs) {
-			p.add(&specs[i])
+		for _, i := range sortedOrder(at, count) {
+			p.add(at(int(i)))
 		}
 	}
 	p.flush()
 	p.list = append(p.list, packed{addrs: uint32(len(p.addrs))})
 	if len(p.text) > maxChunks {
-		return p.endpoints, fmt.Errorf("the names of %d endpoints are more text than a network can have", len(specs))
+		return p.endpoints, fmt.Errorf("the names of %d endpoints are more text than a network can have", count)
 	}
 	return p.endpoints, nil
 }
 
-func compareEndpoints(a, b Endpoint) int { return a.Name.Compare(b.Name) }
-
 // sortedOrder is the order of the endpoints by name.
-func sortedOrder(specs []Endpoint) []uint32 {
-	order := make([]uint32, len(specs))
+func sortedOrder(at func(number int) *Endpoint, count int) []uint32 {
+	order := make([]uint32, count)
 	for i := range order {
 		order[i] = uint32(i)
 	}
 	slices.SortFunc(order, func(a, b uint32) int {
-		return cmp.Or(specs[a].Name.Compare(specs[b].Name), cmp.Compare(a, b))
+		return cmp.Or(at(int(a)).Name.Compare(at(int(b)).Name), cmp.Compare(a, b))
 	})
 	return order
 }

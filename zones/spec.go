@@ -59,11 +59,23 @@ type NetworkSpec struct {
 	ServerNames []Name
 	Missing     Missing
 	Endpoints   []Endpoint
-	Zones       []ZoneSpec
+	// EndpointAt stands for Endpoints where it is not nil: it gives each of so many
+	// endpoints by its number, so that a million of them need not be copied.
+	EndpointAt func(number int) *Endpoint
+	Count      int
+	Zones      []ZoneSpec
 	// Routes are the suffixes, other than the root, that the operator sends to an
 	// upstream by name. The zones that are answered locally only because nobody
 	// should ask the public about them (RFC 6303, RFC 6761) give way to these.
 	Routes []Name
+}
+
+// listed are the endpoints, however they are given.
+func (s *NetworkSpec) listed() (at func(number int) *Endpoint, count int) {
+	if s.EndpointAt != nil {
+		return s.EndpointAt, s.Count
+	}
+	return func(number int) *Endpoint { return &s.Endpoints[number] }, len(s.Endpoints)
 }
 
 // Endpoint is one mapping: a real name and the private addresses it has in a
