@@ -14,8 +14,12 @@ type document struct {
 	isHosts bool
 }
 
-// line is the line of a key path, or of what holds it; 0 when there is none.
+// line is the line of a key path, or of what holds it; 0 when there is none, and for
+// the file as a whole.
 func (d *document) line(key string) int {
+	if key == "" {
+		return 0
+	}
 	if d.lines == nil {
 		d.lines = tomlfile.NewLines(d.text)
 	}

@@ -15,7 +15,8 @@ import (
 // them to those that other files gave for the same network or set.
 func (l *loader) endpoints(t table, into []Endpoint) []Endpoint {
 	if before := l.inTOML; before <= manyInTOML && before+len(t.values) > manyInTOML {
-		l.rep.warn(t.here(), faultf(`move them to hosts files, and name these with hosts = ["europe.hosts"]`,
+		// The line of the table would take longer to find than the file took to read.
+		l.rep.warn(Place{File: t.file}, faultf(fmt.Sprintf(`move those of [%s] to hosts files, and name these with hosts = ["europe.hosts"]`, t.path),
 			"more than %d names are mapped in TOML, which takes a multiple of the time and memory to load", manyInTOML))
 	}
 	l.inTOML += len(t.values)
