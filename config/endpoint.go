@@ -16,7 +16,8 @@ import (
 func (l *loader) endpoints(t table, into []Endpoint) []Endpoint {
 	if before := l.inTOML; before <= manyInTOML && before+len(t.values) > manyInTOML {
 		// The line of the table would take longer to find than the file took to read.
-		l.rep.warn(Place{File: t.file}, faultf(fmt.Sprintf(`move those of [%s] to hosts files, and name these with hosts = ["europe.hosts"]`, t.path),
+		remedy := fmt.Sprintf(`move those of [%s] to hosts files, and name these with hosts = ["europe.hosts"]`, t.path)
+		l.rep.warn(Place{File: t.file}, faultf(remedy,
 			"more than %d names are mapped in TOML, which takes a multiple of the time and memory to load", manyInTOML))
 	}
 	l.inTOML += len(t.values)

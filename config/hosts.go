@@ -115,8 +115,8 @@ func (r *hostsReader) read(file io.Reader) error {
 		return err
 	}
 	if r.faults >= mostFaults {
-		r.rep.add(Place{File: r.file, line: number}, faultf("write an address and the names that have it on each line, as in \"10.0.1.4 mydb.database.windows.net\"",
-			"has more than %d faults, and is not read any further", mostFaults))
+		const remedy = `write an address and its names on each line, as in "10.0.1.4 mydb.database.windows.net"`
+		r.rep.add(Place{File: r.file, line: number}, faultf(remedy, "has more than %d faults, and is not read any further", mostFaults))
 	}
 	return nil
 }

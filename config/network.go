@@ -68,7 +68,8 @@ func (l *loader) network(name string, t table) {
 		draft = &networkDraft{name: name, place: t.here(), limit: -1, zones: make(zoneDrafts)}
 		l.drafts[name] = draft
 	}
-	t.only("clients", "listeners", "server_names", "link_ids", "certificates", "doh_paths", "include", "hosts", "missing", "limit", "forward", "endpoints", "zones")
+	t.only("clients", "listeners", "server_names", "link_ids", "certificates", "doh_paths", "include", "hosts",
+		"missing", "limit", "forward", "endpoints", "zones")
 	l.clients(t, draft)
 	l.listeners(t, draft)
 	l.doors(t, draft)

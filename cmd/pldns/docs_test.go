@@ -55,9 +55,9 @@ func blocks(t *testing.T) []block {
 
 // Every block of the documents holds what it says. A toml block is a configuration
 // that can be served, under the name in its first line, for the blocks after it in
-// the same document; one whose name has a folder is a part of those after it, and
-// so is a hosts block. A console block is a transcript: its commands print what
-// stands after them.
+// the same document; one whose name has a folder is a part of those after it, and so
+// is a hosts block. A console block is a transcript: its commands print what stands
+// after them.
 func TestDocuments(t *testing.T) {
 	t.Setenv("PLDNS_CONFIG", "")
 	dir, file := "", ""

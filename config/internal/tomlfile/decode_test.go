@@ -26,7 +26,8 @@ func structures() []string {
 		"a = 1.5e3\nb = inf\nc = -nan\nd = 1_0.0_1", "a = 1e999", "a = 1.", "a = .5", "a = true\nb = false", "a = True",
 		"a = 1979-05-27T07:32:00Z\nb = 1979-05-27 07:32:00.5\nc = 1979-05-27\nd = 07:32:00", "a = 1979-02-30", "a = 25:00:00",
 		"a = \"\\t\\\"\\u00e9\\U0001F600\"\nb = 'c:\\d'\nc = \"\"\"\none \\\n  two\"\"\"\nd = '''\nit's'''", "a = \"\\q\"", "a = \"\n\"",
-		"a = [1, \"b\", [2, {c = 3}], # end\n]", "a = [,]", "a = [1 2]", "a = {b = 1,}", "a = {\nb = 1\n}", "a = b", "a 1", "= 1", "[a", "[[a]", "[]",
+		"a = [1, \"b\", [2, {c = 3}], # end\n]", "a = [,]", "a = [1 2]", "a = {b = 1,}", "a = {\nb = 1\n}", "a = b",
+		"a 1", "= 1", "[a", "[[a]", "[]",
 		"a = 1 b = 2", "a = 1\r\nb = 2", "a = 1\rb = 2", "a = 1 # c\x00", "\xe9 = 1", "a = '\x7f'", "a = [\n 1,\n [2,\n 3]\n , 4 ]\nb = 1",
 	}
 }
@@ -49,7 +50,8 @@ func TestFaults(t *testing.T) {
 			"4 a.c: is no TOML at column 5: expected value but found \"d\" instead\n"},
 		{"[a.\"b.c\"]\nd = [\n  1,\n  x,\n]", "4 a.\"b.c\".d: is no TOML at column 3: expected value but found \"x\" instead\n"},
 		{"a = 1\n\x7f = 2", "2 : is no TOML at column 1: TOML files cannot contain control characters: '0x7f'\n"},
-		{"a = \"\"\"\nb", "2 a: is no TOML at column 1: unexpected EOF; expected '\"\"\"'\n"},
+		{"a = \"\"\"\nb",
+			"2 a: is no TOML at column 1: unexpected EOF; expected '\"\"\"'\n"},
 	} {
 		values, faults := tomlfile.Decode(test.text)
 		got := ""
