@@ -164,32 +164,44 @@ func TestAStreamWithWhatWasNeverAsked(t *testing.T) {
 		for name, spoil := range neverAsked {
 			t.Run(string(over)+"/"+name, func(t *testing.T) {
 				t.Parallel()
-				r := reach(t, over, resolvertest.AzureData)
-				r.config.Timeout = ample
-				p := running(t, r.config)
-				for range 2 { // the second one is kept for sure
-					mustExchange(t, p, question("www.contoso.com", dns.TypeA))
+				// On a machine that stands still for half a second the connection is
+				// taken for deaf first, and the two questions are on different ones.
+				for range 5 {
+					if askedAgainAtOnce(t, over, spoil) {
+						return
+					}
 				}
-				r.On("db.contoso.com", resolvertest.First(1, resolvertest.Drop, resolvertest.Answer))
-				slow := make(chan error, 1)
-				go func() {
-					_, err := exchange(p, question("db.contoso.com", dns.TypeA))
-					slow <- err
-				}()
-				r.Wait(t, "db.contoso.com", dns.TypeA, 1)
-				r.Forget()
-				began := time.Now()
-				r.On("www.contoso.com", resolvertest.First(1, spoil, resolvertest.Answer))
-				mustExchange(t, p, question("www.contoso.com", dns.TypeA))
-				if err := <-slow; err != nil {
-					t.Errorf("the other question: %v", err)
-				}
-				if took := time.Since(began); took > 700*time.Millisecond {
-					t.Errorf("it took %v, so it was a timeout that helped", took)
-				}
+				t.Error("it was a timeout that helped, each time")
 			})
 		}
 	}
+}
+
+// askedAgainAtOnce has a connection bring what was never asked on it while another
+// question waits there, and tells whether both are answered long before a timeout.
+func askedAgainAtOnce(t *testing.T, over resolvertest.Transport, spoil resolvertest.Behaviour) bool {
+	t.Helper()
+	r := reach(t, over, resolvertest.AzureData)
+	r.config.Timeout = ample
+	p := running(t, r.config)
+	for range 2 { // the second one is kept for sure
+		mustExchange(t, p, question("www.contoso.com", dns.TypeA))
+	}
+	r.On("db.contoso.com", resolvertest.First(1, resolvertest.Drop, resolvertest.Answer))
+	slow := make(chan error, 1)
+	go func() {
+		_, err := exchange(p, question("db.contoso.com", dns.TypeA))
+		slow <- err
+	}()
+	r.Wait(t, "db.contoso.com", dns.TypeA, 1)
+	r.Forget()
+	began := time.Now()
+	r.On("www.contoso.com", resolvertest.First(1, spoil, resolvertest.Answer))
+	mustExchange(t, p, question("www.contoso.com", dns.TypeA))
+	if err := <-slow; err != nil {
+		t.Errorf("the other question: %v", err)
+	}
+	return time.Since(began) < ample/10
 }
 
 // A reply with a length that is not its own, after which nothing on the connection
