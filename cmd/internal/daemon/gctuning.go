@@ -4,9 +4,9 @@ import (
 	"context"
 	"math"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
-	"time"
 )
 
 const (
@@ -15,8 +15,6 @@ const (
 	// time, which takes a sixth of what it does; a large one, which holds more than
 	// half of this, collects when the heap has doubled, as every Go program does.
 	heapFloor = 128 << 20
-	// paceEvery is how often what is held is looked at.
-	paceEvery = time.Second
 	// usualPercent is the default of the runtime, and mostPercent a bound for the
 	// smallest of servers.
 	usualPercent, mostPercent = 100, 1000
@@ -36,8 +34,8 @@ func paceCollector(ctx context.Context, limit int64) error {
 	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	set := usualPercent
 	defer func() { debug.SetGCPercent(usualPercent) }()
-	tick := time.NewTicker(paceEvery)
-	defer tick.Stop()
+	collected := make(chan struct{}, 1)
+	watchCollector(ctx, collected)
 	for {
 		metrics.Read(live)
 		// To set it stops the world for a moment: not for little.
@@ -48,9 +46,29 @@ func paceCollector(ctx context.Context, limit int64) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-tick.C:
+		case <-collected:
 		}
 	}
+}
+
+// sentinel is what nobody refers to, so that its finalizer runs after a collection.
+type sentinel struct{ collected chan<- struct{} }
+
+// watchCollector sends after each collection until ctx ends: what is held then decides
+// how far the heap may grow before the next. Looked at by the clock, a server that begins
+// to hold much would go on with what was right for one that holds little.
+func watchCollector(ctx context.Context, collected chan<- struct{}) {
+	var rearm func(*sentinel)
+	rearm = func(s *sentinel) {
+		select {
+		case s.collected <- struct{}{}:
+		default:
+		}
+		if ctx.Err() == nil {
+			runtime.SetFinalizer(s, rearm)
+		}
+	}
+	runtime.SetFinalizer(&sentinel{collected}, rearm)
 }
 
 // collectPercent is by how much more than what is held the heap may grow, so that it
