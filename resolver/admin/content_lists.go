@@ -130,7 +130,7 @@ func upstreamsContent(list []Upstream) part {
 func limitedRows(list []Upstream) part {
 	type limitedRow struct {
 		group string
-		Limited
+		Share
 	}
 	var rows []limitedRow
 	last := ""

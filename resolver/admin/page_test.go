@@ -162,7 +162,7 @@ func TestHostileTexts(t *testing.T) {
 			return []admin.Network{{Name: script, Certificates: []string{script}, DoHPaths: []string{script}, ServerNames: []string{script}}}
 		}
 		o.Upstreams = func() []admin.Upstream {
-			load := admin.GroupLoad{Limited: []admin.Limited{{Network: script, Client: script, Suffix: script}}}
+			load := admin.GroupLoad{Limited: []admin.Share{{Network: script, Client: script, Suffix: script}}}
 			return []admin.Upstream{{Group: script, Server: script, Without: []string{script}, Load: load}}
 		}
 		o.Leaks = func() []admin.Leaks {
@@ -351,7 +351,7 @@ func TestLiveListAndTheWallClock(t *testing.T) {
 func TestWhoIsLimited(t *testing.T) {
 	base := serve(t, admin.Status{Ready: true}, func(o *admin.Options) {
 		o.Upstreams = func() []admin.Upstream {
-			load := admin.GroupLoad{InFlight: 16384, Capacity: 16384, Shed: 7, Limited: []admin.Limited{
+			load := admin.GroupLoad{InFlight: 16384, Capacity: 16384, Shed: 7, Limited: []admin.Share{
 				{Suffix: "silent.example", InFlight: 16000, GaveWay: 7}}}
 			return []admin.Upstream{
 				{Group: "azure", Server: "a", Healthy: true, Without: []string{"edns"}, Load: load}, {Group: "azure", Server: "b", Load: load}}

@@ -11,8 +11,8 @@ type Pending struct {
 	Shares   []Share `json:"shares"` // who gave way to others lately, or holds most
 }
 
-// Share is what a network, a client or a domain holds, and how many of its queries
-// were answered SERVFAIL because others needed their room more.
+// Share is what a network, a client or a domain holds of what is under way, and how much
+// of it was answered SERVFAIL because others needed the places more.
 type Share struct {
 	Network  string `json:"network,omitempty"`
 	Client   string `json:"client,omitempty"` // a prefix

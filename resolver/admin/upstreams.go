@@ -32,21 +32,11 @@ type Upstream struct {
 
 // GroupLoad is what an upstream group has under way, and who is limited.
 type GroupLoad struct {
-	InFlight int       `json:"in_flight"` // questions
-	Capacity int       `json:"capacity"`
-	Queued   int       `json:"queued"` // questions that wait for their turn, where max_qps is set
-	Shed     int       `json:"shed"`   // questions that were not asked, or had to make room, ever
-	Limited  []Limited `json:"limited,omitempty"`
-}
-
-// Limited is a network, a client or a domain whose questions had to make room
-// lately.
-type Limited struct {
-	Network  string `json:"network,omitempty"`
-	Client   string `json:"client,omitempty"` // a prefix
-	Suffix   string `json:"suffix,omitempty"`
-	InFlight int    `json:"in_flight"`
-	GaveWay  int    `json:"gave_way"` // questions; those of a minute ago count half, and so on
+	InFlight int     `json:"in_flight"` // questions
+	Capacity int     `json:"capacity"`
+	Queued   int     `json:"queued"`            // questions that wait for their turn, where max_qps is set
+	Shed     int     `json:"shed"`              // questions that were not asked, or had to make room, ever
+	Limited  []Share `json:"limited,omitempty"` // whose questions had to make room lately
 }
 
 // Memory is what upstreams said, remembered.

@@ -37,11 +37,7 @@ func (p *parts) upstreams() []admin.Upstream {
 func loadOf(l forward.Load) admin.GroupLoad {
 	shown := admin.GroupLoad{InFlight: l.InFlight, Capacity: l.Capacity, Queued: l.Queued, Shed: l.Shed}
 	for _, usage := range l.Limited {
-		share := admin.Limited{Network: usage.Network, Suffix: usage.Suffix, InFlight: usage.Held, GaveWay: usage.GaveWay}
-		if usage.Client.IsValid() {
-			share.Client = usage.Client.String()
-		}
-		shown.Limited = append(shown.Limited, share)
+		shown.Limited = append(shown.Limited, shareOf(usage))
 	}
 	return shown
 }
