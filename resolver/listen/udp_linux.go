@@ -50,18 +50,19 @@ func bindShared(addr netip.AddrPort, readers int) ([]*udpSocket, error) {
 // reusePort lets a socket share its address with others of the same user.
 func reusePort(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) }
 
-// spare adds processors to the Go runtime for the readers that hold one while they
-// wait, so that there are as many as before for everything else. It gives what
-// takes them off again.
-func (s *Server) spare() (back func()) {
-	if !s.config.Dedicated {
+// spare lets the readers hold processors of the Go runtime, until the function that it
+// gives is called.
+func (s *Server) spare() (end func()) {
+	if s.holders.extra == 0 {
 		return func() {}
 	}
-	processors := runtime.GOMAXPROCS(0)
-	extra := min(len(s.sockets.udp), 2*processors)
-	s.holders.limit = int64(extra)
-	runtime.GOMAXPROCS(processors + extra)
-	return func() { runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) - extra) }
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		s.holders.run(ctx)
+	}()
+	return func() { cancel(); <-ended }
 }
 
 const (
