@@ -69,7 +69,7 @@ func (a *attempt) goOn(r reading, now time.Time) (last reading, ended bool) {
 			// The next query takes its time, too, before anybody else is asked.
 			a.slowly = true
 			if q := a.exchange.pool.queue; q != nil {
-				q.Take(now)
+				q.Spend(now)
 			}
 			a.exchange.nextAttempt = now.Add(min(2*a.usual, a.exchange.patience))
 			return r, false

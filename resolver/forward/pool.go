@@ -27,6 +27,7 @@ type Pool struct {
 	extra     atomic.Int64 // queries under way beyond the first of each question
 	shedCount atomic.Int64
 	timers    timers
+	turnTimer timers
 	running   atomic.Bool  // Run looks after the servers
 	owed      atomic.Int64 // questions that Run waits for
 	exchanges sync.Pool    // of *exchange
@@ -41,9 +42,10 @@ func New(c Config) (*Pool, error) {
 	}
 	c = c.withDefaults()
 	p := &Pool{config: c, patience: maxPatience, inFlight: share.NewQuota(c.MaxInFlight)}
+	p.timers.spacing = timerSpacing
 	if c.MaxQPS > 0 {
 		p.queue = share.NewQueue(c.MaxQPS, queueTime)
-		p.turns.rings = turns{p}
+		p.turns.rings, p.turnTimer.spacing = turns{p}, turnSpacing
 	}
 	p.hedges.left = hedgeStore
 	for _, s := range c.Servers {
@@ -65,7 +67,7 @@ func (p *Pool) Start(q resolver.Question, from resolver.Asker, deadline time.Tim
 	x := p.newExchange(q, now, deadline, done)
 	x.among(p.order(now, q.Name))
 	key := share.Key{Network: from.Network, Client: from.Client, Name: q.Name}
-	if p.queue != nil && !p.queue.Take(now) {
+	if p.queue != nil && !p.queue.Take(now) && !p.queue.TakeNew(key, now) {
 		return p.wait(x, key, now)
 	}
 	x.starting = true
@@ -125,7 +127,7 @@ type turns struct{ *Pool }
 // set sets the alarm for the next turn, if anybody waits.
 func (t turns) set(now time.Time) {
 	if wait, any := t.queue.Wait(now); any {
-		t.timers.set(&t.turns, now.Add(wait))
+		t.turnTimer.set(&t.turns, now.Add(wait))
 	}
 }
 
@@ -196,6 +198,7 @@ func (p *Pool) Run(ctx context.Context) error {
 		s.close()
 	}
 	p.timers.wait()
+	p.turnTimer.wait()
 	return nil
 }
 

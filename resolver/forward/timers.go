@@ -5,14 +5,21 @@ import (
 	"time"
 )
 
-// timerSpacing is the least time between two rounds of the timers. Under load they
-// are served in batches; what is due is late by as much.
-const timerSpacing = 5 * time.Millisecond
+const (
+	// timerSpacing is the least time between two rounds of the timers. Under load they
+	// are served in batches; what is due is late by as much.
+	timerSpacing = 5 * time.Millisecond
+	// turnSpacing is the same for turns before a limit of queries a second, for which
+	// somebody is kept waiting.
+	turnSpacing = time.Millisecond
+)
 
 // timers keeps the times of any number of things with one timer of the runtime,
 // which is not running while there are none. Its methods may be called by many
 // goroutines at once.
 type timers struct {
+	spacing time.Duration // the least time between two rounds
+
 	mu      sync.Mutex
 	heap    []*alarm // the earliest first
 	timer   *time.Timer
@@ -61,7 +68,7 @@ func (t *timers) stop(a *alarm) bool {
 
 // arm lets the timer fire at a time, but not right after the last one.
 func (t *timers) arm(at time.Time) {
-	if soonest := t.last.Add(timerSpacing); at.Before(soonest) {
+	if soonest := t.last.Add(t.spacing); at.Before(soonest) {
 		at = soonest
 	}
 	t.armed = at

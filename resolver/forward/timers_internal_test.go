@@ -76,7 +76,7 @@ func (a *again) ring(now time.Time) {
 // However much is due, the timer fires only so often.
 func TestTheTimerIsCoarse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var ts timers
+		ts := timers{spacing: timerSpacing}
 		a := &again{timers: &ts}
 		a.rings = a
 		ts.set(&a.alarm, time.Now())

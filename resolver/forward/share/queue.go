@@ -8,11 +8,14 @@ import (
 
 // Queue is a fair queue before a limit of queries a second. Those that wait are
 // served network by network, in each by client and by suffix in turn, so that
-// nobody's turn depends on how many questions others have. It is bounded in length
-// and in time: when it is full, the largest share loses its oldest question, or is
-// not let in; and whoever has waited for long enough is told to give way.
+// nobody's turn depends on how many questions others have; and turns are kept for
+// those who asked for little lately, which need not wait at all (see [newcomers]).
+// It is bounded in length and in time: when it is full, the largest share loses its
+// oldest question, or is not let in; and whoever has waited for long enough is told
+// to give way.
 type Queue struct {
 	holder
+	newcomers
 	limiter  *rate.Limiter
 	patience time.Duration
 }
@@ -23,20 +26,41 @@ const burstTime = 100 * time.Millisecond
 // NewQueue makes a queue for a positive number of queries a second, in which a
 // question waits for at most patience. As many wait as can be served in that time.
 func NewQueue(perSecond float64, patience time.Duration) *Queue {
-	q := &Queue{
-		limiter:  rate.NewLimiter(rate.Limit(perSecond), max(1, int(perSecond*burstTime.Seconds()))),
-		patience: patience,
-	}
-	q.init(int(perSecond*patience.Seconds())+1, true)
+	burst := max(1, int(perSecond*burstTime.Seconds()))
+	q := &Queue{limiter: rate.NewLimiter(rate.Limit(perSecond), burst), patience: patience}
+	q.holder.init(int(perSecond*patience.Seconds())+1, true)
+	q.newcomers.init(burst)
 	return q
 }
 
-// Take lets a query pass that need not wait: there is a turn for it, and nobody
-// waits.
+// Take lets a query pass that need not wait: nobody waits, and there is a turn for it
+// besides those that are kept for newcomers. Where there is none, see TakeNew.
 func (q *Queue) Take(now time.Time) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.held == 0 && q.limiter.AllowN(now, 1)
+	if q.held > 0 || !q.hasTurn(now) {
+		return false
+	}
+	q.take(now)
+	return true
+}
+
+// Spend counts a query that is sent in any case: others wait a little longer for it.
+func (q *Queue) Spend(now time.Time) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.limiter.ReserveN(now, 1)
+}
+
+// hasTurn tells whether there is a turn for somebody who is no newcomer.
+func (q *Queue) hasTurn(now time.Time) bool {
+	return q.limiter.TokensAt(now) >= q.kept+1
+}
+
+// take takes a turn that there is.
+func (q *Queue) take(now time.Time) {
+	q.limiter.AllowN(now, 1)
+	q.had++
 }
 
 // Add puts a question into the queue; false if it is refused. The slot must be
@@ -44,7 +68,7 @@ func (q *Queue) Take(now time.Time) bool {
 // otherwise Next gives it once.
 func (q *Queue) Add(s *Slot, key Key, now time.Time, waiter Waiter) bool {
 	q.mu.Lock()
-	loser, ok := q.add(s, key, q.since(now), waiter)
+	loser, ok := q.add(s, key, now, waiter)
 	q.mu.Unlock()
 	if loser != nil {
 		loser.GiveWay()
@@ -52,19 +76,28 @@ func (q *Queue) Add(s *Slot, key Key, now time.Time, waiter Waiter) bool {
 	return ok
 }
 
-func (q *Queue) add(s *Slot, key Key, now time.Duration, waiter Waiter) (loser Waiter, ok bool) {
-	s.key, s.waiter, s.due = key, waiter, now+q.patience
+func (q *Queue) add(s *Slot, key Key, now time.Time, waiter Waiter) (loser Waiter, ok bool) {
+	at := q.since(now)
+	s.key, s.waiter, s.due = key, waiter, at+q.patience
 	q.held++
-	q.count(s)
+	state := waiting
+	if q.isNewcomer(key) {
+		state = early
+	}
+	q.count(s, state)
 	if q.held <= q.capacity {
 		return nil, true
 	}
 	leaf := q.tree.heaviest()
 	if leaf == s.leaf {
-		q.lose(s, now)
+		q.lose(s, at)
 		return nil, false
 	}
-	return q.lose(leaf.held[0].head, now), true
+	victim := leaf.held[0].head
+	if newcomer := leaf.held[1].head; victim == nil || newcomer != nil && newcomer.due < victim.due {
+		victim = newcomer
+	}
+	return q.lose(victim, at), true
 }
 
 // Leave takes a question out of the queue; true if it was in it. See [Quota.Leave].
@@ -92,10 +125,17 @@ func (q *Queue) Next(now time.Time) Waiter {
 		late.GiveWay()
 	}
 	defer q.mu.Unlock()
-	if q.held == 0 || !q.limiter.AllowN(now, 1) {
+	if q.held == 0 || q.limiter.TokensAt(now) < 1 {
 		return nil
 	}
-	s := q.next()
+	s := q.newcomer()
+	if s == nil && q.tree.root.turnsOf(byClient).len() > 0 && q.hasTurn(now) {
+		s = q.next()
+	}
+	if s == nil {
+		return nil
+	}
+	q.take(now)
 	waiter := s.waiter
 	q.discount(s)
 	q.clear(s)
@@ -110,7 +150,7 @@ func (q *Queue) expired(now time.Duration) Waiter {
 	return q.lose(q.due.first(), now)
 }
 
-// next is the oldest question of the share whose turn it is. A network is served
+// next is the oldest question of the share whose turn it is, besides newcomers. A network is served
 // by client one time and by suffix the other: so a client with few questions has
 // its turn beside one that asks about many suffixes, and a suffix beside one that
 // many clients ask about.
@@ -132,10 +172,13 @@ func (q *Queue) Wait(now time.Time) (time.Duration, bool) {
 	if q.held == 0 {
 		return 0, false
 	}
-	wait := q.due.first().due - q.since(now)
-	short := 1 - q.limiter.TokensAt(now)
-	turn := time.Duration(short / float64(q.limiter.Limit()) * float64(time.Second))
-	return max(0, min(wait, turn+1)), true // Next must not be asked too early by a rounding
+	turns := 1.0
+	if early := q.tree.root.turnsOf(forNewcomers); early.len() == 0 || !q.tree.mayLead(early.first().standing) {
+		turns += q.kept
+	}
+	short := (turns - q.limiter.TokensAt(now)) / float64(q.limiter.Limit())
+	turn := time.Duration(short*float64(time.Second)) + 1 // Next must not be asked too early by a rounding
+	return max(0, min(q.due.first().due-q.since(now), turn)), true
 }
 
 // Top is who has most questions in the queue, and lost most of them lately: at most

@@ -41,9 +41,12 @@ func drain(t *testing.T, q *share.Queue, now time.Time) (served []*question, end
 	return nil, now
 }
 
-// spend uses up what may leave at once.
+// spend uses up what may leave at once, and what is kept for newcomers.
 func spend(q *share.Queue, now time.Time) (n int) {
 	for q.Take(now) {
+		n++
+	}
+	for i := 0; q.TakeNew(key(fmt.Sprint("before", i), i, fmt.Sprintf("www.before%d.example", i)), now); i++ {
 		n++
 	}
 	return n
@@ -63,7 +66,7 @@ func TestTheRateIsKept(t *testing.T) {
 		}
 		now = now.Add(time.Millisecond)
 	}
-	if sent < 890 || sent > 900 {
+	if sent < 870 || sent > 900 { // some are saved up again for newcomers
 		t.Errorf("%d left in a second, want 900", sent)
 	}
 }

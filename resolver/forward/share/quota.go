@@ -85,7 +85,7 @@ func (q *Quota) enter(s *Slot, key Key, now time.Time, usual time.Duration, wait
 	for n := 0; q.listed.head != nil && (full || n <= countAhead); n++ {
 		next := q.listed.head
 		q.listed.remove(next)
-		q.count(next)
+		q.count(next, waiting)
 	}
 	q.age(at)
 	if !full {

@@ -34,6 +34,7 @@ const (
 	listed        // it holds a place, and is not counted to a share yet
 	waiting       // it is counted
 	overdue       // and has waited for longer than usual
+	early         // it is counted, and is that of a newcomer
 )
 
 func (s *Slot) before(other *Slot, _ int) bool { return s.due < other.due }
@@ -65,25 +66,42 @@ func (h *holder) since(now time.Time) time.Duration {
 	return now.Sub(h.epoch)
 }
 
-// count counts a slot to its share.
-func (h *holder) count(s *Slot) {
-	s.leaf = h.tree.leaf(s.key.Network, s.key.Client, Suffix(s.key.Name))
-	s.leaf.held[0].push(s)
-	s.state = waiting
-	h.tree.add(s.leaf, 1, 1)
+// count counts a slot to its share: as one that is waiting, or early.
+func (h *holder) count(s *Slot, as state) {
+	s.leaf, s.state = h.tree.leaf(s.key.Network, s.key.Client, Suffix(s.key.Name)), as
+	s.leaf.held[as.list()].push(s)
+	h.tree.add(s.leaf, as.weight(), 1)
+	h.tree.line(s.leaf, as, 1)
 	h.due.add(s)
 }
 
 // discount takes a slot that was counted off its share.
 func (h *holder) discount(s *Slot) {
-	if s.state == overdue {
-		s.leaf.held[1].remove(s)
-		h.tree.add(s.leaf, -overdueWeight, -1)
-	} else {
-		s.leaf.held[0].remove(s)
+	s.leaf.held[s.state.list()].remove(s)
+	h.tree.line(s.leaf, s.state, -1)
+	h.tree.add(s.leaf, -s.state.weight(), -1)
+	if s.state != overdue {
 		h.due.remove(s)
-		h.tree.add(s.leaf, -1, -1)
 	}
+}
+
+// weight is what a slot that is counted weighs.
+func (s state) weight() int {
+	switch s {
+	case overdue:
+		return overdueWeight
+	case early:
+		return earlyWeight
+	}
+	return 1
+}
+
+// list is in which of the lists of its leaf a slot is that is counted.
+func (s state) list() int {
+	if s == waiting {
+		return 0
+	}
+	return 1
 }
 
 // lose takes a slot away from whoever holds it, and gives who that is.

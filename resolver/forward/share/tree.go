@@ -3,6 +3,8 @@ package share
 import (
 	"net/netip"
 
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+
 	"pldns/zones"
 )
 
@@ -31,38 +33,49 @@ const (
 	heavyIn2        // by weight, in the second
 	turnIn          // by turn, in the first
 	turnIn2         // by turn, in the second
+	earlyIn         // among the newcomers: a network by turn, in it a leaf by its oldest
 	rankings
 )
 
 // share is what one of [kind] holds. It exists as long as that is anything.
 type share struct {
 	label
-	weight int
-	slots  int    // held by it
-	turn   uint64 // when it was served last; the lowest is next
-	up     [2]*share
-	heavy  [2]ranking[*share] // of those that it consists of
-	turns  *[2]ranking[*share]
-	in     [rankings]*ranking[*share]
-	at     [rankings]int32
-	held   [2]list // of a leaf: what waits within the usual time, and beyond it
+	weight    int
+	slots     int    // held by it
+	served    uint64 // when it was served last; the lowest is next
+	up        [2]*share
+	heavy     [2]ranking[*share] // of those that it consists of
+	turns     *[3]ranking[*share]
+	in        [rankings]*ranking[*share]
+	at        [rankings]int32
+	held      [2]list // of a leaf: what waits within the usual time, and beyond it or as a newcomer
+	lined     int     // slots that wait for their turn, besides those of newcomers
+	early     int     // slots of newcomers
+	stands    [rankings - turnIn]bool
+	*standing // of a network
 
 	bySuffix bool // a network is served by suffix the next time
 }
 
 func (s *share) before(other *share, slot int) bool {
-	if slot >= turnIn {
+	switch {
+	case slot < turnIn:
+		return s.weight > other.weight
+	case s.kind == ofNetwork:
 		return s.turn < other.turn
+	case slot == earlyIn:
+		return s.held[1].head.due < other.held[1].head.due
 	}
-	return s.weight > other.weight
+	return s.served < other.served
 }
 
 func (s *share) place(slot int) *int32 { return &s.at[slot] }
 
-// The two ways by which a network, or everything, is taken apart.
+// The ways by which a network, or everything, is taken apart.
 const (
-	byClient = 0 // for everything: by network
-	bySuffix = 1
+	byClient     = 0 // for everything: by network
+	bySuffix     = 1
+	forNewcomers = 2 // by turn only: for everything the networks, for a network the leaves
 )
 
 // tree holds all shares by what they belong to.
@@ -71,10 +84,14 @@ type tree struct {
 	root   share
 	turns  bool   // they are served in turn
 	clock  uint64 // of turns
+	rounds uint64 // see round
+
+	standings *simplelru.LRU[string, *standing] // by network
 }
 
 func newTree(turns bool) *tree {
 	t := &tree{shares: make(map[label]*share), turns: turns}
+	t.standings, _ = simplelru.NewLRU[string, *standing](knownNetworks, nil) // fails for no size only
 	t.ready(&t.root)
 	return t
 }
@@ -88,8 +105,8 @@ func (t *tree) ready(s *share) {
 		s.heavy[0].slot = heavyIn
 	}
 	if t.turns {
-		s.turns = new([2]ranking[*share])
-		s.turns[0].slot, s.turns[1].slot = turnIn, turnIn
+		s.turns = new([3]ranking[*share])
+		s.turns[0].slot, s.turns[1].slot, s.turns[forNewcomers].slot = turnIn, turnIn, earlyIn
 		if s.kind == ofZone {
 			s.turns[0].slot = turnIn2
 		}
@@ -116,13 +133,16 @@ func (t *tree) get(key label, first, second *share) *share {
 		return s
 	}
 	t.clock++
-	s = &share{label: key, turn: t.clock, up: [2]*share{first, second}}
+	s = &share{label: key, served: t.clock, up: [2]*share{first, second}}
 	t.ready(s)
 	t.shares[key] = s
 	switch key.kind {
 	case ofNetwork:
 		s.in[heavyIn] = &t.root.heavy[byClient]
-		s.in[turnIn] = t.root.turnsOf(byClient)
+		if t.turns {
+			s.in[turnIn], s.in[earlyIn] = t.root.turnsOf(byClient), t.root.turnsOf(forNewcomers)
+			s.standing = t.standingOf(key.network)
+		}
 	case ofSuffix:
 		s.in[heavyIn] = &t.root.heavy[bySuffix]
 	case ofClient:
@@ -133,8 +153,9 @@ func (t *tree) get(key label, first, second *share) *share {
 	case ofLeaf:
 		s.in[heavyIn], s.in[turnIn] = &first.heavy[0], first.turnsOf(0)
 		s.in[heavyIn2], s.in[turnIn2] = &second.heavy[0], second.turnsOf(0)
+		s.in[earlyIn] = first.up[0].turnsOf(forNewcomers)
 	}
-	for _, r := range s.in {
+	for _, r := range s.in[:turnIn] {
 		if r != nil {
 			r.add(s)
 		}
@@ -169,23 +190,49 @@ func (t *tree) add(leaf *share, weight, count int) {
 
 func (t *tree) forget(s *share) {
 	delete(t.shares, s.label)
-	for _, r := range s.in {
+	for _, r := range s.in[:turnIn] {
 		if r != nil {
 			r.remove(s)
 		}
 	}
 }
 
+// line counts slots that wait for their turn, in the state in which they do, to a
+// leaf and all that it belongs to.
+func (t *tree) line(leaf *share, as state, count int) {
+	if !t.turns {
+		return
+	}
+	client, zone := leaf.up[0], leaf.up[1]
+	network := client.up[0]
+	for _, s := range [...]*share{leaf, client, zone, network} {
+		if as == early {
+			s.early += count
+		} else {
+			s.lined += count
+		}
+	}
+	for _, s := range [...]*share{leaf, client, zone} {
+		t.rank(s, turnIn, s.lined > 0)
+		t.rank(s, turnIn2, s.lined > 0)
+	}
+	t.rank(leaf, earlyIn, leaf.early > 0)
+	t.settle(network)
+}
+
 // serve gives the first of a ranking by turn its turn.
 func (t *tree) serve(r *ranking[*share]) *share {
 	s := r.first()
-	t.clock++
-	s.turn = t.clock
-	for _, r := range s.in[turnIn:] {
-		if r != nil {
-			r.moved(s)
-		}
+	if s.kind == ofNetwork {
+		s.turn++
+		s.ahead = max(s.ahead-1, 0)
+		t.settle(s)
+		return s
 	}
+	t.clock++
+	s.served = t.clock
+	t.rank(s, turnIn, true)
+	t.rank(s, turnIn2, true)
 	return s
 }
 
