@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -304,11 +305,16 @@ func (s *Server) watchFiles(ctx context.Context) error {
 
 // firstSignature is the signature of the files that were just read, beginning at
 // the given time. Where one of them may have changed since it was read, nothing is
-// known: that differs from every signature, so they will be read once more.
+// known: that differs from every signature, so they will be read once more. What is
+// no file, as the built-in example, cannot have changed.
 func (s *Server) firstSignature(began time.Time) string {
 	const doubt = 100 * time.Millisecond // between the clocks of files and of programs
 	for _, file := range s.now().watched() {
-		if info, err := os.Stat(file); err != nil || info.ModTime().After(began.Add(-doubt)) {
+		info, err := os.Stat(file)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil || info.ModTime().After(began.Add(-doubt)) {
 			return ""
 		}
 	}
