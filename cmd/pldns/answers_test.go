@@ -184,8 +184,10 @@ func TestEqualQuestionsAreAskedOnce(t *testing.T) {
 					t.Fatalf("got %s, want %s", got, test.want)
 				}
 			}
-			if asked := questions(upstream); asked != 1 {
-				t.Errorf("the upstream was asked %d times", asked)
+			// A machine that is slow to release the reply has the question sent again,
+			// which is the same one.
+			if asked := r.metric(fmt.Sprintf(`pldns_upstream_queries_total{group="azure",reason="first",server="%s"}`, upstream.Addr)); asked != 1 {
+				t.Errorf("the upstream was asked %v times", asked)
 			}
 		})
 	}

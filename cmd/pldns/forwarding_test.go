@@ -224,7 +224,7 @@ func (r *running) post(path string, form url.Values) (int, string) {
 	return response.StatusCode, string(body)
 }
 
-// metric is the value of a metric without labels.
+// metric is the value of a metric, named with its labels if it has any.
 func (r *running) metric(name string) float64 {
 	r.tb.Helper()
 	for line := range strings.Lines(r.get("/metrics")) {

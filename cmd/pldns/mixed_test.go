@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -148,8 +149,14 @@ func TestLeaks(t *testing.T) {
 	r.ask("udp", strict, "fabrikam.blob.core.windows.net", dns.TypeA)
 
 	var stdout, stderr bytes.Buffer
-	if code := run(t.Context(), []string{"leaks", "--server", r.admin}, &stdout, &stderr); code != exitNo {
-		t.Errorf("exit code %d: %s", code, stderr.String())
+	for deadline := time.Now().Add(30 * time.Second); ; { // what a client was told is noted just after
+		stdout.Reset()
+		if code := run(t.Context(), []string{"leaks", "--server", r.admin}, &stdout, &stderr); code != exitNo && time.Now().After(deadline) {
+			t.Fatalf("exit code %d: %s", code, stderr.String())
+		}
+		if strings.Contains(stdout.String(), "asked 2 times") && !strings.Contains(stdout.String(), "momenta-eun") || time.Now().After(deadline) {
+			break
+		}
 	}
 	_, after, _ := strings.Cut(stdout.String(), "[networks.australia.endpoints]\n")
 	got, _, _ := strings.Cut(after, "\n\n")
