@@ -141,13 +141,13 @@ func New(options Options) *Server {
 	options.fill()
 	s := &Server{options: options, conns: bounded{limit: options.Connections}}
 	s.http = &http.Server{
-		Handler:           s.handler(),
+		Handler:           s.conns.answering(s.handler()),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      30 * time.Second,
 		IdleTimeout:       30 * time.Second,
 		MaxHeaderBytes:    16 << 10,
-		ConnState:         s.conns.state,
+		ConnContext:       withConn,
 		ErrorLog:          slog.NewLogLogger(options.Log.Handler(), slog.LevelWarn),
 	}
 	return s

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"errors"
 	"net"
 	"net/http"
@@ -27,7 +28,7 @@ type boundedConn struct {
 	net.Conn
 	of      *bounded
 	host    netip.Addr
-	waiting bool // nothing of a request has been read, under of.mutex
+	waiting bool // no request is being answered, under of.mutex
 }
 
 // Accept takes a connection in, and makes room for it or closes it.
@@ -56,17 +57,18 @@ func (b *bounded) admit(conn net.Conn) *boundedConn {
 	var evicted *boundedConn
 	b.mutex.Lock()
 	defer func() { b.mutex.Unlock(); b.evict(evicted) }()
-	ofHost := 0
+	of := make(map[netip.Addr]int)
 	for _, other := range b.open {
-		if other.host == c.host {
-			ofHost++
-		}
+		of[other.host]++
 	}
 	switch {
-	case ofHost >= max(1, b.limit/2):
-		evicted = b.removeWaiting(func(other *boundedConn) bool { return other.host == c.host })
+	case of[c.host] >= max(1, b.limit/2):
+		evicted = b.remove(func(other *boundedConn) bool { return other.waiting && other.host == c.host })
 	case len(b.open) >= b.limit:
-		evicted = b.removeWaiting(func(*boundedConn) bool { return true })
+		if evicted = b.remove(func(other *boundedConn) bool { return other.waiting }); evicted == nil {
+			// Who takes no answers away leaves room for those who have fewer connections.
+			evicted = b.remove(func(other *boundedConn) bool { return of[other.host] > of[c.host]+1 })
+		}
 	default:
 		b.open = append(b.open, c)
 		return c
@@ -78,9 +80,9 @@ func (b *bounded) admit(conn net.Conn) *boundedConn {
 	return c
 }
 
-// removeWaiting takes out the first of those that wait for a request.
-func (b *bounded) removeWaiting(of func(*boundedConn) bool) *boundedConn {
-	at := slices.IndexFunc(b.open, func(c *boundedConn) bool { return c.waiting && of(c) })
+// remove takes out the first that is such, which has been as it is for longest.
+func (b *bounded) remove(is func(*boundedConn) bool) *boundedConn {
+	at := slices.IndexFunc(b.open, is)
 	if at < 0 {
 		return nil
 	}
@@ -92,7 +94,7 @@ func (b *bounded) removeWaiting(of func(*boundedConn) bool) *boundedConn {
 func (b *bounded) longestWaiting() *boundedConn {
 	b.mutex.Lock()
 	defer b.mutex.Unlock()
-	return b.removeWaiting(func(*boundedConn) bool { return true })
+	return b.remove(func(c *boundedConn) bool { return c.waiting })
 }
 
 func (b *bounded) evict(c *boundedConn) {
@@ -101,22 +103,33 @@ func (b *bounded) evict(c *boundedConn) {
 	}
 }
 
-// state is told by the HTTP server what becomes of its connections.
-func (b *bounded) state(conn net.Conn, state http.ConnState) {
-	c, is := conn.(*boundedConn)
-	if !is || state == http.StateNew {
-		return
-	}
+// ofRequest is under which key the context of a request has its connection.
+type ofRequest struct{}
+
+// withConn is the context of the requests of a connection.
+func withConn(ctx context.Context, conn net.Conn) context.Context {
+	return context.WithValue(ctx, ofRequest{}, conn)
+}
+
+// answering has next answer requests, and keeps their connections open meanwhile: not
+// before all of a request is there but its body, which may take as long as it may.
+func (b *bounded) answering(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if c, is := r.Context().Value(ofRequest{}).(*boundedConn); is {
+			b.waits(c, false)
+			defer b.waits(c, true)
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// waits notes whether a connection waits for a request.
+func (b *bounded) waits(c *boundedConn, waiting bool) {
 	b.mutex.Lock()
 	defer b.mutex.Unlock()
-	at := slices.Index(b.open, c)
-	if at < 0 {
-		return
-	}
-	b.open = slices.Delete(b.open, at, at+1)
-	if state == http.StateActive || state == http.StateIdle {
-		c.waiting = state == http.StateIdle
-		b.open = append(b.open, c)
+	if at := slices.Index(b.open, c); at >= 0 {
+		c.waiting = waiting
+		b.open = append(slices.Delete(b.open, at, at+1), c)
 	}
 }
 

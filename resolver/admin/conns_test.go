@@ -18,8 +18,9 @@ import (
 	"pldns/resolver/admin"
 )
 
-// Many connections that never ask leave the server with few of them open, and
-// operators are served meanwhile, from the same address and from another one.
+// Many connections that never ask, or begin to and do not go on, leave the server with
+// few of them open, and operators are served meanwhile, from the same address and from
+// another one.
 func TestManyConnections(t *testing.T) {
 	base := serve(t, admin.Status{Ready: true})
 	host := strings.TrimPrefix(base, "http://")
@@ -37,6 +38,9 @@ func TestManyConnections(t *testing.T) {
 			t.Fatal(err)
 		}
 		slow = append(slow, conn)
+		if i%2 == 0 {
+			fmt.Fprint(conn, "GET /readyz HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: ")
+		}
 		if i%100 == 99 {
 			if code, _ := get(t, base+"/readyz"); code != http.StatusOK {
 				t.Errorf("after %d connections: %d", i+1, code)
@@ -51,6 +55,30 @@ func TestManyConnections(t *testing.T) {
 	}
 	if code, _ := get(t, base+"/readyz"); code != http.StatusOK {
 		t.Errorf("at the end: %d", code)
+	}
+}
+
+// Those who ask for much and take nothing away leave room for others as well.
+func TestAnswersThatNobodyTakes(t *testing.T) {
+	blocked := make(chan struct{})
+	var under sync.WaitGroup
+	base := serve(t, admin.Status{Ready: true}, func(o *admin.Options) {
+		o.Connections = 8
+		o.Upstreams = func() []admin.Upstream { under.Done(); <-blocked; return nil }
+	})
+	defer close(blocked)
+	under.Add(8)
+	for i := range 8 {
+		conn, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(2+i%2))}}).Dial("tcp", strings.TrimPrefix(base, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		fmt.Fprintf(conn, "GET /api/upstreams HTTP/1.1\r\nHost: %s\r\n\r\n", strings.TrimPrefix(base, "http://"))
+	}
+	under.Wait()
+	if code, _ := get(t, base+"/readyz"); code != http.StatusOK {
+		t.Errorf("an operator at another address: %d", code)
 	}
 }
 
