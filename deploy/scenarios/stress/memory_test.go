@@ -115,9 +115,10 @@ func packedReply(kind uint16) []byte {
 func answerOf(kind uint16, name string) []dns.RR {
 	head := dns.RR_Header{Name: name, Rrtype: kind, Class: dns.ClassINET, Ttl: 300}
 	empty := make([]string, packed)
-	switch kind {
-	case dns.TypeANY, dns.TypeOPT, dns.TypeTSIG, dns.TypeTKEY, dns.TypeAXFR, dns.TypeIXFR, dns.TypeCNAME, dns.TypeDNAME:
+	if slices.Contains(notAnswers, kind) {
 		return nil
+	}
+	switch kind {
 	case dns.TypeAPL:
 		list := make([]dns.APLPrefix, packed/4)
 		for i := range list {
@@ -176,19 +177,14 @@ func hints() []dns.SVCBKeyValue {
 
 // manyOf are many small records of the type of a header, which differ.
 func manyOf(head dns.RR_Header) []dns.RR {
-	text := map[uint16]string{
-		dns.TypeA: "203.0.%[1]d.%[2]d", dns.TypeAAAA: "2001:db8::%[1]x:%[2]x", dns.TypeNS: "n%[1]d-%[2]d.example.",
-		dns.TypeMX: "%[1]d m%[2]d.example.", dns.TypeSRV: "%[1]d 1 %[2]d s.example.", dns.TypePTR: "p%[1]d-%[2]d.example.",
-		dns.TypeCAA: "0 issue \"%[1]d-%[2]d.example\"", dns.TypeNAPTR: "%[1]d %[2]d \"\" \"\" \"\" .",
-		dns.TypeDS: "%[1]d 8 2 %064[2]d", dns.TypeURI: "%[1]d %[2]d \"u\"", dns.TypeTLSA: "3 1 1 %032[1]d%032[2]d",
-	}[head.Rrtype]
+	text := manyTexts[head.Rrtype]
 	if text == "" {
 		return nil
 	}
 	var records []dns.RR
 	for i := range 1200 {
 		data := fmt.Sprintf(text, i>>8, i&255)
-		rr, err := dns.NewRR(fmt.Sprintf("%s 300 IN %s %s", head.Name, dns.TypeToString[head.Rrtype], data))
+		rr, err := dns.NewRR(fmt.Sprintf("%s 300 IN %s %s", head.Name, dns.Type(head.Rrtype), data))
 		if err != nil {
 			panic(err)
 		}
