@@ -190,7 +190,11 @@ func (s *Server) deliver(q *query, x *scratch, out outcome) {
 			s.panicked(q.transport, fault)
 		}
 	}()
-	q.to.deliver(q, out.reply)
+	if to, can := q.to.(shedder); can && out.why == Shed {
+		to.shed()
+	} else {
+		q.to.deliver(q, out.reply)
+	}
 	s.told(q, x, out.reply)
 	if held && !out.taken {
 		s.queries.Put(q)

@@ -44,6 +44,9 @@ type sink interface {
 	deliver(q *query, reply []byte)
 }
 
+// shedder is a sink that has a way of its own to say that a query had to make room.
+type shedder interface{ shed() }
+
 // scratch is what a query needs only while it is worked on.
 type scratch struct {
 	memory memory

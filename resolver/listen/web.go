@@ -155,7 +155,7 @@ func (w *web) answer(ctx context.Context, out http.ResponseWriter, message []byt
 		x.tidy()
 		select {
 		case message := <-reply:
-			w.write(out, message)
+			w.write(ctx, out, message)
 		case <-ctx.Done():
 		}
 		return
@@ -166,7 +166,12 @@ func (w *web) answer(ctx context.Context, out http.ResponseWriter, message []byt
 		http.Error(out, "this is no DNS query", http.StatusBadRequest)
 		return
 	}
-	w.write(out, outcome.reply)
+	if outcome.why == Shed {
+		s.told(q, x, outcome.reply)
+		w.write(ctx, out, nil)
+		return
+	}
+	w.write(ctx, out, outcome.reply)
 	if outcome.tally != nil {
 		outcome.tally.Add(1, time.Since(began))
 	} else {
@@ -177,14 +182,42 @@ func (w *web) answer(ctx context.Context, out http.ResponseWriter, message []byt
 	}
 }
 
-// webReply takes the reply to a request that has to wait for it.
+// webReply takes the reply to a request that has to wait for it; nil if it had to make
+// room.
 type webReply chan []byte
 
 func (r webReply) deliver(_ *query, reply []byte) { r <- bytes.Clone(reply) }
 
+func (r webReply) shed() { r <- nil }
+
+// shedPause is how long a client waits for being told that it asks too much, and then
+// should wait before it asks again. Most do not heed that, and a client of whom all
+// that exceeds its share were refused at once would ask as fast as that is written.
+const shedPause = time.Second
+
+// tooMany tells a client that it asks more than its share: not with a DNS message, which
+// would mean that the resolver failed, but as HTTP does it (RFC 6585 section 4), so
+// that the client goes to another server and others that share its connection do not
+// remember a failure of the name.
+func (w *web) tooMany(ctx context.Context, out http.ResponseWriter) {
+	pause := time.NewTimer(shedPause)
+	defer pause.Stop()
+	select {
+	case <-pause.C:
+	case <-ctx.Done():
+	case <-w.server.conns.drained:
+	}
+	out.Header().Set("Retry-After", strconv.Itoa(int(shedPause/time.Second)))
+	http.Error(out, "too many queries at once", http.StatusTooManyRequests)
+}
+
 // write sends a reply as the body. It may be kept for as long as its least TTL (RFC 8484
 // section 5.1), and only by who asked: others may be told otherwise.
-func (w *web) write(out http.ResponseWriter, message []byte) {
+func (w *web) write(ctx context.Context, out http.ResponseWriter, message []byte) {
+	if message == nil {
+		w.tooMany(ctx, out)
+		return
+	}
 	_, least := ttls(message)
 	header := out.Header()
 	header.Set("Content-Type", mediaType)
