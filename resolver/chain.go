@@ -1,6 +1,7 @@
 package resolver
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -216,6 +217,8 @@ func (c *chain) heard() (Answer, bool) {
 	c.once = c.once || c.err != nil || c.reply.Source != FromCache
 	c.trace.exchange(c.route, c.asked, c.reply, c.err)
 	switch {
+	case c.query.AtOnce && errors.Is(c.err, ErrUnknown):
+		return Answer{Waits: true}, true
 	case c.err != nil:
 		return failure(c.route.Group, c.err), true
 	case c.query.Type == dns.TypeANY:
@@ -235,7 +238,7 @@ func (c *chain) asker() Asker {
 	if client.Addr().Is6() && client.Bits() > siteBits {
 		client = netip.PrefixFrom(client.Addr(), siteBits).Masked()
 	}
-	return Asker{Network: c.network.Name(), Client: client}
+	return Asker{Network: c.network.Name(), Client: client, AtOnce: c.query.AtOnce}
 }
 
 // forwardable tells whether a type may be asked outside: types that only have a

@@ -14,6 +14,7 @@ type Query struct {
 	Client           zones.Client
 	RecursionDesired bool
 	WantsAD          bool // the AD bit of the query: it understands the AD bit (RFC 6840 section 5.7)
+	AtOnce           bool // the outside is not asked: what it would have to be asked for is an Answer that [Answer.Waits]
 }
 
 // Answer is what a client is told, and why. It is a value: nothing in it may be
@@ -26,6 +27,7 @@ type Answer struct {
 	Authenticated bool     // the upstream vouched for all of it
 	Errors        []Error
 	Reuse         Reuse
+	Waits         bool // there is none yet: the outside has to be asked, and the query is AtOnce
 
 	// Why, for people: none of it is sent.
 	Network  string     // the network that was found; empty when there is none

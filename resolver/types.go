@@ -69,7 +69,11 @@ var ErrOverload = errors.New("too much is under way")
 type Asker struct {
 	Network string       // by name
 	Client  netip.Prefix // the addresses that count as one client
+	AtOnce  bool         // nothing is asked: what is not known already is [ErrUnknown]
 }
+
+// ErrUnknown is why there is no reply for an [Asker] who does not wait for one.
+var ErrUnknown = errors.New("nothing is known without asking")
 
 // Exchanger asks the outside. Start gives what is known of q at once, or begins
 // to ask and returns without waiting: then pending is true, and done is told what

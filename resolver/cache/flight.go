@@ -51,6 +51,9 @@ func (g *group) Start(q resolver.Question, from resolver.Asker, deadline time.Ti
 		}
 		seen = found{}
 	}
+	if from.AtOnce {
+		return resolver.Reply{}, false, resolver.ErrUnknown
+	}
 	r.began = c.pending.now()
 	r.waiter.due = r.began + c.config.Timeout
 	if !deadline.IsZero() {

@@ -63,6 +63,9 @@ func New(c Config) (*Pool, error) {
 // client or domain (see [share.Quota]).
 func (p *Pool) Start(q resolver.Question, from resolver.Asker, deadline time.Time,
 	done func(resolver.Reply, error)) (reply resolver.Reply, pending bool, err error) {
+	if from.AtOnce {
+		return resolver.Reply{}, false, resolver.ErrUnknown
+	}
 	now := time.Now()
 	x := p.newExchange(q, now, deadline, done)
 	x.among(p.order(now, q.Name))

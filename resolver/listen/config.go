@@ -24,7 +24,7 @@ type Handler interface {
 	// is remembered.
 	Snapshot() *resolver.Snapshot
 	// Begin decides a query by a snapshot that was given before: see
-	// [resolver.Snapshot.Begin].
+	// [resolver.Snapshot.Begin]. A query that is AtOnce is never pending.
 	Begin(s *resolver.Snapshot, q resolver.Query, network *zones.Network, wake func()) (resolver.Answer, resolver.Pending)
 }
 

@@ -32,10 +32,10 @@ type connections struct {
 }
 
 // clientPart is the part of Config.InFlight that one client's connections may take
-// together before they are slowed down, though never less than the pipeline of one. A connection that has just asked what is not
-// known here is not read on then until others of its client's queries are answered: so
-// a client with many full connections waits for itself, and is not answered SERVFAIL as
-// fast as it can ask again.
+// together before they are slowed down, though never less than the pipeline of one.
+// What a connection asks then that is not known here is held until others of its client's
+// queries are answered: so a client with many full connections waits for itself, and is
+// not answered SERVFAIL as fast as it can ask again.
 const clientPart = 8
 
 // clientConns are the connections of one client. The number of them is under the lock
@@ -44,16 +44,12 @@ type clientConns struct {
 	count int
 
 	mu      sync.Mutex
-	freed   sync.Cond
 	pending int // queries that wait for the outside
 	limit   int
+	hungry  []*conn // those that want to add to it, in order
 }
 
-func newClientConns(limit int) *clientConns {
-	c := &clientConns{limit: limit}
-	c.freed.L = &c.mu
-	return c
-}
+func newClientConns(limit int) *clientConns { return &clientConns{limit: limit} }
 
 // begin counts a query that waits.
 func (c *clientConns) begin() {
@@ -62,29 +58,58 @@ func (c *clientConns) begin() {
 	c.pending++
 }
 
-// end is the end of a query that was counted.
+// end is the end of a query that was counted. All that are counted end in time.
 func (c *clientConns) end() {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.pending--
-	c.freed.Signal()
+	c.mu.Unlock()
+	c.wake()
 }
 
-// full tells whether more would be too many.
-func (c *clientConns) full() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.pending >= c.limit
-}
-
-// await waits until there are fewer than the limit. All that are counted end in time.
-func (c *clientConns) await() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for c.pending >= c.limit {
-		c.freed.Wait()
+// wake wakes the first connection that wants to add to what waits, if it may. When it
+// goes on, it wakes the next.
+func (c *clientConns) wake() {
+	for {
+		c.mu.Lock()
+		if c.pending >= c.limit || len(c.hungry) == 0 {
+			c.mu.Unlock()
+			return
+		}
+		next := c.hungry[0]
+		c.hungry = c.hungry[1:]
+		c.mu.Unlock()
+		if next.wake() {
+			return
+		}
 	}
-	c.freed.Signal() // there may be room for another
+}
+
+// full tells whether more would be too many. Then from is woken when it may add more.
+func (c *clientConns) full(from *conn) bool {
+	c.mu.Lock()
+	if c.pending >= c.limit {
+		if !slices.Contains(c.hungry, from) {
+			c.hungry = append(c.hungry, from)
+		}
+		c.mu.Unlock()
+		return true
+	}
+	c.hungry = without(c.hungry, from)
+	c.mu.Unlock()
+	c.wake() // there may be room for another
+	return false
+}
+
+// leave is the end of a connection.
+func (c *clientConns) leave(gone *conn) {
+	c.mu.Lock()
+	c.hungry = without(c.hungry, gone)
+	c.mu.Unlock()
+	c.wake()
+}
+
+func without(conns []*conn, c *conn) []*conn {
+	return slices.DeleteFunc(conns, func(other *conn) bool { return other == c })
 }
 
 func newConnections(c Config) *connections {

@@ -72,7 +72,7 @@ func (r *recorder) Served(transport string, q resolver.Query, _ resolver.Answer,
 }
 
 func (r *recorder) Tally(transport, network string, rcode int, source resolver.Source) replycache.Tally {
-	return tally{r, transport, resolver.Answer{Network: network, Rcode: rcode, Source: source}}
+	return &tally{r, transport, resolver.Answer{Network: network, Rcode: rcode, Source: source}}
 }
 
 // tally passes on what was answered from memory as if it had been served.

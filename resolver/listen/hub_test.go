@@ -32,13 +32,16 @@ type outside struct {
 	name []zones.Name
 }
 
-func (o *outside) Start(q resolver.Question, _ resolver.Asker, _ time.Time,
+func (o *outside) Start(q resolver.Question, from resolver.Asker, _ time.Time,
 	done func(resolver.Reply, error)) (resolver.Reply, bool, error) {
 	kind, rest, _ := strings.Cut(q.Name.FQDN(), ".")
 	kind, number, _ := strings.Cut(kind, "-")
 	reply := resolver.Reply{Source: resolver.FromUpstream, Answer: []dns.RR{&dns.A{
 		Hdr: dns.RR_Header{Name: q.Name.FQDN(), Rrtype: dns.TypeA, Class: dns.ClassINET, Ttl: 10}, A: net.IPv4(203, 0, 113, 1),
 	}}}
+	if from.AtOnce && kind != "known" {
+		return resolver.Reply{}, false, resolver.ErrUnknown
+	}
 	switch kind {
 	case "silent":
 	case "held":
@@ -78,10 +81,13 @@ func (o *outside) holds() int {
 }
 
 // release answers what is held with records of so many octets.
-func (o *outside) release(octets int) {
+func (o *outside) release(octets int) { o.releaseSome(o.holds(), octets) }
+
+// releaseSome answers the first that are held.
+func (o *outside) releaseSome(n, octets int) {
 	o.mu.Lock()
-	held, names := o.held, o.name
-	o.held, o.name = nil, nil
+	held, names := o.held[:n:n], o.name[:n:n]
+	o.held, o.name = o.held[n:], o.name[n:]
 	o.mu.Unlock()
 	for i, done := range held {
 		txt := &dns.TXT{Hdr: dns.RR_Header{Name: names[i].FQDN(), Rrtype: dns.TypeTXT, Class: dns.ClassINET, Ttl: 10}}

@@ -36,6 +36,7 @@ type origin struct {
 	peer      netip.AddrPort  // at the other end
 	cookieFor netip.Addr      // who is told a cookie; not valid for nobody
 	to        sink
+	atOnce    bool // there is no room for it to be pending
 }
 
 // sink takes the reply to a query that was pending. It is called by whoever learnt the
@@ -76,6 +77,7 @@ type outcome struct {
 	reply []byte           // to be sent; nil if nothing is said, or nothing yet
 	tally replycache.Tally // to be told when it has been sent; nil if it is told or counted elsewhere
 	waits bool             // the reply is yet to come
+	later bool             // nothing was done: it would be pending, and there is no room for that
 	taken bool             // the query is in use further on, or may be: it serves no other
 	why   Refusal          // Accepted, or why there is silence or a refusal
 }
@@ -127,9 +129,13 @@ func (s *Server) decide(q *query, x *scratch, r *request) (out outcome) {
 		}
 	}()
 	q.asked = r.query(q.client)
+	q.asked.AtOnce = q.atOnce
 	q.wait.begin(s, q)
 	answer, pending := s.config.Handler.Begin(x.memory.snapshot, q.asked, x.memory.network, q.wait.wake)
-	if pending == nil {
+	switch {
+	case answer.Waits:
+		return outcome{later: true}
+	case pending == nil:
 		return s.finish(q, x, r, answer)
 	}
 	return s.park(q, x, r, pending)

@@ -39,22 +39,19 @@ type conn struct {
 	shared    bool       // by the clients of a proxy
 	counted   netip.Prefix
 	// Set by open, before anything else uses them.
-	client   zones.Client
-	stream   net.Conn  // what is read and written: Conn, or TLS over it
-	secured  *tls.Conn // nil without TLS
-	frames   frames
-	slots    chan struct{} // one for each query that is pending
-	siblings *clientConns  // of the same client; nil where the connection does not tell who asks
-	waited   bool          // the last query is pending
-	queries  sync.WaitGroup
+	client  zones.Client
+	stream  net.Conn  // what is read and written: Conn, or TLS over it
+	secured *tls.Conn // nil without TLS
+	frames  frames
+	pipeline
+	queries sync.WaitGroup
 	// requests are those over HTTPS; they begin under the lock of connections.
 	requests sync.WaitGroup
 	webbing  atomic.Bool // an HTTP server reads
 
 	// Of the goroutine that reads.
-	slot   bool     // one of slots is taken, for the next query
 	begun  bool     // the connections know that it has messages to work on
-	next   *query   // for the next message; nil when it must be got
+	query  *query   // for the next message; nil when it must be got
 	x      *scratch // nil while nothing is worked on
 	prompt prompt
 	late   late
@@ -115,7 +112,7 @@ func (s *Server) takeIn(opened *net.TCPConn, transport string) {
 	c := &conn{
 		Conn: opened, stream: opened, server: s, transport: transport,
 		peer: peer, from: client.Addr, shared: s.proxy(peer), client: client,
-		slots: make(chan struct{}, s.config.Pipeline),
+		pipeline: newPipeline(s.config.Pipeline),
 	}
 	evicted, admitted := s.conns.admit(c)
 	s.giveWay(evicted)
@@ -160,9 +157,12 @@ func (c *conn) serve() {
 		if !c.frames.ready() {
 			c.rest()
 		}
-		c.takeSlot()
-		message, err := c.read()
+		message, err := c.next()
+		if errors.Is(err, errRoom) {
+			continue
+		}
 		if err != nil {
+			c.serveHeld(err)
 			c.note(err)
 			return
 		}
@@ -170,42 +170,6 @@ func (c *conn) serve() {
 			return
 		}
 	}
-}
-
-// takeSlot takes a place in the pipeline for the next query. While the pipeline is full,
-// nothing is read, nor while the client has too much pending, if c has just added to it.
-func (c *conn) takeSlot() {
-	if c.waited = c.waited && c.siblings != nil; c.waited && c.siblings.full() {
-		c.rest()
-		c.siblings.await()
-	}
-	c.waited = false
-	if c.slot {
-		return
-	}
-	select {
-	case c.slots <- struct{}{}:
-	default:
-		c.rest()
-		c.slots <- struct{}{}
-	}
-	c.slot = true
-}
-
-// waits notes that the query that was read last is pending.
-func (c *conn) waits() {
-	c.waited, c.slot = true, false
-	if c.siblings != nil {
-		c.siblings.begin()
-	}
-}
-
-// answered gives back what a pending query has taken.
-func (c *conn) answered() {
-	if c.siblings != nil {
-		c.siblings.end()
-	}
-	<-c.slots
 }
 
 // errIdle is a connection that has been without a query for too long.
@@ -218,14 +182,21 @@ func (c *conn) read() ([]byte, error) {
 		return c.frames.next()
 	}
 	for {
+		if c.hopes() {
+			return nil, errRoom
+		}
 		now := time.Now()
 		c.readUntilAbout(c.server.conns.patience(c, now), now)
 		err := c.frames.wait()
+		woken := len(c.held) > 0 && c.settles()
 		if err == nil {
 			break
 		}
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
 			return nil, err
+		}
+		if woken && !c.server.conns.draining.Load() {
+			return nil, errRoom
 		}
 		// An answer may have gone out meanwhile, which makes the idle time begin anew.
 		now = time.Now()
@@ -255,7 +226,7 @@ func (c *conn) readUntilAbout(deadline, now time.Time) {
 // readUntil sets the deadline of reading, unless reading has been stopped for good.
 func (c *conn) readUntil(deadline time.Time) {
 	c.readBy = deadline
-	_ = c.SetReadDeadline(deadline)
+	c.setReadDeadline(deadline)
 	if c.server.conns.draining.Load() {
 		c.stopReading()
 	}
@@ -289,12 +260,18 @@ func (c *conn) receive(message []byte) bool {
 		return false // it has given way
 	}
 	c.work()
-	q := c.next
+	q := c.query
 	out := c.ask(q, message)
 	if out.taken {
-		c.next = nil
+		c.query = nil
 	}
 	switch {
+	case out.later && c.hold(message):
+		return true
+	case out.later:
+		c.rest()
+		c.awaitRoom()
+		return c.receive(message)
 	case out.waits: // the slot and what has begun are that query's now
 		c.waits()
 		c.begun = len(c.prompt.frames) > 0 && s.conns.begin(c)
@@ -316,6 +293,7 @@ func (c *conn) receive(message []byte) bool {
 // ask has a message served. If it is pending, c ends after its reply.
 func (c *conn) ask(q *query, message []byte) (out outcome) {
 	q.origin, q.client, q.began = c.origin(), c.client, time.Now()
+	q.atOnce = !c.room()
 	c.x.memory.open(c.server, q.began)
 	c.queries.Add(1)
 	defer func() {
@@ -349,6 +327,9 @@ func (c *conn) finish() {
 		c.linger()
 	}
 	c.Close()
+	if c.siblings != nil {
+		c.siblings.leave(c)
+	}
 	if s.conns.remove(c) {
 		s.config.Observer.Connections(c.transport, -1)
 	}

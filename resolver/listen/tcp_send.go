@@ -89,8 +89,8 @@ func (c *conn) work() {
 		}
 		c.prompt.frames = c.x.frames[:0]
 	}
-	if c.next == nil {
-		c.next = c.server.query()
+	if c.query == nil {
+		c.query = c.server.query()
 	}
 }
 

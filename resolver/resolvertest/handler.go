@@ -16,8 +16,11 @@ type Handler func(ctx context.Context, q resolver.Query) resolver.Answer
 func (Handler) Snapshot() *resolver.Snapshot { return nil }
 
 // Begin has the function answer q, with a context that ends when nobody waits for the
-// answer any longer. A panic of it is one of Resume.
+// answer any longer. A panic of it is one of Resume. A query that is AtOnce would wait.
 func (h Handler) Begin(_ *resolver.Snapshot, q resolver.Query, _ *zones.Network, wake func()) (resolver.Answer, resolver.Pending) {
+	if q.AtOnce {
+		return resolver.Answer{Waits: true}, nil
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &answering{cancel: cancel}
 	go func() { // ends with the function
