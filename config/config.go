@@ -3,6 +3,7 @@ package config
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"iter"
 	"net/netip"
 	"slices"
 	"strings"
@@ -35,6 +36,8 @@ type Config struct {
 	Deadline time.Duration
 	// Networks are sorted by name.
 	Networks []Network
+	// Table says who sees which records: what [zones.Build] made of the networks.
+	Table *zones.Table
 	// Files are the files that were read, the main one first.
 	Files []string
 	// Warnings are what is probably not meant, in the order of files and lines.
@@ -42,15 +45,6 @@ type Config struct {
 	// Patterns are what the key files says, as [filepath.Glob] takes it: files that
 	// match them later belong to the configuration too.
 	Patterns []string
-}
-
-// Specs are the networks as [zones.Build] takes them, in the same order.
-func (c *Config) Specs() []zones.NetworkSpec {
-	specs := make([]zones.NetworkSpec, len(c.Networks))
-	for i := range c.Networks {
-		specs[i] = c.Networks[i].Spec()
-	}
-	return specs
 }
 
 // Listen holds the local addresses that are opened.
@@ -234,14 +228,25 @@ type Network struct {
 	// Limit is how many queries a second each client is answered over UDP; 0 is no
 	// limit.
 	Limit int
-	// Endpoints are the network's own, sorted by key, those of its hosts files, then
-	// those of its sets.
-	Endpoints []Endpoint
 	// Zones are sorted by name.
 	Zones []zones.ZoneSpec
 	// Forward is the network's effective forward table, sorted by suffix. It holds
 	// the root.
 	Forward []Route
+
+	mapped *mappings
+}
+
+// Endpoints ranges over the endpoints of the network: its own, sorted by key, those of
+// its hosts files, then those of its sets.
+func (n *Network) Endpoints() iter.Seq[Endpoint] {
+	return func(yield func(Endpoint) bool) {
+		for _, e := range n.mapped.all() {
+			if !yield(e) {
+				return
+			}
+		}
+	}
 }
 
 // Spec is the network as [zones.Build] takes it.
@@ -250,7 +255,7 @@ func (n *Network) Spec() zones.NetworkSpec {
 		// The name is a part of the file's text, all of which it would keep.
 		Name: strings.Clone(n.Name), Clients: n.Clients, Listeners: n.Listeners, Missing: n.Missing, Zones: n.Zones,
 		Links: n.LinkIDs, Certificates: n.Certificates, Paths: n.DoHPaths, ServerNames: n.ServerNames,
-		EndpointAt: func(number int) *zones.Endpoint { return &n.Endpoints[number].Endpoint }, Count: len(n.Endpoints),
+		Mapped: n.mapped.list,
 	}
 	for _, route := range n.Forward {
 		if !route.Suffix.IsRoot() {

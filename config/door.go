@@ -8,12 +8,6 @@ import (
 	"pldns/zones"
 )
 
-// claim is a door of a network, other than a listener, and where it is written.
-type claim struct {
-	door  zones.Door
-	place Place
-}
-
 // opened says which doors there are besides listeners. What is written counts, in
 // order or not, so that one fault does not make another.
 type opened struct{ names, certificates, paths, links bool }
@@ -44,7 +38,7 @@ func (l *loader) doors(t table, draft *networkDraft) {
 		&fault{"no listener has server names", `add listen.dot = [":853"] or listen.doh = [":443"]`})
 	l.namedDoors(t, draft, "certificates", "gateway.fabrikam.com", name(zones.CertificateDoor), l.opened.certificates,
 		&fault{"no client is asked for a certificate", `add tls.client_ca = "clients.pem"`})
-	l.namedDoors(t, draft, "doh_paths", draft.name, parsePath, l.opened.paths,
+	l.namedDoors(t, draft, "doh_paths", draft.Name, parsePath, l.opened.paths,
 		&fault{"no listener has paths", `add listen.doh = [":443"]`})
 	l.linkDoors(t, draft)
 }
@@ -100,18 +94,27 @@ func (l *loader) linkDoors(t table, draft *networkDraft) {
 }
 
 // claim enters a door, or reports what is wrong with it.
-func (l *loader) claim(draft *networkDraft, door zones.Door, at Place, text string, f *fault) {
-	for _, other := range draft.claims {
-		if f == nil && other.door == door {
-			f = faultf("keep one of the two", "%q is in the list already", text)
-		}
+func (l *loader) claim(draft *networkDraft, door zones.Door, at Place, text string, f *fault) bool {
+	if _, twice := draft.doors[door]; f == nil && twice {
+		f = alreadyFault(text)
 	}
 	if f != nil {
 		l.rep.add(at, f)
 		draft.broken = true
-		return
+		return false
 	}
-	draft.claims = append(draft.claims, claim{door, at})
+	draft.doors[door] = at
+	switch door.Kind {
+	case zones.LinkDoor:
+		draft.LinkIDs = append(draft.LinkIDs, door.Link)
+	case zones.CertificateDoor:
+		draft.Certificates = append(draft.Certificates, door.Name)
+	case zones.PathDoor:
+		draft.DoHPaths = append(draft.DoHPaths, door.Path)
+	case zones.NameDoor:
+		draft.ServerNames = append(draft.ServerNames, door.Name)
+	}
+	return true
 }
 
 // parsePath reads what follows the common path of DNS over HTTPS.
@@ -121,30 +124,4 @@ func parsePath(text string) (zones.Door, *fault) {
 			"%q is no path", text)
 	}
 	return zones.Door{Kind: zones.PathDoor, Path: text}, nil
-}
-
-// checkPaths reports paths that would lead to a network of another name.
-func (l *loader) checkPaths(draft *networkDraft) {
-	for _, c := range draft.claims {
-		path := c.door.Path
-		if _, taken := l.drafts[path]; taken && c.door.Kind == zones.PathDoor && path != draft.name {
-			l.rep.add(c.place, faultf("write another path", "%q is the name of another network", path))
-		}
-	}
-}
-
-// claimed enters the doors of a draft into the network.
-func (n *Network) claimed(claims []claim) {
-	for _, c := range claims {
-		switch c.door.Kind {
-		case zones.LinkDoor:
-			n.LinkIDs = append(n.LinkIDs, c.door.Link)
-		case zones.CertificateDoor:
-			n.Certificates = append(n.Certificates, c.door.Name)
-		case zones.PathDoor:
-			n.DoHPaths = append(n.DoHPaths, c.door.Path)
-		case zones.NameDoor:
-			n.ServerNames = append(n.ServerNames, c.door.Name)
-		}
-	}
 }

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -11,58 +12,88 @@ import (
 	"pldns/zones/azure"
 )
 
+// mappings are endpoints in little memory, and where each is written.
+type mappings struct {
+	list   *zones.Endpoints
+	places []Place
+}
+
+func newMappings() *mappings { return &mappings{list: new(zones.Endpoints)} }
+
+// grow makes room for so many more.
+func (m *mappings) grow(count int) {
+	m.list.Grow(count)
+	m.places = slices.Grow(m.places, count)
+}
+
+func (m *mappings) add(e Endpoint) {
+	m.list.Add(&e.Endpoint)
+	m.places = append(m.places, e.Place)
+}
+
+// all ranges over the endpoints with their numbers.
+func (m *mappings) all() iter.Seq2[int, Endpoint] {
+	return func(yield func(int, Endpoint) bool) {
+		for i, place := range m.places {
+			if !yield(i, Endpoint{m.list.At(i).Endpoint(), place}) {
+				return
+			}
+		}
+	}
+}
+
 // endpoints reads the mappings of one table, in the order of their keys, and adds
 // them to those that other files gave for the same network or set.
-func (l *loader) endpoints(t table, into []Endpoint) []Endpoint {
+func (l *loader) endpoints(t table, into *mappings) {
 	if before := l.inTOML; before <= manyInTOML && before+len(t.values) > manyInTOML {
 		// The line of the table would take longer to find than the file took to read.
 		remedy := fmt.Sprintf(`move those of [%s] to hosts files, and name these with hosts = ["europe.hosts"]`, t.path)
-		l.rep.warn(Place{File: t.file}, faultf(remedy,
+		l.rep.warn(placeOf(t.file, ""), faultf(remedy,
 			"more than %d names are mapped in TOML, which takes a multiple of the time and memory to load", manyInTOML))
 	}
 	l.inTOML += len(t.values)
-	into = slices.Grow(into, len(t.values))
+	into.grow(len(t.values))
 	for _, key := range slices.Sorted(maps.Keys(t.values)) {
-		into = l.endpoint(t.place(key), key, t.values[key], into)
+		l.endpoint(t.place(key), key, t.values[key], into)
 	}
-	return into
 }
 
 // endpoint reads one mapping. A fault of its name does not hide those of its value.
-func (l *loader) endpoint(at Place, key string, value any, into []Endpoint) []Endpoint {
+func (l *loader) endpoint(at Place, key string, value any, into *mappings) {
 	if names := unquoted(key, value, endpointKeys()...); len(names) > 0 {
 		l.rep.add(at, unquotedFault(names))
-		return into
+		return
 	}
 	settings, settled := l.endpointValue(at, value)
 	name, f := parseHost(key)
 	if f != nil {
 		l.rep.add(at, f)
-		return into
+		return
 	}
 	endpoint := Endpoint{Place: at}
 	endpoint.Probe, endpoint.Pick = l.probeOf(settings.probe, name), settings.pick
 	endpoint.Name, endpoint.Addresses, endpoint.TTL = name, settings.addresses, settings.ttl
 	if settings.private != nil {
-		return l.namedPrivate(endpoint, *settings.private, settled, into)
+		l.namedPrivate(endpoint, *settings.private, settled, into)
+		return
 	}
-	return l.derived(endpoint, settled, into)
+	l.derived(endpoint, settled, into)
 }
 
 // derived finds the private name of an endpoint in the catalogue, or the public
 // ones if the private name is what is written.
-func (l *loader) derived(endpoint Endpoint, settled bool, into []Endpoint) []Endpoint {
+func (l *loader) derived(endpoint Endpoint, settled bool, into *mappings) {
 	if match, private := l.catalogue.ZoneOf(endpoint.Name); private {
 		if endpoint.Name == match.Zone {
 			l.rep.add(endpoint.Place, faultf("write a name below it", "%s is a zone itself, not a name in it", match.Zone))
-			return into
+			return
 		}
-		if !settled {
-			return into
+		if settled {
+			public := l.publicNames(endpoint.Name)
+			l.noteUnanswered(endpoint, match, public)
+			spelledPrivate(endpoint, match.Zone, public, into)
 		}
-		public := l.publicNames(endpoint.Name)
-		l.noteUnanswered(endpoint, match, public)
-		return spelledPrivate(endpoint, match.Zone, public, into)
+		return
 	}
 	match, err := l.catalogue.Derive(endpoint.Name)
 	switch {
@@ -70,14 +101,13 @@ func (l *loader) derived(endpoint Endpoint, settled bool, into []Endpoint) []End
 		endpoint.Private, endpoint.Zone = match.Private, match.Zone
 	case !errors.Is(err, azure.ErrNotInCatalogue):
 		l.rep.add(endpoint.Place, derivationFault(endpoint, err))
-		return into
+		return
 	default:
 		l.noteOdd(endpoint)
 	}
-	if !settled {
-		return into
+	if settled {
+		into.add(endpoint)
 	}
-	return append(into, endpoint)
 }
 
 // publicNames are the public names that a private one stands for. A wildcard of a
@@ -91,18 +121,18 @@ func (l *loader) publicNames(private zones.Name) []zones.Name {
 	return l.catalogue.PublicNames(private)
 }
 
-// spelledPrivate gives an endpoint whose key is a private name its public names.
-func spelledPrivate(endpoint Endpoint, zone zones.Name, public []zones.Name, into []Endpoint) []Endpoint {
+// spelledPrivate enters an endpoint whose key is a private name under its public names.
+func spelledPrivate(endpoint Endpoint, zone zones.Name, public []zones.Name, into *mappings) {
 	endpoint.Zone = zone
 	if len(public) == 0 {
-		return append(into, endpoint)
+		into.add(endpoint)
+		return
 	}
 	endpoint.Private = endpoint.Name
 	for _, name := range public {
 		endpoint.Name = name
-		into = append(into, endpoint)
+		into.add(endpoint)
 	}
-	return into
 }
 
 // derivationFault says why a name has no private name that can be computed, and
@@ -122,20 +152,18 @@ func derivationFault(endpoint Endpoint, err error) *fault {
 }
 
 // namedPrivate takes the private name that the operator gave.
-func (l *loader) namedPrivate(endpoint Endpoint, private entry, settled bool, into []Endpoint) []Endpoint {
+func (l *loader) namedPrivate(endpoint Endpoint, private entry, settled bool, into *mappings) {
 	name, f := parseHost(private.text)
 	if f == nil {
 		endpoint.Private = name
 		endpoint.Zone, f = l.zoneOfPrivate(endpoint)
 	}
-	if f != nil {
+	switch {
+	case f != nil:
 		l.rep.add(private.place, f)
-		return into
+	case settled:
+		into.add(endpoint)
 	}
-	if !settled {
-		return into
-	}
-	return append(into, endpoint)
 }
 
 // zoneOfPrivate finds the zone of a private name that the operator gave: the

@@ -33,7 +33,7 @@ func (l *loader) endpointValue(at Place, value any) (s endpointSettings, ok bool
 		return s, ok
 	}
 	before := len(l.rep.problems)
-	t := table{rep: l.rep, file: at.File, path: at.Key(), values: values}
+	t := table{rep: l.rep, file: at.File(), path: at.Key(), values: values}
 	t.only(endpointKeys()...)
 	// Each key stands once in its file, and a name that two files map is reported
 	// as that: so the values are read as they are.

@@ -7,7 +7,6 @@ import (
 	"testing"
 	"testing/fstest"
 
-	"pldns/zones"
 	"pldns/zones/azure"
 )
 
@@ -36,8 +35,8 @@ func FuzzParse(f *testing.F) {
 		_, again := load("fuzz.toml", data, files, catalogue)
 		switch {
 		case err == nil && again == nil:
-			if _, err := zones.Build(c.Specs()); err != nil {
-				t.Errorf("what Parse gives does not build: %v", err)
+			if c.Table == nil {
+				t.Error("what Parse gives has no table")
 			}
 			return
 		case err == nil || again == nil || err.Error() != again.Error():

@@ -27,27 +27,26 @@ const (
 )
 
 // hosts reads the hosts files that a network or a set names, and adds what they map.
-func (l *loader) hosts(t table, into []Endpoint) []Endpoint {
+func (l *loader) hosts(t table, into *mappings) {
 	patterns, _ := t.texts("hosts", "europe.hosts")
 	read := make(map[string]bool)
 	for _, pattern := range patterns {
 		for _, name := range l.matches(pattern, "europe.hosts") {
 			if clean := filepath.Clean(name); !read[clean] {
 				read[clean] = true
-				into = l.hostsFile(pattern, name, into)
+				l.hostsFile(pattern, name, into)
 			}
 		}
 	}
-	return into
 }
 
 // hostsFile reads one hosts file.
-func (l *loader) hostsFile(pattern entry, name string, into []Endpoint) []Endpoint {
+func (l *loader) hostsFile(pattern entry, name string, into *mappings) {
 	known := l.rep.documents[name]
 	switch {
 	case filepath.Clean(name) == filepath.Clean(l.main), known != nil && !known.isHosts:
 		l.rep.add(pattern.place, faultf("name it in files or in hosts, not in both", "%s is a file in TOML", name))
-		return into
+		return
 	case known == nil:
 		l.rep.documents[name] = &document{name: name, rank: len(l.rep.documents), isHosts: true}
 		l.config.Files = append(l.config.Files, name)
@@ -55,14 +54,16 @@ func (l *loader) hostsFile(pattern entry, name string, into []Endpoint) []Endpoi
 	file, err := l.files.open(name)
 	if err != nil {
 		l.rep.add(pattern.place, faultf("write a pattern that matches only files this user can read", "%s", err))
-		return into
+		return
 	}
 	defer file.Close()
-	reader := hostsReader{loader: l, file: name, v4: slices.Grow(into, l.countLines(name))}
+	into.grow(l.countLines(name))
+	reader := hostsReader{loader: l, at: placeOf(name, ""), v4: into, v6: newMappings()}
+	from := len(into.places)
 	if err := reader.read(file); err != nil {
 		l.rep.add(pattern.place, faultf("write a pattern that matches only files this user can read", "%s", err))
 	}
-	return reader.merged(len(into))
+	reader.merge(from)
 }
 
 // countLines is about how many lines a file has, so that what they map is not copied
@@ -88,47 +89,46 @@ func (l *loader) countLines(name string) int {
 // a line.
 type hostsReader struct {
 	*loader
-	file   string
-	v4, v6 []Endpoint // by the family of the address, in the order of the file
-	faults int
+	at      Place         // the line that is read
+	v4, v6  *mappings     // by the family of the address, in the order of the file
+	address [1]netip.Addr // of the line
+	faults  int
 }
 
 // read reads a whole file. The error says why it cannot be read.
 func (r *hostsReader) read(file io.Reader) error {
 	scanner := bufio.NewScanner(file)
 	scanner.Buffer(make([]byte, 0, longestLine), longestLine)
-	number := int32(1)
-	for ; scanner.Scan() && r.faults < mostFaults; number++ {
+	for r.at.line = 1; scanner.Scan() && r.faults < mostFaults; r.at.line++ {
 		text := scanner.Bytes()
-		if number == 1 {
+		if r.at.line == 1 {
 			text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))
 		}
 		if end := bytes.IndexByte(text, '#'); end >= 0 {
 			text = text[:end]
 		}
-		r.line(text, Place{File: r.file, line: number})
+		r.line(text)
 	}
 	switch err := scanner.Err(); {
 	case errors.Is(err, bufio.ErrTooLong):
-		r.fault(Place{File: r.file, line: number}, faultf("write its names on several lines", "has a line of more than %d KiB", longestLine>>10))
+		r.fault(faultf("write its names on several lines", "has a line of more than %d KiB", longestLine>>10))
 	case err != nil:
 		return err
 	}
 	if r.faults >= mostFaults {
 		const remedy = `write an address and its names on each line, as in "10.0.1.4 mydb.database.windows.net"`
-		r.rep.add(Place{File: r.file, line: number}, faultf(remedy, "has more than %d faults, and is not read any further", mostFaults))
+		r.rep.add(r.at, faultf(remedy, "has more than %d faults, and is not read any further", mostFaults))
 	}
 	return nil
 }
 
 // line reads an address and its names. What a system's own file says of the machine
 // itself and of groups of machines is left out.
-func (r *hostsReader) line(text []byte, at Place) {
-	first, rest := field(text)
+func (r *hostsReader) line(text []byte) {
+	first, names := field(text)
 	if len(first) == 0 {
 		return
 	}
-	names := rest
 	addr, err := netip.ParseAddr(string(first))
 	if err == nil && isOwn(addr, names) {
 		return
@@ -138,73 +138,74 @@ func (r *hostsReader) line(text []byte, at Place) {
 		if err == nil && !addr.IsPrivate() && strings.HasSuffix(f.text, "is a public address") {
 			f.remedy = "write the private address, or map the name in TOML with allow_public = true if this is meant"
 		}
-		r.fault(at, f)
+		r.fault(f)
 		return
 	}
 	if addr.IsLoopback() {
-		r.rep.warn(at, faultf("write the address of the private endpoint", "%q is a loopback address: each client would ask itself", addr))
+		r.rep.warn(r.at, faultf("write the address of the private endpoint", "%q is a loopback address: each client would ask itself", addr))
 	}
-	addresses := []netip.Addr{addr}
+	r.address[0] = addr
 	name, rest := field(names)
 	if len(name) == 0 {
-		r.fault(at, faultf("write the names behind the address", "%s has no name", addr))
+		r.fault(faultf("write the names behind the address", "%s has no name", addr))
 	}
 	for ; len(name) > 0; name, rest = field(rest) {
-		r.name(string(name), addresses, at)
+		r.name(string(name))
 	}
 }
 
-// name maps one name.
-func (r *hostsReader) name(text string, addresses []netip.Addr, at Place) {
+// name maps one name to the address of the line.
+func (r *hostsReader) name(text string) {
 	name, f := parseHost(text)
 	if f == nil && name.IsWildcard() {
 		f = faultf("map the name in TOML", "%q is a wildcard, which a hosts file has not", text)
 	}
 	if f != nil {
-		r.fault(at, f)
+		r.fault(f)
 		return
 	}
-	endpoint := Endpoint{Endpoint: zones.Endpoint{Name: name, Addresses: addresses, TTL: zones.DefaultTTL}, Place: at}
-	before := len(r.rep.problems)
-	if addresses[0].Is4() {
-		r.v4 = r.derived(endpoint, true, r.v4)
-	} else {
-		r.v6 = r.derived(endpoint, true, r.v6)
+	into, before := r.v4, len(r.rep.problems)
+	if r.address[0].Is6() {
+		into = r.v6
 	}
+	r.derived(Endpoint{Endpoint: zones.Endpoint{Name: name, Addresses: r.address[:], TTL: zones.DefaultTTL}, Place: r.at}, true, into)
 	r.faults += len(r.rep.problems) - before
 }
 
-func (r *hostsReader) fault(at Place, f *fault) {
-	r.rep.add(at, f)
+func (r *hostsReader) fault(f *fault) {
+	r.rep.add(r.at, f)
 	r.faults++
 }
 
-// merged are the endpoints of the file, those from a number on. A name may have one
-// address of each family there, on lines of their own.
-func (r *hostsReader) merged(from int) []Endpoint {
-	if len(r.v6) == 0 {
-		return r.v4
+// merge adds the endpoints with IPv6 addresses to the others, of which those of this
+// file begin at a number. A name may have one address of each family in a file, on
+// lines of their own.
+func (r *hostsReader) merge(from int) {
+	if len(r.v6.places) == 0 {
+		return
 	}
-	second := make(map[zones.Name]int, len(r.v6))
-	for i := range r.v6 {
-		if _, twice := second[r.v6[i].Name]; !twice {
-			second[r.v6[i].Name] = i
+	second := make(map[zones.Name]int, len(r.v6.places))
+	for i, e := range r.v6.all() {
+		if _, twice := second[e.Name]; !twice {
+			second[e.Name] = i
 		}
 	}
-	taken := make([]bool, len(r.v6))
-	for i := from; i < len(r.v4); i++ {
-		e := &r.v4[i]
-		if other, has := second[e.Name]; has && !taken[other] {
-			e.Addresses = []netip.Addr{e.Addresses[0], r.v6[other].Addresses[0]}
+	taken := make([]bool, len(r.v6.places))
+	merged := newMappings()
+	merged.grow(len(r.v4.places) + len(taken))
+	for i, e := range r.v4.all() {
+		if other, has := second[e.Name]; has && i >= from && !taken[other] {
+			e.Addresses = append(slices.Clip(e.Addresses), r.v6.list.At(other).Addresses()...)
 			taken[other] = true
 		}
+		merged.add(e)
 	}
-	for i := range r.v6 {
+	for i, e := range r.v6.all() {
 		if !taken[i] {
-			r.v4 = append(r.v4, r.v6[i])
+			merged.add(e)
 		}
 	}
-	return r.v4
+	*r.v4 = *merged
 }
 
 // isOwn tells whether an address and its names are those of the machine itself.

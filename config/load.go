@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/miekg/dns"
+
 	"pldns/zones/azure"
 )
 
@@ -92,7 +94,9 @@ type loader struct {
 	groups       map[string]*groupDraft
 	top          routes
 	undefined    map[Place]bool // routes whose group is reported to be undefined
-	endpointSets map[string][]Endpoint
+	endpointSets map[string]*mappings
+	included     map[string]bool // sets that a network has
+	recordPlaces map[dns.RR]Place
 	shared       zoneDrafts
 	drafts       map[string]*networkDraft
 	hasNetworks  bool // whether a file says anything about networks, faulty or not
@@ -107,7 +111,7 @@ func examine(name string, data []byte, files files, catalogue *azure.Catalogue, 
 	l := &loader{
 		rep: newReport(), catalogue: catalogue, now: now, config: &Config{Files: []string{name}}, main: name, files: files,
 		groups: make(map[string]*groupDraft), undefined: make(map[Place]bool),
-		endpointSets: make(map[string][]Endpoint), shared: make(zoneDrafts), drafts: make(map[string]*networkDraft),
+		endpointSets: make(map[string]*mappings), included: make(map[string]bool), recordPlaces: make(map[dns.RR]Place), shared: make(zoneDrafts), drafts: make(map[string]*networkDraft),
 	}
 	root, ok := l.rep.open(name, data)
 	if !ok {

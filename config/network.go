@@ -10,34 +10,18 @@ import (
 	"pldns/zones"
 )
 
-// networkDraft is a network while the files are read.
+// networkDraft is a network while the files are read, and where its parts are written.
 type networkDraft struct {
-	name      string
-	place     Place
-	clients   []client
-	listeners []listener
-	claims    []claim // the other doors
-	include   []entry
-	missing   zones.Missing
-	limit     int    // negative where no file says it
-	forward   routes // nil when the network has no table of its own
-	endpoints []Endpoint
-	zones     zoneDrafts
-	// broken says that a client or listener is reported already, so that who can
-	// match the network is not known.
+	Network
+	place   Place
+	clients map[netip.Prefix]Place
+	doors   map[zones.Door]Place
+	include []entry
+	forward routes // nil when the network has no table of its own
+	zones   zoneDrafts
+	// broken says that a client or door is reported already, so that who can match
+	// the network is not known.
 	broken bool
-}
-
-// client is a prefix of a network and where it is written.
-type client struct {
-	prefix netip.Prefix
-	place  Place
-}
-
-// listener is a door of a network and where it is written.
-type listener struct {
-	socket netip.AddrPort
-	place  Place
 }
 
 // networks reads the networks of one file.
@@ -65,7 +49,10 @@ func (l *loader) labelled(t table, what string, read func(name string, inner tab
 func (l *loader) network(name string, t table) {
 	draft := l.drafts[name]
 	if draft == nil {
-		draft = &networkDraft{name: name, place: t.here(), limit: -1, zones: make(zoneDrafts)}
+		draft = &networkDraft{
+			Network: Network{Name: name, Limit: -1, mapped: newMappings()}, place: t.here(),
+			clients: make(map[netip.Prefix]Place), doors: make(map[zones.Door]Place), zones: make(zoneDrafts),
+		}
 		l.drafts[name] = draft
 	}
 	t.only("clients", "listeners", "server_names", "link_ids", "certificates", "doh_paths", "include", "hosts",
@@ -76,14 +63,14 @@ func (l *loader) network(name string, t table) {
 	include, _ := t.texts("include", "shared")
 	draft.include = append(draft.include, include...)
 	if missing, given := l.missing(t); given {
-		draft.missing = missing
+		draft.Missing = missing
 	}
-	draft.limit = t.integer("limit", draft.limit, 0, maxLimit)
+	draft.Limit = t.integer("limit", draft.Limit, 0, maxLimit)
 	draft.forward = l.forward(t, draft.forward)
 	if endpoints, given := t.sub("endpoints"); given {
-		draft.endpoints = l.endpoints(endpoints, draft.endpoints)
+		l.endpoints(endpoints, draft.mapped)
 	}
-	draft.endpoints = l.hosts(t, draft.endpoints)
+	l.hosts(t, draft.mapped)
 	l.zones(t, draft.zones)
 }
 
@@ -94,23 +81,27 @@ func (l *loader) clients(t table, draft *networkDraft) {
 	}
 	entries, ok := t.texts("clients", "10.0.0.0/16")
 	draft.broken = draft.broken || !ok
-	seen := make(map[netip.Prefix]bool)
 	for _, e := range entries {
 		prefix, f := parsePrefix(e.text)
-		if f == nil && seen[prefix] {
-			f = faultf("keep one of the two", "%q is in the list already", e.text)
+		if _, twice := draft.clients[prefix]; f == nil && twice {
+			f = alreadyFault(e.text)
 		}
 		if f != nil {
 			l.rep.add(e.place, f)
 			draft.broken = true
 			continue
 		}
-		seen[prefix] = true
-		draft.clients = append(draft.clients, client{prefix, e.place})
+		draft.clients[prefix] = e.place
+		draft.Clients = append(draft.Clients, prefix)
 	}
 }
 
-// listeners reads the doors of a network.
+// alreadyFault is the fault of an element that its list has twice.
+func alreadyFault(text string) *fault {
+	return faultf("keep one of the two", "%q is in the list already", text)
+}
+
+// listeners reads the listeners of a network.
 func (l *loader) listeners(t table, draft *networkDraft) {
 	if !t.has("listeners") {
 		return
@@ -120,27 +111,19 @@ func (l *loader) listeners(t table, draft *networkDraft) {
 	for _, e := range entries {
 		socket, f := parseSocket(e.text, portDNS)
 		if f == nil {
-			f = l.listenerFault(draft, socket, e.text)
+			f = l.listenerFault(socket, e.text)
 		}
-		if f != nil {
-			l.rep.add(e.place, f)
-			draft.broken = true
-			continue
+		if l.claim(draft, zones.NewListenerDoor(socket), e.place, e.text, f) {
+			draft.Listeners = append(draft.Listeners, socket)
 		}
-		draft.listeners = append(draft.listeners, listener{socket, e.place})
 	}
 }
 
-// listenerFault refuses a door that stands twice or that no query comes through.
-func (l *loader) listenerFault(draft *networkDraft, socket netip.AddrPort, text string) *fault {
-	twice := slices.ContainsFunc(draft.listeners, func(other listener) bool {
-		return zones.NewListenerDoor(other.socket) == zones.NewListenerDoor(socket)
-	})
+// listenerFault refuses a listener that no query arrives at.
+func (l *loader) listenerFault(socket netip.AddrPort, text string) *fault {
 	switch {
 	case socket.Port() == 0:
 		return faultf("write the port that listen.dns has", "%q has port 0", text)
-	case twice:
-		return faultf("keep one of the two", "%q is in the list already", text)
 	case l.listenKnown && !l.reachable(socket):
 		return faultf(fmt.Sprintf("add %q to listen.dns, or write an address that is there", text), "listen.dns does not open %q", text)
 	}
@@ -182,9 +165,14 @@ func (l *loader) sets(root table) {
 			ok = false
 		}
 		if ok {
-			set := l.hosts(inner, l.endpointSets[name])
+			set := l.endpointSets[name]
+			if set == nil {
+				set = newMappings()
+				l.endpointSets[name] = set
+			}
+			l.hosts(inner, set)
 			delete(inner.values, "hosts") // all others are names
-			l.endpointSets[name] = l.endpoints(inner, set)
+			l.endpoints(inner, set)
 		}
 	}
 }
@@ -205,42 +193,28 @@ func (l *loader) looseEndpoint(t table, name string) bool {
 // finishNetworks makes the networks that all files together define.
 func (l *loader) finishNetworks() {
 	if !l.hasNetworks {
-		l.rep.add(Place{File: l.main, table: "networks"}, &fault{"no network is defined, so every client would be refused",
+		l.rep.add(placeOf(l.main, "networks"), &fault{"no network is defined, so every client would be refused",
 			`add [networks.NAME] with clients = ["10.0.0.0/16"]`})
 	}
-	for _, name := range slices.Sorted(maps.Keys(l.endpointSets)) {
-		set := l.endpointSets[name]
-		l.endpointSets[name] = newClaims(l.rep).keep(set)
-	}
 	for _, name := range slices.Sorted(maps.Keys(l.drafts)) {
-		l.config.Networks = append(l.config.Networks, l.finishNetwork(l.drafts[name]))
+		l.finishNetwork(l.drafts[name])
+		l.config.Networks = append(l.config.Networks, l.drafts[name].Network)
 	}
-	l.checkMatching()
+	l.build()
 }
 
 // finishNetwork merges what a network shares with others into it.
-func (l *loader) finishNetwork(draft *networkDraft) Network {
-	network := Network{Name: draft.name, Missing: draft.missing, Forward: l.networkForward(draft.forward)}
-	if network.Limit = draft.limit; draft.limit < 0 {
-		network.Limit = l.config.Limit.Listed
+func (l *loader) finishNetwork(draft *networkDraft) {
+	draft.Forward = l.networkForward(draft.forward)
+	if draft.Limit < 0 {
+		draft.Limit = l.config.Limit.Listed
 	}
-	for _, c := range draft.clients {
-		network.Clients = append(network.Clients, c.prefix)
-	}
-	for _, d := range draft.listeners {
-		network.Listeners = append(network.Listeners, d.socket)
-	}
-	network.claimed(draft.claims)
-	l.checkPaths(draft)
-	claims := newClaims(l.rep)
-	network.Zones = l.composeZones(draft.zones, claims)
-	network.Endpoints = claims.keep(l.included(draft))
-	return network
+	draft.Zones = l.composeZones(draft.zones)
+	l.include(draft)
 }
 
-// included are the endpoints of a network and of the sets it includes.
-func (l *loader) included(draft *networkDraft) []Endpoint {
-	endpoints := draft.endpoints
+// include adds the endpoints of the sets that a network includes.
+func (l *loader) include(draft *networkDraft) {
 	seen := make(map[string]Place)
 	for _, e := range draft.include {
 		set, known := l.endpointSets[e.text]
@@ -248,13 +222,20 @@ func (l *loader) included(draft *networkDraft) []Endpoint {
 			l.rep.clash(e.place, first, faultf("keep one of the two", "%q is included twice", e.text))
 			continue
 		}
-		if !known {
-			l.rep.add(e.place, l.unknownSet(e.text))
-		}
 		seen[e.text] = e.place
-		endpoints = append(endpoints, set...)
+		switch {
+		case !known:
+			l.rep.add(e.place, l.unknownSet(e.text))
+		case len(draft.mapped.places) == 0 && len(draft.include) == 1:
+			draft.mapped = set // which takes no more memory than the set alone
+		default:
+			draft.mapped.grow(len(set.places))
+			for _, endpoint := range set.all() {
+				draft.mapped.add(endpoint)
+			}
+		}
+		l.included[e.text] = true
 	}
-	return endpoints
 }
 
 // unknownSet is the fault of including what no file defines.

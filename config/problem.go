@@ -72,7 +72,7 @@ func (r *report) add(at Place, f *fault) { r.problems = append(r.problems, r.pro
 func (r *report) warn(at Place, f *fault) { r.warnings = append(r.warnings, r.problem(at, f)) }
 
 func (r *report) problem(at Place, f *fault) Problem {
-	return Problem{File: at.File, Line: r.line(at), Key: at.Key(), Text: f.text, Remedy: f.remedy}
+	return Problem{File: at.File(), Line: r.line(at), Key: at.Key(), Text: f.text, Remedy: f.remedy}
 }
 
 // clash reports a fault that two places share, once for each pair of places.
@@ -90,9 +90,9 @@ func (r *report) where(at Place) string {
 		return at.String()
 	}
 	if line := r.line(at); line > 0 {
-		return fmt.Sprintf("%s (%s:%d)", at.Key(), at.File, line)
+		return fmt.Sprintf("%s (%s:%d)", at.Key(), at.File(), line)
 	}
-	return fmt.Sprintf("%s (%s)", at.Key(), at.File)
+	return fmt.Sprintf("%s (%s)", at.Key(), at.File())
 }
 
 // once tells whether a key that must stand once is given for the first time, and
@@ -113,7 +113,7 @@ func (r *report) line(at Place) int {
 	if at.line > 0 {
 		return int(at.line)
 	}
-	if document := r.documents[at.File]; document != nil {
+	if document := r.documents[at.File()]; document != nil {
 		return document.line(at.Key())
 	}
 	return 0

@@ -26,10 +26,10 @@ type entry struct {
 }
 
 // place is where a key of the table stands.
-func (t table) place(key string) Place { return Place{File: t.file, table: t.path, key: key} }
+func (t table) place(key string) Place { return t.here().below(key) }
 
 // here is where the table itself stands.
-func (t table) here() Place { return Place{File: t.file, table: t.path} }
+func (t table) here() Place { return placeOf(t.file, t.path) }
 
 // keys are the keys in a stable order. They are copies, which do not keep the file's
 // text.

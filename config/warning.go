@@ -139,7 +139,7 @@ func (l *loader) warnOfNetworks() {
 		folded := strings.ToLower(name)
 		if other := seen[folded]; other != nil {
 			l.rep.warn(draft.place, faultf("write both as one network, or give them names that cannot be mistaken",
-				"networks %s and %s differ in letter case only", other.name, name))
+				"networks %s and %s differ in letter case only", other.Name, name))
 			continue
 		}
 		seen[folded] = draft
@@ -149,49 +149,27 @@ func (l *loader) warnOfNetworks() {
 // warnOfEverybody reports a network whose clients are the whole internet. A network
 // that has to be reached in a way of its own is another matter.
 func (l *loader) warnOfEverybody(draft *networkDraft) {
-	if len(draft.listeners) > 0 || len(draft.claims) > 0 {
+	if len(draft.doors) > 0 {
 		return
 	}
 	for _, all := range []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("2000::/3")} {
-		var within []client
-		for _, c := range draft.clients {
-			if c.prefix.Addr().Is4() == all.Addr().Is4() {
-				within = append(within, c)
+		var within []netip.Prefix
+		for _, prefix := range draft.Clients {
+			if prefix.Addr().Is4() == all.Addr().Is4() {
+				within = append(within, prefix)
 			}
 		}
-		if len(within) > 0 && covers(within, all) {
-			at := Place{File: within[0].place.File, table: draft.place.below("clients").Key()}
+		slices.SortFunc(within, netip.Prefix.Compare)
+		if zones.Cover(all, slices.Values(within)) {
+			at := draft.clientsPlace()
 			if len(within) == 1 {
-				at = within[0].place
+				at = draft.clients[within[0]]
 			}
 			l.rep.warn(at, faultf("write the prefixes of the network's own clients, or give it listeners of its own",
-				"the clients of network %s are everybody on the internet, who could use this server to attack others", draft.name))
+				"the clients of network %s are everybody on the internet, who could use this server to attack others", draft.Name))
 			return
 		}
 	}
-}
-
-// covers tells whether prefixes of one family together hold another.
-func covers(clients []client, all netip.Prefix) bool {
-	prefixes := make([]netip.Prefix, len(clients))
-	for i, c := range clients {
-		prefixes[i] = c.prefix
-	}
-	slices.SortFunc(prefixes, func(a, b netip.Prefix) int { return a.Addr().Compare(b.Addr()) })
-	next := all.Addr() // the first address that is not known to be covered
-	for _, p := range prefixes {
-		end := last(p)
-		switch {
-		case end.Less(next):
-			continue
-		case next.Less(p.Addr()):
-			return false
-		case end == last(all) || last(all).Less(end):
-			return true
-		}
-		next = end.Next()
-	}
-	return false
 }
 
 // readEgress reads the ports that the deployment lets probes out to.

@@ -22,11 +22,7 @@ clients = ["10.0.0.0/16"]
 	if err != nil {
 		t.Fatal(err)
 	}
-	table, err := zones.Build(loaded.Specs())
-	if err != nil {
-		t.Fatal(err)
-	}
-	hub, _ := table.Network("hub")
+	hub, _ := loaded.Table.Network("hub")
 	for name, want := range map[string]zones.Kind{
 		"plain.blob.core.windows.net":                       zones.NotOurs,
 		"plain.privatelink.blob.core.windows.net":           zones.Records,

@@ -29,7 +29,6 @@ type zoneDrafts map[zones.Name]*zoneDraft
 type record struct {
 	rr    dns.RR
 	owner zones.Name
-	zone  zones.Name
 	place Place
 }
 
@@ -85,7 +84,8 @@ func (l *loader) zone(t table, name zones.Name, into zoneDrafts) {
 			l.rep.add(e.place, f)
 			continue
 		}
-		draft.records = append(draft.records, record{rr, zones.NameOf(rr.Header().Name), name, e.place})
+		draft.records = append(draft.records, record{rr, zones.NameOf(rr.Header().Name), e.place})
+		l.recordPlaces[rr] = e.place
 	}
 	draft.hasRecords = draft.hasRecords || t.has("records")
 	draft.hasMissing = draft.hasMissing || t.has("missing")
@@ -111,43 +111,27 @@ func (l *loader) finishZoneDrafts(drafts zoneDrafts) {
 }
 
 // composeZones merges the zones of a network over those that all share: its records
-// take the place of the shared ones, and so does its policy. It enters the owners
-// of the records into the claims of the network.
-func (l *loader) composeZones(own zoneDrafts, claims *claims) []zones.ZoneSpec {
+// take the place of the shared ones, and so does its policy.
+func (l *loader) composeZones(own zoneDrafts) []zones.ZoneSpec {
 	names := maps.Clone(l.shared)
 	maps.Copy(names, own)
 	var specs []zones.ZoneSpec
-	claims.records = make(map[zones.Name]record)
 	for _, name := range slices.SortedFunc(maps.Keys(names), zones.Name.Compare) {
 		spec := zones.ZoneSpec{Name: name}
-		var records []record
 		for _, draft := range []*zoneDraft{l.shared[name], own[name]} {
 			if draft != nil && draft.hasRecords {
-				records = draft.records
+				spec.Records = nil
+				for _, r := range draft.records {
+					spec.Records = append(spec.Records, r.rr)
+				}
 			}
 			if draft != nil && draft.missing != zones.Inherit {
 				spec.Missing = draft.missing
 			}
 		}
-		spec.Records = l.claimRecords(records, claims)
 		specs = append(specs, spec)
 	}
 	return specs
-}
-
-// claimRecords enters records into the claims of a network and gives them as a
-// zone has them. A name that an outer zone holds records of, too, is mapped twice.
-func (l *loader) claimRecords(records []record, claims *claims) []dns.RR {
-	var rrs []dns.RR
-	for _, r := range records {
-		if first, taken := claims.records[r.owner]; taken && first.zone != r.zone {
-			l.rep.clash(r.place, first.place, faultf("keep the records of one zone", "%s has records in two zones", r.owner))
-			continue
-		}
-		rrs = append(rrs, r.rr)
-		claims.records[r.owner] = r
-	}
-	return rrs
 }
 
 // missingDotFault finds a target that was meant to be complete but has no final dot,

@@ -32,8 +32,8 @@ func (n *Network) ancestorHash(name Name) uint64 { return maphash.String(n.names
 func (n *Network) findAncestors() {
 	found := ancestors{network: n, inZone: make(map[Name]bool)}
 	var lastPublic, lastPrivate Name
-	for i := range n.mapped.count() {
-		endpoint := n.mapped.at(uint32(i))
+	for i := range n.mapped.Len() {
+		endpoint := n.mapped.At(i)
 		found.above(endpoint.Name(), &lastPublic)
 		if private := endpoint.Private(); !private.IsZero() {
 			found.above(private, &lastPrivate)
@@ -50,7 +50,7 @@ func (n *Network) findAncestors() {
 	slices.Sort(found.hashes)
 	n.ancestors = slices.Clip(slices.Compact(found.hashes))
 	for _, name := range found.empty {
-		_ = n.ownOther(name, nil) // nothing stands there
+		n.ownUnlessOwned(name, n.other(name, nil)) // nothing stands there
 	}
 }
 

@@ -1,77 +1,88 @@
 package zones
 
 import (
-	"errors"
-	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 
 	"github.com/miekg/dns"
 )
 
-// Build compiles networks into a table. Of the specifications it keeps the records,
-// which must not change afterwards, and nothing else that is large. It refuses, all
-// at once,
-// what cannot be one table: two networks that one client matches equally well, a
-// network that nobody matches, a name that is owned twice in one network.
-func Build(specs []NetworkSpec) (*Table, error) {
+// Build compiles networks into a table. Of the specifications it keeps the records
+// and the packed endpoints, which must not change afterwards. The listeners are the
+// local addresses at which queries arrive; none says that they may arrive anywhere.
+//
+// The error is [Clashes]: everything that keeps the networks from being one table.
+func Build(specs []NetworkSpec, listeners ...netip.AddrPort) (*Table, error) {
 	table := &Table{
 		open: new(prefixes), nobody: new(prefixes),
 		doors: make(map[Door]*prefixes), listeners: make(map[netip.AddrPort]*prefixes),
 	}
-	var faults []error
+	names := make(map[string]bool, len(specs))
 	for i := range specs {
-		network, err := compile(&specs[i])
-		faults = append(faults, err)
-		table.networks = append(table.networks, network)
-		faults = append(faults, table.admit(network, &specs[i]))
+		names[specs[i].Name] = true
 	}
-	if err := errors.Join(faults...); err != nil {
-		return nil, err
+	var clashes Clashes
+	for i := range specs {
+		network, found := compile(&specs[i])
+		network.number = uint32(i)
+		table.networks = append(table.networks, network)
+		clashes = slices.Concat(clashes, found, table.admit(network, &specs[i], names))
 	}
 	for i, network := range table.networks {
-		network.number = uint32(i)
+		if clash, found := table.unmatched(network, &specs[i], listeners); found {
+			clashes = append(clashes, clash)
+		}
+	}
+	if len(clashes) > 0 {
+		return nil, clashes
 	}
 	return table, nil
 }
 
 // admit enters the client prefixes of a network at its doors. A network without a
 // door is also behind the path with its name: whoever asks there and is one of its
-// clients says only which of the networks that it could belong to is meant.
-func (t *Table) admit(network *Network, spec *NetworkSpec) error {
-	clients, claims := spec.Clients, spec.Doors()
-	if len(clients) == 0 {
-		if len(claims) == 0 {
-			return fmt.Errorf("network %s has neither clients nor doors: nobody can match it", spec.Name)
-		}
-		clients = []netip.Prefix{
-			netip.PrefixFrom(netip.IPv4Unspecified(), 0), netip.PrefixFrom(netip.IPv6Unspecified(), 0),
-		}
+// clients says only which of the networks that it could belong to is meant. So no
+// other network may claim that path.
+func (t *Table) admit(network *Network, spec *NetworkSpec, names map[string]bool) (clashes Clashes) {
+	doors := spec.Doors()
+	if len(doors) == 0 {
+		doors = []Door{{}, {Kind: PathDoor, Path: spec.Name}}
 	}
-	var doors []*prefixes
-	for _, door := range claims {
-		doors = append(doors, t.door(door))
-	}
-	if len(claims) == 0 {
-		doors = []*prefixes{t.open, t.door(Door{Kind: PathDoor, Path: spec.Name})}
-	}
-	var faults []error
 	for _, door := range doors {
-		for _, prefix := range clients {
-			if other, taken := door.Get(prefix.Masked()); taken {
-				faults = append(faults, fmt.Errorf("networks %s and %s both match clients of %s", other.name, spec.Name, prefix))
+		if door.Path != "" && door.Path != spec.Name && names[door.Path] {
+			clashes = append(clashes, Clash{Kind: PathOfAnother, Network: spec.Name, Others: []string{door.Path}, Door: door})
+			continue
+		}
+		behind := t.door(door)
+		for _, prefix := range spec.clients() {
+			if other, taken := behind.Get(prefix); taken {
+				clashes = append(clashes, Clash{Kind: SameClients, Network: spec.Name, Others: []string{other.name}, Door: door, Prefix: prefix})
 				continue
 			}
-			door.Insert(prefix, network)
+			behind.Insert(prefix, network)
 		}
 	}
-	return errors.Join(faults...)
+	return clashes
 }
 
-// door gives the table behind a door, made when it is first claimed.
+// clients are the prefixes of the network's clients: everybody for one that has doors
+// and names none.
+func (s *NetworkSpec) clients() []netip.Prefix {
+	if len(s.Clients) > 0 || len(s.Doors()) == 0 {
+		return s.Clients
+	}
+	return []netip.Prefix{netip.PrefixFrom(netip.IPv4Unspecified(), 0), netip.PrefixFrom(netip.IPv6Unspecified(), 0)}
+}
+
+// door returns the table behind a door, made when it is first claimed; the zero Door
+// stands for none.
 func (t *Table) door(door Door) *prefixes {
 	t.uses[door.Kind] = true
-	if door.Kind == ListenerDoor {
+	switch door.Kind {
+	case NoDoor:
+		return t.open
+	case ListenerDoor:
 		return entered(t.listeners, door.Listener)
 	}
 	return entered(t.doors, door)
@@ -84,45 +95,99 @@ func entered[K comparable](doors map[K]*prefixes, door K) *prefixes {
 	return doors[door]
 }
 
+// unmatched finds out why no client can match a network.
+func (t *Table) unmatched(network *Network, spec *NetworkSpec, listeners []netip.AddrPort) (Clash, bool) {
+	clients, doors := spec.clients(), spec.Doors()
+	if len(clients) == 0 {
+		return Clash{Kind: NoClients, Network: spec.Name}, true
+	}
+	if len(doors) == 0 {
+		doors = []Door{{}}
+	}
+	if len(listeners) > 0 && !slices.ContainsFunc(doors, func(door Door) bool { return t.isReached(door, listeners) }) {
+		return Clash{Kind: NoListener, Network: spec.Name}, true
+	}
+	rivals := make(map[string]bool)
+	for _, door := range doors {
+		for _, prefix := range clients {
+			if !covered(t.door(door), prefix, network, rivals) {
+				return Clash{}, false
+			}
+		}
+	}
+	return Clash{Kind: Covered, Network: spec.Name, Others: slices.Sorted(maps.Keys(rivals))}, true
+}
+
+// isReached reports whether a query that arrives at one of the listeners can be one
+// for the networks behind a door. A door that is claimed by itself counts as open.
+func (t *Table) isReached(door Door, listeners []netip.AddrPort) bool {
+	if !door.IsZero() && !door.Listener.Addr().IsUnspecified() {
+		return true
+	}
+	return slices.ContainsFunc(listeners, func(listener netip.AddrPort) bool {
+		candidates, _ := t.behind(Client{Listener: listener})
+		return candidates == t.door(door)
+	})
+}
+
+// covered reports whether longer prefixes of other networks leave nothing of a prefix,
+// and enters whose they are.
+func covered(candidates *prefixes, prefix netip.Prefix, network *Network, rivals map[string]bool) bool {
+	return Cover(prefix, func(yield func(netip.Prefix) bool) {
+		for longer, other := range candidates.Subnets(prefix) {
+			if other == network || longer.Bits() == prefix.Bits() {
+				continue
+			}
+			rivals[other.name] = true
+			if !yield(longer) {
+				return
+			}
+		}
+	})
+}
+
+// compiler makes one network of its specification.
+type compiler struct {
+	*Network
+	order   []uint32 // the number in the specification of each mapped endpoint; nil for the same
+	clashes Clashes
+}
+
 // compile makes one network of its specification.
-func compile(spec *NetworkSpec) (*Network, error) {
-	mapped, err := pack(spec.listed())
-	network := &Network{
+func compile(spec *NetworkSpec) (*Network, Clashes) {
+	mapped, order := spec.mapped().sorted()
+	c := compiler{order: order, Network: &Network{
 		name:    spec.Name,
 		missing: spec.Missing.or(Forward),
 		mapped:  mapped,
+		names:   newIndex(2 * mapped.Len()),
 		wild:    make(map[Name]ref),
 		zones:   make(map[Name]Zone),
 		routes:  make(map[Name]bool, len(spec.Routes)),
-	}
-	if err != nil {
-		return network, fmt.Errorf("network %s: %w", spec.Name, err)
-	}
-	network.names = newIndex(2 * mapped.count())
+	}}
 	for _, suffix := range spec.Routes {
-		network.routes[suffix] = true
+		c.routes[suffix] = true
 	}
-	var faults []error
 	for _, zone := range spec.Zones {
-		network.zones[zone.Name] = Zone{Name: zone.Name, Missing: zone.Missing.or(network.missing)}
-		faults = append(faults, network.ownRecords(zone))
+		c.zones[zone.Name] = Zone{Name: zone.Name, Missing: zone.Missing.or(c.missing)}
+		c.ownRecords(zone)
 	}
-	for _, zone := range mapped.zones[1:] {
-		if _, known := network.zones[zone]; !known {
-			network.zones[zone] = Zone{Name: zone, Missing: network.missing}
+	for _, zone := range mapped.zones {
+		if _, known := c.zones[zone]; !known && !zone.IsZero() {
+			c.zones[zone] = Zone{Name: zone, Missing: c.missing}
 		}
 	}
-	for i := range mapped.count() {
-		if err := network.ownEndpoint(mapped.at(uint32(i))); err != nil {
-			faults = append(faults, err)
-		}
+	for i := range mapped.Len() {
+		c.ownEndpoint(mapped.At(i))
 	}
-	if err := errors.Join(faults...); err != nil {
-		return network, fmt.Errorf("network %s: %w", spec.Name, err)
+	if mapped.full {
+		c.clashes = append(c.clashes, Clash{Kind: TooMany, Network: spec.Name})
 	}
-	network.findAncestors()
-	network.reverse = mapped.reversed()
-	return network, nil
+	if len(c.clashes) == 0 {
+		c.findAncestors()
+		c.reverse = mapped.reversed()
+	}
+	return c.Network, c.clashes
 }
 
 // or is the policy, or the given one where it says nothing.
@@ -134,9 +199,9 @@ func (m Missing) or(otherwise Missing) Missing {
 }
 
 // ownRecords enters the records of an operator's zone under their names.
-func (n *Network) ownRecords(zone ZoneSpec) error {
+func (c *compiler) ownRecords(zone ZoneSpec) {
 	byName := make(map[Name][]dns.RR)
-	var names []Name // in the order of the specification, for stable faults
+	var names []Name // in the order of the specification, for stable clashes
 	for _, rr := range zone.Records {
 		name := NameOf(rr.Header().Name)
 		if byName[name] == nil {
@@ -144,60 +209,75 @@ func (n *Network) ownRecords(zone ZoneSpec) error {
 		}
 		byName[name] = append(byName[name], rr)
 	}
-	var faults []error
 	for _, name := range names {
-		faults = append(faults, n.ownOther(name, byName[name]))
+		c.own(name, c.other(name, byName[name]))
 	}
-	return errors.Join(faults...)
 }
 
-// ownOther enters a name at which no endpoint stands.
-func (n *Network) ownOther(name Name, records []dns.RR) error {
-	n.others = append(n.others, other{name, records})
-	return n.own(name, otherRef|ref(len(n.others)-1))
-}
-
-// ownEndpoint enters both names of an endpoint.
-func (n *Network) ownEndpoint(endpoint Mapping) error {
-	number := ref(endpoint.number)
+// ownEndpoint enters both names of an endpoint. Two public names may share one private
+// name, as a key vault's do, if they agree on what it is.
+func (c *compiler) ownEndpoint(endpoint Mapping) {
+	addresses := addressRef | ref(endpoint.number)
 	if !endpoint.isAlias() {
-		return n.own(endpoint.Name(), addressRef|number)
+		c.own(endpoint.Name(), addresses)
+		return
 	}
-	if err := n.own(endpoint.Name(), aliasRef|number); err != nil {
-		return errors.Join(err, n.ownPrivate(endpoint))
+	c.own(endpoint.Name(), aliasRef|ref(endpoint.number))
+	private := endpoint.Private()
+	found := c.ownUnlessOwned(private, addresses)
+	switch {
+	case found == 0:
+	case found.kind() != addressRef:
+		c.clash(MappedTwice, private, addresses, found)
+	case !c.mapped.At(int(found.number())).agrees(endpoint):
+		c.clash(Differing, private, addresses, found)
 	}
-	return n.ownPrivate(endpoint)
 }
 
-// ownPrivate enters the private name of an endpoint. Two public names may share
-// one private name, as a key vault's do, if they agree on what it is.
-func (n *Network) ownPrivate(endpoint Mapping) error {
-	private := endpoint.Private()
-	found := n.ownUnlessOwned(private, addressRef|ref(endpoint.number))
-	if found == 0 {
-		return nil
-	}
-	if found.kind() != addressRef {
-		return fmt.Errorf("%s is mapped twice", private)
-	}
-	other := n.mapped.at(found.number())
-	if slices.Equal(other.Addresses(), endpoint.Addresses()) && other.settings().alike(endpoint.settings()) {
-		return nil
-	}
-	return fmt.Errorf("%s and %s have the same private name %s, but not the same addresses, TTL and probe",
-		other.Name(), endpoint.Name(), private)
+// agrees reports whether two public names of one private name say the same of it.
+func (m Mapping) agrees(other Mapping) bool {
+	return m.isAlias() && m.Zone() == other.Zone() &&
+		slices.Equal(m.Addresses(), other.Addresses()) && m.settings().alike(other.settings())
 }
 
 // own enters what stands at a name.
-func (n *Network) own(name Name, r ref) error {
-	if n.ownUnlessOwned(name, r) != 0 {
-		return fmt.Errorf("%s is mapped twice", name)
+func (c *compiler) own(name Name, r ref) {
+	if found := c.ownUnlessOwned(name, r); found != 0 {
+		c.clash(MappedTwice, name, r, found)
 	}
-	return nil
+}
+
+// clash enters what two refs disagree about.
+func (c *compiler) clash(kind ClashKind, name Name, a, b ref) {
+	later, first := c.claim(a), c.claim(b)
+	if first.Record == nil && first.Endpoint > later.Endpoint {
+		later, first = first, later
+	}
+	if kind == Differing && !c.mapped.At(int(b.number())).isAlias() {
+		kind = MappedTwice
+	}
+	c.clashes = append(c.clashes, Clash{Kind: kind, Network: c.name, Name: name, Later: later, First: first})
+}
+
+// claim is what a ref stands for, as the specification has it.
+func (c *compiler) claim(r ref) Claim {
+	switch {
+	case r.kind() == otherRef:
+		return Claim{Record: c.others[r.number()].records[0]}
+	case c.order != nil:
+		return Claim{Endpoint: int(c.order[r.number()])}
+	}
+	return Claim{Endpoint: int(r.number())}
+}
+
+// other enters a name at which no endpoint stands among the others.
+func (n *Network) other(name Name, records []dns.RR) ref {
+	n.others = append(n.others, other{name, records})
+	return otherRef | ref(len(n.others)-1)
 }
 
 // ownUnlessOwned enters what stands at a name, unless something does, which it
-// gives.
+// returns.
 func (n *Network) ownUnlessOwned(name Name, r ref) ref {
 	if !name.IsWildcard() {
 		return n.enter(name, r)
@@ -208,13 +288,4 @@ func (n *Network) ownUnlessOwned(name Name, r ref) ref {
 	}
 	n.wild[parent] = r
 	return 0
-}
-
-// refOf is what stands at a name, which may be a wildcard's own; 0 for nothing.
-func (n *Network) refOf(name Name) ref {
-	if found := n.find(name); found != 0 || !name.IsWildcard() {
-		return found
-	}
-	parent, _ := name.Parent()
-	return n.wild[parent]
 }

@@ -1,6 +1,9 @@
 package zones
 
-import "net/netip"
+import (
+	"iter"
+	"net/netip"
+)
 
 // Client is what is known of the asker before any name is looked at: the
 // address it asks from and the door it came through. It is comparable.
@@ -63,3 +66,32 @@ func (c Client) String() string {
 
 // plain drops what two spellings of one address may differ in.
 func plain(addr netip.Addr) netip.Addr { return addr.Unmap().WithZone("") }
+
+// Cover reports whether prefixes, in the order of their addresses, together hold all
+// of another.
+func Cover(whole netip.Prefix, parts iter.Seq[netip.Prefix]) bool {
+	next, end := whole.Masked().Addr(), lastOf(whole) // next is the first that no part seen so far holds
+	for part := range parts {
+		last := lastOf(part)
+		switch {
+		case last.Less(next):
+			continue // inside one that was seen
+		case next.Less(part.Masked().Addr()):
+			return false
+		case !last.Less(end):
+			return true
+		}
+		next = last.Next()
+	}
+	return false
+}
+
+// lastOf is the last address of a prefix.
+func lastOf(prefix netip.Prefix) netip.Addr {
+	octets := prefix.Addr().AsSlice()
+	for bit := prefix.Bits(); bit < 8*len(octets); bit++ {
+		octets[bit/8] |= 0x80 >> (bit % 8)
+	}
+	addr, _ := netip.AddrFromSlice(octets)
+	return addr
+}

@@ -85,6 +85,15 @@ func (n *Network) Lookup(name Name, qtype uint16) Result {
 	}
 }
 
+// refOf is what stands at a name, which may be a wildcard's own; 0 for nothing.
+func (n *Network) refOf(name Name) ref {
+	if found := n.find(name); found != 0 || !name.IsWildcard() {
+		return found
+	}
+	parent, _ := name.Parent()
+	return n.wild[parent]
+}
+
 // isHostBelow tells whether a name below a wildcard may be one of a host. Labels that
 // begin with "_" name services, keys and proofs of ownership (RFC 8552), never what
 // an address belongs to: _acme-challenge is looked for where certificates are

@@ -223,19 +223,6 @@ func TestEveryTypeOfAMappedNameStaysHere(t *testing.T) {
 	}
 }
 
-func TestSharedPrivateName(t *testing.T) {
-	vault := endpoint("kv.vault.azure.net", "kv.privatelink.vaultcore.azure.net", "privatelink.vaultcore.azure.net", "10.0.0.4")
-	core := endpoint("kv.vaultcore.azure.net", "kv.privatelink.vaultcore.azure.net", "privatelink.vaultcore.azure.net", "10.0.0.4")
-	clients := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
-	build(t, zones.NetworkSpec{Name: "same", Clients: clients, Endpoints: []zones.Endpoint{vault, core}})
-
-	core.Addresses = []netip.Addr{netip.MustParseAddr("10.0.0.5")}
-	_, err := zones.Build([]zones.NetworkSpec{{Name: "other", Clients: clients, Endpoints: []zones.Endpoint{vault, core}}})
-	if err == nil || !strings.Contains(err.Error(), "same private name") {
-		t.Errorf("two addresses for one private name: %v", err)
-	}
-}
-
 func TestReverseOfASharedAddressIsBounded(t *testing.T) {
 	spec := zones.NetworkSpec{Name: "n", Clients: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}
 	for i := range 100 {

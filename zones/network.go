@@ -17,7 +17,7 @@ type Network struct {
 	// names finds what stands at a name that is answered here for every type: one of
 	// the mapped endpoints, or one of the others.
 	names  index
-	mapped *endpoints
+	mapped *Endpoints
 	others []other
 	// wild are the wildcards, by the name that the "*" stands before.
 	wild    map[Name]ref
@@ -57,8 +57,8 @@ func (n *Network) Zones() []Zone {
 // Endpoints ranges over the endpoints of the network, ordered by name.
 func (n *Network) Endpoints() iter.Seq[Mapping] {
 	return func(yield func(Mapping) bool) {
-		for i := range n.mapped.count() {
-			if !yield(n.mapped.at(uint32(i))) {
+		for i := range n.mapped.Len() {
+			if !yield(n.mapped.At(i)) {
 				return
 			}
 		}
@@ -67,10 +67,10 @@ func (n *Network) Endpoints() iter.Seq[Mapping] {
 
 // Endpoint is the endpoint with a place in the order of [Network.Endpoints], from
 // 0 to below [Network.CountEndpoints].
-func (n *Network) Endpoint(place int) Mapping { return n.mapped.at(uint32(place)) }
+func (n *Network) Endpoint(place int) Mapping { return n.mapped.At(place) }
 
 // CountEndpoints is the number of endpoints.
-func (n *Network) CountEndpoints() int { return n.mapped.count() }
+func (n *Network) CountEndpoints() int { return n.mapped.Len() }
 
 // zoneAt finds the zone that a name is in: the longest one. Special zones give
 // way to any route of the operator that covers the name.
@@ -124,11 +124,11 @@ func (n *Network) comparePlace(place uint32, addr netip.Addr) int {
 
 // reversed sorts the addresses of all endpoints but wildcards, those that several
 // endpoints have in the order of the endpoints' names. Places are in that order.
-func (e *endpoints) reversed() []uint32 {
+func (e *Endpoints) reversed() []uint32 {
 	keys := make([]uint64, 0, len(e.addrs)) // of IPv4: address and place
 	var long []uint32                       // places of IPv6
-	for i := range e.count() {
-		m := e.at(uint32(i))
+	for i := range e.Len() {
+		m := e.At(i)
 		if m.Name().IsWildcard() {
 			continue
 		}

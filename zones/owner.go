@@ -25,7 +25,7 @@ type other struct {
 func (n *Network) owner(r ref) owner {
 	switch r.kind() {
 	case aliasRef, addressRef:
-		return owner{kind: r.kind(), endpoint: n.mapped.at(r.number())}
+		return owner{kind: r.kind(), endpoint: n.mapped.At(int(r.number()))}
 	case otherRef:
 		return owner{kind: otherRef, records: n.others[r.number()].records}
 	}

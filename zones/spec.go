@@ -40,7 +40,7 @@ const DefaultTTL = 10
 const NegativeTTL = 10
 
 // NetworkSpec is one consumer network as [Build] takes it. All of it has been
-// checked by whoever made it; Build refuses what cannot be one table.
+// checked by whoever made it; Build finds what keeps networks from being one table.
 type NetworkSpec struct {
 	Name string
 	// Clients are the prefixes its clients ask from. A network with a door and
@@ -59,23 +59,27 @@ type NetworkSpec struct {
 	ServerNames []Name
 	Missing     Missing
 	Endpoints   []Endpoint
-	// EndpointAt stands for Endpoints where it is not nil: it gives each of so many
-	// endpoints by its number, so that a million of them need not be copied.
-	EndpointAt func(number int) *Endpoint
-	Count      int
-	Zones      []ZoneSpec
+	// Mapped takes the place of Endpoints where it is not nil: many endpoints in little
+	// memory, which the network goes on using.
+	Mapped *Endpoints
+	Zones  []ZoneSpec
 	// Routes are the suffixes, other than the root, that the operator sends to an
 	// upstream by name. The zones that are answered locally only because nobody
 	// should ask the public about them (RFC 6303, RFC 6761) give way to these.
 	Routes []Name
 }
 
-// listed are the endpoints, however they are given.
-func (s *NetworkSpec) listed() (at func(number int) *Endpoint, count int) {
-	if s.EndpointAt != nil {
-		return s.EndpointAt, s.Count
+// mapped are the endpoints, however they are given.
+func (s *NetworkSpec) mapped() *Endpoints {
+	if s.Mapped != nil {
+		return s.Mapped
 	}
-	return func(number int) *Endpoint { return &s.Endpoints[number] }, len(s.Endpoints)
+	mapped := new(Endpoints)
+	mapped.Grow(len(s.Endpoints))
+	for i := range s.Endpoints {
+		mapped.Add(&s.Endpoints[i])
+	}
+	return mapped
 }
 
 // Endpoint is one mapping: a real name and the private addresses it has in a

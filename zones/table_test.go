@@ -1,10 +1,14 @@
 package zones_test
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/miekg/dns"
 
 	"pldns/zones"
 )
@@ -76,25 +80,93 @@ func TestNetworkFor(t *testing.T) {
 	}
 }
 
-func TestBuildRefuses(t *testing.T) {
-	twice := spec("n", "10.0.0.0/8")
-	twice.Endpoints = []zones.Endpoint{endpoint("a.contoso.com", "", "", "10.0.0.1"), endpoint("A.contoso.com", "", "", "10.0.0.2")}
+// mapping is a network with endpoints, and with the records of one zone.
+func mapping(records []dns.RR, endpoints ...zones.Endpoint) zones.NetworkSpec {
+	s := spec("n", "10.0.0.0/8")
+	s.Endpoints = endpoints
+	if records != nil {
+		s.Zones = []zones.ZoneSpec{{Name: zones.MustName("contoso.com"), Records: records}}
+	}
+	return s
+}
+
+// TestClashes shows what keeps networks from being one table, and who is told of.
+func TestClashes(t *testing.T) {
+	const private, zone = "p.privatelink.contoso.com", "privatelink.contoso.com"
+	path := spec("b", "10.1.0.0/16")
+	path.Paths = []string{"a"}
 	for _, test := range []struct {
-		name  string
-		specs []zones.NetworkSpec
-		want  string
+		name      string
+		specs     []zones.NetworkSpec
+		listeners string
+		want      []string
 	}{
-		{"one prefix, two networks", []zones.NetworkSpec{spec("a", "10.0.0.0/16"), spec("b", "10.0.0.0/16")}, "networks a and b both match clients of 10.0.0.0/16"},
-		{"one prefix and door, two networks", []zones.NetworkSpec{spec("a", "10.0.0.0/16", "10.9.0.5:53"), spec("b", "10.0.0.0/16", "10.9.0.5:53")}, "both match"},
-		{"nobody matches", []zones.NetworkSpec{{Name: "a"}}, "nobody can match it"},
-		{"mapped twice", []zones.NetworkSpec{twice}, "a.contoso.com is mapped twice"},
+		{"one prefix, two networks", []zones.NetworkSpec{spec("a", "10.0.0.0/16"), spec("b", "10.0.0.0/16")}, "",
+			[]string{"network b: the same clients as another network: 10.0.0.0/16: a"}},
+		{"one prefix and door, two networks", []zones.NetworkSpec{spec("a", "10.0.0.0/16", "10.9.0.5:53"), spec("b", "10.0.0.0/16", "10.9.0.5:53")}, "",
+			[]string{"network b: the same clients as another network: 10.0.0.0/16: listener 10.9.0.5:53: a"}},
+		{"the path of another", []zones.NetworkSpec{spec("a", "10.0.0.0/16"), path}, "",
+			[]string{"network b: the name of another network: path /dns-query/a: a"}},
+		{"no clients", []zones.NetworkSpec{{Name: "a"}}, "", []string{"network a: neither clients nor doors"}},
+		{"covered", []zones.NetworkSpec{spec("a", "10.0.0.0/8"), spec("b", "10.0.0.0/9 10.1.0.0/16"), spec("c", "10.128.0.0/9")}, "",
+			[]string{"network a: longer prefixes cover all clients: b, c"}},
+		{"not covered by its own", []zones.NetworkSpec{spec("a", "10.0.0.0/8 10.0.0.0/9"), spec("b", "10.128.0.0/9")}, "", nil},
+		{"no listener", []zones.NetworkSpec{spec("a", "10.0.0.0/16"), spec("b", "10.0.0.0/16", "10.9.0.5:53")}, "10.9.0.5:53",
+			[]string{"network a: no listener is left"}},
+		{"one of two listeners", []zones.NetworkSpec{spec("a", "10.0.0.0/16"), spec("b", "10.0.0.0/16", "10.9.0.5:53")}, "10.9.0.5:53 10.9.0.6:53", nil},
+		{"every address", []zones.NetworkSpec{spec("a", "10.0.0.0/16"), spec("b", "10.0.0.0/16", "10.9.0.5:53")}, "0.0.0.0:53", nil},
+		{"every address of a port", []zones.NetworkSpec{spec("a", "10.0.0.0/16"), spec("b", "10.0.0.0/16", "[::]:53")}, "0.0.0.0:53",
+			[]string{"network a: no listener is left"}},
+		{"mapped twice", []zones.NetworkSpec{mapping(nil, endpoint("b.contoso.com", "", "", "10.0.0.1"),
+			endpoint("a.contoso.com", "", "", "10.0.0.1"), endpoint("B.contoso.com", "", "", "10.0.0.2"))}, "",
+			[]string{"network n: mapped twice: b.contoso.com: endpoint 2 after endpoint 0"}},
+		{"mapped and recorded", []zones.NetworkSpec{mapping(records(t, "a.contoso.com. A 10.0.0.2"), endpoint("a.contoso.com", "", "", "10.0.0.1"))}, "",
+			[]string{"network n: mapped twice: a.contoso.com: endpoint 0 after a.contoso.com. A"}},
+		{"a private name, shared", []zones.NetworkSpec{mapping(nil, endpoint("a.contoso.com", private, zone, "10.0.0.1"),
+			endpoint("b.contoso.com", private, zone, "10.0.0.1"))}, "", nil},
+		{"a private name, otherwise", []zones.NetworkSpec{mapping(nil, endpoint("b.contoso.com", private, zone, "10.0.0.1"),
+			endpoint("a.contoso.com", private, zone, "10.0.0.2"))}, "",
+			[]string{"network n: different settings of one private name: p.privatelink.contoso.com: endpoint 1 after endpoint 0"}},
+		{"a private name that is mapped", []zones.NetworkSpec{mapping(nil, endpoint("a.contoso.com", private, zone, "10.0.0.1"),
+			endpoint(private, "", "", "10.0.0.1"))}, "", []string{"network n: mapped twice: p.privatelink.contoso.com: endpoint 1 after endpoint 0"}},
+		{"wildcards", []zones.NetworkSpec{mapping(nil, endpoint("*.contoso.com", "", "", "10.0.0.1"), endpoint("*.contoso.com", "", "", "10.0.0.1"))}, "",
+			[]string{"network n: mapped twice: *.contoso.com: endpoint 1 after endpoint 0"}},
+		{"two at once", []zones.NetworkSpec{mapping(nil, endpoint("a.contoso.com", "", "", "10.0.0.1"), endpoint("a.contoso.com", "", "", "10.0.0.1")),
+			spec("a", "10.0.0.0/8")}, "", []string{
+			"network n: mapped twice: a.contoso.com: endpoint 1 after endpoint 0",
+			"network a: the same clients as another network: 10.0.0.0/8: n",
+		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if _, err := zones.Build(test.specs); err == nil || !strings.Contains(err.Error(), test.want) {
-				t.Errorf("got %v, want %q", err, test.want)
+			var listeners []netip.AddrPort
+			for _, listener := range strings.Fields(test.listeners) {
+				listeners = append(listeners, netip.MustParseAddrPort(listener))
+			}
+			_, err := zones.Build(test.specs, listeners...)
+			var clashes zones.Clashes
+			if errors.As(err, &clashes); err != nil && len(clashes) == 0 {
+				t.Fatalf("Build gives %v", err)
+			}
+			var got []string
+			for _, clash := range clashes {
+				text := clash.String()
+				if !clash.Name.IsZero() {
+					text += fmt.Sprintf(": %s after %s", claimed(clash.Later), claimed(clash.First))
+				}
+				got = append(got, text)
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("clashes (-want +got):\n%s", diff)
 			}
 		})
 	}
+}
+
+func claimed(c zones.Claim) string {
+	if c.Record != nil {
+		return c.Record.Header().Name + " " + dns.Type(c.Record.Header().Rrtype).String()
+	}
+	return fmt.Sprint("endpoint ", c.Endpoint)
 }
 
 func BenchmarkNetworkFor(b *testing.B) {

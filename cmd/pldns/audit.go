@@ -160,10 +160,7 @@ func (f auditFlags) options() (azureaudit.Options, error) {
 		if err != nil {
 			return options, failing(err)
 		}
-		if options.Table, err = zones.Build(loaded.Specs()); err != nil {
-			return options, failing(err)
-		}
-		options.Catalogue = loaded.Catalogue
+		options.Table, options.Catalogue = loaded.Table, loaded.Catalogue
 	}
 	for vnet, network := range options.VNets {
 		if _, known := options.Table.Network(network); !known {

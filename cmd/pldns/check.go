@@ -10,7 +10,6 @@ import (
 
 	"pldns/cmd/internal/daemon"
 	"pldns/config"
-	"pldns/zones"
 )
 
 func newCheck() *cobra.Command {
@@ -56,12 +55,8 @@ func checkFile(file string, strict bool) checked {
 	if len(report.Faults) > 0 {
 		err = report.Faults
 	}
-	var table *zones.Table
-	if err == nil {
-		table, err = zones.Build(report.Config.Specs())
-	}
 	if result.fault = err; err == nil {
-		result.summary = daemon.Summary(report.Config, table)
+		result.summary = daemon.Summary(report.Config)
 		result.warnings = append(result.warnings, memoryWarnings(file, report.Config.Cache)...)
 	}
 	return result

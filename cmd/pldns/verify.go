@@ -77,7 +77,7 @@ func targetsOf(c *config.Config, network string) ([]doctor.Target, error) {
 			continue
 		}
 		verified := make(map[config.Place]bool)
-		for _, e := range n.Endpoints {
+		for e := range n.Endpoints() {
 			if verified[e.Place] {
 				continue
 			}

@@ -144,11 +144,7 @@ clients = ["10.2.0.0/16"]
 	if err != nil {
 		t.Fatal(err)
 	}
-	table, err := zones.Build(loaded.Specs())
-	if err != nil {
-		t.Fatal(err)
-	}
-	report := azureaudit.Audit(inventory, azureaudit.Options{Catalogue: azure.New(), Table: table,
+	report := azureaudit.Audit(inventory, azureaudit.Options{Catalogue: azure.New(), Table: loaded.Table,
 		VNets: map[string]string{"VNET-spoke": "office"}})
 	var got []string
 	for _, f := range report.Findings {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"iter"
 	"os"
 	"path/filepath"
 	"slices"
@@ -87,9 +88,9 @@ clients = ["10.0.0.0/16"]
 `
 
 // mappings are what a configuration, or an import, says of names.
-func mappings(endpoints []config.Endpoint) map[string]string {
+func mappings(endpoints iter.Seq[config.Endpoint]) map[string]string {
 	all := make(map[string]string)
-	for _, e := range endpoints {
+	for e := range endpoints {
 		private := e.Private
 		if private.IsZero() {
 			private = e.Name
@@ -104,7 +105,7 @@ func mappings(endpoints []config.Endpoint) map[string]string {
 // What is exported and imported again is what was there.
 func TestRoundTrip(t *testing.T) {
 	plan, loaded := planOf(t, roundTrip)
-	want := mappings(loaded.Networks[0].Endpoints)
+	want := mappings(loaded.Networks[0].Endpoints())
 	texts := make(map[azureexport.Kind]string)
 	for _, kind := range azureexport.Kinds() {
 		text, notes, err := azureexport.Render(kind, plan)
@@ -137,7 +138,7 @@ func TestRoundTrip(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(want, mappings(again.Networks[0].Endpoints)); diff != "" {
+			if diff := cmp.Diff(want, mappings(again.Networks[0].Endpoints())); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})

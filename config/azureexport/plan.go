@@ -74,8 +74,8 @@ func NewPlan(network *config.Network, catalogue *azure.Catalogue) *Plan {
 	p := &planner{
 		network: network, zones: make(map[zones.Name]*Zone), sets: make(map[setKey]*Set), plan: &Plan{Network: network.Name},
 	}
-	for i := range network.Endpoints {
-		p.endpoint(&network.Endpoints[i].Endpoint, catalogue)
+	for endpoint := range network.Endpoints() {
+		p.endpoint(&endpoint.Endpoint, catalogue)
 	}
 	for _, spec := range network.Zones {
 		p.zoneOf(spec)

@@ -120,7 +120,7 @@ func (e *Export) Compare(networks []config.Network) Drift {
 func addressesOf(networks []config.Network) map[netip.Addr]bool {
 	addresses := make(map[netip.Addr]bool)
 	for i := range networks {
-		for _, endpoint := range networks[i].Endpoints {
+		for endpoint := range networks[i].Endpoints() {
 			for _, addr := range endpoint.Addresses {
 				addresses[addr] = true
 			}
@@ -133,7 +133,7 @@ func addressesOf(networks []config.Network) map[netip.Addr]bool {
 func (c *comparison) network(network *config.Network, mapped map[identity]bool) NetworkDrift {
 	n := NetworkDrift{Network: network.Name, Gone: []DriftedMapping{}, Unknown: []DriftedMapping{}, Changed: []DriftedMapping{}}
 	seen := make(map[identity]bool)
-	for _, endpoint := range network.Endpoints {
+	for endpoint := range network.Endpoints() {
 		id := identityOf(endpoint)
 		if seen[id] {
 			continue // another public name of the same private one
@@ -147,7 +147,7 @@ func (c *comparison) network(network *config.Network, mapped map[identity]bool) 
 
 // mapping holds one mapping against the endpoints of its name.
 func (c *comparison) mapping(n *NetworkDrift, endpoint config.Endpoint, id identity) {
-	m := DriftedMapping{Name: endpoint.Name, Addresses: endpoint.Addresses, File: endpoint.Place.File, Key: endpoint.Place.Key()}
+	m := DriftedMapping{Name: endpoint.Name, Addresses: endpoint.Addresses, File: endpoint.Place.File(), Key: endpoint.Place.Key()}
 	exported := c.exported[id]
 	if len(exported) > 0 {
 		if !agrees(endpoint.Addresses, exported) {

@@ -241,7 +241,7 @@ func TestWrite(t *testing.T) {
 		t.Fatal(err)
 	}
 	loaded, err := config.Load(filepath.Join(dir, "pldns.toml"))
-	if err != nil || len(loaded.Networks[0].Endpoints) != 1 {
+	if err != nil || loaded.Table.Networks()[0].CountEndpoints() != 1 {
 		t.Fatalf("got %+v, %v", loaded, err)
 	}
 	info, err := os.Lstat(filepath.Join(dir, "pldns.toml"))

@@ -123,10 +123,7 @@ func answersAll(t *testing.T, text string, networks []azureimport.Network) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	table, err := zones.Build(loaded.Specs())
-	if err != nil {
-		t.Fatal(err)
-	}
+	table := loaded.Table
 	for _, network := range networks {
 		built, _ := table.Network(network.Name)
 		for _, m := range network.Mappings {

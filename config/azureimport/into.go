@@ -150,8 +150,8 @@ func (t Target) without(before *config.Config, table Table) Table {
 		if network.Name != table.Path[1] {
 			continue
 		}
-		for _, endpoint := range network.Endpoints {
-			if !t.is(endpoint.Place.File) || !strings.HasPrefix(endpoint.Place.Key(), table.Key()+".") {
+		for endpoint := range network.Endpoints() {
+			if !t.is(endpoint.Place.File()) || !strings.HasPrefix(endpoint.Place.Key(), table.Key()+".") {
 				elsewhere[identityOf(endpoint)] = endpoint
 			}
 		}

@@ -40,8 +40,8 @@ func InUse(networks []config.Network, catalogue *azure.Catalogue) Use {
 		c.patterns = append(c.patterns, entry.PublicZones...)
 	}
 	for i := range networks {
-		for j := range networks[i].Endpoints {
-			c.endpoint(networks[i].Endpoints[j].Endpoint)
+		for endpoint := range networks[i].Endpoints() {
+			c.endpoint(endpoint.Endpoint)
 		}
 		for _, zone := range networks[i].Zones {
 			c.operators(zone)

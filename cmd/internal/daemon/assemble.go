@@ -11,7 +11,6 @@ import (
 	"pldns/resolver"
 	"pldns/resolver/cache"
 	"pldns/resolver/forward"
-	"pldns/zones"
 )
 
 // parts are the running parts that one configuration is turned into.
@@ -50,10 +49,6 @@ type observers struct {
 // before have that was made of the same settings is taken over, with all that it
 // knows: the cache, and upstream groups with their health and connections.
 func assemble(c *config.Config, told observers, before *parts) (*parts, error) {
-	table, err := zones.Build(c.Specs())
-	if err != nil {
-		return nil, err
-	}
 	p := &parts{pools: make(map[string]*pool), loops: before.loops, sockets: before.sockets}
 	if p.loops == nil {
 		p.loops = forward.NewLoops()
@@ -70,14 +65,14 @@ func assemble(c *config.Config, told observers, before *parts) (*parts, error) {
 		}
 		p.pools[group.Name], groups[group.Name] = made, made.asked
 	}
-	p.snapshot, err = newSnapshot(c, table, groups, told.health, p.loops)
+	var err error
+	p.snapshot, err = newSnapshot(c, groups, told.health, p.loops)
 	return p, err
 }
 
-func newSnapshot(c *config.Config, table *zones.Table, groups map[string]resolver.Exchanger,
-	health resolver.Health, loops resolver.Loops) (*resolver.Snapshot, error) {
+func newSnapshot(c *config.Config, groups map[string]resolver.Exchanger, health resolver.Health, loops resolver.Loops) (*resolver.Snapshot, error) {
 	return resolver.NewSnapshot(resolver.Options{
-		Table: table, Routes: routes(c, groups), Health: health, Loops: loops, Deadline: c.Deadline,
+		Table: c.Table, Routes: routes(c, groups), Health: health, Loops: loops, Deadline: c.Deadline,
 	})
 }
 
@@ -96,15 +91,11 @@ func NewSnapshot(c *config.Config, notAsking bool) (*resolver.Snapshot, error) {
 
 // offline turns settings into a snapshot that asks nobody.
 func offline(c *config.Config) (*resolver.Snapshot, error) {
-	table, err := zones.Build(c.Specs())
-	if err != nil {
-		return nil, err
-	}
 	groups := make(map[string]resolver.Exchanger)
 	for _, group := range c.Upstreams {
 		groups[group.Name] = notAsked{}
 	}
-	return newSnapshot(c, table, groups, nil, nil)
+	return newSnapshot(c, groups, nil, nil)
 }
 
 // newMemory makes the cache, or takes over the one before.

@@ -142,7 +142,7 @@ func newServed(c *config.Config, made *parts) *served {
 		limits:   limitsOf(c),
 		networks: networksOf(c), estate: admin.NewEstate(made.snapshot.Table()),
 		probed:  sync.OnceValue(func() []probed { return probedEndpoints(made.snapshot.Table()) }),
-		summary: Summary(c, made.snapshot.Table()), warnings: warningsOf(c), loaded: time.Now(), catalogue: c.Catalogue,
+		summary: Summary(c), warnings: warningsOf(c), loaded: time.Now(), catalogue: c.Catalogue,
 	}
 }
 

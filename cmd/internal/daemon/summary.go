@@ -4,13 +4,12 @@ import (
 	"fmt"
 
 	"pldns/config"
-	"pldns/zones"
 )
 
 // Summary puts the size of a configuration into words.
-func Summary(c *config.Config, table *zones.Table) string {
+func Summary(c *config.Config) string {
 	endpoints := 0
-	for _, network := range table.Networks() {
+	for _, network := range c.Table.Networks() {
 		endpoints += network.CountEndpoints()
 	}
 	return fmt.Sprintf("%s, %s, %s", count(len(c.Networks), "network"), count(endpoints, "endpoint"), count(len(c.Upstreams), "upstream"))
