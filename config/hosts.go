@@ -100,13 +100,11 @@ func (r *hostsReader) read(file io.Reader) error {
 	scanner := bufio.NewScanner(file)
 	scanner.Buffer(make([]byte, 0, longestLine), longestLine)
 	for r.at.line = 1; scanner.Scan() && r.faults < mostFaults; r.at.line++ {
-		text := scanner.Bytes()
+		text := scanner.Text()
 		if r.at.line == 1 {
-			text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))
+			text = strings.TrimPrefix(text, "\ufeff")
 		}
-		if end := bytes.IndexByte(text, '#'); end >= 0 {
-			text = text[:end]
-		}
+		text, _, _ = strings.Cut(text, "#")
 		r.line(text)
 	}
 	switch err := scanner.Err(); {
@@ -124,16 +122,16 @@ func (r *hostsReader) read(file io.Reader) error {
 
 // line reads an address and its names. What a system's own file says of the machine
 // itself and of groups of machines is left out.
-func (r *hostsReader) line(text []byte) {
+func (r *hostsReader) line(text string) {
 	first, names := field(text)
-	if len(first) == 0 {
+	if first == "" {
 		return
 	}
-	addr, err := netip.ParseAddr(string(first))
+	addr, err := netip.ParseAddr(first)
 	if err == nil && isOwn(addr, names) {
 		return
 	}
-	addr, f := parseEndpointAddr(string(first), false)
+	addr, f := parseEndpointAddr(first, false)
 	if f != nil {
 		if err == nil && !addr.IsPrivate() && strings.HasSuffix(f.text, "is a public address") {
 			f.remedy = "write the private address, or map the name in TOML with allow_public = true if this is meant"
@@ -146,11 +144,11 @@ func (r *hostsReader) line(text []byte) {
 	}
 	r.address[0] = addr
 	name, rest := field(names)
-	if len(name) == 0 {
+	if name == "" {
 		r.fault(faultf("write the names behind the address", "%s has no name", addr))
 	}
-	for ; len(name) > 0; name, rest = field(rest) {
-		r.name(string(name))
+	for ; name != ""; name, rest = field(rest) {
+		r.name(name)
 	}
 }
 
@@ -209,16 +207,17 @@ func (r *hostsReader) merge(from int) {
 }
 
 // isOwn tells whether an address and its names are those of the machine itself.
-func isOwn(addr netip.Addr, names []byte) bool {
+func isOwn(addr netip.Addr, names string) bool {
 	return (addr.IsLoopback() || addr.IsMulticast() || addr.IsLinkLocalUnicast() || addr.IsUnspecified()) &&
-		bytes.IndexByte(names, '.') < 0
+		!strings.Contains(names, ".")
 }
 
 // field is the first word of a text, and what stands behind it.
-func field(text []byte) (word, rest []byte) {
-	text = bytes.TrimLeft(text, " \t\r")
-	if end := bytes.IndexAny(text, " \t\r"); end >= 0 {
-		return text[:end], text[end:]
+func field(text string) (word, rest string) {
+	text = strings.TrimLeft(text, " \t\r")
+	end := strings.IndexAny(text, " \t\r")
+	if end < 0 {
+		end = len(text)
 	}
-	return text, nil
+	return text[:end], text[end:]
 }

@@ -172,9 +172,9 @@ func compile(spec *NetworkSpec) (*Network, Clashes) {
 		c.zones[zone.Name] = Zone{Name: zone.Name, Missing: zone.Missing.or(c.missing)}
 		c.ownRecords(zone)
 	}
-	for _, zone := range mapped.zones {
-		if _, known := c.zones[zone]; !known && !zone.IsZero() {
-			c.zones[zone] = Zone{Name: zone, Missing: c.missing}
+	for _, s := range mapped.settings {
+		if _, known := c.zones[s.zone]; !known && !s.zone.IsZero() {
+			c.zones[s.zone] = Zone{Name: s.zone, Missing: c.missing}
 		}
 	}
 	for i := range mapped.Len() {
@@ -236,8 +236,7 @@ func (c *compiler) ownEndpoint(endpoint Mapping) {
 
 // agrees reports whether two public names of one private name say the same of it.
 func (m Mapping) agrees(other Mapping) bool {
-	return m.isAlias() && m.Zone() == other.Zone() &&
-		slices.Equal(m.Addresses(), other.Addresses()) && m.settings().alike(other.settings())
+	return m.isAlias() && slices.Equal(m.Addresses(), other.Addresses()) && m.settings().alike(other.settings())
 }
 
 // own enters what stands at a name.

@@ -17,26 +17,25 @@ type Endpoints struct {
 	list     []packed     // with one more that bounds the last
 	addrs    []netip.Addr // of all endpoints, in their order
 	settings []settings
-	zones    []Name
 	unsorted bool // whether the names are in another order than theirs
 	full     bool // whether one did not fit
 
 	chunk      strings.Builder // the last of text
 	settingsAt map[settings]uint32
-	zonesAt    map[Name]uint32
-	last       packed // of whose settings and zone the next probably is
+	last       uint32 // settings that the next probably has, too
 }
 
-// packed is one endpoint. Its addresses end where those of the next one begin.
+// packed is one endpoint. Its private name stands behind its name, and its addresses
+// end where those of the next one begin.
 type packed struct {
-	name, private       uint32 // chunk and place in it
+	name                uint32 // chunk and place in it
 	nameLen, privateLen uint16
-	addrs               uint32
-	settings, zone      uint32
+	addrs, settings     uint32
 }
 
 // settings are what many endpoints have in common.
 type settings struct {
+	zone  Name
 	ttl   uint32
 	pick  Pick
 	probe Probe
@@ -44,7 +43,7 @@ type settings struct {
 
 // alike reports whether two public names of one private name may have these settings.
 func (s *settings) alike(other *settings) bool {
-	return s.ttl == other.ttl && s.pick == other.pick && s.probe.Alike(other.probe)
+	return s.zone == other.zone && s.ttl == other.ttl && s.pick == other.pick && s.probe.Alike(other.probe)
 }
 
 // A chunk is short, so that a name which somebody keeps does not keep much text.
@@ -75,7 +74,7 @@ func (m Mapping) Name() Name { return m.of.name(m.number) }
 func (m Mapping) Private() Name { return m.of.private(m.number) }
 
 // Zone is the privatelink zone of Private; the zero Name where there is none.
-func (m Mapping) Zone() Name { return m.of.zones[m.packed().zone] }
+func (m Mapping) Zone() Name { return m.settings().zone }
 
 // Addresses are its addresses, in the operator's order. They must not be changed.
 func (m Mapping) Addresses() []netip.Addr {
@@ -116,7 +115,8 @@ func (e *Endpoints) name(number uint32) Name {
 }
 
 func (e *Endpoints) private(number uint32) Name {
-	return Name{e.slice(e.list[number].private, e.list[number].privateLen)}
+	p := &e.list[number]
+	return Name{e.slice(p.name+uint32(p.nameLen), p.privateLen)}
 }
 
 func (e *Endpoints) slice(begin uint32, length uint16) string {
@@ -143,56 +143,51 @@ func (e *Endpoints) Grow(count int) {
 // can have, about a thousand million, it keeps what fits, and [Build] refuses it.
 func (e *Endpoints) Add(spec *Endpoint) {
 	if len(e.list) == 0 {
-		e.list, e.zones = append(e.list, packed{}), append(e.zones, Name{})
-		e.settingsAt, e.zonesAt = make(map[settings]uint32), map[Name]uint32{{}: 0}
+		e.list, e.settingsAt = append(e.list, packed{}), make(map[settings]uint32)
 	}
 	number := e.Len()
 	if number >= maxNumber || len(e.addrs)+len(spec.Addresses) > math.MaxUint32 || len(e.text) > maxChunks-2 {
 		e.full = true
 		return
 	}
-	if shared := (settings{spec.TTL, spec.Pick, spec.Probe}); number == 0 || shared != e.settings[e.last.settings] {
-		e.last.settings = numberOf(shared, e.settingsAt, &e.settings)
-	}
-	if zone := spec.Zone; zone != e.zones[e.last.zone] {
-		at, known := e.zonesAt[zone]
-		if !known { // it may be a part of a longer text
-			at = numberOf(zone.Clone(), e.zonesAt, &e.zones)
-		}
-		e.last.zone = at
+	shared := settings{spec.Zone, spec.TTL, spec.Pick, spec.Probe}
+	if number == 0 || shared != e.settings[e.last] {
+		e.last = e.enter(shared)
 	}
 	e.unsorted = e.unsorted || number > 0 && e.name(uint32(number-1)).Compare(spec.Name) > 0
-	e.last.name, e.last.nameLen = e.write(spec.Name.text), uint16(len(spec.Name.text))
-	e.last.private, e.last.privateLen = e.write(spec.Private.text), uint16(len(spec.Private.text))
-	e.last.addrs = uint32(len(e.addrs))
-	e.list[number] = e.last
+	e.list[number] = packed{
+		name: e.write(spec.Name.text, spec.Private.text), addrs: uint32(len(e.addrs)), settings: e.last,
+		nameLen: uint16(len(spec.Name.text)), privateLen: uint16(len(spec.Private.text)),
+	}
 	e.addrs = append(e.addrs, spec.Addresses...)
 	e.list = append(e.list, packed{addrs: uint32(len(e.addrs))})
 }
 
-// numberOf is the place of a value in a list, to which it is added if it is new.
-func numberOf[V comparable](value V, known map[V]uint32, list *[]V) uint32 {
-	at, is := known[value]
-	if !is {
-		at = uint32(len(*list))
-		known[value] = at
-		*list = append(*list, value)
+// enter gives the place of settings, which it adds if they are new.
+func (e *Endpoints) enter(shared settings) uint32 {
+	at, known := e.settingsAt[shared]
+	if !known {
+		at = uint32(len(e.settings))
+		shared.zone = shared.zone.Clone() // it may be a part of a longer text
+		e.settingsAt[shared] = at
+		e.settings = append(e.settings, shared)
 	}
 	return at
 }
 
-// write gives the place of a name in the text. A name has at most 255 octets, each
+// write gives the place of two names in the text. A name has at most 255 octets, each
 // of which may be written with four characters.
-func (e *Endpoints) write(text string) uint32 {
+func (e *Endpoints) write(name, private string) uint32 {
 	if len(e.text) == 0 {
 		e.text = append(e.text, "") // grows with its text, so that a small network takes little
-	} else if e.chunk.Len()+len(text) > chunkSize {
+	} else if e.chunk.Len()+len(name)+len(private) > chunkSize {
 		e.chunk.Reset()
 		e.chunk.Grow(chunkSize)
 		e.text = append(e.text, "")
 	}
 	place := uint32(len(e.text)-1)<<chunkBits | uint32(e.chunk.Len())
-	e.chunk.WriteString(text)
+	e.chunk.WriteString(name)
+	e.chunk.WriteString(private)
 	e.text[len(e.text)-1] = e.chunk.String()
 	return place
 }
@@ -209,7 +204,7 @@ func (e *Endpoints) sorted() (*Endpoints, []uint32) {
 	}
 	slices.SortFunc(order, func(a, b uint32) int { return cmp.Or(e.name(a).Compare(e.name(b)), cmp.Compare(a, b)) })
 	s := &Endpoints{
-		text: e.text, settings: e.settings, zones: e.zones, full: e.full,
+		text: e.text, settings: e.settings, full: e.full,
 		list: make([]packed, 0, len(e.list)), addrs: make([]netip.Addr, 0, len(e.addrs)),
 	}
 	for _, number := range order {
