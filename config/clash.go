@@ -63,7 +63,7 @@ func (l *loader) nameClash(draft *networkDraft, clash zones.Clash) {
 		if c.Record != nil {
 			return l.recordPlaces[c.Record]
 		}
-		return draft.mapped.places[c.Endpoint]
+		return draft.mapped.place(c.Endpoint)
 	}
 	f := faultf("keep one of the two", "%s is mapped twice", clash.Name)
 	switch name := func(c zones.Claim) zones.Name { return draft.mapped.list.At(c.Endpoint).Name() }; {

@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -11,36 +10,6 @@ import (
 	"pldns/zones"
 	"pldns/zones/azure"
 )
-
-// mappings are endpoints in little memory, and where each is written.
-type mappings struct {
-	list   *zones.Endpoints
-	places []Place
-}
-
-func newMappings() *mappings { return &mappings{list: new(zones.Endpoints)} }
-
-// grow makes room for so many more.
-func (m *mappings) grow(count int) {
-	m.list.Grow(count)
-	m.places = slices.Grow(m.places, count)
-}
-
-func (m *mappings) add(e Endpoint) {
-	m.list.Add(&e.Endpoint)
-	m.places = append(m.places, e.Place)
-}
-
-// all ranges over the endpoints with their numbers.
-func (m *mappings) all() iter.Seq2[int, Endpoint] {
-	return func(yield func(int, Endpoint) bool) {
-		for i, place := range m.places {
-			if !yield(i, Endpoint{m.list.At(i).Endpoint(), place}) {
-				return
-			}
-		}
-	}
-}
 
 // endpoints reads the mappings of one table, in the order of their keys, and adds
 // them to those that other files gave for the same network or set.

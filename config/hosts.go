@@ -59,7 +59,7 @@ func (l *loader) hostsFile(pattern entry, name string, into *mappings) {
 	defer file.Close()
 	into.grow(l.countLines(name))
 	reader := hostsReader{loader: l, at: placeOf(name, ""), v4: into, v6: newMappings()}
-	from := len(into.places)
+	from := into.count()
 	if err := reader.read(file); err != nil {
 		l.rep.add(pattern.place, faultf("write a pattern that matches only files this user can read", "%s", err))
 	}
@@ -179,18 +179,18 @@ func (r *hostsReader) fault(f *fault) {
 // file begin at a number. A name may have one address of each family in a file, on
 // lines of their own.
 func (r *hostsReader) merge(from int) {
-	if len(r.v6.places) == 0 {
+	if r.v6.count() == 0 {
 		return
 	}
-	second := make(map[zones.Name]int, len(r.v6.places))
+	second := make(map[zones.Name]int, r.v6.count())
 	for i, e := range r.v6.all() {
 		if _, twice := second[e.Name]; !twice {
 			second[e.Name] = i
 		}
 	}
-	taken := make([]bool, len(r.v6.places))
+	taken := make([]bool, r.v6.count())
 	merged := newMappings()
-	merged.grow(len(r.v4.places) + len(taken))
+	merged.grow(r.v4.count() + len(taken))
 	for i, e := range r.v4.all() {
 		if other, has := second[e.Name]; has && i >= from && !taken[other] {
 			e.Addresses = append(slices.Clip(e.Addresses), r.v6.list.At(other).Addresses()...)
@@ -206,7 +206,7 @@ func (r *hostsReader) merge(from int) {
 	*r.v4 = *merged
 }
 
-// isOwn tells whether an address and its names are those of the machine itself.
+// isOwn reports whether an address and its names are those of the machine itself.
 func isOwn(addr netip.Addr, names string) bool {
 	return (addr.IsLoopback() || addr.IsMulticast() || addr.IsLinkLocalUnicast() || addr.IsUnspecified()) &&
 		!strings.Contains(names, ".")

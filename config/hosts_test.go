@@ -68,6 +68,49 @@ func TestManyInTOML(t *testing.T) {
 	}
 }
 
+// TestHostsTakeLittle shows that all that is ever allocated for an endpoint in a hosts
+// file, and so the peak too, is below 400 octets, and what stays is below 150.
+func TestHostsTakeLittle(t *testing.T) {
+	const count = 300_000
+	dir := t.TempDir()
+	load := func(count int) (*zones.Table, uint64) {
+		t.Helper()
+		var text strings.Builder
+		for i := range count {
+			fmt.Fprintf(&text, "10.%d.%d.%d db-%07d.database.windows.net\n", i>>16&255, i>>8&255, i&255, i)
+		}
+		for file, text := range map[string]string{"pldns.toml": hostsMain, "a.hosts": text.String()} {
+			if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		before := memory()
+		c, err := config.Load(filepath.Join(dir, "pldns.toml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c.Table, memory().TotalAlloc - before.TotalAlloc
+	}
+	_, without := load(1)
+	before := memory().HeapAlloc
+	table, allocated := load(count)
+	after := memory().HeapAlloc
+	if each := (allocated - without) / count; each > 400 {
+		t.Errorf("%d octets are allocated for an endpoint", each)
+	}
+	if each := (after - before) / count; each > 150 {
+		t.Errorf("%d octets stay of an endpoint", each)
+	}
+	runtime.KeepAlive(table)
+}
+
+// memory is what the heap holds once garbage is collected.
+func memory() (stats runtime.MemStats) {
+	runtime.GC()
+	runtime.ReadMemStats(&stats)
+	return stats
+}
+
 // BenchmarkHosts reads a hosts file of a million names and builds what answers for
 // them. It tells how many octets of the heap each of them takes, at the end and at
 // most.

@@ -226,13 +226,10 @@ func (l *loader) include(draft *networkDraft) {
 		switch {
 		case !known:
 			l.rep.add(e.place, l.unknownSet(e.text))
-		case len(draft.mapped.places) == 0 && len(draft.include) == 1:
+		case draft.mapped.count() == 0 && len(draft.include) == 1:
 			draft.mapped = set // which takes no more memory than the set alone
 		default:
-			draft.mapped.grow(len(set.places))
-			for _, endpoint := range set.all() {
-				draft.mapped.add(endpoint)
-			}
+			draft.mapped.addAll(set)
 		}
 		l.included[e.text] = true
 	}

@@ -7,8 +7,8 @@ import (
 	"pldns/config/internal/tomlfile"
 )
 
-// Place says where in the files something is written. It is comparable, and small:
-// a million endpoints have one each while a configuration is read.
+// Place says where in the files something is written. It is comparable. The zero Place
+// is nowhere.
 type Place struct {
 	in   unique.Handle[section]
 	key  string // empty where the table itself is meant

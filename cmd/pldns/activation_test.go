@@ -22,7 +22,7 @@ import (
 // serviceManager does for a program what systemd does: it holds the sockets, and is
 // told how the program does.
 type serviceManager struct {
-	t       *testing.T
+	t       testing.TB
 	program string // its file
 	config  string
 	passed  []*os.File
@@ -33,7 +33,7 @@ type serviceManager struct {
 
 // newServiceManager holds a UDP and a TCP socket of one address, and one for the
 // admin server at another.
-func newServiceManager(t *testing.T) (m *serviceManager, at, admin netip.AddrPort) {
+func newServiceManager(t testing.TB) (m *serviceManager, at, admin netip.AddrPort) {
 	t.Helper()
 	dir := t.TempDir()
 	m = &serviceManager{t: t, program: filepath.Join(dir, "pldns"), news: make(chan string, 1000), notify: filepath.Join(dir, "notify")}
