@@ -98,56 +98,10 @@ type Trust struct {
 type Upstream struct {
 	Name    string
 	Servers []Server // at least one
-	Policy  Policy
+	// Policy is how the group chooses among them: "ordered", "fastest" or "spread".
+	Policy string
 	// MaxQPS is how many queries a second the group is asked at most; 0 is no limit.
 	MaxQPS float64
-}
-
-// Policy is how a group chooses among its servers.
-type Policy uint8
-
-// The policies of a group.
-const (
-	Ordered Policy = iota // the first that works
-	Fastest               // the one with the shortest round trip
-	Spread                // all of them in turn
-)
-
-// String is the word used in the configuration file.
-func (p Policy) String() string {
-	switch p {
-	case Fastest:
-		return "fastest"
-	case Spread:
-		return "spread"
-	default:
-		return "ordered"
-	}
-}
-
-// Transport is how a server is spoken to.
-type Transport uint8
-
-// The transports of a server.
-const (
-	UDP   Transport = iota // UDP, and TCP for what is truncated
-	TCP                    // TCP only
-	TLS                    // DNS over TLS (RFC 7858)
-	HTTPS                  // DNS over HTTPS (RFC 8484)
-)
-
-// String is the scheme used in the configuration file.
-func (t Transport) String() string {
-	switch t {
-	case TCP:
-		return "tcp"
-	case TLS:
-		return "tls"
-	case HTTPS:
-		return "https"
-	default:
-		return "udp"
-	}
 }
 
 // Server is one server of a group.
@@ -156,8 +110,10 @@ type Server struct {
 	Text string
 	// System says that the servers of the operating system are meant. Nothing else
 	// is set then, and who serves looks them up.
-	System    bool
-	Transport Transport
+	System bool
+	// Transport is "udp", which takes TCP for what is truncated, "tcp", "tls" (RFC 7858)
+	// or "https" (RFC 8484).
+	Transport string
 	// Addr is where the server is. It is the zero value for an HTTPS server whose
 	// URL holds a name.
 	Addr netip.AddrPort

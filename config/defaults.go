@@ -9,6 +9,8 @@ const (
 	defaultAdminPort = 8053
 	defaultUpstream  = "system" // the built-in group, and where "." goes
 
+	defaultPolicy = "ordered"
+
 	defaultDeadline = 2500 * time.Millisecond
 
 	defaultProbeInterval = 10 * time.Second

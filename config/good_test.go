@@ -78,7 +78,7 @@ func meaning(c *config.Config) string {
 	line("limit %+v", c.Limit)
 	line("deadline %v", c.Deadline)
 	line("cache %+v", c.Cache)
-	if c.QueryLog.Mode != config.LogOff {
+	if c.QueryLog.Mode != "off" {
 		line("query_log %+v", c.QueryLog)
 	}
 	if c.Dnstap.Network != "" {

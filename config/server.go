@@ -11,29 +11,25 @@ import (
 
 // parseServer reads one server of a group that has some bootstrap addresses.
 func parseServer(text string, bootstrap []netip.Addr) (Server, *fault) {
-	server := Server{Text: text}
 	scheme, rest, with := strings.Cut(text, "://")
 	if !with {
 		scheme, rest = "udp", text
 	}
+	server := Server{Text: text, Transport: scheme}
 	var f *fault
 	switch scheme {
 	case "udp", "tcp":
 		if !with && text == "system" {
-			return Server{Text: text, System: true}, nil
-		}
-		if scheme == "tcp" {
-			server.Transport = TCP
+			return Server{Text: text, System: true, Transport: scheme}, nil
 		}
 		server.Addr, f = parseRemote(scheme, rest, portDNS)
 	case "tls":
-		server.Transport = TLS
 		rest, server.Name, _ = strings.Cut(rest, "#")
 		if server.Addr, f = parseRemote(scheme, rest, portTLS); f == nil {
 			f = certificateFault(text, server.Name)
 		}
 	case "https":
-		server.Transport, server.URL = HTTPS, text
+		server.URL = text
 		f = server.locate(bootstrap)
 	default:
 		f = faultf("write udp, tcp, tls or https in front of ://", "%q has an unknown scheme", text)

@@ -7,40 +7,17 @@ import (
 	"strings"
 )
 
-// QueryLog says which queries are logged, and where. The zero value logs none.
+// QueryLog says which queries are logged, and where.
 type QueryLog struct {
-	Mode   LogMode
-	Sample int    // queries that one line stands for; set if the mode is LogSampled
+	// Mode is "off", "errors" for what was refused or failed, "sampled" for one in so
+	// many, or "all".
+	Mode   string
+	Sample int    // queries that one line stands for; set if the mode is "sampled"
 	To     string // "stdout", "stderr", or the path of a file
-	Client LogClient
+	// Client is what is logged of a client: its "subnet", which is a /24, of IPv6 a
+	// /56, its "address", or "none".
+	Client string
 }
-
-// LogMode says which queries are logged.
-type LogMode uint8
-
-// The modes of a query log.
-const (
-	LogOff     LogMode = iota
-	LogErrors          // what was refused or failed
-	LogSampled         // one in so many
-	LogAll
-)
-
-// logModes are the words for the modes, in their order.
-func logModes() []string { return []string{"off", "errors", "sampled", "all"} }
-
-// LogClient says how much of the address of a client is logged.
-type LogClient uint8
-
-// What is logged of a client.
-const (
-	LogSubnet  LogClient = iota // its /24, of IPv6 its /56
-	LogAddress                  // all of its address
-	LogNobody                   // nothing
-)
-
-// logClients are the words for them, in their order.
-func logClients() []string { return []string{"subnet", "address", "none"} }
 
 // Dnstap says where queries and replies are sent as dnstap. The zero value sends
 // none.
@@ -61,14 +38,14 @@ func (l *loader) queryLog(root table, files files) {
 	t, _ := root.sub("query_log")
 	t.only("mode", "sample", "to", "client")
 	q := &l.config.QueryLog
-	q.Mode = LogMode(t.choice("mode", logModes()))
-	q.Client = LogClient(t.choice("client", logClients()))
+	q.Mode = t.choice("mode", "off", "errors", "sampled", "all")
+	q.Client = t.choice("client", "subnet", "address", "none")
 	sample := t.integer("sample", defaultLogSample, 1, maxSample)
 	switch {
-	case q.Mode == LogSampled:
+	case q.Mode == "sampled":
 		q.Sample = sample
-	case q.Mode != LogOff && t.has("sample"):
-		l.rep.add(t.place("sample"), faultf(`write mode = "sampled", or remove it`, "mode %q logs no sample", logModes()[q.Mode]))
+	case q.Mode != "off" && t.has("sample"):
+		l.rep.add(t.place("sample"), faultf(`write mode = "sampled", or remove it`, "mode %q logs no sample", q.Mode))
 	}
 	q.To = defaultLogTo
 	to, given := t.text("to", defaultLogTo)
@@ -142,18 +119,18 @@ func parseReceiver(text string) (network, address string, f *fault) {
 
 // choice gives the place of the word at a key among those that it may be, the
 // first if it is not given.
-func (t table) choice(key string, words []string) int {
+func (t table) choice(key string, words ...string) string {
 	word, given := t.text(key, words[0])
 	if !given {
-		return 0
+		return words[0]
 	}
-	if i := slices.Index(words, word); i >= 0 {
-		return i
+	if slices.Contains(words, word) {
+		return word
 	}
 	remedy := "write one of: " + strings.Join(words, ", ")
 	if meant := nearest(word, words); meant != "" {
 		remedy = "write \"" + meant + "\""
 	}
 	t.rep.add(t.place(key), faultf(remedy, "%q is not known here", word))
-	return 0
+	return words[0]
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"math"
@@ -14,7 +15,7 @@ type groupDraft struct {
 	place     Place
 	servers   []entry
 	bootstrap []entry
-	policy    Policy
+	policy    string
 	maxQPS    float64
 	broken    bool // whether a list of it is reported already
 	used      bool
@@ -43,23 +44,12 @@ func (l *loader) group(name string, t table) {
 		bootstrap, ok := t.texts("bootstrap", "10.0.0.4")
 		draft.bootstrap, draft.broken = append(draft.bootstrap, bootstrap...), draft.broken || !ok
 	}
-	if policy, given := t.text("policy", "ordered"); given {
-		draft.policy = l.policy(t.place("policy"), policy)
+	if t.has("policy") {
+		draft.policy = t.choice("policy", defaultPolicy, "fastest", "spread")
 	}
 	if value, given := t.value("max_qps"); given {
 		draft.maxQPS = l.maxQPS(t.place("max_qps"), value)
 	}
-}
-
-// policy reads how a group chooses.
-func (l *loader) policy(at Place, text string) Policy {
-	for _, policy := range []Policy{Ordered, Fastest, Spread} {
-		if text == policy.String() {
-			return policy
-		}
-	}
-	l.rep.add(at, faultf(`write "ordered", "fastest" or "spread"`, "%q is no policy", text))
-	return Ordered
 }
 
 // maxQPS reads how much a group may be asked.
@@ -85,8 +75,8 @@ func (l *loader) finishUpstreams() {
 	for _, name := range slices.Sorted(maps.Keys(l.groups)) {
 		draft := l.groups[name]
 		if draft.builtIn {
-			system := Server{Text: "system", System: true}
-			l.config.Upstreams = append(l.config.Upstreams, Upstream{Name: name, Servers: []Server{system}})
+			system := Server{Text: "system", System: true, Transport: "udp"}
+			l.config.Upstreams = append(l.config.Upstreams, Upstream{Name: name, Policy: defaultPolicy, Servers: []Server{system}})
 			continue
 		}
 		l.config.Upstreams = append(l.config.Upstreams, l.finishGroup(draft))
@@ -102,7 +92,7 @@ func (l *loader) finishGroup(draft *groupDraft) Upstream {
 	if len(draft.servers) == 0 && !draft.broken {
 		l.rep.add(draft.place, &fault{"has no servers", `add servers = ["168.63.129.16"] or other addresses`})
 	}
-	group := Upstream{Name: draft.name, Policy: draft.policy, MaxQPS: draft.maxQPS}
+	group := Upstream{Name: draft.name, Policy: cmp.Or(draft.policy, defaultPolicy), MaxQPS: draft.maxQPS}
 	bootstrap := l.bootstrap(draft)
 	seen := make(map[string]Place)
 	host := "" // the name that the bootstrap addresses are of

@@ -142,7 +142,7 @@ func (p *parts) newPool(c *config.Config, group config.Upstream, told observers,
 		return nil, fmt.Errorf("upstream %s: %w", group.Name, err)
 	}
 	settings := forward.Config{
-		Name: group.Name, Servers: servers, Policy: policyOf(group.Policy),
+		Name: group.Name, Servers: servers, Policy: named(group.Policy, forward.Ordered, forward.Fastest, forward.Spread),
 		Timeout: max(c.Deadline, c.Cache.Late, forward.DefaultTimeout), MaxQPS: group.MaxQPS,
 		Loops: p.loops, Sockets: p.sockets, Observer: told.upstream, Log: told.log,
 	}

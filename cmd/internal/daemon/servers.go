@@ -72,16 +72,12 @@ func isOurs(server netip.AddrPort, listen []netip.AddrPort) bool {
 // serverOf is a server as the pool takes it.
 func serverOf(server config.Server) forward.Server {
 	return forward.Server{
-		Transport: map[config.Transport]forward.Transport{
-			config.UDP: forward.Plain, config.TCP: forward.TCP, config.TLS: forward.TLS, config.HTTPS: forward.HTTPS,
-		}[server.Transport],
-		Addr: server.Addr, ServerName: server.Name, URL: server.URL, Bootstrap: server.Bootstrap, Text: server.Text,
+		Transport: named(server.Transport, forward.Plain, forward.TCP, forward.TLS, forward.HTTPS),
+		Addr:      server.Addr, ServerName: server.Name, URL: server.URL, Bootstrap: server.Bootstrap, Text: server.Text,
 	}
 }
 
-// policyOf is a policy as the pool takes it.
-func policyOf(policy config.Policy) forward.Policy {
-	return map[config.Policy]forward.Policy{
-		config.Ordered: forward.Ordered, config.Fastest: forward.Fastest, config.Spread: forward.Spread,
-	}[policy]
+// named returns the one of some values that the configuration has this word for.
+func named[V fmt.Stringer](word string, values ...V) V {
+	return values[max(0, slices.IndexFunc(values, func(value V) bool { return value.String() == word }))]
 }

@@ -71,7 +71,7 @@ type tap struct {
 // A file that cannot be written is an error, and then nothing is left open.
 func (s *Server) newTaps(c *config.Config, before taps) (made taps, err error) {
 	switch {
-	case c.QueryLog.Mode == config.LogOff:
+	case c.QueryLog.Mode == "off":
 	case before.log != nil && before.log.settings == c.QueryLog:
 		made.log = before.log
 	default:
@@ -91,13 +91,9 @@ func (s *Server) newTaps(c *config.Config, before taps) (made taps, err error) {
 
 func (s *Server) newQueryLog(settings config.QueryLog) (*queryLog, error) {
 	c := querylog.Config{
-		Mode: map[config.LogMode]querylog.Mode{
-			config.LogErrors: querylog.Errors, config.LogSampled: querylog.Sampled, config.LogAll: querylog.All,
-		}[settings.Mode],
-		Clients: map[config.LogClient]querylog.Clients{
-			config.LogSubnet: querylog.Subnet, config.LogAddress: querylog.Address, config.LogNobody: querylog.Nobody,
-		}[settings.Client],
-		Sample: uint32(settings.Sample), Observer: s.recorder, Log: s.log,
+		Mode:    map[string]querylog.Mode{"errors": querylog.Errors, "sampled": querylog.Sampled, "all": querylog.All}[settings.Mode],
+		Clients: map[string]querylog.Clients{"subnet": querylog.Subnet, "address": querylog.Address, "none": querylog.Nobody}[settings.Client],
+		Sample:  uint32(settings.Sample), Observer: s.recorder, Log: s.log,
 	}
 	if to, standard := map[string]io.Writer{"stdout": os.Stdout, "stderr": os.Stderr}[settings.To]; standard {
 		c.Writer = to
