@@ -50,7 +50,7 @@ func openWithoutToken(text string, socket netip.AddrPort) *fault {
 		"%q can be reached from other machines, and there is no token", text)
 }
 
-// adminToken reads the file that holds the token. It tells whether one is meant to
+// adminToken reads the file that holds the token. It reports whether one is meant to
 // be there, even if it is faulty: that fault is enough.
 func (l *loader) adminToken(t table, files files) bool {
 	name, given := t.text("admin_token_file", "admin.token")

@@ -23,7 +23,7 @@ func endpointKeys() []string {
 	return []string{"addresses", "ttl", "private_name", "allow_public", "probe", "probe_name", "pick"}
 }
 
-// endpointValue reads an address, a list of addresses, or a table; ok tells whether
+// endpointValue reads an address, a list of addresses, or a table; ok reports whether
 // all of it is in order.
 func (l *loader) endpointValue(at Place, value any) (s endpointSettings, ok bool) {
 	s.ttl = zones.DefaultTTL

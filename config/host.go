@@ -64,7 +64,7 @@ func hostFault(text string, wildcard bool) string {
 	return ""
 }
 
-// isAddress tells whether a text is an IP address. Only what ends in a digit can
+// isAddress reports whether a text is an IP address. Only what ends in a digit can
 // be an IPv4 one, which spares a million names the attempt.
 func isAddress(text string) bool {
 	if last := text[len(text)-1]; last < '0' || last > '9' {

@@ -41,13 +41,13 @@ func (l *loader) listenDNS(t table) {
 	}
 }
 
-// overlap tells whether two addresses cannot be opened beside each other. Port 0
+// overlap reports whether two addresses cannot be opened beside each other. Port 0
 // is a different port each time.
 func overlap(a, b netip.AddrPort) bool {
 	return a.Port() != 0 && (opens(a, b) || opens(b, a))
 }
 
-// opens tells whether a query to a local address reaches one that is listened on:
+// opens reports whether a query to a local address reaches one that is listened on:
 // the same, or every one of its family.
 func opens(listened, local netip.AddrPort) bool {
 	if listened.Port() != local.Port() {

@@ -127,7 +127,7 @@ func parseProbe(text string) (spec zones.ProbeSpec, f *fault) {
 	return spec, faultf(remedy, "%q is no probe", text)
 }
 
-// goodPath tells whether a path, with the query after it, can be asked for as it is.
+// goodPath reports whether a path, with the query after it, can be asked for as it is.
 func goodPath(path string) bool {
 	strange := func(r rune) bool { return r <= ' ' || r > '~' || r == '#' }
 	_, err := url.ParseRequestURI(path)

@@ -95,7 +95,7 @@ func (r *report) where(at Place) string {
 	return fmt.Sprintf("%s (%s)", at.Key(), at.File())
 }
 
-// once tells whether a key that must stand once is given for the first time, and
+// once reports whether a key that must stand once is given for the first time, and
 // reports it otherwise.
 func (r *report) once(at Place) bool {
 	key := at.Key()

@@ -50,7 +50,7 @@ func (t table) get(key string) (any, bool) {
 	return value, given
 }
 
-// has tells whether a key is given.
+// has reports whether a key is given.
 func (t table) has(key string) bool {
 	_, given := t.values[key]
 	return given
@@ -104,7 +104,7 @@ func (t table) text(key, example string) (string, bool) {
 	return text, is
 }
 
-// texts gives the strings of the list at a key; ok tells whether the key is given
+// texts gives the strings of the list at a key; ok reports whether the key is given
 // with nothing but strings in a list.
 func (t table) texts(key, example string) (entries []entry, ok bool) {
 	value, given := t.value(key)

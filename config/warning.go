@@ -55,7 +55,7 @@ func (l *loader) warnOfNames() {
 	}
 }
 
-// isDeclared tells whether a name lies in a zone that some part of the files declares.
+// isDeclared reports whether a name lies in a zone that some part of the files declares.
 func (l *loader) isDeclared(name zones.Name) bool {
 	for zone, more := name, true; more; zone, more = zone.Parent() {
 		if l.shared[zone] != nil {

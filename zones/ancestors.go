@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// HasBelow tells whether the network answers any name strictly below a name: one
+// HasBelow reports whether the network answers any name strictly below a name: one
 // that is mapped, public or private, wildcards included; one with records; the apex
 // of a zone that denies missing names; the reverse of a mapped address. While it
 // does, the name exists, and nobody may be told that it does not (RFC 8020 section
@@ -71,7 +71,7 @@ func (a *ancestors) above(name Name, last *Name) {
 	}
 }
 
-// add adds a name and those above it, and tells whether a zone holds it.
+// add adds a name and those above it, and reports whether a zone holds it.
 func (a *ancestors) add(name Name) bool {
 	if inZone, known := a.inZone[name]; known {
 		return inZone

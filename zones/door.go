@@ -34,7 +34,7 @@ type Door struct {
 	Listener netip.AddrPort // [::] stands for every local address with its port
 }
 
-// IsZero tells whether d is no door.
+// IsZero reports whether d is no door.
 func (d Door) IsZero() bool { return d.Kind == NoDoor }
 
 // String names the door in explanations and messages.

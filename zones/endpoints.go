@@ -60,7 +60,7 @@ type Mapping struct {
 	number uint32
 }
 
-// IsZero tells whether m is no endpoint.
+// IsZero reports whether m is no endpoint.
 func (m Mapping) IsZero() bool { return m.of == nil }
 
 func (m Mapping) packed() *packed { return &m.of.list[m.number] }

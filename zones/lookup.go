@@ -38,7 +38,7 @@ type Result struct {
 	Missed Name
 }
 
-// Owned tells whether the look-up decides the answer whatever the outside says.
+// Owned reports whether the look-up decides the answer whatever the outside says.
 // A missing name that is to be asked upstream does not.
 func (r Result) Owned() bool {
 	return r.Kind != NotOurs && !(r.Kind == NoName && r.Zone.Missing == Forward)
@@ -94,7 +94,7 @@ func (n *Network) refOf(name Name) ref {
 	return n.wild[parent]
 }
 
-// isHostBelow tells whether a name below a wildcard may be one of a host. Labels that
+// isHostBelow reports whether a name below a wildcard may be one of a host. Labels that
 // begin with "_" name services, keys and proofs of ownership (RFC 8552), never what
 // an address belongs to: _acme-challenge is looked for where certificates are
 // issued, whoever the address behind the wildcard is.

@@ -110,10 +110,10 @@ func (n Name) String() string {
 // its text, which whoever outlives the table should not keep.
 func (n Name) Clone() Name { return Name{strings.Clone(n.text)} }
 
-// IsZero tells whether n is no name.
+// IsZero reports whether n is no name.
 func (n Name) IsZero() bool { return n.text == "" }
 
-// IsRoot tells whether n is the root.
+// IsRoot reports whether n is the root.
 func (n Name) IsRoot() bool { return n.text == "." }
 
 // Parent is the name without its leftmost label; the root has none.
@@ -137,7 +137,7 @@ func (n Name) Under(label string) Name {
 	return Name{label + "." + n.text}
 }
 
-// Within tells whether n is zone or a name below it.
+// Within reports whether n is zone or a name below it.
 func (n Name) Within(zone Name) bool {
 	if zone.text == "." {
 		return n.text != ""
@@ -158,7 +158,7 @@ func (n Name) Within(zone Name) bool {
 // Labels are the labels of the name from left to right; the root has none.
 func (n Name) Labels() []string { return dns.SplitDomainName(n.text) }
 
-// IsWildcard tells whether the leftmost label is "*" (RFC 4592 section 2.1.1).
+// IsWildcard reports whether the leftmost label is "*" (RFC 4592 section 2.1.1).
 func (n Name) IsWildcard() bool { return strings.HasPrefix(n.text, "*.") }
 
 // Compare orders names as plain text, for stable listings.

@@ -91,7 +91,7 @@ func (n *Network) zoneAt(name Name) (Zone, bool) {
 	return Zone{}, false
 }
 
-// routedAbove tells whether the operator routes a suffix above the name.
+// routedAbove reports whether the operator routes a suffix above the name.
 func (n *Network) routedAbove(name Name) bool {
 	for at, more := name.Parent(); more && !at.IsRoot(); at, more = at.Parent() {
 		if n.routes[at] {
@@ -112,7 +112,7 @@ func (n *Network) mappedTo(addr netip.Addr) []uint32 {
 	return n.reverse[start:end]
 }
 
-// mapsWithin tells whether any endpoint has an address within the prefix.
+// mapsWithin reports whether any endpoint has an address within the prefix.
 func (n *Network) mapsWithin(prefix netip.Prefix) bool {
 	start, _ := slices.BinarySearchFunc(n.reverse, prefix.Addr(), n.comparePlace)
 	return start < len(n.reverse) && prefix.Contains(n.mapped.addrs[n.reverse[start]])

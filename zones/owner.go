@@ -32,7 +32,7 @@ func (n *Network) owner(r ref) owner {
 	return owner{}
 }
 
-// isEmpty tells whether a ref stands for a name that exists only because others do
+// isEmpty reports whether a ref stands for a name that exists only because others do
 // below it.
 func (n *Network) isEmpty(r ref) bool {
 	return r.kind() == otherRef && n.others[r.number()].records == nil

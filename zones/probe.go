@@ -47,7 +47,7 @@ type Probe struct{ spec unique.Handle[ProbeSpec] }
 // NewProbe is the probe that a specification describes.
 func NewProbe(spec ProbeSpec) Probe { return Probe{unique.Make(spec)} }
 
-// IsZero tells whether p is no probe.
+// IsZero reports whether p is no probe.
 func (p Probe) IsZero() bool { return p == Probe{} }
 
 // Spec is what the probe was made of; that of no probe is the zero ProbeSpec.
@@ -58,7 +58,7 @@ func (p Probe) Spec() ProbeSpec {
 	return p.spec.Value()
 }
 
-// Alike tells whether two probes differ at most in the name that they are about:
+// Alike reports whether two probes differ at most in the name that they are about:
 // the public names of one private name are probed by the first of them.
 func (p Probe) Alike(other Probe) bool {
 	a, b := p.Spec(), other.Spec()

@@ -8,7 +8,7 @@ import (
 	"github.com/miekg/dns"
 )
 
-// isSpecial tells whether the name is the apex of a zone that is answered here
+// isSpecial reports whether the name is the apex of a zone that is answered here
 // so that no question about it reaches the public: the reverse zones of private
 // and reserved addresses (RFC 6303 section 4, RFC 7793) and special-use names
 // (RFC 6761, RFC 7686, RFC 8375, RFC 9462 section 6.4).
@@ -30,7 +30,7 @@ func isSpecial(name Name) bool {
 // ip6Zeros are the 31 zero nibbles that the addresses :: and ::1 share.
 const ip6Zeros = "0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0."
 
-// isSecondOctet tells whether text is one octet of the range followed by suffix.
+// isSecondOctet reports whether text is one octet of the range followed by suffix.
 func isSecondOctet(text, suffix string, first, last int) bool {
 	octet, found := strings.CutSuffix(text, suffix)
 	if !found {

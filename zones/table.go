@@ -58,7 +58,7 @@ func (t *Table) NetworkOf(client Client) (*Network, bool) {
 	return candidates.Lookup(client.Addr)
 }
 
-// ambiguous tells whether a client of which only a prefix is known may belong to
+// ambiguous reports whether a client of which only a prefix is known may belong to
 // another network that has a part of that prefix.
 func ambiguous(candidates *prefixes, known netip.Prefix, network *Network) bool {
 	if known.IsSingleIP() {

@@ -38,7 +38,7 @@ type Report struct {
 	VNets, Zones, Endpoints int
 }
 
-// Worst tells whether there is a finding that is more than a note.
+// Worst reports whether there is a finding that is more than a note.
 func (r *Report) Worst() Severity {
 	if len(r.Findings) == 0 {
 		return Note

@@ -31,7 +31,7 @@ func (a answer) String() string {
 	}
 }
 
-// same tells whether a client gets the same, or one of the same.
+// same reports whether a client gets the same, or one of the same.
 func (a answer) same(b answer) bool {
 	if len(a.addrs) == 0 || len(b.addrs) == 0 {
 		return a.String() == b.String()

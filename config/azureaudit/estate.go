@@ -67,7 +67,7 @@ func (v *vnet) decides(name zones.Name) *link {
 	return nil
 }
 
-// fallsBack tells whether names that the zone lacks are asked of the public DNS; known
+// fallsBack reports whether names that the zone lacks are asked of the public DNS; known
 // is false where the export does not tell.
 func (l *link) fallsBack() (falls, known bool) {
 	return strings.EqualFold(l.Resolution, "NxDomainRedirect"), l.Resolution != ""
@@ -298,7 +298,7 @@ func (p *endpoint) state() string {
 	return state
 }
 
-// works tells whether clients should be led to the endpoint.
+// works reports whether clients should be led to the endpoint.
 func (p *endpoint) works() bool {
 	return p.state() == "" && !strings.EqualFold(p.Provisioning, "Failed") && !strings.EqualFold(p.Provisioning, "Deleting")
 }

@@ -49,7 +49,7 @@ func (a *auditor) endpointStates() {
 	}
 }
 
-// leadsTo tells whether a record has an address of the endpoint.
+// leadsTo reports whether a record has an address of the endpoint.
 func (a *auditor) leadsTo(n *named, p *endpoint) bool {
 	for _, z := range a.zones {
 		r := z.records[n.private]
@@ -88,7 +88,7 @@ func (a *auditor) zoneGroups() {
 	}
 }
 
-// isRecorded tells whether some zone has a record for a name.
+// isRecorded reports whether some zone has a record for a name.
 func (a *auditor) isRecorded(n *named) bool {
 	return slices.ContainsFunc(a.zones, func(z *zone) bool { return z.name == n.zone && z.find(n.private) != nil })
 }
@@ -210,7 +210,7 @@ func (a *auditor) records() {
 	}
 }
 
-// overlaps tells whether one of the addresses is that of an endpoint of the name.
+// overlaps reports whether one of the addresses is that of an endpoint of the name.
 func overlaps(n *named, addrs []netip.Addr) bool {
 	return slices.ContainsFunc(n.at, func(l located) bool {
 		return slices.ContainsFunc(l.addrs, func(addr netip.Addr) bool { return slices.Contains(addrs, addr) })

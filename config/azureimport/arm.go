@@ -21,7 +21,7 @@ func (e *Export) readARM(file string, j *jsonReader) error {
 	})
 }
 
-// isDeployment tells whether a resource is a deployment, which has outputs.
+// isDeployment reports whether a resource is a deployment, which has outputs.
 func isDeployment(n node) bool {
 	if strings.EqualFold(n.get("type").anyText(), "Microsoft.Resources/deployments") {
 		return true
@@ -32,7 +32,7 @@ func isDeployment(n node) bool {
 	return areOutputs(n.get("outputs")) || areOutputs(n)
 }
 
-// areOutputs tells whether a value is the outputs of a deployment, as they also stand
+// areOutputs reports whether a value is the outputs of a deployment, as they also stand
 // alone where somebody asks for nothing else: each has a type and a value.
 func areOutputs(n node) bool {
 	members, is := n.value.(map[string]any)

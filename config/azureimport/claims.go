@@ -53,7 +53,7 @@ func (c *claims) finish() {
 	}
 }
 
-// none tells whether nothing is known yet.
+// none reports whether nothing is known yet.
 func (c *claims) none() bool { return len(c.byName) == 0 && len(c.strange) == 0 }
 
 // take adds the names that one source tells. What a more trusted one said stays.
@@ -164,7 +164,7 @@ func (c *claims) pairOutside() {
 	}
 }
 
-// isPrivatelink tells whether a name holds the label of a privatelink zone.
+// isPrivatelink reports whether a name holds the label of a privatelink zone.
 func isPrivatelink(name zones.Name) bool { return slices.Contains(name.Labels(), "privatelink") }
 
 // withoutPrivatelink is a private name without that label: where Azure's common rule
@@ -241,6 +241,6 @@ func (c *claims) names() []zones.Name {
 	return names
 }
 
-// isOutside tells whether a name is outside the catalogue, and has no private name
+// isOutside reports whether a name is outside the catalogue, and has no private name
 // for that reason.
 func isOutside(err error) bool { return errors.Is(err, azure.ErrNotInCatalogue) }

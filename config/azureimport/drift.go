@@ -52,7 +52,7 @@ type DriftedEndpoint struct {
 	Source    string       `json:"source"`
 }
 
-// Any tells whether there is any difference.
+// Any reports whether there is any difference.
 func (d Drift) Any() bool { return len(d.Networks) > 0 || len(d.Unmapped) > 0 }
 
 // comparison holds mappings against what an export says.
@@ -177,7 +177,7 @@ func (c *comparison) mapping(n *NetworkDrift, endpoint config.Endpoint, id ident
 	}
 }
 
-// agrees tells whether every address is of some endpoint, and one endpoint is there
+// agrees reports whether every address is of some endpoint, and one endpoint is there
 // with all of its own.
 func agrees(mapped []netip.Addr, exported []Mapping) bool {
 	var known []netip.Addr

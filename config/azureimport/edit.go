@@ -333,7 +333,7 @@ func (f *File) leave(table Table, t *target) error {
 	return nil
 }
 
-// stays tells whether a mapping is kept though no mapping of the export has its
+// stays reports whether a mapping is kept though no mapping of the export has its
 // name: something that was left out may have it, or the export does not speak of it.
 // It enters the key under the reason.
 func (f *File) stays(at *entry, reasons map[string][]string) bool {
@@ -362,7 +362,7 @@ func (f *File) stays(at *entry, reasons map[string][]string) bool {
 	return true
 }
 
-// hasAddressOfGap tells whether a mapping has an address of an endpoint of which
+// hasAddressOfGap reports whether a mapping has an address of an endpoint of which
 // nothing tells the name: somebody mapped it by hand.
 func (f *File) hasAddressOfGap(at *entry) bool {
 	return slices.ContainsFunc(f.prune.Result.Gaps, func(g Gap) bool {
@@ -370,7 +370,7 @@ func (f *File) hasAddressOfGap(at *entry) bool {
 	})
 }
 
-// isOfAzure tells whether the mapping is of a privatelink zone, or import wrote it.
+// isOfAzure reports whether the mapping is of a privatelink zone, or import wrote it.
 func (f *File) isOfAzure(at *entry) bool {
 	_, private := f.catalogue.ZoneOf(at.id)
 	return private || importedComment.MatchString(f.lineOf(at))

@@ -18,7 +18,7 @@ type Options struct {
 	// left out in any case.
 	Pending bool
 	// AssumeApproved takes network interfaces and DNS zone groups whose endpoint no
-	// file holds, so that nothing tells whether its connection is approved.
+	// file holds, so that nothing reports whether its connection is approved.
 	AssumeApproved bool
 	// Origin is the zone that relative names of a zone file belong to, until the
 	// file says $ORIGIN; the zero Name is none.

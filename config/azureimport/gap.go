@@ -64,7 +64,7 @@ type Gap struct {
 	Text      string       `json:"text"` // what it is and what to do, on one line
 }
 
-// blocks tells whether any name may be meant, given the addresses that are mapped.
+// blocks reports whether any name may be meant, given the addresses that are mapped.
 func (g Gap) blocks(mapped map[netip.Addr]bool) bool {
 	unmapped := func(addr netip.Addr) bool { return !mapped[addr] }
 	return len(g.Names) == 0 && len(g.Zones) == 0 && (len(g.Addresses) == 0 || slices.ContainsFunc(g.Addresses, unmapped))

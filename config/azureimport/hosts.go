@@ -77,7 +77,7 @@ func (h *hostsFile) line(number int, fields []string) error {
 	return nil
 }
 
-// isMachines tells whether an address is one that a file has for the machine itself.
+// isMachines reports whether an address is one that a file has for the machine itself.
 func isMachines(addr netip.Addr) bool {
 	return addr.IsLoopback() || addr.IsUnspecified() || addr.IsMulticast() || addr.IsLinkLocalUnicast()
 }

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// isSeparator tells whether a letter stands between the addresses of a host record.
+// isSeparator reports whether a letter stands between the addresses of a host record.
 func isSeparator(r rune) bool { return r == ',' || r == ';' || r == ' ' }
 
 // readInfoblox reads a CSV export of Infoblox: rows of several types of objects, each

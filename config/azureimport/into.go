@@ -130,7 +130,7 @@ func (t Target) catalogue(before *config.Config) *azure.Catalogue {
 	return before.Catalogue
 }
 
-// is tells whether a file of the configuration is the edited one.
+// is reports whether a file of the configuration is the edited one.
 func (t Target) is(file string) bool { return samePath(file, t.Path) }
 
 func samePath(a, b string) bool {

@@ -48,7 +48,7 @@ func ParseKind(text string) (Kind, error) {
 	return "", fmt.Errorf("%q is no kind of export: name one of %s", text, strings.Join(names, ", "))
 }
 
-// isJSON tells whether exports of the kind are JSON.
+// isJSON reports whether exports of the kind are JSON.
 func (k Kind) isJSON() bool { return slices.Contains([]Kind{AZ, Graph, Terraform, Pulumi, ARM}, k) }
 
 // kindOfKey is the kind of export that has a key at its top; empty for others.

@@ -42,7 +42,7 @@ func (c *claims) derive() {
 	}
 }
 
-// leftOut tells whether a source has names, all of which are left out.
+// leftOut reports whether a source has names, all of which are left out.
 func (c *claims) leftOut() bool {
 	return c.p.hasBadName || slices.ContainsFunc(c.p.facts[:], func(facts []fact) bool { return len(facts) > 0 })
 }
@@ -74,7 +74,7 @@ func (c *claims) noName(addrs []netip.Addr) {
 		p.label, spell(addrs), what, why, strings.Join(lines, " "))
 }
 
-// leadsToService tells whether an endpoint leads to a private link service of
+// leadsToService reports whether an endpoint leads to a private link service of
 // somebody's own, or to an application gateway.
 func (p *source) leadsToService() bool {
 	return p.endpoint != nil && slices.ContainsFunc(p.endpoint.Connections, func(c Connection) bool {

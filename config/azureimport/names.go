@@ -55,7 +55,7 @@ func isHostRune(r rune) bool {
 	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_' || r == '-'
 }
 
-// isPrivate tells whether a private endpoint can have an address: those of private
+// isPrivate reports whether a private endpoint can have an address: those of private
 // networks, and the shared address space (RFC 6598), which Azure networks may use.
 func isPrivate(addr netip.Addr) bool {
 	return addr.IsPrivate() || netip.PrefixFrom(netip.AddrFrom4([4]byte{100, 64}), 10).Contains(addr)

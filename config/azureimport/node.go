@@ -80,7 +80,7 @@ func (n node) blame(want string) {
 	}
 }
 
-// has tells whether there is a value.
+// has reports whether there is a value.
 func (n node) has() bool { return n.value != nil }
 
 // get is a member of an object. Letter case and underscores do not matter: versions
@@ -99,7 +99,7 @@ func (n node) get(key string) node {
 	return member
 }
 
-// isObject tells whether the value is an object.
+// isObject reports whether the value is an object.
 func (n node) isObject() bool {
 	_, is := n.value.(map[string]any)
 	return is
@@ -119,7 +119,7 @@ func memberOfObject(object map[string]any, key string) (value any, has bool) {
 	return value, has
 }
 
-// sameKey tells whether two keys are one but for letter case and underscores.
+// sameKey reports whether two keys are one but for letter case and underscores.
 func sameKey(a, b string) bool {
 	for a != "" && b != "" {
 		switch {

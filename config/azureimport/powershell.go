@@ -20,7 +20,7 @@ func (e *Export) readPowerShellRecord(file string, n node) {
 	}
 }
 
-// isFlattened tells whether a text is what ConvertTo-Json puts where it does not
+// isFlattened reports whether a text is what ConvertTo-Json puts where it does not
 // look deeper: the name of a class, or properties in a form that is no JSON.
 func isFlattened(text string) bool {
 	return strings.HasPrefix(text, "@{") || strings.HasPrefix(text, "Microsoft.Azure.Commands.") ||

@@ -106,7 +106,7 @@ func revealed(value any) any {
 	return value
 }
 
-// isEncrypted tells whether a value is a secret that is not in the clear.
+// isEncrypted reports whether a value is a secret that is not in the clear.
 func isEncrypted(value any) bool {
 	object, is := value.(map[string]any)
 	return is && object[secretKey] != nil && object["plaintext"] == nil

@@ -12,7 +12,7 @@ import (
 	"pldns/config"
 )
 
-// Changed tells whether the file differs from what was read.
+// Changed reports whether the file differs from what was read.
 func (f *File) Changed() bool { return len(f.changes) > 0 }
 
 // Result is the edited file. It is read again before it is given away: every value

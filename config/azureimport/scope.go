@@ -42,7 +42,7 @@ func (e *Export) scope() scope {
 	return s
 }
 
-// holds tells whether the export speaks of a name, by all of its spellings.
+// holds reports whether the export speaks of a name, by all of its spellings.
 func (s scope) holds(names ...zones.Name) bool {
 	return s.zones == nil || slices.ContainsFunc(names, func(name zones.Name) bool {
 		return slices.ContainsFunc(s.zones, func(zone string) bool { return strings.HasSuffix("."+name.String(), "."+zone) })
@@ -53,7 +53,7 @@ func (s scope) holds(names ...zones.Name) bool {
 // resource group and a resource, in one word, or several of them.
 var importedComment = regexp.MustCompile(`( # )[^\s/#]+/[^\s/#]+( [^\s/#]+/[^\s/#]+)*(\r?\n?)$`)
 
-// holdsComment tells whether the export speaks of the resource that import once
+// holdsComment reports whether the export speaks of the resource that import once
 // wrote behind a mapping: it has endpoints of that resource group. Anything else
 // may be of a subscription that is not exported.
 func (s scope) holdsComment(line string) bool {

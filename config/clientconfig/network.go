@@ -69,7 +69,7 @@ func doors(c *config.Config, network *config.Network) []netip.AddrPort {
 	return open
 }
 
-// leadsTo tells whether a query to an address can be for the network.
+// leadsTo reports whether a query to an address can be for the network.
 func leadsTo(c *config.Config, network *config.Network, socket netip.AddrPort) bool {
 	if len(network.Listeners) > 0 {
 		return claims(network, socket)
@@ -77,14 +77,14 @@ func leadsTo(c *config.Config, network *config.Network, socket netip.AddrPort) b
 	return !slices.ContainsFunc(c.Networks, func(other config.Network) bool { return claims(&other, socket) })
 }
 
-// claims tells whether an address is a listener of the network.
+// claims reports whether an address is a listener of the network.
 func claims(network *config.Network, socket netip.AddrPort) bool {
 	return slices.ContainsFunc(network.Listeners, func(own netip.AddrPort) bool {
 		return own == socket || own.Addr().IsUnspecified() && own.Port() == socket.Port()
 	})
 }
 
-// reachable tells whether another machine can send to an address.
+// reachable reports whether another machine can send to an address.
 func reachable(socket netip.AddrPort) bool {
 	addr := socket.Addr()
 	return socket.Port() != 0 && !addr.IsUnspecified() && !addr.IsLoopback() && !addr.IsLinkLocalUnicast()

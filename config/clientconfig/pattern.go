@@ -9,7 +9,7 @@ import (
 // The zones of the catalogue are patterns: a label such as {regionName} stands for
 // any one label.
 
-// isWord tells whether a label of a pattern is a placeholder.
+// isWord reports whether a label of a pattern is a placeholder.
 func isWord(label string) bool { return strings.HasPrefix(label, "{") && strings.HasSuffix(label, "}") }
 
 // capture gives what the placeholders of a pattern stand for in a zone; nil when

@@ -98,7 +98,7 @@ func checkNames(s Settings) error {
 	return nil
 }
 
-// isPlain tells whether a text has only letters, digits, hyphens and underscores,
+// isPlain reports whether a text has only letters, digits, hyphens and underscores,
 // and dots between them where they are allowed.
 func isPlain(text string, dots bool) bool {
 	for i := range len(text) {

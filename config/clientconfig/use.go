@@ -163,7 +163,7 @@ func (c *collector) use() Use {
 	return use
 }
 
-// held tells whether a zone above a name is in use.
+// held reports whether a zone above a name is in use.
 func (c *collector) held(name zones.Name) bool {
 	for parent, more := name.Parent(); more; parent, more = parent.Parent() {
 		if zone := c.zones[parent]; zone != nil && zone.Below {

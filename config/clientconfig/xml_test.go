@@ -94,7 +94,7 @@ func validate(t *testing.T, decoder *xml.Decoder, parent string) map[string][]st
 	return texts
 }
 
-// fits tells whether children are what an element may hold: text, one element at
+// fits reports whether children are what an element may hold: text, one element at
 // least, or these in this order.
 func fits(want string, children []string) bool {
 	if want == "text" {

@@ -124,7 +124,7 @@ func (r *row) rank(added int) int {
 	}
 }
 
-// hasOwnZone tells whether a private zone begins with its privatelink label.
+// hasOwnZone reports whether a private zone begins with its privatelink label.
 // Others, such as those for scm and data names, are documented as zones of their
 // own, but their records stay in the zone that begins there.
 func hasOwnZone(private string) bool {
@@ -212,7 +212,7 @@ func (b *builder) addRule(added *rule, tail zones.Name) {
 	}
 }
 
-// isCovered tells whether a current row has rules for names that end in name.
+// isCovered reports whether a current row has rules for names that end in name.
 func (b *builder) isCovered(name zones.Name) bool {
 	for ok := true; ok; name, ok = name.Parent() {
 		if s := b.suffixes[name.FQDN()]; s != nil && !s.entry.Legacy {

@@ -212,7 +212,7 @@ func splitLabels(labels []string, text string) []string {
 	return labels
 }
 
-// isTooLong tells whether a name breaks the limit of RFC 1035 section 2.3.4.
+// isTooLong reports whether a name breaks the limit of RFC 1035 section 2.3.4.
 // Escapes make the text longer than the name, so a long text is looked at twice.
 func isTooLong(name zones.Name) bool {
 	if len(name.FQDN()) < 255 {

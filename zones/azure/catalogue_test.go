@@ -149,7 +149,7 @@ func TestRoundTrip(t *testing.T) {
 }
 
 // checkName holds whatever is derived of a name against the promises of the
-// package, and tells whether anything is.
+// package, and reports whether anything is.
 func checkName(t *testing.T, catalogue *azure.Catalogue, name zones.Name) bool {
 	t.Helper()
 	match, err := catalogue.Derive(name)
@@ -187,7 +187,7 @@ func checkName(t *testing.T, catalogue *azure.Catalogue, name zones.Name) bool {
 	return true
 }
 
-// isOneWay tells whether a public name is among those that its private name does
+// isOneWay reports whether a public name is among those that its private name does
 // not tell, or that is not what clients ask for.
 func isOneWay(name zones.Name) bool {
 	for _, zone := range []string{

@@ -116,11 +116,11 @@ func readRow(fields []string) (row, error) {
 	return r, nil
 }
 
-// isMonth tells whether a text is a year and a month, as in 2026-05.
+// isMonth reports whether a text is a year and a month, as in 2026-05.
 func isMonth(text string) bool {
 	year, month, ok := strings.Cut(text, "-")
 	return ok && len(year) == 4 && len(month) == 2 && isDigits(year) && isDigits(month)
 }
 
-// isSilent tells whether another row decides about the names of this one.
+// isSilent reports whether another row decides about the names of this one.
 func (r row) isSilent() bool { return len(r.items) == 1 && r.items[0] == silent }

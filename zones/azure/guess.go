@@ -91,7 +91,7 @@ func (g *Guesser) Guess(name zones.Name) (Guess, bool) {
 	return guess, guess.IsMicrosoft || guess.HasPrivatelink || !guess.Meant.IsZero()
 }
 
-// fits tells whether the catalogue knows a name, as a private or a public one.
+// fits reports whether the catalogue knows a name, as a private or a public one.
 func (g *Guesser) fits(name zones.Name) bool {
 	if _, ok := g.catalogue.hold(name); ok {
 		return true
@@ -176,7 +176,7 @@ func differ(labels, suffix []string) int {
 	return sum
 }
 
-// isTypo tells whether two labels of some length differ by a slip or two.
+// isTypo reports whether two labels of some length differ by a slip or two.
 func isTypo(a, b string) bool {
 	shorter := min(len(a), len(b))
 	return shorter >= 4 && distance(a, b) <= min(2, shorter/3)

@@ -69,7 +69,7 @@ func (l label) String() string {
 	return "{" + l.placeholder + "}" + l.literal
 }
 
-// isMany tells whether the pattern begins with one label or several.
+// isMany reports whether the pattern begins with one label or several.
 func (p pattern) isMany() bool { return len(p) > 0 && p[0].placeholder == many }
 
 // split cuts the pattern after its last placeholder: what is right of it is text.
@@ -81,7 +81,7 @@ func (p pattern) split() (left pattern, tail string) {
 	return p[:cut], p[cut:].String()
 }
 
-// matches tells whether labels, from left to right, have this form.
+// matches reports whether labels, from left to right, have this form.
 func (p pattern) matches(labels []string) bool {
 	extra := len(labels) - len(p)
 	if extra < 0 || extra > 0 && !p.isMany() {
@@ -108,7 +108,7 @@ func (l label) matches(text string) bool {
 	return ok && fits(l.placeholder, captured) && (!l.inZone || isHostLabel(captured))
 }
 
-// fits tells whether text may stand for the placeholder.
+// fits reports whether text may stand for the placeholder.
 func fits(placeholder, text string) bool {
 	switch placeholder {
 	case "z":
@@ -128,7 +128,7 @@ func fits(placeholder, text string) bool {
 // privatelink is the label that private zones have and public names do not.
 const privatelink = "privatelink"
 
-// isPrivatelink tells whether a label is that one, or the one that the global
+// isPrivatelink reports whether a label is that one, or the one that the global
 // zone of Azure Virtual Desktop has in its place.
 func isPrivatelink(label string) bool {
 	return label == privatelink || label == privatelink+"-global"
@@ -143,7 +143,7 @@ func isDigits(text string) bool {
 	return text != ""
 }
 
-// isHostLabel tells whether a label has nothing but what regions, instances and
+// isHostLabel reports whether a label has nothing but what regions, instances and
 // partitions are made of. A wildcard is not among it: it cannot name a zone.
 func isHostLabel(text string) bool {
 	for i := range len(text) {

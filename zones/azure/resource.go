@@ -91,7 +91,7 @@ func (c *Catalogue) ResourceNames(cloud Cloud, resourceType, subresource, name s
 	return names
 }
 
-// IsCustomerWildcard tells whether a wildcard of a privatelink zone stands for
+// IsCustomerWildcard reports whether a wildcard of a privatelink zone stands for
 // names of one customer, such as the apps of a Container Apps environment. Any
 // other wildcard of such a zone, put into public names, would stand for the
 // resources of everybody.

@@ -18,7 +18,7 @@ type zone struct {
 	rules []*rule    // those that lead here and back, the usual one first
 }
 
-// isRegional tells whether z has a placeholder.
+// isRegional reports whether z has a placeholder.
 func (z *zone) isRegional() bool { return !z.tail.IsZero() }
 
 // rule is one item of the data file: a form of public names and what becomes of
@@ -179,7 +179,7 @@ func (r *rule) literals() int {
 	return n
 }
 
-// matches tells whether the labels of a name, which ends as the rule does, have
+// matches reports whether the labels of a name, which ends as the rule does, have
 // its form.
 func (r *rule) matches(labels []string) bool {
 	end := len(labels) - (len(r.public) - r.left)

@@ -14,7 +14,7 @@ const (
 )
 
 // exceeded says where a file is nested deeper than anybody needs; nil where it is
-// not. It has to be known before the library reads the file. It also tells whether
+// not. It has to be known before the library reads the file. It also reports whether
 // there are dots in the keys of pairs.
 func exceeded(text string) (fault *Fault, dotted bool) {
 	depth, dots, inKey := 0, 0, true

@@ -121,7 +121,7 @@ func syntax(text string, err error, at toml.ParseError) Fault {
 	return fault
 }
 
-// isBareText tells whether a value is likely a text that lacks its quotes.
+// isBareText reports whether a value is likely a text that lacks its quotes.
 func isBareText(value string) bool {
 	_, err := strconv.ParseFloat(value, 64)
 	return value != "" && !strings.ContainsAny(value[:1], "\"'[{") && !errors.Is(err, strconv.ErrRange) && err != nil

@@ -259,7 +259,7 @@ func Join(path, key string) string {
 	return path + "." + key
 }
 
-// IsBare tells whether TOML lets a key stand without quotes.
+// IsBare reports whether TOML lets a key stand without quotes.
 func IsBare(key string) bool {
 	for i := range len(key) {
 		if !IsBareByte(key[i]) {
@@ -269,7 +269,7 @@ func IsBare(key string) bool {
 	return key != ""
 }
 
-// IsBareByte tells whether a key without quotes may hold a character.
+// IsBareByte reports whether a key without quotes may hold a character.
 func IsBareByte(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '-'
 }
