@@ -1,4 +1,4 @@
-package main
+package acceptance
 
 import (
 	"context"
@@ -36,7 +36,7 @@ type browser struct {
 
 // openBrowser starts Chromium. Where there is none the test is skipped, unless
 // PLDNS_BROWSER says that it must run.
-func openBrowser(t *testing.T, r *running) *browser {
+func openBrowser(t *testing.T, r served) *browser {
 	t.Helper()
 	path := ""
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
@@ -201,44 +201,42 @@ const hostile = "\"><script>alert`1`</script><svg/onload=alert`2`>.internal.cont
 
 // browsed serves a house with 10,000 endpoints, one of them at an address that
 // does not answer, and upstreams, behind every kind of door.
-func browsed(t *testing.T) behindDoors {
-	dir, authority := t.TempDir(), resolvertest.NewAuthority(t)
-	writeKeys(t, dir, authority, "dns.contoso.net", "fabrikam.dns.contoso.net")
-	secure := fmt.Sprintf("dot = [\"127.0.0.1:0\"]\ndoh = [\"127.0.0.1:0\"]\n[tls]\ncert = %q\nkey = %q\nclient_ca = %q\n[trust]\nproxy_protocol = [\"127.0.9.1/32\"]\n",
-		filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key"), filepath.Join(dir, "clients.pem"))
+func browsed(t *testing.T) served {
 	alive, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { alive.Close() })
-	var text strings.Builder
-	text.WriteString(regions(secure + upstreamTable(azureDNS(t).Addr, resolvertest.ClosedAddr(t)) + "[probe]\ninterval = \"100ms\"\n[zones.\"internal.contoso.com\"]\nrecords = ['''bad 10 IN TXT \"<script>alert(3)</script>\"''', 'db 300 IN CNAME momenta-eun.database.windows.net.']\n"))
-	text.WriteString("[networks.crowd]\nclients = [\"127.0.4.0/24\", \"10.1.0.0/16\", \"10.2.0.0/16\", \"10.3.0.0/16\", \"fd00:10::/48\"]\n[networks.crowd.endpoints]\n")
-	for i := range 10_000 {
-		fmt.Fprintf(&text, "\"server-%05d.database.windows.net\" = \"10.8.%d.%d\"\n", i, i/250, i%250+1)
-	}
+	upstream := resolvertest.StartUpstream(t, resolvertest.AzureData)
 	port := func(address string) string { _, port, _ := net.SplitHostPort(address); return port }
-	text.WriteString("[networks.fabrikam]\nclients = [\"127.0.1.0/24\"]\nserver_names = [\"fabrikam.dns.contoso.net\"]\ndoh_paths = [\"fabrikam\"]\nlink_ids = [536871234]\ncertificates = [\"gw.fabrikam.com\"]\n[networks.fabrikam.endpoints]\n\"mydb.database.windows.net\" = \"10.0.7.4\"\n")
-	fmt.Fprintf(&text, "[networks.probed]\nclients = [\"127.0.5.0/24\"]\n[networks.probed.endpoints]\n")
-	fmt.Fprintf(&text, "\"well.blob.core.windows.net\" = { addresses = \"127.0.0.1\", probe = \"tcp:%s\" }\n", port(alive.Addr().String()))
-	fmt.Fprintf(&text, "\"ill.blob.core.windows.net\" = { addresses = [\"127.0.0.1\", \"10.0.9.9\"], probe = \"tls:%s\" }\n", port(resolvertest.ClosedAddr(t).String()))
-	r, s := startServer(t, text.String())
+	var crowd strings.Builder
+	for i := range 10_000 {
+		fmt.Fprintf(&crowd, "\"server-%05d.database.windows.net\" = \"10.8.%d.%d\"\n", i, i/250, i%250+1)
+	}
+	house, err := os.ReadFile(filepath.Join("testdata", "house.toml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := serve(t, strings.NewReplacer(
+		"UPSTREAM", upstream.Addr.String(), "CLOSED", resolvertest.ClosedAddr(t).String(), "CROWD", crowd.String(),
+		"ALIVE", port(alive.Addr().String()), "DEAD", port(resolvertest.ClosedAddr(t).String()),
+	).Replace(string(house)), "dns.contoso.net", "fabrikam.dns.contoso.net")
 	for deadline := time.Now().Add(time.Minute); strings.Contains(r.get("/api/endpoints?health=unhealthy"), `"total": 0`); {
 		if time.Now().After(deadline) {
 			t.Fatal("no endpoint becomes unhealthy")
 		}
 	}
-	return behindDoors{r, authority, dir, s.TLSAddrs()[0], s.HTTPSAddrs()[0]}
+	return r
 }
 
 // The page in a real browser: every view, by people who look at it, who search, who
 // explain, who know the token and who do not, and with names made to harm them.
 func TestPageInABrowser(t *testing.T) {
 	r := browsed(t)
-	b := openBrowser(t, r.running)
+	b := openBrowser(t, r)
 	for _, step := range []struct {
 		name string
-		look func(*testing.T, *browser, behindDoors)
+		look func(*testing.T, *browser, served)
 	}{
 		{"views", lookAtViews}, {"search", lookForEndpoints}, {"explain", lookAtExplanations},
 		{"token", lookWithoutToken}, {"live", lookAtHostileNames}, {"keyboard", lookWithoutMouse}, {"shapes", lookAtShapes},
@@ -251,7 +249,7 @@ func TestPageInABrowser(t *testing.T) {
 	}
 }
 
-func lookAtViews(t *testing.T, b *browser, r behindDoors) {
+func lookAtViews(t *testing.T, b *browser, r served) {
 	r.ask("udp", europe, "fabrikam.blob.core.windows.net", dns.TypeA) // leaks
 	for path, says := range map[string][]string{
 		"/":                             {"Serving", "10,00", "probed", "1 unhealthy", "azure", "UDP and TCP", "TLS", "HTTPS", "/dns-query", "fabrikam.dns.contoso.net, and is good until", "Clients are asked"},
@@ -276,7 +274,7 @@ func lookAtViews(t *testing.T, b *browser, r behindDoors) {
 	}
 }
 
-func lookForEndpoints(t *testing.T, b *browser, _ behindDoors) {
+func lookForEndpoints(t *testing.T, b *browser, _ served) {
 	wants(t, b.visit("/endpoints?network=crowd"), "1 to 50 of 10,000", "Page 1 of 200", "server-00049")
 	wants(t, b.follow("nav.pager a[rel=next]"), "51 to 100 of 10,000", "server-00050")
 	wants(t, b.submit("#search", "server-09999"), "1 to 1 of 1", "10.8.39.250")
@@ -287,7 +285,7 @@ func lookForEndpoints(t *testing.T, b *browser, _ behindDoors) {
 	wants(t, b.visit("/endpoints?page=x"), "whole numbers from 1")
 }
 
-func lookAtExplanations(t *testing.T, b *browser, _ behindDoors) {
+func lookAtExplanations(t *testing.T, b *browser, _ served) {
 	b.visit("/")
 	b.write("#explain-client", europe)
 	text := b.submit("#explain-name", "db.internal.contoso.com")
@@ -330,7 +328,7 @@ func lookAtExplanations(t *testing.T, b *browser, _ behindDoors) {
 	wants(t, b.submit("#explain-type", "A"), "of network crowd gets NOERROR", "10.8.0.8")
 }
 
-func lookWithoutToken(t *testing.T, b *browser, r behindDoors) {
+func lookWithoutToken(t *testing.T, b *browser, r served) {
 	b.visit("/operate")
 	wants(t, b.submit("#reload-token", "open sesame"), "Not done", "this is not the token")
 	b.shoot("wrong-token")
@@ -346,7 +344,7 @@ func lookWithoutToken(t *testing.T, b *browser, r behindDoors) {
 	wants(t, b.visit("/operate"), "served")
 }
 
-func lookAtHostileNames(t *testing.T, b *browser, r behindDoors) {
+func lookAtHostileNames(t *testing.T, b *browser, r served) {
 	r.ask("udp", europe, "momenta-eun.database.windows.net", dns.TypeA) // remembered before the list is on
 	b.visit("/live")
 	wants(t, b.submit("#live-token", adminToken), "On until", "No decision yet")
@@ -357,7 +355,7 @@ func lookAtHostileNames(t *testing.T, b *browser, r behindDoors) {
 	r.ask("udp", europe, "bad.internal.contoso.com", dns.TypeTXT)
 	r.ask("udp", europe, `\226\128\174moc\000\027[31m.internal.contoso.com.`, dns.TypeA)
 	r.ask("tcp", unlisted, "www.contoso.com", dns.TypeAAAA)
-	if got := r.overHTTPS(r.settings("", "gw.fabrikam.com"), "https://fabrikam.dns.contoso.net/dns-query/fabrikam"); got != "10.0.7.4" {
+	if got := r.askHTTPS("https://fabrikam.dns.contoso.net/dns-query/fabrikam", "gw.fabrikam.com", "mydb.database.windows.net"); got != "10.0.7.4" {
 		t.Errorf("over HTTPS: %s", got)
 	}
 	text := b.visit("/live")
@@ -388,7 +386,7 @@ func lookAtHostileNames(t *testing.T, b *browser, r behindDoors) {
 	}
 }
 
-func lookWithoutMouse(t *testing.T, b *browser, _ behindDoors) {
+func lookWithoutMouse(t *testing.T, b *browser, _ served) {
 	b.visit("/")
 	b.do(chromedp.KeyEvent("\t"))
 	if b.number("document.activeElement.matches('.skip')") != 1 {
@@ -413,7 +411,7 @@ func lookWithoutMouse(t *testing.T, b *browser, _ behindDoors) {
 
 // lookAtShapes shows that nothing sticks out of a small screen, and that a dark one
 // is dark.
-func lookAtShapes(t *testing.T, b *browser, _ behindDoors) {
+func lookAtShapes(t *testing.T, b *browser, _ served) {
 	paths := map[string]string{
 		"overview": "/", "networks": "/networks", "endpoints": "/endpoints?network=probed", "upstreams": "/upstreams", "leaks": "/leaks",
 		"explain": "/explain?name=db.internal.contoso.com&client=" + europe, "doors": "/explain?name=mydb.database.windows.net&link_id=536871234&certificate=gw.fabrikam.com&client=" + europe, "live": "/live", "operate": "/operate",
