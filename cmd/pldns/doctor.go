@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"pldns/cmd/internal/doctor"
+	"pldns/cmd/internal/nameservers"
 	"pldns/zones"
 	"pldns/zones/azure"
 )
@@ -28,16 +29,19 @@ type doctorFlags struct {
 // machine is what doctor sees of the operating system.
 type machine struct {
 	lookup      doctor.HostLookup
-	nameservers func() []netip.AddrPort
+	nameservers func(name string) []netip.AddrPort // that are asked about a name; none where it does not say
 }
 
 // newDoctor makes the command for this machine, whose programs ask as they are
 // built to.
 func newDoctor() *cobra.Command {
-	return newDoctorAt(machine{
-		lookup:      new(net.Resolver),
-		nameservers: func() []netip.AddrPort { return nameservers(resolvConf, resolvedConf) },
-	})
+	return newDoctorAt(machine{lookup: new(net.Resolver), nameservers: func(name string) []netip.AddrPort {
+		servers, err := nameservers.For(name)
+		if err != nil {
+			return nil
+		}
+		return servers
+	}})
 }
 
 // newDoctorAt makes the command for a machine.
@@ -61,7 +65,7 @@ or skipped), what was seen, and what to do. It exits with 1 if a step fails.`,
 			if err != nil {
 				return err
 			}
-			config, err := flags.config(here)
+			config, err := flags.config(here, name)
 			if err != nil {
 				return err
 			}
@@ -70,11 +74,14 @@ or skipped), what was seen, and what to do. It exits with 1 if a step fails.`,
 	}
 	jsonFlag(command, &flags.asJSON)
 	set := command.Flags()
-	set.StringVar(&flags.server, "server", "", "the `address` of pldns, with a port unless it is 53; without it, the first nameserver of the system")
+	set.StringVar(&flags.server, "server", "", "the `address` of pldns, with a port unless it is 53; without it, the first nameserver "+
+		"of the system")
 	set.StringVar(&flags.public, "public", "", "the `address` of a public resolver to compare with; without it, none is asked")
 	set.Uint16Var(&flags.port, "port", 0, "the `port` of the service; without it, that of the catalogue, else 443")
-	set.StringVar(&flags.protocol, "protocol", "", "the `protocol` that is spoken there: tls, tds, postgres or mysql; without it, what the port says")
+	set.StringVar(&flags.protocol, "protocol", "", "the `protocol` that is spoken there: tls, tds, postgres or mysql; without it, what "+
+		"the port says")
 	set.BoolVar(&flags.direct, "direct", false, "do not ask the operating system, as before clients are pointed at a server")
+	oneOf(command, "protocol", doctor.TLS, doctor.SQLServer, doctor.PostgreSQL, doctor.MySQL)
 	proofFlags(command, &flags.ca, &flags.timeout)
 	return command
 }
@@ -88,7 +95,8 @@ func proofFlags(command *cobra.Command, ca *string, timeout *time.Duration) {
 // doctorName reads the name to examine.
 func doctorName(text string) (zones.Name, error) {
 	if addr, err := netip.ParseAddr(text); err == nil {
-		return zones.Name{}, fmt.Errorf("%s is an address, which no certificate is for: give the real name, such as mydb.database.windows.net", addr)
+		return zones.Name{}, fmt.Errorf("%s is an address, which no certificate is for: give the real name, such as "+
+			"mydb.database.windows.net", addr)
 	}
 	name, err := zones.ParseName(text)
 	switch {
@@ -101,7 +109,7 @@ func doctorName(text string) (zones.Name, error) {
 }
 
 // config turns the flags into what doctor takes.
-func (f doctorFlags) config(here machine) (doctor.Config, error) {
+func (f doctorFlags) config(here machine, name zones.Name) (doctor.Config, error) {
 	c := doctor.Config{Catalogue: azure.New(), Port: f.port, Timeout: f.timeout}
 	var err error
 	if c.Server, err = serverFlag("server", f.server); err != nil {
@@ -118,7 +126,7 @@ func (f doctorFlags) config(here machine) (doctor.Config, error) {
 	if c.Roots, err = rootsOf(f.ca, f.timeout); err != nil {
 		return c, err
 	}
-	named := here.nameservers()
+	named := here.nameservers(name.String())
 	if !f.direct {
 		c.System, c.Nameservers = here.lookup, named
 	} else if !c.Server.IsValid() && len(named) > 0 {
@@ -137,7 +145,8 @@ func serverFlag(name, text string) (netip.AddrPort, error) {
 	}
 	server, err := netip.ParseAddrPort(text)
 	if err != nil || server.Port() == 0 {
-		return netip.AddrPort{}, fmt.Errorf("--%s %s: write an IP address, with a port if it is not 53: 10.0.0.4, 10.0.0.4:5353 or [fd00::4]:5353", name, text)
+		return netip.AddrPort{}, fmt.Errorf("--%s %s: write an IP address, with a port if it is not 53: 10.0.0.4, 10.0.0.4:5353 or "+
+			"[fd00::4]:5353", name, text)
 	}
 	return server, nil
 }

