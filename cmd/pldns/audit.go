@@ -84,6 +84,7 @@ func newAudit() *cobra.Command {
 	jsonFlag(command, &flags.asJSON)
 	f.BoolVar(&flags.asSARIF, "sarif", false, "print SARIF 2.1.0, for code scanning")
 	command.MarkFlagsMutuallyExclusive("json", "sarif")
+	kindThenFiles(command, azureimport.Kinds())
 	return command
 }
 

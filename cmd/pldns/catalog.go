@@ -52,13 +52,15 @@ $PLDNS_CONFIG.`,
 	jsonFlag(command, &asJSON)
 	catalogueFlag(command, &file)
 	command.Flags().StringVar(&cloud, "cloud", "", "only the zones of one `cloud`: public, usgov or china")
+	oneOf(command, "cloud", clouds()...)
 	return command
 }
 
 // catalogueFlag adds -c to a command that needs no configuration but the rows that
 // one adds to the catalogue.
 func catalogueFlag(command *cobra.Command, file *string) {
-	command.Flags().StringVarP(file, "config", "c", os.Getenv("PLDNS_CONFIG"), "a configuration `file` whose rows of the catalogue count, too")
+	command.Flags().StringVarP(file, "config", "c", os.Getenv("PLDNS_CONFIG"), "a configuration `file` whose rows of the catalogue "+
+		"count, too")
 }
 
 // catalogueOf is the catalogue with the rows of a configuration, if one is named.
@@ -73,10 +75,11 @@ func catalogueOf(file string) (*azure.Catalogue, error) {
 	return loaded.Catalogue, nil
 }
 
+func clouds() []azure.Cloud { return []azure.Cloud{azure.Public, azure.USGov, azure.China} }
+
 // entriesOf are the rows of a cloud, or of all.
 func entriesOf(catalogue *azure.Catalogue, cloud string) ([]azure.Entry, error) {
-	clouds := []azure.Cloud{azure.Public, azure.USGov, azure.China}
-	if cloud != "" && !slices.Contains(clouds, azure.Cloud(cloud)) {
+	if cloud != "" && !slices.Contains(clouds(), azure.Cloud(cloud)) {
 		return nil, fmt.Errorf("--cloud %s: there is no such cloud; name one of public, usgov, china", cloud)
 	}
 	return slices.DeleteFunc(slices.Clone(catalogue.Entries()), func(e azure.Entry) bool {

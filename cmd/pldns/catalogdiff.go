@@ -50,6 +50,7 @@ difference.`,
 	jsonFlag(command, &asJSON)
 	catalogueFlag(command, &file)
 	command.Flags().StringVar(&cloud, "cloud", string(azure.Public), "the `cloud` whose zones are expected: public, usgov or china")
+	oneOf(command, "cloud", clouds()...)
 	return command
 }
 

@@ -52,13 +52,12 @@ The comments of what is written say how it is applied, tested and removed.
 			return failing(err)
 		},
 	}
-	for _, kind := range clientconfig.Kinds() {
-		command.ValidArgs = append(command.ValidArgs, string(kind))
-	}
+	command.ValidArgs = words(clientconfig.Kinds())
 	configFlag(command, &file)
 	command.Flags().StringVar(&network, "network", "", "only what this `network` has in use; without it, what any has")
 	command.Flags().StringArrayVar(&servers, "server", nil,
-		"`address` at which clients reach this resolver, with a port unless it is 53; several times for several; without it, what listen.dns says")
+		"`address` at which clients reach this resolver, with a port unless it is 53; several times for several; without it, what "+
+			"listen.dns says")
 	command.Flags().StringVar(&format, "format", "", "one of the `formats` of the kind, if it has several")
 	return command
 }

@@ -65,6 +65,7 @@ remembers. It exits with 0 if the client gets what it asks for, else with 1.`,
 	shown.register(command)
 	flags.StringVar(&server, "server", "", "the admin `address` of a running pldns to ask")
 	flags.BoolVar(&offline, "offline", false, "do not ask upstreams; say where one would be asked")
+	command.ValidArgsFunction = nameThenTypes
 	command.MarkFlagsMutuallyExclusive("server", "offline")
 	command.MarkFlagsMutuallyExclusive("server", "config")
 	return command

@@ -48,9 +48,7 @@ first two once they are deployed.`,
 			return runExport(command, kind, file, network, chosen)
 		},
 	}
-	for _, kind := range azureexport.Kinds() {
-		command.ValidArgs = append(command.ValidArgs, string(kind))
-	}
+	command.ValidArgs = words(azureexport.Kinds())
 	configFlag(command, &file)
 	command.Flags().StringVar(&network, "network", "", "the `name` of the network; needed where there are several")
 	command.Flags().StringArrayVar(&only, "zone", nil, "only this `zone`; for bicep and terraform; may be given again")

@@ -122,10 +122,13 @@ func newImport() *cobra.Command {
 	flags.read.add(command)
 	f.StringVar(&flags.into, "into", "", "enter the endpoints into a `file`")
 	f.StringVar(&flags.format, "format", "toml", "what is printed: toml, or hosts for a file that a network or set names in hosts")
-	f.StringVar(&flags.config, "config", "", "the main `file` of the configuration, whose rows of the catalogue count; needed where --into names another of its files")
+	f.StringVar(&flags.config, "config", "", "the main `file` of the configuration, whose rows of the catalogue count; needed where "+
+		"--into names another of its files")
 	f.BoolVar(&flags.dryRun, "dry-run", false, "print what --into would change, and write nothing")
 	f.BoolVar(&flags.asPruning, "prune", false, "remove names of the table that a complete export does not have; with --into")
 	f.IntVar(&flags.removals, "accept-removals", 0, "how `many` mappings --prune may remove where that is more than usual")
+	kindThenFiles(command, azureimport.Kinds())
+	oneOf(command, "format", "toml", "hosts")
 	command.MarkFlagsOneRequired("network", "set", "by-vnet", "by-subnet", "by-link")
 	command.MarkFlagsMutuallyExclusive("network", "set", "by-vnet", "by-subnet", "by-link")
 	return command
@@ -171,7 +174,8 @@ func (f importFlags) print(command *cobra.Command, tables []azureimport.Table) e
 	text := azureimport.Render(tables)
 	if f.format == formatHosts {
 		if len(tables) > 1 {
-			return failing(fmt.Errorf("a hosts file is for one network, and the export has %d: map them to one, or print TOML", len(tables)))
+			return failing(fmt.Errorf("a hosts file is for one network, and the export has %d: map them to one, or print TOML",
+				len(tables)))
 		}
 		var notes []string
 		text, notes = azureimport.RenderHosts(tables[0])

@@ -17,13 +17,15 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 		Short: "Private DNS resolver for Azure Private Link",
 		Long: `pldns answers each consumer network with the private endpoint addresses that
 belong to it, under the real public names, and forwards everything else.`,
-		SilenceUsage:      true,
-		SilenceErrors:     true,
-		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+		Version:       versionLine(),
+		SilenceUsage:  true,
+		SilenceErrors: true,
 	}
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.AddCommand(orExample(newServe(), defaultFolder()), newCheck(), newExplain(), newCatalog(), newClientConfig(), newDoctor(), newVerify(), newImport(), newDrift(), newAudit(), newExportCommand(), newLeaks(), newProbe(), newVersion())
+	root.AddCommand(orExample(newServe(), defaultFolder()), newCheck(), newExplain(), newCatalog(), newClientConfig(), newDoctor(),
+		newVerify(), newImport(), newDrift(), newAudit(), newExportCommand(), newLeaks(), newProbe(), newMan(), newVersion())
 	return root
 }
 

@@ -21,10 +21,16 @@ func newVersion() *cobra.Command {
 					"version": b.Version, "revision": b.Revision, "go": b.GoVersion,
 				})
 			}
-			_, err := fmt.Fprintf(command.OutOrStdout(), "pldns %s (revision %s, %s)\n", b.Version, b.Revision, b.GoVersion)
+			_, err := fmt.Fprintln(command.OutOrStdout(), versionLine())
 			return failing(err)
 		},
 	}
 	jsonFlag(command, &asJSON)
 	return command
+}
+
+// versionLine says which program this is, in a line.
+func versionLine() string {
+	b := daemon.Build()
+	return fmt.Sprintf("pldns %s (revision %s, %s)", b.Version, b.Revision, b.GoVersion)
 }
