@@ -14,13 +14,14 @@ RUN GOOS=linux GOARCH=$TARGETARCH deploy/build /out/usr/bin/pldns \
  && printf 'pldns:x:65532:65532:pldns:/:/sbin/nologin\n' > /out/etc/passwd
 
 FROM scratch
+# First, because an engine without BuildKit learns here which processor the image is for.
+COPY --from=build /out/ /
 ARG VERSION=unknown
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="pldns" \
       org.opencontainers.image.description="Private DNS resolver for Azure Private Link" \
       org.opencontainers.image.version="$VERSION" \
       org.opencontainers.image.revision="$REVISION"
-COPY --from=build /out/ /
 USER 65532:65532
 EXPOSE 53/udp 53/tcp
 HEALTHCHECK --interval=10s --timeout=3s --start-period=5s CMD ["/usr/bin/pldns", "probe"]
