@@ -53,7 +53,7 @@ func TestConfigurations(t *testing.T) {
 	if err := os.WriteFile(token, []byte("0123456789abcdef0123456789abcdef"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range []string{"compose/etc/pldns.toml", "kubernetes/pldns.toml", "azure/pldns.toml"} {
+	for _, path := range []string{"compose/etc/pldns.toml", "kubernetes/pldns.toml", "azure/pldns.toml", "deb/pldns.toml"} {
 		text := strings.ReplaceAll(read(t, path), "/etc/pldns-admin/token", token)
 		copied := filepath.Join(t.TempDir(), "pldns.toml")
 		if err := os.WriteFile(copied, []byte(text), 0o600); err != nil {
