@@ -60,7 +60,8 @@ func buildCoreDNS(ctx context.Context) (string, error) {
 	defer cancel()
 	built := filepath.Join(source, "built")
 	get := []string{"get"}
-	for _, room := range []string{"coremain", "plugin/bind", "plugin/cache", "plugin/errors", "plugin/file", "plugin/forward", "plugin/multisocket", "plugin/tls"} {
+	for _, room := range []string{"coremain", "plugin/bind", "plugin/cache", "plugin/errors", "plugin/file", "plugin/forward",
+		"plugin/multisocket", "plugin/tls"} {
 		get = append(get, "github.com/coredns/coredns/"+room+"@"+coreDNSVersion)
 	}
 	for _, args := range [][]string{

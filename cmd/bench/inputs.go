@@ -52,7 +52,8 @@ func workloads() []workload {
 		all = append(all, local("networks", fmt.Sprintf("W1 with %d networks", n), "As W1; 1,000 endpoints in each network.", n, 1000))
 	}
 	for _, n := range []int{1000, 10_000, 100_000, 1_000_000} {
-		all = append(all, local("endpoints", fmt.Sprintf("W1 with %d endpoints", n), "As W1, in one network; 1,000 of the names are asked for.", 1, n))
+		all = append(all, local("endpoints", fmt.Sprintf("W1 with %d endpoints", n), "As W1, in one network; 1,000 of the names are "+
+			"asked for.", 1, n))
 	}
 	cold := local("endpoints", "All of 1000000 endpoints", "Any of a million names, evenly: hardly any is asked for twice.", 1, 1_000_000)
 	cold.warm, cold.queries = "spread", "spread"

@@ -52,7 +52,8 @@ func servers(pldns, self string) []server {
 		{name: "bind9", program: "named", local: true, forward: true, tls: true, version: []string{"named", "-v"}, command: bind},
 		{name: "dnsmasq", program: "dnsmasq", local: true, forward: true, version: []string{"dnsmasq", "-v"}, command: dnsmasq},
 		{name: "dnsdist", program: "dnsdist", local: true, forward: true, tls: true, version: []string{"dnsdist", "-V"}, command: dnsdist},
-		{name: "recursor", program: "pdns_recursor", local: true, forward: true, version: []string{"pdns_recursor", "--version"}, command: recursor},
+		{name: "recursor", program: "pdns_recursor", local: true, forward: true, version: []string{"pdns_recursor", "--version"},
+			command: recursor},
 		{name: "kresd", program: "kresd", local: true, forward: true, tls: true, version: []string{"kresd", "-V"}, command: kresd},
 		{name: "coredns", local: true, forward: true, tls: true, build: buildCoreDNS, command: coreDNS},
 	}
