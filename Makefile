@@ -2,24 +2,35 @@
 
 GO         ?= go
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+CYCLONEDX   = github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
 FUZZTIME   ?= 5000x
 IMAGE      ?= pldns
 VERSION    ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 REVISION   ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+ONLY       ?=
 
-.PHONY: build help run test e2e stress race lint fuzz bench bench-go image image-arm64 sbom clean
+# The modules of this repository: the program, and what is not to be among its
+# requirements.
+MODULES   = . cmd/acceptance cmd/bench
+HEAVY     = deploy/validate
+PLATFORMS = windows/amd64 darwin/arm64 freebsd/amd64
+
+.PHONY: build help run test test-all e2e stress race lint check vulnerabilities tidy fuzz bench bench-go image images sbom dist clean
 
 build: ## bin/pldns
 	GO=$(GO) deploy/build bin/pldns
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: build ## serve the built-in example on 127.0.0.1:5353
 	bin/pldns serve --example
 
-test: ## every test that needs neither root nor another program
-	$(GO) test ./...
+test: ## the tests, but for what takes long: -v names what is left out
+	@set -e; for module in $(MODULES); do (cd $$module && $(GO) test -short ./...); done
+
+test-all: ## every test that needs neither root nor another program
+	@set -e; for module in $(MODULES) $(HEAVY); do (cd $$module && $(GO) test ./...); done
 
 e2e: ## whole deployments on hosts that are network namespaces; says what it skips
 	PLDNS_E2E=$${PLDNS_E2E:-1} $(GO) test -count=1 -v -timeout 20m ./deploy/scenarios/...
@@ -27,13 +38,25 @@ e2e: ## whole deployments on hosts that are network namespaces; says what it ski
 stress: ## what others are answered while one client, domain or reader misbehaves; PLDNS_STRESS=short for less
 	PLDNS_STRESS=$${PLDNS_STRESS:-full} $(GO) test -count=1 -v -timeout 30m ./deploy/scenarios/stress
 
-race: ## the same as test under the race detector
+race: ## every test of the program under the race detector
 	$(GO) test -race ./...
 
-lint: ## gofmt, vet, staticcheck
+lint: ## gofmt, vet and staticcheck of every module
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not formatted: $$unformatted"; exit 1; }
-	$(GO) vet ./...
-	$(GO) run $(STATICCHECK) -checks all,-ST1000 ./...
+	@set -e; for module in $(MODULES) $(HEAVY); do (cd $$module && echo "lint $$module" && \
+	  $(GO) vet ./... && $(GO) run $(STATICCHECK) -checks all,-ST1000 ./...); done
+
+check: lint vulnerabilities ## lint, other systems, rules of imports, length of lines, tidy modules, known vulnerabilities
+	@set -e; for platform in $(PLATFORMS); do echo "vet $$platform"; \
+	  GOOS=$${platform%/*} GOARCH=$${platform#*/} $(GO) vet ./cmd/... ./config/... ./resolver/... ./zones/...; done
+	$(GO) test -count=1 .
+	@set -e; for module in $(MODULES) $(HEAVY); do (cd $$module && echo "tidy $$module" && $(GO) mod tidy -diff); done
+
+vulnerabilities: ## what is known of Go and the modules in the program, by govulncheck
+	GO=$(GO) .ci/vulnerabilities
+
+tidy: ## go.mod and go.sum of every module
+	@set -e; for module in $(MODULES) $(HEAVY); do (cd $$module && $(GO) mod tidy); done
 
 # Counted, not timed: at the end of its time a busy machine reports a failure of
 # the fuzzer itself.
@@ -46,20 +69,23 @@ fuzz: ## every fuzz target, FUZZTIME inputs each
 	done
 
 bench: build ## every table of BENCHMARKS.md: queries over sockets, against an echo and other servers
-	$(GO) run ./cmd/bench
+	cd cmd/bench && $(GO) run . -pldns $(CURDIR)/bin/pldns
 
 bench-go: ## every Go benchmark, once
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
-image: ## the container image
+image: ## the container image, for the processor of the engine
 	docker build --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) -t $(IMAGE) .
 
-image-arm64: ## the image for arm64, also without BuildKit
-	VERSION=$(VERSION) REVISION=$(REVISION) deploy/image-for arm64 $(IMAGE):arm64
+images: ## the images for amd64 and arm64, as IMAGE:amd64 and IMAGE:arm64, also without BuildKit
+	@set -e; for processor in amd64 arm64; do VERSION=$(VERSION) REVISION=$(REVISION) deploy/image-for $$processor $(IMAGE):$$processor; done
 
 sbom: build ## what is in the binary, as CycloneDX: dist/pldns.cdx.json
 	@mkdir -p dist
-	$(GO) run ./deploy/sbom bin/pldns > dist/pldns.cdx.json
+	$(GO) run $(CYCLONEDX) bin -json -noserial -notimestamp -output dist/pldns.cdx.json bin/pldns
+
+dist: ## archives, packages and checksums for linux, macOS and Windows, in dist; ONLY=linux/amd64,... for less
+	GO=$(GO) $(GO) run ./deploy/dist $(if $(ONLY),-only $(ONLY))
 
 clean: ## remove what was built
 	rm -rf bin dist

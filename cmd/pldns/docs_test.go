@@ -130,7 +130,7 @@ func checkTranscript(t *testing.T, dir string, b block) {
 }
 
 var (
-	makeTarget = regexp.MustCompile(`(?m)^([a-z]+):`)
+	makeTarget = regexp.MustCompile(`(?m)^([a-z][a-z-]*):`)
 	comment    = regexp.MustCompile(`\s+#.*`)
 )
 

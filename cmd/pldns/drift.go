@@ -129,7 +129,8 @@ func printDrift(w io.Writer, drift azureimport.Drift) error {
 		}
 		for _, m := range network.Changed {
 			for _, other := range m.Exported {
-				fmt.Fprintf(table, "changed\t%s\t%s\t%s\tis %s at %s\n", network.Network, m.Name, joined(m.Addresses), joined(other.Addresses), other.Source)
+				fmt.Fprintf(table, "changed\t%s\t%s\t%s\tis %s at %s\n", network.Network, m.Name, joined(m.Addresses),
+					joined(other.Addresses), other.Source)
 			}
 		}
 	}

@@ -153,6 +153,9 @@ func TestBadReload(t *testing.T) {
 // that stay are kept. PLDNS_RELOADS and PLDNS_RATE say how many, and how many
 // queries a second.
 func TestReloadsUnderLoad(t *testing.T) {
+	if testing.Short() {
+		t.Skip("reloads for 6 s: make test-all runs it")
+	}
 	upstream := azureDNS(t)
 	rest := upstreamTable(upstream.Addr)
 	r := start(t, stamped(0, rest))

@@ -36,6 +36,9 @@ func TestALoopOfOneSuffix(t *testing.T) {
 
 // The same with a real forwarder.
 func TestALoopOfOneSuffixBehindDnsmasq(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for dnsmasq for 10 s: make test-all runs it")
+	}
 	path := find(t, "dnsmasq")
 	upstream := azureDNS(t)
 	forwarder := resolvertest.ClosedAddr(t)

@@ -110,6 +110,9 @@ func TestBytesAreHonest(t *testing.T) {
 // Whatever type answers are of, and however much memory they would take unpacked:
 // a full cache takes what its budget says, and what it says that it takes.
 func TestBytesOfEveryType(t *testing.T) {
+	if testing.Short() {
+		t.Skip("fills a cache with each type for 20 s: make test-all runs it")
+	}
 	const budget = 2 << 20
 	for _, rrtype := range types() { // in one goroutine: those of subtests hold what they had for a while
 		records := worst(t, rrtype, "x.example.com.")

@@ -31,6 +31,9 @@ func (s *sentOnly) UpstreamFailed(string, string, forward.Reason) {
 // A question that nobody answers takes little memory and no goroutine, however
 // often it was asked, so that very many fit.
 func TestWhatASilentQuestionCosts(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for ten seconds for a silent server: make test-all runs it")
+	}
 	if !hasPool(t) {
 		t.Skip("this build has no socket pool: every question has a goroutine")
 	}

@@ -135,6 +135,9 @@ func (s served) ask(ctx context.Context, number int) {
 // A million different names of as many clients leave the number of series as it
 // is, and below a bound that follows from the configuration alone.
 func TestSeriesUnderAMillionNames(t *testing.T) {
+	if testing.Short() {
+		t.Skip("asks for a million names for 18 s: make test-all runs it")
+	}
 	s := newServed(t)
 	series := func() int {
 		t.Helper()

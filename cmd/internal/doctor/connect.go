@@ -24,7 +24,8 @@ func dialFault(to netip.AddrPort, err error, timeout time.Duration) (seen, remed
 	switch {
 	case isTimeout(err):
 		return fmt.Sprintf("%s does not answer within %s", to, timeout),
-			"check that the route to this address goes into the tunnel or the peering, and that no network security group or firewall drops it"
+			"check that the route to this address goes into the tunnel or the peering, and that no network security group or firewall " +
+				"drops it"
 	case isRefused(err):
 		return fmt.Sprintf("%s refuses connections", to),
 			"check that the address is that of this private endpoint; if the service listens elsewhere, name its port with --port"

@@ -143,7 +143,8 @@ func (e *examination) askSystem(ctx context.Context) {
 // askServer asks the server directly, over UDP and over TCP.
 func (e *examination) askServer(ctx context.Context) {
 	if !e.Server.IsValid() {
-		e.add(Step{Name: "dns-udp", Verdict: Skipped, Seen: "there is no server to ask: the system names none", Remedy: "name the address of pldns with --server"})
+		e.add(Step{Name: "dns-udp", Verdict: Skipped, Seen: "there is no server to ask: the system names none",
+			Remedy: "name the address of pldns with --server"})
 		return
 	}
 	udp := lookup(ctx, "udp", e.Server, e.name, e.Timeout)
@@ -194,7 +195,8 @@ func (e *examination) compareFamilies() {
 	case e.leaksIPv6():
 		e.add(Step{
 			Name: "ipv6", Verdict: Fail, Addresses: e.server.public6,
-			Seen:   fmt.Sprintf("public IPv6 addresses (%s) stand beside the private ones, and clients with IPv6 prefer them", list(e.server.public6)),
+			Seen: fmt.Sprintf("public IPv6 addresses (%s) stand beside the private ones, and clients with IPv6 prefer them",
+				list(e.server.public6)),
 			Remedy: "ask a server that owns the name for every type, as pldns does for a mapped name",
 		})
 	case e.finding.Kind == Private:
@@ -234,7 +236,8 @@ func (e *examination) connect(ctx context.Context) {
 		}
 	}
 	if more := len(addrs) - maxAddresses; more > 0 {
-		e.add(Step{Name: "connect", Verdict: Note, Seen: fmt.Sprintf("%d more addresses were not connected to", more), Addresses: addrs[maxAddresses:]})
+		e.add(Step{Name: "connect", Verdict: Note, Seen: fmt.Sprintf("%d more addresses were not connected to", more),
+			Addresses: addrs[maxAddresses:]})
 	}
 }
 

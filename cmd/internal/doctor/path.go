@@ -71,11 +71,13 @@ func (e *examination) compare(ctx context.Context, step *Step) {
 		step.Seen, step.Remedy = e.lostAtNameserver(others[first])
 	case !agreed:
 		step.Verdict = Fail
-		step.Seen = fmt.Sprintf("the alias is lost in the operating system: it answers %s, and %s answers %s", list(e.system), e.Server, list(e.server.addresses()))
+		step.Seen = fmt.Sprintf("the alias is lost in the operating system: it answers %s, and %s answers %s", list(e.system), e.Server,
+			list(e.server.addresses()))
 		step.Remedy = toServer(e.OS, e.name, e.Server)
 	case first >= 0:
 		step.Verdict = Note
-		step.Seen = fmt.Sprintf("the operating system answers privately now, but its nameserver %s answers %s", others[first].server, others[first].text())
+		step.Seen = fmt.Sprintf("the operating system answers privately now, but its nameserver %s answers %s", others[first].server,
+			others[first].text())
 		step.Remedy = "leave only nameservers that answer alike: a client that turns to this one loses the private address"
 	default:
 		step.Seen += ", and the operating system answers the same"
@@ -120,7 +122,8 @@ func (e *examination) lostAtNameserver(a answer) (seen, remedy string) {
 	case NoAlias:
 		seen += fmt.Sprintf("; it has no alias at %s", f.At)
 	}
-	return seen, fmt.Sprintf("have that server forward the public zone, and not only the privatelink zone, to %s; or %s", e.Server.Addr(), toServer(e.OS, e.name, e.Server))
+	return seen, fmt.Sprintf("have that server forward the public zone, and not only the privatelink zone, to %s; or %s", e.Server.Addr(),
+		toServer(e.OS, e.name, e.Server))
 }
 
 // askPublic says what somebody outside would be told: what a public resolver

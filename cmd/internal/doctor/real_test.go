@@ -26,6 +26,9 @@ import (
 
 // A real PostgreSQL, with and without TLS.
 func TestRealPostgreSQL(t *testing.T) {
+	if testing.Short() {
+		t.Skip("makes and starts a database: make test-all runs it")
+	}
 	postgres := program(t, "postgres", "/usr/lib/postgresql/*/bin/postgres")
 	initdb := program(t, "initdb", "/usr/lib/postgresql/*/bin/initdb")
 	s := newDaemon(t)

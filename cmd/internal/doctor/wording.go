@@ -50,7 +50,8 @@ func noReply(a answer, transport string, timeout time.Duration) (seen, remedy st
 			"check that this is the address of a DNS server, and that nothing on the way answers in its place"
 	case isTimeout(a.err):
 		return fmt.Sprintf("%s does not answer over %s within %s", a.server, transport, timeout),
-			fmt.Sprintf("check that pldns listens there, and that no firewall or missing route drops %s to port %d", transport, a.server.Port())
+			fmt.Sprintf("check that pldns listens there, and that no firewall or missing route drops %s to port %d", transport,
+				a.server.Port())
 	case isRefused(a.err), transport == "UDP" && isReset(a.err): // Windows says of UDP that it was reset
 		return fmt.Sprintf("nothing listens at %s over %s", a.server, transport),
 			"start pldns there, or name where it listens with --server"
@@ -95,13 +96,15 @@ func lostAtServer(server netip.AddrPort, f Finding, name zones.Name, known []net
 		return fmt.Sprintf("%s answers with private and with public addresses", server),
 			"give the name only its private addresses; let only pldns answer for it"
 	case f.Kind == AliasLeft:
-		return fmt.Sprintf("%s leaves the private path at %s and goes on%s: the answer is public, because no endpoint of this name is mapped in this network", server, f.At, next),
+		return fmt.Sprintf("%s leaves the private path at %s and goes on%s: the answer is public, because no endpoint of this name is "+
+				"mapped in this network", server, f.At, next),
 			network
 	case f.Kind == NoAlias && len(known) > 0:
 		return fmt.Sprintf("%s loses the alias at %s: it goes on%s, though it knows %s as %s", server, f.At, next, f.Alias, list(known)),
 			"it asks about the public zone elsewhere: forward the public zone, not only the privatelink zone, to pldns"
 	case f.Kind == NoAlias:
-		return fmt.Sprintf("%s answers without the privatelink alias at %s: the answer is public, because no endpoint is mapped in this network and the public has no approved one, or because this server drops the alias", server, f.At),
+		return fmt.Sprintf("%s answers without the privatelink alias at %s: the answer is public, because no endpoint is mapped in "+
+				"this network and the public has no approved one, or because this server drops the alias", server, f.At),
 			network + "; if it is not pldns, name pldns with --server"
 	default:
 		return fmt.Sprintf("%s answers publicly, and no name of the chain is one of Azure Private Link", server),
@@ -114,10 +117,13 @@ func toServer(goos string, name zones.Name, server netip.AddrPort) string {
 	vnet := fmt.Sprintf("set the custom DNS servers of the VNet to %s, download the VPN profile again and import it", server.Addr())
 	switch goos {
 	case "windows":
-		return fmt.Sprintf("compare with Resolve-DnsName %s -DnsOnly and Get-DnsClientNrptPolicy (nslookup does not know the NRPT and misleads); %s; then Clear-DnsClientCache and look at the hosts file", name, vnet)
+		return fmt.Sprintf("compare with Resolve-DnsName %s -DnsOnly and Get-DnsClientNrptPolicy (nslookup does not know the NRPT and "+
+			"misleads); %s; then Clear-DnsClientCache and look at the hosts file", name, vnet)
 	case "darwin":
-		return fmt.Sprintf("look at scutil --dns (nslookup and dig read only /etc/resolv.conf and mislead); %s; then dscacheutil -flushcache and look at /etc/hosts", vnet)
+		return fmt.Sprintf("look at scutil --dns (nslookup and dig read only /etc/resolv.conf and mislead); %s; then dscacheutil "+
+			"-flushcache and look at /etc/hosts", vnet)
 	default:
-		return fmt.Sprintf("%s, or name it in /etc/resolv.conf or for the link in systemd-resolved; then flush caches and look at /etc/hosts", vnet)
+		return fmt.Sprintf("%s, or name it in /etc/resolv.conf or for the link in systemd-resolved; then flush caches and look at "+
+			"/etc/hosts", vnet)
 	}
 }

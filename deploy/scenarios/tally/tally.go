@@ -122,7 +122,8 @@ func (t *Tally) Merge(other *Tally) {
 			t.Kinds[kind] = new(Count)
 		}
 		mine := t.Kinds[kind]
-		mine.Asked, mine.Wrong, mine.Lost, mine.Retried = mine.Asked+count.Asked, mine.Wrong+count.Wrong, mine.Lost+count.Lost, mine.Retried+count.Retried
+		mine.Asked, mine.Wrong, mine.Lost, mine.Retried = mine.Asked+count.Asked, mine.Wrong+count.Wrong, mine.Lost+count.Lost,
+			mine.Retried+count.Retried
 	}
 	for key, span := range other.Seen {
 		t.span(key).merge(span)
