@@ -13,7 +13,7 @@ ONLY       ?=
 # requirements.
 MODULES   = . cmd/acceptance cmd/bench
 HEAVY     = deploy/validate
-PLATFORMS = windows/amd64 darwin/arm64 freebsd/amd64
+PLATFORMS = windows/amd64 darwin/arm64
 
 .PHONY: build help run test test-all e2e stress race lint check vulnerabilities tidy fuzz bench bench-go image images sbom dist clean
 
