@@ -40,7 +40,8 @@ const (
 type health struct {
 	mu       sync.Mutex
 	down     bool
-	bad      float64 // the share of bad outcomes, recent ones weighing most
+	since    time.Time // when it went down
+	bad      float64   // the share of bad outcomes, recent ones weighing most
 	pause    time.Duration
 	again    time.Time         // when a server that is down is to be tried
 	question resolver.Question // the last one it failed
@@ -83,7 +84,7 @@ func (h *health) failed(now time.Time, q resolver.Question) (changed bool) {
 	case h.bad <= badLimit:
 		return false
 	}
-	h.down = true
+	h.down, h.since = true, now
 	h.postpone(now)
 	return true
 }
@@ -152,6 +153,16 @@ func (h *health) healthy() (healthy bool, again time.Time, q resolver.Question) 
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return !h.down, h.again, h.question
+}
+
+// downSince is when the server became unhealthy; zero while it is healthy.
+func (h *health) downSince() time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.down {
+		return time.Time{}
+	}
+	return h.since
 }
 
 // score is how long an answer is expected to take, in nanoseconds, for

@@ -11,6 +11,7 @@ type ServerState struct {
 	Server    string // as its operator wrote it
 	Transport Transport
 	Healthy   bool
+	Since     time.Time     // when it became unhealthy; zero while it is healthy
 	Looping   bool          // it leads back to this program and is not asked
 	RTT       time.Duration // smoothed; 0 as long as nothing is known
 	Failures  float64       // the share of failed queries, recent ones weighing most
@@ -33,7 +34,7 @@ func (p *Pool) State() []ServerState {
 		healthy, _, _ := s.health.healthy()
 		rtt, bad := s.health.figures()
 		states[i] = ServerState{
-			Server: s.Text, Transport: s.Transport, Healthy: healthy, Looping: s.looping(),
+			Server: s.Text, Transport: s.Transport, Healthy: healthy, Since: s.health.downSince(), Looping: s.looping(),
 			RTT: rtt, Failures: bad, InFlight: int(s.inFlight.Load()),
 		}
 		states[i].LoopSuffixes = sorted(s.loops.all())

@@ -3,6 +3,7 @@
 package probe
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -60,7 +61,7 @@ type Observer interface {
 	Panicked(part string)
 }
 
-// Prober probes targets. Healthy, Fault and Watch may be called at any time by any
+// Prober probes targets. Healthy, Fault, Since and Watch may be called at any time by any
 // number of goroutines.
 type Prober struct {
 	config  Config
@@ -80,36 +81,32 @@ type watched struct {
 
 // state is what is known of one target.
 type state struct {
-	fault atomic.Pointer[string] // what is wrong with it; nil while it is healthy
-	busy  atomic.Bool            // a probe of it is under way
-	begun time.Time              // its last probe; only Run uses it
+	fault atomic.Pointer[fault] // what is wrong with it; nil while it is healthy
+	busy  atomic.Bool           // a probe of it is under way
+	begun time.Time             // its last probe; only Run uses it
 
 	// Only the one probe that is under way uses what follows.
 	streak int // probes in a row that contradict what is known
 }
 
+// fault is what is wrong with a target, and since when.
+type fault struct {
+	text  string
+	since time.Time
+}
+
 // New makes a prober without targets.
 func New(config Config) *Prober {
-	setDefault(&config.Rate, 200)
-	setDefault(&config.Parallel, 1000)
+	config.Rate = cmp.Or(max(config.Rate, 0), 200)
+	config.Parallel = cmp.Or(max(config.Parallel, 0), 1000)
 	if config.Check == nil {
 		config.Check = check
 	}
-	if config.Observer == nil {
-		config.Observer = nobody{}
-	}
-	if config.Log == nil {
-		config.Log = slog.New(slog.DiscardHandler)
-	}
+	config.Observer = cmp.Or[Observer](config.Observer, nobody{})
+	config.Log = cmp.Or(config.Log, slog.New(slog.DiscardHandler))
 	p := &Prober{config: config, changed: make(chan struct{}, 1)}
 	p.current.Store(new(watched))
 	return p
-}
-
-func setDefault[T int | time.Duration](value *T, standard T) {
-	if *value <= 0 {
-		*value = standard
-	}
 }
 
 type nobody struct{}
@@ -121,10 +118,10 @@ func (nobody) Panicked(string)              {}
 // Watch replaces the plan. What is known of targets that stay is kept; new ones
 // count as healthy until probes say otherwise.
 func (p *Prober) Watch(plan Plan) {
-	setDefault(&plan.Interval, 10*time.Second)
-	setDefault(&plan.Timeout, 2*time.Second)
-	setDefault(&plan.Fall, 2)
-	setDefault(&plan.Rise, 2)
+	plan.Interval = cmp.Or(max(plan.Interval, 0), 10*time.Second)
+	plan.Timeout = cmp.Or(max(plan.Timeout, 0), 2*time.Second)
+	plan.Fall = cmp.Or(max(plan.Fall, 0), 2)
+	plan.Rise = cmp.Or(max(plan.Rise, 0), 2)
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
 	p.ill = 0
@@ -157,14 +154,20 @@ func (p *Prober) Healthy(target zones.Target) bool {
 // Fault says what is wrong with a target that is not healthy, in one short line:
 // what the probe found that made it so. It is empty for a healthy one.
 func (p *Prober) Fault(target zones.Target) string {
-	known := p.current.Load().states[target]
-	if known == nil {
-		return ""
+	return p.fault(target).text
+}
+
+// Since is when a target became unhealthy; zero for a healthy one.
+func (p *Prober) Since(target zones.Target) time.Time { return p.fault(target).since }
+
+// fault is what is wrong with a target; zero for a healthy one.
+func (p *Prober) fault(target zones.Target) fault {
+	if known := p.current.Load().states[target]; known != nil {
+		if found := known.fault.Load(); found != nil {
+			return *found
+		}
 	}
-	if fault := known.fault.Load(); fault != nil {
-		return *fault
-	}
-	return ""
+	return fault{}
 }
 
 // probe probes a target once and judges what is known of it.
@@ -214,20 +217,20 @@ func (p *Prober) judge(plan *Plan, target zones.Target, s *state, err error) {
 		p.config.Log.Info("endpoint address is healthy again", about...)
 		return
 	}
-	fault := wording(err, plan.Timeout)
-	p.change(target, s, &fault)
-	p.config.Log.Warn("endpoint address is not healthy", append(about, "error", fault)...)
+	found := &fault{wording(err, plan.Timeout), time.Now()}
+	p.change(target, s, found)
+	p.config.Log.Warn("endpoint address is not healthy", append(about, "error", found.text)...)
 }
 
 // change changes the health of a target, and counts it if it is still watched.
-func (p *Prober) change(target zones.Target, s *state, fault *string) {
+func (p *Prober) change(target zones.Target, s *state, found *fault) {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
-	s.fault.Store(fault)
+	s.fault.Store(found)
 	if p.current.Load().states[target] != s {
 		return
 	}
-	if fault != nil {
+	if found != nil {
 		p.ill++
 	} else {
 		p.ill--
