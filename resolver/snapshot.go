@@ -1,6 +1,7 @@
 package resolver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -70,11 +71,8 @@ func NewSnapshot(options Options) (*Snapshot, error) {
 		routes:   make(map[*zones.Network]routes),
 		health:   options.Health,
 		loops:    options.Loops,
-		deadline: options.Deadline,
+		deadline: cmp.Or(options.Deadline, DefaultDeadline),
 		chains:   sync.Pool{New: func() any { return new(chain) }},
-	}
-	if s.deadline == 0 {
-		s.deadline = DefaultDeadline
 	}
 	var faults []error
 	for name, list := range options.Routes {

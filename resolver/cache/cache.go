@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -109,14 +110,14 @@ func New(config Config) *Cache {
 
 // withDefaults fills in what is not set and brings the rest within bounds.
 func (c Config) withDefaults() Config {
-	fill(&c.Entries, 200_000)
-	fill(&c.Bytes, 128<<20)
-	fill(&c.MaxTTL, 24*time.Hour)
-	fill(&c.NegativeTTL, time.Hour)
-	fill(&c.FailureTTL, minFailureTTL)
-	fill(&c.Timeout, 2500*time.Millisecond)
-	fill(&c.Late, 5*time.Second)
-	fill(&c.Waiting, 65_536)
+	c.Entries = cmp.Or(max(c.Entries, 0), 200_000)
+	c.Bytes = cmp.Or(max(c.Bytes, 0), 128<<20)
+	c.MaxTTL = cmp.Or(max(c.MaxTTL, 0), 24*time.Hour)
+	c.NegativeTTL = cmp.Or(max(c.NegativeTTL, 0), time.Hour)
+	c.FailureTTL = cmp.Or(max(c.FailureTTL, 0), minFailureTTL)
+	c.Timeout = cmp.Or(max(c.Timeout, 0), 2500*time.Millisecond)
+	c.Late = cmp.Or(max(c.Late, 0), 5*time.Second)
+	c.Waiting = cmp.Or(max(c.Waiting, 0), 65_536)
 	c.Late = max(c.Late, c.Timeout)
 	c.MaxTTL = min(c.MaxTTL, maxMaxTTL)
 	c.NegativeTTL = min(c.NegativeTTL, c.MaxTTL)
@@ -124,23 +125,12 @@ func (c Config) withDefaults() Config {
 	c.FailureTTL = max(minFailureTTL, min(c.FailureTTL, maxFailureTTL))
 	c.Stale = max(0, c.Stale)
 	c.Recheck = max(minRecheck, min(c.Recheck, maxRecheck))
-	if c.Observer == nil {
-		c.Observer = nobody{}
-	}
-	if c.Log == nil {
-		c.Log = slog.New(slog.DiscardHandler)
-	}
+	c.Observer = cmp.Or[Observer](c.Observer, nobody{})
+	c.Log = cmp.Or(c.Log, slog.New(slog.DiscardHandler))
 	if c.Now == nil {
 		c.Now = time.Now
 	}
 	return c
-}
-
-// fill gives a setting that is not positive its default.
-func fill[T int | int64 | time.Duration](setting *T, standard T) {
-	if *setting <= 0 {
-		*setting = standard
-	}
 }
 
 // shardsFor is the number of shards for such budgets: few enough that each has

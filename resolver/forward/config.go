@@ -1,6 +1,7 @@
 package forward
 
 import (
+	"cmp"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -91,21 +92,13 @@ const (
 
 // withDefaults fills in what was left out.
 func (c Config) withDefaults() Config {
-	if c.Timeout <= 0 {
-		c.Timeout = DefaultTimeout
-	}
-	if c.MaxInFlight <= 0 {
-		c.MaxInFlight = defaultMaxInFlight
-	}
+	c.Timeout = cmp.Or(max(c.Timeout, 0), DefaultTimeout)
+	c.MaxInFlight = cmp.Or(max(c.MaxInFlight, 0), defaultMaxInFlight)
 	if c.Sockets == nil {
 		c.Sockets = NewSocketLimit()
 	}
-	if c.Observer == nil {
-		c.Observer = nobody{}
-	}
-	if c.Log == nil {
-		c.Log = slog.New(slog.DiscardHandler)
-	}
+	c.Observer = cmp.Or[Observer](c.Observer, nobody{})
+	c.Log = cmp.Or(c.Log, slog.New(slog.DiscardHandler))
 	return c
 }
 

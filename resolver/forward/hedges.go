@@ -11,7 +11,8 @@ const (
 	hedgeStore = 20
 )
 
-// allowance is how many hedges may be sent.
+// allowance is how many hedges may be sent. Questions earn it, not time: it is no
+// limiter of golang.org/x/time/rate.
 type allowance struct {
 	mu   sync.Mutex
 	left float64

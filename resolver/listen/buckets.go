@@ -19,7 +19,9 @@ const (
 
 // buckets are the token buckets of the clients that are limited. Their number is
 // fixed, nothing is allocated after newBuckets, and no clean-up is needed. It may
-// be used by any number of goroutines.
+// be used by any number of goroutines. A rate.Limiter for each client would take four
+// times the memory with the map that finds it, and needs somebody to clean up after
+// every flood of forged addresses.
 //
 // A client has its place in one set of eight, which a secret decides, so nobody can
 // aim at the place of another. Where a set is full, the bucket that is nearest to

@@ -13,7 +13,8 @@ import (
 // whoever sends bad packets must not be able to fill the disk.
 const complaintPause = time.Minute
 
-// complaints limits what is logged about refusals.
+// complaints limits what is logged about refusals. It takes no lock, unlike a limiter of
+// golang.org/x/time/rate: in a flood each worker passes here for every packet.
 type complaints struct {
 	since time.Time
 	kinds [refusals]struct {

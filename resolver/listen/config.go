@@ -1,6 +1,7 @@
 package listen
 
 import (
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -161,31 +162,20 @@ func (c Config) check() error {
 
 // withDefaults is c with every zero value replaced.
 func (c Config) withDefaults() Config {
-	if c.Log == nil {
-		c.Log = slog.New(slog.DiscardHandler)
-	}
-	if c.Observer == nil {
-		c.Observer = nobody{}
-	}
-	set(&c.InFlight, 16384)
-	set(&c.Readers, min(runtime.GOMAXPROCS(0), 8))
-	set(&c.Connections, 4096)
-	set(&c.ClientConnections, 256)
-	set(&c.Pipeline, 128)
-	set(&c.Idle, 10*time.Second)
-	set(&c.FirstByte, 3*time.Second)
-	set(&c.Receive, 5*time.Second)
-	set(&c.Send, 5*time.Second)
-	set(&c.LastWord, 200*time.Millisecond)
-	set(&c.Drain, 3*time.Second)
+	c.Log = cmp.Or(c.Log, slog.New(slog.DiscardHandler))
+	c.Observer = cmp.Or[Observer](c.Observer, nobody{})
+	c.InFlight = cmp.Or(c.InFlight, 16384)
+	c.Readers = cmp.Or(c.Readers, min(runtime.GOMAXPROCS(0), 8))
+	c.Connections = cmp.Or(c.Connections, 4096)
+	c.ClientConnections = cmp.Or(c.ClientConnections, 256)
+	c.Pipeline = cmp.Or(c.Pipeline, 128)
+	c.Idle = cmp.Or(c.Idle, 10*time.Second)
+	c.FirstByte = cmp.Or(c.FirstByte, 3*time.Second)
+	c.Receive = cmp.Or(c.Receive, 5*time.Second)
+	c.Send = cmp.Or(c.Send, 5*time.Second)
+	c.LastWord = cmp.Or(c.LastWord, 200*time.Millisecond)
+	c.Drain = cmp.Or(c.Drain, 3*time.Second)
 	return c
-}
-
-// set gives a zero value its default.
-func set[T int | time.Duration](value *T, byDefault T) {
-	if *value == 0 {
-		*value = byDefault
-	}
 }
 
 // nobody is the Observer of those who have none.

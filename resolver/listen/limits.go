@@ -1,6 +1,7 @@
 package listen
 
 import (
+	"cmp"
 	"math/bits"
 	"net/netip"
 	"time"
@@ -119,8 +120,7 @@ type prefixLengths struct{ ipv4, ipv6 int }
 
 func newPrefixLengths(l Limits) prefixLengths {
 	p := prefixLengths{l.IPv4Bits, l.IPv6Bits}
-	set(&p.ipv4, 32)
-	set(&p.ipv6, 56)
+	p.ipv4, p.ipv6 = cmp.Or(p.ipv4, 32), cmp.Or(p.ipv6, 56)
 	return p
 }
 

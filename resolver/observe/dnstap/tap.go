@@ -1,6 +1,7 @@
 package dnstap
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"sync/atomic"
@@ -71,23 +72,13 @@ func (e exchange) size() int64 { return int64(len(e[0]) + len(e[1])) }
 
 // New makes a tap. It connects when it runs.
 func New(c Config) *Tap {
-	set(&c.Patience, 5*time.Second)
-	set(&c.Pause, 100*time.Millisecond)
-	set(&c.PauseMax, 5*time.Second)
-	set(&c.Queue, 4096)
-	if c.Observer == nil {
-		c.Observer = nobody{}
-	}
-	if c.Log == nil {
-		c.Log = slog.New(slog.DiscardHandler)
-	}
+	c.Patience = cmp.Or(max(c.Patience, 0), 5*time.Second)
+	c.Pause = cmp.Or(max(c.Pause, 0), 100*time.Millisecond)
+	c.PauseMax = cmp.Or(max(c.PauseMax, 0), 5*time.Second)
+	c.Queue = cmp.Or(max(c.Queue, 0), 4096)
+	c.Observer = cmp.Or[Observer](c.Observer, nobody{})
+	c.Log = cmp.Or(c.Log, slog.New(slog.DiscardHandler))
 	return &Tap{config: c, queue: make(chan exchange, c.Queue)}
-}
-
-func set[T int | time.Duration](value *T, standard T) {
-	if *value <= 0 {
-		*value = standard
-	}
 }
 
 type nobody struct{}

@@ -1,6 +1,7 @@
 package querylog
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+	"golang.org/x/time/rate"
 
 	"pldns/resolver"
 	"pldns/resolver/listen"
@@ -72,8 +74,8 @@ const (
 	strangers = 10
 	// farewell is how long Run goes on writing after its context has ended.
 	farewell = 2 * time.Second
-	// complaintPause is how far apart two complaints of the same kind are.
-	complaintPause = time.Minute
+	// warningPause is how far apart two warnings of the same kind are.
+	warningPause = time.Minute
 )
 
 // Config says what is written, and where.
@@ -117,30 +119,27 @@ type Log struct {
 	second   atomic.Int64 // the one after start that few counts in
 	few      atomic.Int64 // lines about strangers in it
 	omitted  atomic.Int64 // lines about strangers that were not written since the last
-	slow     complaint
-	troubled complaint
+	slow     *rate.Limiter
+	troubled *rate.Limiter
 }
 
 // New makes a log, and opens its file. The error says what is wrong with that.
 func New(c Config) (*Log, error) {
-	if c.Log == nil {
-		c.Log = slog.New(slog.DiscardHandler)
-	}
-	if c.Observer == nil {
-		c.Observer = nobody{}
-	}
+	c.Log = cmp.Or(c.Log, slog.New(slog.DiscardHandler))
+	c.Observer = cmp.Or[Observer](c.Observer, nobody{})
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	l := &Log{config: c, queue: make(chan entry, queueLength), start: c.Now()}
-	l.slow.begin(c.Now)
-	l.troubled.begin(c.Now)
+	l := &Log{
+		config: c, queue: make(chan entry, queueLength), start: c.Now(),
+		slow: rate.NewLimiter(rate.Every(warningPause), 1), troubled: rate.NewLimiter(rate.Every(warningPause), 1),
+	}
 	if c.File == "" {
 		l.sink = &stream{c.Writer}
 		return l, nil
 	}
 	f := &file{path: c.File, stays: func(err error) {
-		l.troubled.say(c.Log, "the query log cannot be opened anew: lines go to the file that is open", "error", err)
+		l.warn(l.troubled, "the query log cannot be opened anew: lines go to the file that is open", "error", err)
 	}}
 	l.sink = f
 	return l, f.openWithin(openPatience)
@@ -172,7 +171,7 @@ func (l *Log) Exchanged(e *listen.Exchange) {
 	case l.queue <- line:
 	default:
 		l.config.Observer.Logged(Dropped, 1)
-		l.slow.say(l.config.Log, "the query log cannot be written as fast as queries come: lines are dropped")
+		l.warn(l.slow, "the query log cannot be written as fast as queries come: lines are dropped")
 	}
 }
 
@@ -273,27 +272,18 @@ func (l *Log) writeBatch(w *writer, first entry) {
 		l.sink.Stale()
 	}
 	if err := l.sink.Write(w.Bytes()); err != nil {
-		l.troubled.say(l.config.Log, "the query log cannot be written: lines are lost", "error", err)
+		l.warn(l.troubled, "the query log cannot be written: lines are lost", "error", err)
 		l.config.Observer.Logged(Failed, lines)
 		return
 	}
 	l.config.Observer.Logged(Written, lines)
 }
 
-// complaint is a line in the program's own log that may come again and again.
-// Its pause is one of the process's clock: that of the wall may be set.
-type complaint struct {
-	now   func() time.Time
-	start time.Time
-	next  atomic.Int64 // nanoseconds after start
-}
-
-// begin makes a complaint due, by a clock.
-func (c *complaint) begin(now func() time.Time) { c.now, c.start = now, now() }
-
-func (c *complaint) say(log *slog.Logger, text string, details ...any) {
-	elapsed, next := int64(c.now().Sub(c.start)), c.next.Load()
-	if elapsed >= next && c.next.CompareAndSwap(next, elapsed+int64(complaintPause)) {
-		log.Warn(text, details...)
+// warn writes a line that may come again and again into the program's own log, unless
+// the last of its kind is too near. The pause is one of the process's clock: that of
+// the wall may be set.
+func (l *Log) warn(kind *rate.Limiter, text string, details ...any) {
+	if kind.AllowN(l.config.Now(), 1) {
+		l.config.Log.Warn(text, details...)
 	}
 }
