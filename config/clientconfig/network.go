@@ -33,7 +33,7 @@ func Networks(c *config.Config, name string) ([]config.Network, error) {
 func Servers(c *config.Config, networks []config.Network) ([]netip.AddrPort, error) {
 	var common []netip.AddrPort
 	for i := range networks {
-		servers := doors(c, &networks[i])
+		servers := addresses(c, &networks[i])
 		if len(servers) == 0 {
 			return nil, fmt.Errorf("listen.dns does not tell at which address clients of network %s reach the resolver: "+
 				"name it with --server", networks[i].Name)
@@ -51,8 +51,8 @@ func Servers(c *config.Config, networks []config.Network) ([]netip.AddrPort, err
 	return common, nil
 }
 
-// doors are the addresses at which a network is reached.
-func doors(c *config.Config, network *config.Network) []netip.AddrPort {
+// addresses are where a network is reached.
+func addresses(c *config.Config, network *config.Network) []netip.AddrPort {
 	var open []netip.AddrPort
 	for _, socket := range c.Listen.DNS {
 		if reachable(socket) && leadsTo(c, network, socket) {

@@ -10,7 +10,7 @@ import (
 
 // Where clients reach the resolver is read from its listeners, as far as they tell.
 func TestServers(t *testing.T) {
-	for _, test := range []struct{ name, dns, doors, network, want string }{
+	for _, test := range []struct{ name, dns, listeners, network, want string }{
 		{"one address", `["10.0.0.4:53"]`, ``, "a", "10.0.0.4:53"},
 		{"sorted, several", `["10.0.0.5:53", "10.0.0.4:53", "[2001:db8::4]:53"]`, ``, "a", "10.0.0.4:53 10.0.0.5:53 [2001:db8::4]:53"},
 		{"loopback is for nobody else", `["127.0.0.1:53", "[::1]:53", "10.0.0.4:53"]`, ``, "a", "10.0.0.4:53"},
@@ -25,7 +25,7 @@ func TestServers(t *testing.T) {
 			"networks a and b are reached at different addresses: write one configuration for each with --network, or name the addresses with --server"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			loaded := load(t, fmt.Sprintf("[listen]\ndns = %s\n[networks.a]\nclients = [\"10.0.0.0/16\"]\n[networks.b]\nclients = [\"10.1.0.0/16\"]\n%s\n", test.dns, test.doors))
+			loaded := load(t, fmt.Sprintf("[listen]\ndns = %s\n[networks.a]\nclients = [\"10.0.0.0/16\"]\n[networks.b]\nclients = [\"10.1.0.0/16\"]\n%s\n", test.dns, test.listeners))
 			networks, err := clientconfig.Networks(loaded, test.network)
 			if err != nil {
 				t.Fatal(err)

@@ -1,12 +1,14 @@
 package clientconfig
 
 import (
+	"bytes"
 	"embed"
 	"fmt"
 	"hash/fnv"
 	"net/netip"
 	"slices"
 	"strings"
+	"text/template"
 
 	"pldns/zones"
 )
@@ -42,15 +44,15 @@ func Render(kind Kind, format string, s Settings) ([]byte, error) {
 	if format != "" && format != p.formats[0] {
 		file += "-" + format
 	}
-	text, err := templates.ReadFile("templates/" + file + ".tmpl")
+	made, err := template.ParseFS(templates, "templates/"+file+".tmpl")
 	if err != nil {
 		return nil, fmt.Errorf("read the template of %s: %w", kind, err)
 	}
-	var pairs []string
-	for gap, block := range newPage(p, s).gaps(file) {
-		pairs = append(pairs, "{{"+gap+"}}", block)
+	var text bytes.Buffer
+	if err := made.Execute(&text, newPage(p, s)); err != nil {
+		return nil, fmt.Errorf("write the configuration of %s: %w", kind, err)
 	}
-	return []byte(strings.NewReplacer(pairs...).Replace(string(text))), nil
+	return text.Bytes(), nil
 }
 
 // check refuses settings that the kind cannot take.
@@ -120,7 +122,8 @@ func owner(network string) string {
 	return "network " + network
 }
 
-// page is what the gaps of a template are filled from.
+// page is what a template is filled from. Names and addresses hold nothing that means
+// something to whoever reads a configuration: check sees to that.
 type page struct {
 	Owner     string // "network europe"
 	Servers   []server
