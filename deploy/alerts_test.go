@@ -37,7 +37,7 @@ func alerts() []alert {
 			[]string{`pldns_queries_total{network="",rcode="REFUSED"} 0+1x60`}, []string{`pldns_queries_total{network="europe",rcode="REFUSED"} 0+1x60`}},
 		{"PldnsEndpointUnhealthy", "warning", []string{`pldns_endpoint_addresses_unhealthy 1x60`}, []string{`pldns_endpoint_addresses_unhealthy 0x60`}},
 		{"PldnsEndpointDown", "critical", []string{`pldns_endpoints_unreachable{network="europe"} 1x60`}, []string{`pldns_endpoints_unreachable{network="europe"} 0x60`}},
-		{"PldnsLeaks", "info", []string{`pldns_leaked_answers_total{network="europe"} 0+1x60`}, []string{`pldns_leaked_answers_total{network="europe"} 7x60`}},
+		{"PldnsUnmappedNames", "info", []string{`pldns_leaked_answers_total{network="europe"} 0+1x60`}, []string{`pldns_leaked_answers_total{network="europe"} 7x60`}},
 		// promtool begins at the epoch, and looks after an hour.
 		{"PldnsCertificateExpires", "warning", []string{`pldns_tls_certificate_expiry_timestamp_seconds 1200000x60`}, []string{`pldns_tls_certificate_expiry_timestamp_seconds 1300000x60`}},
 		{"PldnsCertificateExpired", "critical", []string{`pldns_tls_certificate_expiry_timestamp_seconds 0x60`}, []string{`pldns_tls_certificate_expiry_timestamp_seconds 1200000x60`}},

@@ -18,7 +18,8 @@ type Explanation struct {
 	Listener  string           `json:"listener,omitempty"`
 	Showing                    // what the client shows besides
 	Network   string           `json:"network,omitempty"` // absent: the client belongs to none
-	Door      string           `json:"door,omitempty"`    // what narrowed the networks it may belong to; absent: nothing
+	Ingress   string           `json:"ingress,omitempty"` // what narrowed the networks it may belong to; absent: nothing
+	Door      string           `json:"door,omitempty"`    // Ingress, as it was called before; it goes with the next release
 	Steps     []Step           `json:"steps"`
 	Rcode     string           `json:"rcode"`
 	Answer    []string         `json:"answer"`
@@ -71,7 +72,7 @@ func NewShowing(client zones.Client) Showing {
 func NewExplanation(q Query, a Answer, trace *Trace) Explanation {
 	e := Explanation{
 		Name: q.Name.String(), Type: typeName(q.Type), Client: q.Client.String(),
-		Showing: NewShowing(q.Client), Network: a.Network, Door: trace.Door, Steps: trace.Steps, Rcode: rcodeName(a.Rcode),
+		Showing: NewShowing(q.Client), Network: a.Network, Ingress: trace.Ingress, Door: trace.Ingress, Steps: trace.Steps, Rcode: rcodeName(a.Rcode),
 		Answer: Presentation(a.Records), Authority: Presentation(a.Authority),
 		Source: a.Source.String(), Upstream: a.Group, Server: a.Server, Hops: a.Hops,
 	}
@@ -87,8 +88,8 @@ func NewExplanation(q Query, a Answer, trace *Trace) Explanation {
 	return e
 }
 
-// Yes tells whether the client gets what it asked for.
-func (e Explanation) Yes() bool {
+// Answered tells whether the client gets what it asked for.
+func (e Explanation) Answered() bool {
 	return e.Rcode == "NOERROR" && len(e.Answer) > 0 && len(e.Authority) == 0
 }
 

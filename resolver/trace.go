@@ -12,21 +12,22 @@ import (
 // a nil Trace, so that serving and explaining are the same code.
 type Trace struct {
 	Steps []Step
-	// Door is what narrowed the networks that the client may belong to, in words;
+	// Ingress is what narrowed the networks that the client may belong to, in words;
 	// empty when nothing did.
-	Door string
+	Ingress string
 }
 
-// Step is one step of a decision: the room it happened in and what happened.
+// Step is one step of a decision: its stage and what happened.
 type Step struct {
-	Room    string   `json:"room"` // network, zone, upstream, splice or answer
+	Stage   string   `json:"stage"` // network, zone, upstream, splice or answer
+	Room    string   `json:"room"`  // Stage, as it was called before; it goes with the next release
 	Text    string   `json:"text"`
 	Records []string `json:"records,omitempty"` // as they joined the answer, in presentation format
 }
 
-func (t *Trace) add(room, format string, values ...any) {
+func (t *Trace) add(stage, format string, values ...any) {
 	if t != nil {
-		t.Steps = append(t.Steps, Step{Room: room, Text: fmt.Sprintf(format, values...)})
+		t.Steps = append(t.Steps, Step{Stage: stage, Room: stage, Text: fmt.Sprintf(format, values...)})
 	}
 }
 
@@ -44,17 +45,17 @@ func (t *Trace) network(client zones.Client, match zones.Match, found bool) {
 	if t == nil {
 		return
 	}
-	door := ""
+	behind := ""
 	if !match.Door.IsZero() {
-		t.Door = match.Door.String()
-		door = ", behind " + t.Door
+		t.Ingress = match.Door.String()
+		behind = ", behind " + t.Ingress
 	}
 	if !found {
-		t.add("network", "no network lists client %s%s", client, door)
+		t.add("network", "no network lists client %s%s", client, behind)
 		return
 	}
 	t.add("network", "%s: client %s is in %s, the longest prefix that holds it%s",
-		match.Network.Name(), client, match.Prefix, door)
+		match.Network.Name(), client, match.Prefix, behind)
 }
 
 // lookup tells what the network's table has for a name.

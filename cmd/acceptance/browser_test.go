@@ -200,7 +200,7 @@ func wants(t *testing.T, text string, all ...string) {
 const hostile = "\"><script>alert`1`</script><svg/onload=alert`2`>.internal.contoso.com."
 
 // browsed serves a house with 10,000 endpoints, one of them at an address that
-// does not answer, and upstreams, behind every kind of door.
+// does not answer, and upstreams, behind listeners of every kind.
 func browsed(t *testing.T) served {
 	alive, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -250,15 +250,15 @@ func TestPageInABrowser(t *testing.T) {
 }
 
 func lookAtViews(t *testing.T, b *browser, r served) {
-	r.ask("udp", europe, "fabrikam.blob.core.windows.net", dns.TypeA) // leaks
+	r.ask("udp", europe, "fabrikam.blob.core.windows.net", dns.TypeA) // answered from outside
 	for path, says := range map[string][]string{
-		"/":                             {"Serving", "10,00", "probed", "1 unhealthy", "azure", "UDP and TCP", "TLS", "HTTPS", "/dns-query", "fabrikam.dns.contoso.net, and is good until", "Clients are asked"},
+		"/":                             {"Failing: 1 endpoint has no healthy address, since ", "Listeners", "10,00", "probed", "1 unhealthy", "azure", "UDP and TCP", "TLS", "HTTPS", "/dns-query", "fabrikam.dns.contoso.net, and is good until", "Clients are asked"},
 		"/networks":                     {"crowd", "10,000", "all 5 prefixes", "nxdomain", "link id 536871234", "certificate gw.fabrikam.com", "path /dns-query/fabrikam", "server name fabrikam.dns.contoso.net"},
 		"/endpoints?network=probed":     {"well.blob.core.windows.net", "well.privatelink.blob.core.windows.net", "healthy", "unhealthy", "first-healthy"},
 		"/endpoints?health=unhealthy":   {"1 to 1 of 1", "ill.blob.core.windows.net", "10.0.9.9", "tls:", "connection refused"},
 		"/upstreams":                    {"azure", "127.0.0.1", "udp"},
-		"/leaks":                        {"fabrikam.blob.core.windows.net", "europe", "203.0.113.5"},
-		"/leaks?show=never-asked":       {"server-00000.database.windows.net", "1 to 50 of 10,0"},
+		"/unmapped":                     {"fabrikam.blob.core.windows.net", "europe", "203.0.113.5"},
+		"/unmapped?show=never-asked":    {"server-00000.database.windows.net", "1 to 50 of 10,0"},
 		"/explain":                      {"Decided now", "Explain"},
 		"/live":                         {"Switch on for ten minutes", "forgets them"},
 		"/operate":                      {"Reload the configuration", "Flush"},
@@ -301,7 +301,7 @@ func lookAtExplanations(t *testing.T, b *browser, _ served) {
 	wants(t, b.visit("/explain?name=a..b&client=ten"), "is no domain name", `"ten" is no IP address`)
 	b.visit("/explain")
 	if b.number("document.querySelector('details.more').open") != 0 {
-		t.Error("the fields of rarer doors are open before anybody wants them")
+		t.Error("the fields that few need are open before anybody wants them")
 	}
 	b.do(chromedp.Click(chromedp.CSS("details.more summary")))
 	b.write("#explain-name", "mydb.database.windows.net")
@@ -310,7 +310,7 @@ func lookAtExplanations(t *testing.T, b *browser, _ served) {
 	if b.number("document.querySelector('details.more').open") != 1 {
 		t.Error("the fields that were filled in are hidden")
 	}
-	b.shoot("explain-door")
+	b.shoot("explain-shown")
 	b.visit("/explain?name=mydb.database.windows.net&client=" + europe + "&server_name=dns.contoso.net")
 	wants(t, b.text(), "of network europe")
 	wants(t, b.submit("#explain-server-name", "fabrikam.dns.contoso.net"), "of network fabrikam", "behind server name fabrikam.dns.contoso.net")
@@ -398,7 +398,7 @@ func lookWithoutMouse(t *testing.T, b *browser, _ served) {
 	}
 	b.visit("/operate")
 	const unlabelled = "[...document.querySelectorAll('input:not([type=hidden]), select')].filter(e => e.labels.length === 0).length"
-	for _, path := range []string{"/", "/networks", "/endpoints", "/leaks", "/explain", "/live", "/operate"} {
+	for _, path := range []string{"/", "/networks", "/endpoints", "/unmapped", "/explain", "/live", "/operate"} {
 		b.visit(path)
 		if b.number(unlabelled) != 0 {
 			t.Errorf("%s has fields without a label", path)
@@ -413,8 +413,8 @@ func lookWithoutMouse(t *testing.T, b *browser, _ served) {
 // is dark.
 func lookAtShapes(t *testing.T, b *browser, _ served) {
 	paths := map[string]string{
-		"overview": "/", "networks": "/networks", "endpoints": "/endpoints?network=probed", "upstreams": "/upstreams", "leaks": "/leaks",
-		"explain": "/explain?name=db.internal.contoso.com&client=" + europe, "doors": "/explain?name=mydb.database.windows.net&link_id=536871234&certificate=gw.fabrikam.com&client=" + europe, "live": "/live", "operate": "/operate",
+		"overview": "/", "networks": "/networks", "endpoints": "/endpoints?network=probed", "upstreams": "/upstreams", "unmapped": "/unmapped",
+		"explain": "/explain?name=db.internal.contoso.com&client=" + europe, "shown": "/explain?name=mydb.database.windows.net&link_id=536871234&certificate=gw.fabrikam.com&client=" + europe, "live": "/live", "operate": "/operate",
 		"many": "/endpoints",
 	}
 	for name, path := range paths {
@@ -429,6 +429,9 @@ func lookAtShapes(t *testing.T, b *browser, _ served) {
 		b.do(command(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{}), chromedp.EmulateViewport(360, 740, chromedp.EmulateMobile))
 		if over := b.number("document.documentElement.scrollWidth - window.innerWidth"); over > 0 {
 			t.Errorf("%s sticks out by %v pixels", name, over)
+		}
+		if cut := b.number("[...document.querySelectorAll('.scroll')].filter(e => e.scrollWidth > e.clientWidth).length"); cut > 0 {
+			t.Errorf("%s has %v tables that are cut off", name, cut)
 		}
 		b.shoot(name + "-narrow")
 		b.do(chromedp.EmulateViewport(1280, 900))

@@ -54,7 +54,7 @@ or a warning; notes alone are fine.
 
 With -c, the answers of a configuration are compared: a VNet belongs to the network
 of its name, or to that of --map. --asked names a file with names that clients ask
-for, one a line, or what "pldns leaks --json" prints: with it, no-fallback is a
+for, one a line, or what "pldns unmapped --json" prints: with it, no-fallback is a
 warning where these are denied.`
 
 func newAudit() *cobra.Command {
@@ -180,7 +180,7 @@ func (f auditFlags) options() (azureaudit.Options, error) {
 	return options, nil
 }
 
-// askedNames reads names, one a line, or what leaks prints as JSON.
+// askedNames reads names, one a line, or what unmapped prints as JSON.
 func askedNames(text []byte) ([]zones.Name, error) {
 	var names []zones.Name
 	add := func(text string) error {
@@ -192,13 +192,13 @@ func askedNames(text []byte) ([]zones.Name, error) {
 		return nil
 	}
 	if strings.HasPrefix(strings.TrimSpace(string(text)), "[") {
-		var reports []admin.Leaks
+		var reports []admin.Unmapped
 		if err := json.Unmarshal(text, &reports); err != nil {
-			return nil, fmt.Errorf("it is not what \"pldns leaks --json\" prints: %w", err)
+			return nil, fmt.Errorf("it is not what \"pldns unmapped --json\" prints: %w", err)
 		}
 		for _, report := range reports {
-			for _, leak := range report.Unmapped {
-				if err := add(leak.Name); err != nil {
+			for _, unmapped := range report.Unmapped {
+				if err := add(unmapped.Name); err != nil {
 					return nil, err
 				}
 			}

@@ -102,7 +102,7 @@ func reportExplanation(w io.Writer, e resolver.Explanation, asJSON bool) error {
 	if err := write(w, e); err != nil {
 		return err
 	}
-	if !e.Yes() {
+	if !e.Answered() {
 		return errNo
 	}
 	return nil

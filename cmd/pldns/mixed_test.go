@@ -140,7 +140,7 @@ func withoutTTL(records []string) string {
 
 // A name of another tenant that falls through is reported, by name and network,
 // and so is a mapping that nobody asks for.
-func TestLeaks(t *testing.T) {
+func TestUnmappedNames(t *testing.T) {
 	r := start(t, regions(upstreamTable(azureDNS(t).Addr)))
 	for range 2 {
 		r.ask("udp", australia, "fabrikam.blob.core.windows.net", dns.TypeA)
@@ -151,7 +151,7 @@ func TestLeaks(t *testing.T) {
 	var stdout, stderr bytes.Buffer
 	for deadline := time.Now().Add(30 * time.Second); ; { // what a client was told is noted just after
 		stdout.Reset()
-		if code := run(t.Context(), []string{"leaks", "--server", r.admin}, &stdout, &stderr); code != exitNo && time.Now().After(deadline) {
+		if code := run(t.Context(), []string{"unmapped", "--server", r.admin}, &stdout, &stderr); code != exitNo && time.Now().After(deadline) {
 			t.Fatalf("exit code %d: %s", code, stderr.String())
 		}
 		if strings.Contains(stdout.String(), "asked 2 times") && !strings.Contains(stdout.String(), "momenta-eun") || time.Now().After(deadline) {
@@ -170,10 +170,13 @@ func TestLeaks(t *testing.T) {
 		t.Errorf("an endpoint that was asked for is reported:\n%s", got)
 	}
 	if _, after, _ = strings.Cut(stdout.String(), "[networks.strict.endpoints]\n"); strings.Contains(after, "fabrikam") {
-		t.Errorf("a name that was denied is reported as leaking:\n%s", after)
+		t.Errorf("a name that was denied is reported as unmapped:\n%s", after)
 	}
 	stdout.Reset()
-	run(t.Context(), []string{"leaks", "--server", r.admin, "--json"}, &stdout, &stderr)
+	run(t.Context(), []string{"leaks", "--server", r.admin, "--json"}, &stdout, &stderr) // by its old name
+	if !strings.Contains(stderr.String(), `is called "pldns unmapped" now`) {
+		t.Errorf("the old name is not said to be old: %s", stderr.String())
+	}
 	if !json.Valid(stdout.Bytes()) || !strings.Contains(stdout.String(), `"private_name": "fabrikam.privatelink.blob.core.windows.net"`) {
 		t.Errorf("--json prints %s", stdout.String())
 	}

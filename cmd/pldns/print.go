@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -26,6 +27,8 @@ func printJSON(w io.Writer, value any) error {
 
 // printExplanation writes a decision for people: a line for each step, what the
 // step brought under it, and the reply as the client gets it.
+//
+// A server of the release before says room for stage.
 func printExplanation(w io.Writer, e resolver.Explanation) error {
 	var text strings.Builder
 	fmt.Fprintf(&text, "%s %s, asked by %s", e.Name, e.Type, e.Client)
@@ -34,7 +37,7 @@ func printExplanation(w io.Writer, e resolver.Explanation) error {
 	}
 	text.WriteString("\n\n")
 	for _, step := range e.Steps {
-		fmt.Fprintf(&text, "%-9s %s\n", step.Room, step.Text)
+		fmt.Fprintf(&text, "%-9s %s\n", cmp.Or(step.Stage, step.Room), step.Text)
 		for _, record := range step.Records {
 			fmt.Fprintf(&text, "%-9s   %s\n", "", record)
 		}

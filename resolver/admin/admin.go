@@ -7,17 +7,23 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"html/template"
 	"iter"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
 	"runtime/debug"
+	"sync"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/time/rate"
 
 	"pldns/resolver"
 	"pldns/zones"
@@ -44,11 +50,11 @@ type Options struct {
 	// Upstreams are the servers that may be asked, for /api/upstreams. It must not
 	// be nil.
 	Upstreams func() []Upstream
-	// Memory is what upstreams said, for /api/cache and /-/flush. It must not be nil.
-	Memory Memory
-	// Leaks are the leaks of each network; who was never asked for may be left out. It
-	// must not be nil.
-	Leaks func() []Leaks
+	// Cache is what upstreams said, for /api/cache and /-/flush. It must not be nil.
+	Cache Cache
+	// Unmapped are the unmapped names of each network; who was never asked for may be
+	// left out. It must not be nil.
+	Unmapped func() []Unmapped
 	// NeverAsked goes through the endpoints of a network that nobody has asked for, by
 	// name. Nil finds none.
 	NeverAsked func(*zones.Network) iter.Seq[zones.Name]
@@ -58,10 +64,10 @@ type Options struct {
 	// Pending are the queries that wait for the outside, for /api/pending. Nil stands for
 	// none.
 	Pending func() []Pending
-	// Estate are the endpoints of all networks. Nil stands for none.
-	Estate func() *Estate
+	// Index are the endpoints of all networks. Nil stands for none.
+	Index func() *EndpointIndex
 	// Health knows how the addresses of endpoints are. Nil knows nothing bad.
-	Health resolver.Health
+	Health Health
 	// Recent are the last decisions. Nil stands for a list that sees none.
 	Recent *Recent
 	// Access says who may do what. It is asked for every request. Nil stands for
@@ -121,6 +127,9 @@ type Certificate struct {
 	Clients bool      `json:"clients"` // whether clients are asked for one of theirs
 }
 
+// Expired tells whether it has expired.
+func (c Certificate) Expired() bool { return time.Now().After(c.Until) }
+
 // Reload is what came of reading the configuration anew.
 type Reload struct {
 	At    time.Time `json:"at"`
@@ -133,13 +142,17 @@ type Server struct {
 	options  Options
 	conns    bounded // its Listener is nil before Listen
 	http     *http.Server
-	refusals complaint
+	refusals rate.Sometimes // when wrong tokens are logged
+	unlogged atomic.Int64   // those since the last line
+	// templates are those of the pages, read when the first is asked for.
+	templates func() map[string]*template.Template
 }
 
 // New makes a server. It neither listens nor starts anything.
 func New(options Options) *Server {
 	options.fill()
-	s := &Server{options: options, conns: bounded{limit: options.Connections}}
+	s := &Server{options: options, conns: bounded{limit: options.Connections}, templates: sync.OnceValue(pageTemplates),
+		refusals: rate.Sometimes{Interval: warningPause}}
 	s.http = &http.Server{
 		Handler:           s.conns.answering(s.handler()),
 		ReadHeaderTimeout: 5 * time.Second,
@@ -155,34 +168,35 @@ func New(options Options) *Server {
 
 // fill puts what stands for nothing in the place of what is left out.
 func (o *Options) fill() {
-	if o.Connections <= 0 {
-		o.Connections = defaultConnections
-	}
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
+	o.Connections = cmp.Or(max(o.Connections, 0), defaultConnections)
+	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	if o.Networks == nil {
 		o.Networks = func() []Network { return nil }
 	}
-	if o.Estate == nil {
-		o.Estate = func() *Estate { return new(Estate) }
+	if o.Index == nil {
+		o.Index = func() *EndpointIndex { return new(EndpointIndex) }
 	}
 	if o.NeverAsked == nil {
 		o.NeverAsked = func(*zones.Network) iter.Seq[zones.Name] { return func(func(zones.Name) bool) {} }
 	}
-	if o.Health == nil {
-		o.Health = nothingBad{}
-	}
-	if o.Recent == nil {
-		o.Recent = NewRecent(nil, nil)
-	}
+	o.Health = cmp.Or[Health](o.Health, nothingBad{})
+	o.Recent = cmp.Or(o.Recent, NewRecent(nil, nil))
+}
+
+// Health knows how the addresses of endpoints are. Its methods are called by many
+// goroutines at once.
+type Health interface {
+	resolver.Health
+	// Since is when a target became unhealthy; zero for a healthy one.
+	Since(zones.Target) time.Time
 }
 
 // nothingBad is a health of which nothing is known.
 type nothingBad struct{}
 
-func (nothingBad) Healthy(zones.Target) bool { return true }
-func (nothingBad) Fault(zones.Target) string { return "" }
+func (nothingBad) Healthy(zones.Target) bool    { return true }
+func (nothingBad) Fault(zones.Target) string    { return "" }
+func (nothingBad) Since(zones.Target) time.Time { return time.Time{} }
 
 // Listen opens the address. Without a token it must be a loopback address.
 func (s *Server) Listen() error { return s.ListenOn(nil) }
@@ -237,7 +251,8 @@ func (s *Server) handler() http.Handler {
 	mux.Handle("GET /metrics", s.options.Metrics)
 	mux.HandleFunc("GET /api/explain", s.explain)
 	mux.HandleFunc("GET /api/upstreams", s.upstreams)
-	mux.HandleFunc("GET /api/leaks", s.leaks)
+	mux.HandleFunc("GET /api/state", s.state)
+	mux.HandleFunc("GET /api/unmapped", s.unmapped)
 	mux.HandleFunc("GET /api/cache", s.dump)
 	mux.HandleFunc("GET /api/networks", s.listNetworks)
 	mux.HandleFunc("GET /api/endpoints", s.listEndpoints)
@@ -247,6 +262,9 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("POST /-/reload", s.guarded(s.reload))
 	mux.HandleFunc("POST /-/live", s.guarded(s.live))
 	s.handlePages(mux)
+	// What was called leaks is there under its old names for one release more.
+	mux.HandleFunc("GET /api/leaks", s.unmapped)
+	mux.Handle("GET /leaks", http.RedirectHandler("/unmapped", http.StatusMovedPermanently))
 	return s.recovering(s.secured(mux))
 }
 
@@ -265,19 +283,6 @@ func (s *Server) recovering(next http.Handler) http.Handler {
 		}()
 		next.ServeHTTP(w, r)
 	})
-}
-
-// handlePages routes what browsers show.
-func (s *Server) handlePages(mux *http.ServeMux) {
-	mux.HandleFunc("GET /{$}", s.overview)
-	mux.HandleFunc("GET /networks", s.networksPage)
-	mux.HandleFunc("GET /endpoints", s.endpointsPage)
-	mux.HandleFunc("GET /upstreams", s.upstreamsPage)
-	mux.HandleFunc("GET /leaks", s.leaksPage)
-	mux.HandleFunc("GET /explain", s.explainPage)
-	mux.HandleFunc("GET /live", s.livePage)
-	mux.HandleFunc("GET /operate", s.operatePage)
-	mux.Handle("GET /static/", files())
 }
 
 // healthy answers 200 unless the program should be restarted, then 503 and why.

@@ -34,7 +34,7 @@ func serve(t testing.TB, status admin.Status, change ...func(*admin.Options)) st
 				t.Error(err)
 			}
 			return resolver.Answer{Network: "europe", Zone: zone, Source: resolver.FromLocal, Records: []dns.RR{rr}},
-				&resolver.Trace{Door: "link id 8", Steps: []resolver.Step{{Room: "network", Text: "europe"}}}
+				&resolver.Trace{Ingress: "link id 8", Steps: []resolver.Step{{Stage: "network", Room: "network", Text: "europe"}}}
 		},
 		Reload: func() error {
 			if !status.Ready {
@@ -46,9 +46,9 @@ func serve(t testing.TB, status admin.Status, change ...func(*admin.Options)) st
 		Upstreams: func() []admin.Upstream {
 			return []admin.Upstream{{Group: "azure", Server: "168.63.129.16", Healthy: true}}
 		},
-		Memory: new(memory),
-		Leaks: func() []admin.Leaks {
-			return []admin.Leaks{{Network: "europe", Unmapped: []admin.Unmapped{{Name: "fabrikam.blob.core.windows.net"}}}}
+		Cache: new(memory),
+		Unmapped: func() []admin.Unmapped {
+			return []admin.Unmapped{{Network: "europe", Unmapped: []admin.UnmappedName{{Name: "fabrikam.blob.core.windows.net"}}}}
 		},
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "pldns_build_info 1\n") }),
 		Access:  func() admin.Access { return admin.Access{Token: token, Hosts: []string{"pldns.contoso.com"}} },
@@ -127,13 +127,19 @@ func TestPages(t *testing.T) {
 		{"/api/explain?name=mydb.database.windows.net&client=10.0.0.7&type=aaaa&listener=10.9.0.5", 200, `"listener": "10.9.0.5:53"`},
 		{"/api/explain?name=mydb.database.windows.net&client=10.0.0.7&type=TYPE65280", 200, `"type": "TYPE65280"`},
 		{"/api/explain?name=a.b&client=10.0.0.7&link_id=8&certificate=a.com+b.com&path=/dns-query/b&server_name=s.net", 200, `"link_id": 8`},
+		{"/api/explain?name=a.b&client=10.0.0.7&certificate=a.com", 200, `"ingress": "link id 8"`},
 		{"/api/explain?name=a.b&client=10.0.0.7&certificate=a.com", 200, `"door": "link id 8"`},
+		{"/api/explain?name=a.b&client=10.0.0.7", 200, `"stage": "network"`},
+		{"/api/explain?name=a.b&client=10.0.0.7", 200, `"room": "network"`},
+		{"/api/state", 200, `"level": "serving"`},
 		{"/api/explain", 400, "the name is empty"},
 		{"/api/explain?name=a..b&client=10.0.0.7", 400, "is no domain name"},
 		{"/api/explain?name=a.b&client=ten", 400, "is no IP address"},
 		{"/api/explain?name=a.b&client=10.0.0.7&type=NONSENSE", 400, "is no record type"},
 		{"/api/explain?name=a.b&client=10.0.0.7&listener=x", 400, "is no address"},
 		{"/api/upstreams", 200, `"server": "168.63.129.16"`},
+		{"/api/unmapped", 200, `"name": "fabrikam.blob.core.windows.net"`},
+		{"/leaks", 301, `href="/unmapped"`},
 		{"/api/leaks", 200, `"name": "fabrikam.blob.core.windows.net"`},
 		{"/api/cache?name=www.contoso.com", 200, `"www.contoso.com. 300 IN A 203.0.113.80"`},
 		{"/api/cache?name=contoso.com", 200, `[]`},
@@ -171,7 +177,7 @@ func TestExplanationIsComplete(t *testing.T) {
 		t.Fatal(err)
 	}
 	if e.Name != "mydb.database.windows.net" || e.Type != "A" || e.Rcode != "NOERROR" || e.Source != "local" ||
-		e.Zone != "privatelink.database.windows.net" || len(e.Answer) != 1 || len(e.Steps) != 1 || !e.Yes() {
+		e.Zone != "privatelink.database.windows.net" || len(e.Answer) != 1 || len(e.Steps) != 1 || !e.Answered() {
 		t.Errorf("got %+v", e)
 	}
 }
@@ -184,10 +190,10 @@ func (m *memory) knows(name zones.Name, subtree bool) bool {
 	return !m.forgotten && (name == www || subtree && www.Within(name))
 }
 
-func (m *memory) Dump(name zones.Name, subtree bool) iter.Seq[admin.Remembered] {
-	return func(yield func(admin.Remembered) bool) {
+func (m *memory) Dump(name zones.Name, subtree bool) iter.Seq[admin.CacheEntry] {
+	return func(yield func(admin.CacheEntry) bool) {
 		if m.knows(name, subtree) {
-			yield(admin.Remembered{Group: "azure", Name: "www.contoso.com", Records: []string{"www.contoso.com. 300 IN A 203.0.113.80"}})
+			yield(admin.CacheEntry{Group: "azure", Name: "www.contoso.com", Records: []string{"www.contoso.com. 300 IN A 203.0.113.80"}})
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"time"
 
 	"pldns/zones"
 )
@@ -16,8 +17,8 @@ type Network struct {
 	Name      string           `json:"name"`
 	Clients   []netip.Prefix   `json:"clients"`
 	Listeners []netip.AddrPort `json:"listeners"`
-	// LinkIDs, Certificates, DoHPaths and ServerNames are its other doors, as the
-	// configuration file has them.
+	// LinkIDs, Certificates, DoHPaths and ServerNames are what else it is known by, as
+	// the configuration file has them.
 	LinkIDs      []uint32 `json:"link_ids,omitempty"`
 	Certificates []string `json:"certificates,omitempty"`
 	DoHPaths     []string `json:"doh_paths,omitempty"`
@@ -27,28 +28,34 @@ type Network struct {
 	Endpoints    int      `json:"endpoints"`
 	Probed       int      `json:"probed"`    // endpoints whose addresses are probed
 	Unhealthy    int      `json:"unhealthy"` // of these, those with an address that is not healthy
+	// Unreachable are those of the unhealthy ones that have no healthy address, so that
+	// they are answered as if all were well.
+	Unreachable int `json:"unreachable"`
+	// unhealthySince and unreachableSince are when the first of each became so; zero
+	// where there is none, or that is not known.
+	unhealthySince, unreachableSince time.Time
 }
 
-// Doors are the doors of the network in words; none for a network that is known by
-// its clients alone, at whichever door nobody claims.
-func (n Network) Doors() []string {
-	var doors []string
+// Ingress says in words where queries of the network arrive, and what they show there;
+// nothing for a network that is known by its clients alone.
+func (n Network) Ingress() []string {
+	var all []string
 	for _, listener := range n.Listeners {
-		doors = append(doors, zones.NewListenerDoor(listener).String())
+		all = append(all, "listener "+listener.String())
 	}
 	for _, id := range n.LinkIDs {
-		doors = append(doors, zones.Door{Kind: zones.LinkDoor, Link: id}.String())
+		all = append(all, fmt.Sprint("link id ", id))
 	}
 	for _, name := range n.Certificates {
-		doors = append(doors, "certificate "+name)
+		all = append(all, "certificate "+name)
 	}
 	for _, path := range n.DoHPaths {
-		doors = append(doors, zones.Door{Kind: zones.PathDoor, Path: path}.String())
+		all = append(all, "path "+zones.DoHPath+"/"+path)
 	}
 	for _, name := range n.ServerNames {
-		doors = append(doors, "server name "+name)
+		all = append(all, "server name "+name)
 	}
-	return doors
+	return all
 }
 
 // Client is an address that the network's queries come from, for examples; it is
@@ -80,7 +87,9 @@ type Endpoint struct {
 type Address struct {
 	Address string `json:"address"`
 	Health  string `json:"health"`
-	Fault   string `json:"fault,omitempty"` // what is wrong with it, if it is unhealthy
+	// Fault and Since are what is wrong with it and since when, if it is unhealthy.
+	Fault string    `json:"fault,omitempty"`
+	Since time.Time `json:"since,omitzero"`
 }
 
 // What is known of an address.
@@ -165,7 +174,7 @@ func (s *Server) worst(e zones.Mapping) string {
 // into words: there may be a million.
 func (s *Server) endpointsFor(want search, w window) Endpoints {
 	part := Endpoints{Endpoints: make([]Endpoint, 0)}
-	for _, f := range s.options.Estate().part(&w, want, s.worst) {
+	for _, f := range s.options.Index().part(&w, want, s.worst) {
 		part.Endpoints = append(part.Endpoints, s.endpoint(f))
 	}
 	part.window = w
@@ -186,7 +195,8 @@ func (s *Server) endpoint(f found) Endpoint {
 	for _, addr := range e.Addresses() {
 		a := Address{Address: addr.String(), Health: s.health(e, addr)}
 		if a.Health == unhealthy {
-			a.Fault = s.options.Health.Fault(zones.Target{Addr: addr, Probe: e.Probe()})
+			target := zones.Target{Addr: addr, Probe: e.Probe()}
+			a.Fault, a.Since = s.options.Health.Fault(target), s.options.Health.Since(target)
 		}
 		shown.Addresses = append(shown.Addresses, a)
 	}
@@ -200,19 +210,40 @@ func (s *Server) networks() []Network {
 	for i := range networks {
 		at[networks[i].Name] = &networks[i]
 	}
-	for _, holding := range s.options.Estate().networks {
-		network := at[holding.Name()]
+	for _, indexed := range s.options.Index().networks {
+		network := at[indexed.Name()]
 		if network == nil {
 			continue // a reload came between
 		}
-		network.Endpoints, network.Probed = holding.CountEndpoints(), len(holding.probed())
-		for _, e := range holding.probed() {
-			if s.worst(e) == unhealthy {
-				network.Unhealthy++
-			}
+		network.Endpoints, network.Probed = indexed.CountEndpoints(), len(indexed.probed())
+		for _, e := range indexed.probed() {
+			s.count(network, e)
 		}
 	}
 	return networks
+}
+
+// count adds an endpoint that is probed to the figures of its network.
+func (s *Server) count(n *Network, e zones.Mapping) {
+	var first, last time.Time // when an address became unhealthy
+	ill := 0
+	for _, addr := range e.Addresses() {
+		if s.health(e, addr) != unhealthy {
+			continue
+		}
+		ill++
+		since := s.options.Health.Since(zones.Target{Addr: addr, Probe: e.Probe()})
+		first, last = earlier(first, since), later(last, since)
+	}
+	if ill == 0 {
+		return
+	}
+	n.Unhealthy++
+	n.unhealthySince = earlier(n.unhealthySince, first)
+	if ill == len(e.Addresses()) {
+		n.Unreachable++
+		n.unreachableSince = earlier(n.unreachableSince, last)
+	}
 }
 
 // listNetworks answers /api/networks with every network.

@@ -32,7 +32,7 @@ func (s *Server) outcome(w http.ResponseWriter, r *http.Request, code int, resul
 		path = "/live"
 	}
 	result.Back = cmp.Or(result.Back, path)
-	s.show(w, code, page{Title: result.Title, Path: path, Content: result.content})
+	s.show(w, "outcome", page{Title: result.Title, Path: path, Code: code, Data: result})
 }
 
 // reload answers POST /-/reload: 200 when the configuration of now is served, 422
@@ -56,7 +56,7 @@ func (s *Server) flush(w http.ResponseWriter, r *http.Request) {
 		s.outcome(w, r, http.StatusBadRequest, refusal(err.Error()))
 		return
 	}
-	flushed := s.options.Memory.Flush(name, subtree)
+	flushed := s.options.Cache.Flush(name, subtree)
 	s.outcome(w, r, http.StatusOK, result{
 		OK: true, Title: "Flushed", Text: counted(flushed, "remembered answer is", "remembered answers are") + " forgotten.",
 		value: map[string]int{"flushed": flushed},

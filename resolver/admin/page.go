@@ -2,101 +2,139 @@ package admin
 
 import (
 	"bytes"
+	"cmp"
 	"embed"
 	"fmt"
+	"html/template"
 	"io/fs"
 	"net/http"
+	"path"
+	"reflect"
 	"strings"
 	"time"
-
-	"golang.org/x/net/html"
 )
 
-//go:embed static
-var static embed.FS // never assigned: the embed directive wants a variable
+//go:embed static templates
+var files embed.FS // never assigned: the embed directive wants a variable
 
-// page is what the layout shows around the content of a view.
-type page struct {
-	Title   string
-	Path    string // of the entry of the menu that leads here
-	Refresh int    // seconds until the browser asks anew; 0 for never
-	Now     time.Time
-	Change  bool // whether there is a token, so that something can be changed
-	Content func(page) part
+// view is an entry of the menu, and the page that it leads to. The template of a page
+// is the file of templates/pages that has the name of its path.
+type view struct {
+	Path, Title string
+	make        func(*http.Request) page
 }
 
-// entry is an entry of the menu.
-type entry struct{ Path, Text string }
-
-// menu is the menu of every page.
-func menu() []entry {
-	return []entry{
-		{"/", "Overview"}, {"/networks", "Networks"}, {"/endpoints", "Endpoints"}, {"/upstreams", "Upstreams"},
-		{"/leaks", "Leaks"}, {"/explain", "Explain"}, {"/live", "Live"}, {"/operate", "Operate"},
+// views are all entries of the menu, in its order.
+func (s *Server) views() []view {
+	return []view{
+		{"/", "Overview", s.overview}, {"/networks", "Networks", s.networksPage}, {"/endpoints", "Endpoints", s.endpointsPage},
+		{"/upstreams", "Upstreams", s.upstreamsPage}, {"/unmapped", "Unmapped names", s.unmappedPage},
+		{"/explain", "Explain", s.explainPage}, {"/live", "Live", s.livePage}, {"/operate", "Operate", s.operatePage},
 	}
 }
 
-// document is the whole page.
-func (p page) document() *html.Node {
-	root := &html.Node{Type: html.DocumentNode}
-	root.AppendChild(&html.Node{Type: html.DoctypeNode, Data: "html"})
-	el("html", at("lang", "en"), p.head(), el("body",
-		el("a", class("skip"), href("#main"), text("Skip to the content")),
-		el("header", paragraph("brand", text("pldns")), el("nav", at("aria-label", "Pages"), el("ul", each(menu(), func(e entry) part {
-			return el("li", el("a", href(e.Path), only(e.Path == p.Path, at("aria-current", "page")), text(e.Text)))
-		}, nil)))),
-		el("main", at("id", "main"), at("tabindex", "-1"), el("h1", text(p.Title)), p.Content(p)),
-		el("footer", paragraph("", text("As of ", when(p.Now), ". Reload the page to see what has changed."))),
-	))(root)
-	return root
+// page is what a template shows: a value of plain fields, with everything decided.
+type page struct {
+	Data    any // what the page itself shows
+	Code    int // the HTTP status; 0 is 200
+	Refresh int // seconds until the browser asks anew; 0 for never
+
+	// What follows is filled in for pages of the menu.
+	Title string
+	Path  string // of the entry of the menu that leads here
+	Menu  []view
+	Now   time.Time
 }
 
-func (p page) head() part {
-	return el("head",
-		el("meta", at("charset", "utf-8")),
-		el("meta", at("name", "viewport"), at("content", "width=device-width, initial-scale=1")),
-		el("meta", at("name", "color-scheme"), at("content", "light dark")),
-		only(p.Refresh > 0, el("meta", at("http-equiv", "refresh"), at("content", fmt.Sprint(p.Refresh)))),
-		el("title", text(p.Title, " – pldns")),
-		el("link", at("rel", "icon"), href("/static/icon.svg"), at("type", "image/svg+xml")),
-		el("link", at("rel", "stylesheet"), href("/static/page.css")),
-	)
+// handlePages routes what browsers show.
+func (s *Server) handlePages(mux *http.ServeMux) {
+	for _, v := range s.views() {
+		pattern, name := v.Path, path.Base(v.Path)
+		if v.Path == "/" {
+			pattern, name = "/{$}", "overview"
+		}
+		mux.HandleFunc("GET "+pattern, func(w http.ResponseWriter, r *http.Request) {
+			p := v.make(r)
+			p.Title, p.Path = v.Title, v.Path
+			s.show(w, name, p)
+		})
+	}
+	mux.Handle("GET /static/", http.FileServerFS(files))
 }
 
-// show writes a page. It is put together before anything is sent, so that a
-// fault never sends half of one.
-func (s *Server) show(w http.ResponseWriter, code int, p page) {
-	p.Now, p.Change = time.Now(), s.access().Token != ""
+// show writes a page by the template of that name. It is put together before anything
+// is sent, so that a fault never sends half of one.
+func (s *Server) show(w http.ResponseWriter, name string, p page) {
+	p.Menu, p.Now = s.views(), time.Now()
 	var written bytes.Buffer
-	if err := html.Render(&written, p.document()); err != nil {
-		s.options.Log.Error("a page of the admin server could not be made", "page", p.Title, "error", err)
+	if err := s.templates()[name].Execute(&written, p); err != nil {
+		s.options.Log.Error("a page of the admin server could not be made", "page", name, "error", err)
 		http.Error(w, "this page could not be made: the log says why", http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.WriteHeader(code)
+	w.WriteHeader(cmp.Or(p.Code, http.StatusOK))
 	// Writing fails when the client has gone; there is nobody left to tell.
 	_, _ = written.WriteTo(w)
+}
+
+// pageTemplates are the templates of all pages by name, each with the layout and what
+// several of them show. The files are part of the program, so a fault in one is a
+// fault of the program.
+func pageTemplates() map[string]*template.Template {
+	shared := template.Must(template.New("layout.html").Funcs(template.FuncMap{
+		"table": newTable, "join": func(words []string) string { return strings.Join(words, ", ") }, "first": first,
+		"when": when, "ago": ago, "seconds": seconds, "thousands": thousands, "percent": percent,
+	}).ParseFS(files, "templates/*.html"))
+	names, err := fs.Glob(files, "templates/pages/*.html")
+	if err != nil {
+		panic(err) // the pattern is a constant
+	}
+	all := make(map[string]*template.Template, len(names))
+	for _, name := range names {
+		all[strings.TrimSuffix(path.Base(name), ".html")] = template.Must(template.Must(shared.Clone()).ParseFS(files, name))
+	}
+	return all
+}
+
+// table is what a table begins with.
+type table struct {
+	Name    string // what it is called when it is read aloud
+	Columns []column
+}
+
+// column is the head of a column; Number says that numbers are below it.
+type column struct {
+	Title  string
+	Number bool
+}
+
+// newTable is a table with these heads of columns; numbers are below those that begin
+// with #.
+func newTable(name string, heads ...string) table {
+	t := table{Name: name}
+	for _, head := range heads {
+		title, number := strings.CutPrefix(head, "#")
+		t.Columns = append(t.Columns, column{title, number})
+	}
+	return t
+}
+
+// first are the first n of a list of whatever kind, or as many as there are.
+func first(n int, list any) any {
+	all := reflect.ValueOf(list)
+	return all.Slice(0, min(n, all.Len())).Interface()
 }
 
 // wantsPage tells whether a browser shows the answer to somebody.
 func wantsPage(r *http.Request) bool { return strings.Contains(r.Header.Get("Accept"), "text/html") }
 
-// files serves the style sheet and the icon.
-func files() http.Handler {
-	only, err := fs.Sub(static, "static")
-	if err != nil {
-		panic(err) // the path is a constant
-	}
-	return http.StripPrefix("/static/", http.FileServerFS(only))
-}
-
 // when writes a time for people everywhere.
 func when(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
 
-// ago writes how long before now a time was, roughly.
-func ago(now, t time.Time) string {
-	switch d := now.Sub(t); {
+// ago writes how long ago a time was, roughly.
+func ago(t time.Time) string {
+	switch d := time.Since(t); {
 	case d < 2*time.Second:
 		return "just now"
 	case d < 2*time.Minute:

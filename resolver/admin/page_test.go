@@ -3,6 +3,7 @@ package admin_test
 import (
 	"encoding/json"
 	"fmt"
+	"html"
 	"iter"
 	"net/http"
 	"net/netip"
@@ -42,7 +43,7 @@ func crowd(hub int) func(*admin.Options) {
 	if err != nil {
 		panic(err) // the networks are those above
 	}
-	estate := admin.NewEstate(table)
+	index := admin.NewEndpointIndex(table)
 	return func(o *admin.Options) {
 		o.Networks = func() []admin.Network {
 			return []admin.Network{
@@ -53,7 +54,7 @@ func crowd(hub int) func(*admin.Options) {
 				},
 			}
 		}
-		o.Estate = func() *admin.Estate { return estate }
+		o.Index = func() *admin.EndpointIndex { return index }
 		o.Health = illness{ill}
 	}
 }
@@ -63,6 +64,12 @@ type illness struct{ addr netip.Addr }
 
 func (i illness) Healthy(t zones.Target) bool { return t.Addr != i.addr }
 func (illness) Fault(zones.Target) string     { return "connection refused" }
+func (i illness) Since(t zones.Target) time.Time {
+	if i.Healthy(t) {
+		return time.Time{}
+	}
+	return time.Unix(1_800_000_000, 0)
+}
 
 func TestNetworks(t *testing.T) {
 	_, body := get(t, serve(t, admin.Status{}, crowd(30))+"/api/networks")
@@ -122,17 +129,18 @@ func TestEndpoints(t *testing.T) {
 // hostileHealth is of addresses that are ill, and say something of it.
 type hostileHealth string
 
-func (hostileHealth) Healthy(zones.Target) bool   { return false }
-func (h hostileHealth) Fault(zones.Target) string { return string(h) }
+func (hostileHealth) Healthy(zones.Target) bool    { return false }
+func (h hostileHealth) Fault(zones.Target) string  { return string(h) }
+func (hostileHealth) Since(zones.Target) time.Time { return time.Time{} }
 
 // Every page of the browser is there without anything configured, and says so.
 func TestPagesOfNothing(t *testing.T) {
 	base := serve(t, admin.Status{Reason: "draining"}, func(o *admin.Options) {
-		o.Access, o.Upstreams, o.Leaks = nil, func() []admin.Upstream { return nil }, func() []admin.Leaks { return nil }
+		o.Access, o.Upstreams, o.Unmapped = nil, func() []admin.Upstream { return nil }, func() []admin.Unmapped { return nil }
 	})
 	for path, want := range map[string]string{
-		"/": "Not ready: draining", "/networks": "Nothing found", "/endpoints": "No endpoint matches", "/upstreams": "Nothing is forwarded",
-		"/leaks": "None.", "/leaks?show=never-asked": "None.", "/explain": "Client address", "/live": "there is no token", "/operate": "there is no token",
+		"/": "<strong>Not ready:</strong>\ndraining", "/networks": "Nothing found", "/endpoints": "No endpoint matches", "/upstreams": "Nothing is forwarded",
+		"/unmapped": "None.", "/unmapped?show=never-asked": "None.", "/explain": "Client address", "/live": "there is no token", "/operate": "there is no token",
 		"/static/page.css": "prefers-color-scheme", "/static/icon.svg": "<svg",
 	} {
 		if code, body := get(t, base+path); code != http.StatusOK || !strings.Contains(body, want) {
@@ -155,8 +163,8 @@ func TestHostileTexts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		estate := admin.NewEstate(table)
-		o.Estate, o.Health = func() *admin.Estate { return estate }, hostileHealth(script)
+		index := admin.NewEndpointIndex(table)
+		o.Index, o.Health = func() *admin.EndpointIndex { return index }, hostileHealth(script)
 		o.NeverAsked = func(n *zones.Network) iter.Seq[zones.Name] { return slices.Values([]zones.Name{n.Endpoint(0).Name()}) }
 		o.Networks = func() []admin.Network {
 			return []admin.Network{{Name: script, Certificates: []string{script}, DoHPaths: []string{script}, ServerNames: []string{script}}}
@@ -165,19 +173,19 @@ func TestHostileTexts(t *testing.T) {
 			load := admin.GroupLoad{Limited: []admin.Share{{Network: script, Client: script, Suffix: script}}}
 			return []admin.Upstream{{Group: script, Server: script, Without: []string{script}, Load: load}}
 		}
-		o.Leaks = func() []admin.Leaks {
-			return []admin.Leaks{{Network: script, Unmapped: []admin.Unmapped{{Name: script, Private: script, Address: script}}, NeverAsked: []string{script}}}
+		o.Unmapped = func() []admin.Unmapped {
+			return []admin.Unmapped{{Network: script, Unmapped: []admin.UnmappedName{{Name: script, Private: script, Address: script}}, NeverAsked: []string{script}}}
 		}
 		o.Recent = admin.NewRecent(nil, nil)
 		o.Recent.Switch(true)
 		name := zones.NameOf(`"><script>alert\(1\)</script>.`)
 		txt := &dns.TXT{Hdr: dns.RR_Header{Name: name.FQDN(), Rrtype: dns.TypeTXT, Class: dns.ClassINET}, Txt: []string{script}}
-		o.Recent.Saw(resolver.NewClientQuery(name, dns.TypeTXT, zones.Client{}), resolver.Answer{Network: script, Records: []dns.RR{txt}}, 0)
+		o.Recent.Observe(resolver.NewClientQuery(name, dns.TypeTXT, zones.Client{}), resolver.Answer{Network: script, Records: []dns.RR{txt}}, 0)
 	})
 	for _, path := range []string{
 		"/endpoints", "/networks", "/explain?name=a.b&server_name=%3Cscript%3E&path=%3Cscript%3E&certificate=%3Cscript%3E&link_id=%3Cscript%3E",
 		"/explain?name=a.b&client=10.0.0.7&path=%3Cscript%3E&certificate=%3Cscript%3E", "/explain?name=a.b&network=%22%3E%3Cscript%3Ealert(1)%3C/script%3E",
-		"/", "/upstreams", "/leaks", "/leaks?show=never-asked", "/live", "/operate", "/networks?search=%22%3E%3Cscript%3E",
+		"/", "/upstreams", "/unmapped", "/unmapped?show=never-asked", "/live", "/operate", "/networks?search=%22%3E%3Cscript%3E",
 		"/endpoints?search=%22%3E%3Cscript%3E&network=%22%3E%3Cscript%3E&health=%3Cscript%3E",
 		"/explain?name=%22%3E%3Cscript%3E&client=%22%3E%3Cscript%3E&listener=%3Cscript%3E", "/explain?name=%3Cscript%3E&client=10.0.0.7",
 	} {
@@ -192,7 +200,7 @@ func TestHostileTexts(t *testing.T) {
 func TestExplainPage(t *testing.T) {
 	base := serve(t, admin.Status{}, crowd(1))
 	_, body := get(t, base+"/explain?name=mydb.database.windows.net&client=10.0.0.7&type=A")
-	for _, want := range []string{"of network europe gets NOERROR", `<span class="via">A`, "<code>10.0.1.4</code>", `class="room-network"`} {
+	for _, want := range []string{"of network europe gets NOERROR", `<span class="via">A`, "<code>10.0.1.4</code>", `class="stage-network"`} {
 		if !strings.Contains(body, want) {
 			t.Errorf("no %s in:\n%s", want, body)
 		}
@@ -204,11 +212,11 @@ func TestExplainPage(t *testing.T) {
 		t.Errorf("the form does not name the listener of the network:\n%s", body)
 	}
 	if !strings.Contains(body, `value="10.9.0.5:53"`) || strings.Contains(body, `class="more" open`) {
-		t.Errorf("the form names more doors than one:\n%s", body)
+		t.Errorf("the form names more than one:\n%s", body)
 	}
 	_, body = get(t, base+"/explain?name=mydb.database.windows.net&client=10.0.0.7&server_name=B.Dns.contoso.net&path=b&certificate=gw.b.com,x.b.com&link_id=8")
 	for _, want := range []string{"link id 8", "<code>gw.b.com</code>", "<code>x.b.com</code>", "<code>b.dns.contoso.net</code>", `class="more" open`,
-		`value="B.Dns.contoso.net"`, `value="gw.b.com,x.b.com"`, `<dt>Door</dt><dd>link id 8</dd>`} {
+		`value="B.Dns.contoso.net"`, `value="gw.b.com,x.b.com"`, `<dt>Known by</dt><dd>link id 8</dd>`} {
 		if !strings.Contains(body, want) {
 			t.Errorf("no %s in:\n%s", want, body)
 		}
@@ -229,7 +237,7 @@ func TestRecent(t *testing.T) {
 	saw := func(n int) {
 		for i := range n {
 			q := resolver.NewClientQuery(zones.MustName(fmt.Sprintf("n%d.contoso.com", i)), dns.TypeA, zones.Client{})
-			recent.Saw(q, resolver.Answer{Network: "hub", Rcode: dns.RcodeNameError}, time.Millisecond)
+			recent.Observe(q, resolver.Answer{Network: "hub", Rcode: dns.RcodeNameError}, time.Millisecond)
 		}
 	}
 	saw(3)
@@ -259,18 +267,19 @@ func TestRecent(t *testing.T) {
 }
 
 // The live list leads to the explanation of the same question by the same client,
-// through the same door.
-func TestLiveListShowsDoors(t *testing.T) {
+// which arrives at the same listener and shows the same.
+func TestLiveListShowsTheClient(t *testing.T) {
 	recent := admin.NewRecent(nil, nil)
 	recent.Switch(true)
 	client := zones.NewClient(netip.MustParseAddr("10.0.0.7"), netip.MustParseAddrPort("10.0.0.4:853"))
 	client.Shown = &zones.Shown{Link: 0, Linked: true, Certificates: []zones.Name{zones.MustName("gw.a.com"), zones.MustName("gw.b.com")}, Path: "a b", ServerName: zones.MustName("a.net")}
-	recent.Saw(resolver.NewClientQuery(zones.MustName("mydb.contoso.com"), dns.TypeA, client), resolver.Answer{}, 0)
+	recent.Observe(resolver.NewClientQuery(zones.MustName("mydb.contoso.com"), dns.TypeA, client), resolver.Answer{}, 0)
 	base := serve(t, admin.Status{}, func(o *admin.Options) { o.Recent = recent })
 	_, body := get(t, base+"/live")
+	body = html.UnescapeString(body)
 	for _, want := range []string{
 		"link id 0, certificate gw.a.com, certificate gw.b.com, path /dns-query/a b, server name a.net",
-		"/explain?certificate=gw.a.com%2Cgw.b.com&amp;client=10.0.0.7&amp;link_id=0&amp;listener=10.0.0.4%3A853&amp;name=mydb.contoso.com&amp;path=a+b&amp;server_name=a.net&amp;type=A",
+		"/explain?certificate=gw.a.com%2Cgw.b.com&client=10.0.0.7&link_id=0&listener=10.0.0.4%3A853&name=mydb.contoso.com&path=a+b&server_name=a.net&type=A",
 	} {
 		if !strings.Contains(body, want) {
 			t.Errorf("no %s in:\n%s", want, body)
@@ -279,14 +288,14 @@ func TestLiveListShowsDoors(t *testing.T) {
 }
 
 // Where queries arrive, and what is wrong with addresses, is shown.
-func TestDoorsAndFaults(t *testing.T) {
+func TestListenersAndFaults(t *testing.T) {
 	base := serve(t, admin.Status{
 		Ready: true, Listening: []admin.Listening{{"dns", netip.MustParseAddrPort("10.0.0.4:53")}, {"dot", netip.MustParseAddrPort("10.0.0.4:853")}, {"doh", netip.MustParseAddrPort("10.0.0.4:443")}},
 		Certificate: &admin.Certificate{Names: []string{"dns.contoso.net"}, Until: time.Unix(1_700_000_000, 0), Clients: true},
 	}, crowd(1))
 	for path, wants := range map[string][]string{
 		"/":                           {"10.0.0.4:853", "10.0.0.4:443", "/dns-query", "dns.contoso.net", "has expired", "Clients are asked"},
-		"/networks":                   {"listener 10.9.0.5:53", "link id 7", "certificate gw.spoke.com", "all 5 doors", "server name spoke.dns.contoso.net"},
+		"/networks":                   {"listener 10.9.0.5:53", "link id 7", "certificate gw.spoke.com", "all 5", "server name spoke.dns.contoso.net"},
 		"/endpoints?health=unhealthy": {"connection refused", "tcp:1433"},
 		"/endpoints?search=well":      {"https:443/healthz"},
 		"/readyz":                     {`"over": "doh"`, `"until":`},

@@ -101,8 +101,8 @@ func (r *Recent) Switch(on bool) {
 	}
 }
 
-// Saw remembers a decision, if the list is on.
-func (r *Recent) Saw(q resolver.Query, a resolver.Answer, took time.Duration) {
+// Observe remembers a decision, if the list is on.
+func (r *Recent) Observe(q resolver.Query, a resolver.Answer, took time.Duration) {
 	if !r.On() {
 		return
 	}
@@ -169,8 +169,8 @@ func (d decided) decision() Decision {
 	return shown
 }
 
-// Explain is where the decision is explained: a question by the same client through
-// the same door.
+// Explain is where the decision is explained: a question by the same client that
+// arrives where this one did and shows the same.
 func (d Decision) Explain() string {
 	values := url.Values{"name": {d.Name}, "type": {d.Type}, "client": {d.Client}}
 	link := ""
@@ -187,8 +187,8 @@ func (d Decision) Explain() string {
 	return "/explain?" + values.Encode()
 }
 
-// Door is what the client showed besides its address, in short.
-func (d Decision) Door() string {
+// Shown is what the client showed besides its address, in short.
+func (d Decision) Shown() string {
 	var shown []string
 	if d.LinkID != nil {
 		shown = append(shown, "link id "+strconv.FormatUint(uint64(*d.LinkID), 10))

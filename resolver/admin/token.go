@@ -5,7 +5,6 @@ import (
 	"crypto/subtle"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -45,9 +44,11 @@ func (s *Server) guarded(do http.HandlerFunc) http.HandlerFunc {
 			given = r.PostFormValue("token")
 		}
 		if !sameToken(strings.TrimSpace(given), want) {
-			if unlogged, due := s.refusals.due(time.Now()); due {
-				s.options.Log.Warn("somebody without the token was turned away from the admin address", "from", r.RemoteAddr, "path", r.URL.Path, "unlogged", unlogged)
-			}
+			s.unlogged.Add(1)
+			s.refusals.Do(func() {
+				s.options.Log.Warn("somebody without the token was turned away from the admin address", "from", r.RemoteAddr, "path", r.URL.Path,
+					"unlogged", s.unlogged.Swap(0)-1)
+			})
 			w.Header().Set("WWW-Authenticate", `Bearer realm="pldns"`)
 			text := "this is not the token: the file that listen.admin_token_file names holds it"
 			if given == "" {
@@ -60,29 +61,9 @@ func (s *Server) guarded(do http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// complaintPause is how far apart two warnings of the same kind are: whoever causes
-// them must not be able to fill the disk.
-const complaintPause = time.Minute
-
-// complaint is a warning that may come again and again. The zero value is due.
-type complaint struct {
-	mutex    sync.Mutex
-	last     time.Time // zero before the first
-	unlogged int
-}
-
-// due tells whether the warning may be written at now, and how often it was not
-// since the last time.
-func (c *complaint) due(now time.Time) (unlogged int, due bool) {
-	c.mutex.Lock()
-	defer c.mutex.Unlock()
-	if !c.last.IsZero() && now.Sub(c.last) < complaintPause {
-		c.unlogged++
-		return 0, false
-	}
-	unlogged, c.unlogged, c.last = c.unlogged, 0, now
-	return unlogged, true
-}
+// warningPause is how far apart two warnings of the same kind are: whoever causes them
+// must not be able to fill the disk.
+const warningPause = time.Minute
 
 // sameToken compares in a time that tells nothing about the token, nor about its
 // length.

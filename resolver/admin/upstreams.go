@@ -6,6 +6,8 @@ import (
 	"iter"
 	"net/http"
 	"strconv"
+	"strings"
+	"time"
 
 	"pldns/zones"
 )
@@ -16,7 +18,10 @@ type Upstream struct {
 	Server    string `json:"server"`
 	Transport string `json:"transport"`
 	Healthy   bool   `json:"healthy"`
-	Looping   bool   `json:"looping"` // it leads back to this program and is not asked
+	// UnhealthySince is when it became unhealthy, or was found to lead back here;
+	// absent while it is healthy.
+	UnhealthySince time.Time `json:"unhealthy_since,omitzero"`
+	Looping        bool      `json:"looping"` // it leads back to this program and is not asked
 	// LoopSuffixes are the suffixes whose names it leads back; it is not asked for them.
 	LoopSuffixes []string `json:"loop_suffixes,omitempty"`
 	RTT          float64  `json:"rtt_seconds"`
@@ -30,6 +35,20 @@ type Upstream struct {
 	Load       GroupLoad `json:"group_load"` // of the group of the server
 }
 
+// Fault says what is wrong with the server, in a few words; empty if nothing is.
+func (u Upstream) Fault() string {
+	switch {
+	case u.Looping:
+		return "leads back here"
+	case len(u.LoopSuffixes) > 0:
+		return "leads back here: " + strings.Join(u.LoopSuffixes, ", ")
+	case !u.Healthy:
+		return unhealthy
+	default:
+		return ""
+	}
+}
+
 // GroupLoad is what an upstream group has under way, and who is limited.
 type GroupLoad struct {
 	InFlight int     `json:"in_flight"` // questions
@@ -39,17 +58,17 @@ type GroupLoad struct {
 	Limited  []Share `json:"limited,omitempty"` // whose questions had to make room lately
 }
 
-// Memory is what upstreams said, remembered.
-type Memory interface {
+// Cache is what upstreams said, remembered.
+type Cache interface {
 	// Dump goes through what is remembered of a name, and with subtree of the
 	// names below it.
-	Dump(name zones.Name, subtree bool) iter.Seq[Remembered]
+	Dump(name zones.Name, subtree bool) iter.Seq[CacheEntry]
 	// Flush forgets the same, and tells how many entries it was.
 	Flush(name zones.Name, subtree bool) int
 }
 
-// Remembered is one thing that an upstream group said.
-type Remembered struct {
+// CacheEntry is one thing that an upstream group said.
+type CacheEntry struct {
 	Group   string   `json:"group"`
 	Name    string   `json:"name"`
 	Type    string   `json:"type"`
@@ -94,8 +113,8 @@ func (s *Server) dump(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, http.StatusBadRequest, map[string]string{"error": err.Error()})
 		return
 	}
-	found := make([]Remembered, 0)
-	for entry := range s.options.Memory.Dump(name, subtree) {
+	found := make([]CacheEntry, 0)
+	for entry := range s.options.Cache.Dump(name, subtree) {
 		if len(found) == maxDump {
 			break
 		}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -19,34 +20,43 @@ const rows = 50
 // overviewRows is how many networks the overview shows.
 const overviewRows = 10
 
-// glance is how everything is.
-type glance struct {
-	Status    Status
-	Networks  []Network
-	Unhealthy int // endpoints
-	Upstreams []Upstream
-	Failing   int // upstream servers
-	Leaks     int
-	Live      bool
+// overview is what the first page shows: how everything is at one glance.
+type overview struct {
+	State        State
+	Status       Status
+	FailedReload *Reload // nil where the last one was served
+	Networks     []Network
+	Unhealthy    int // endpoints
+	Upstreams    []Upstream
+	Failing      int // upstream servers
+	Unmapped     int // names
+	Live         bool
+	Form         explained
 }
 
-// overview shows how everything is at one glance.
-func (s *Server) overview(w http.ResponseWriter, _ *http.Request) {
-	data := glance{Status: s.options.Status(), Networks: s.networks(), Upstreams: s.options.Upstreams(), Live: s.options.Recent.On()}
+func (s *Server) overview(*http.Request) page {
+	data := overview{
+		Status: s.options.Status(), Networks: s.networks(), Upstreams: s.options.Upstreams(), Live: s.options.Recent.On(),
+		Form: explained{Types: commonTypes()},
+	}
+	data.State = stateOf(data.Status, data.Networks, data.Upstreams, time.Now())
+	if last := data.Status.LastReload; last != nil && !last.OK {
+		data.FailedReload = last
+	}
 	for _, network := range data.Networks {
 		data.Unhealthy += network.Unhealthy
 	}
 	for _, upstream := range data.Upstreams {
-		if !upstream.Healthy || upstream.Looping || len(upstream.LoopSuffixes) > 0 {
+		if upstream.Fault() != "" {
 			data.Failing++
 		}
 	}
-	for _, leaks := range s.options.Leaks() {
-		data.Leaks += len(leaks.Unmapped)
+	for _, network := range s.options.Unmapped() {
+		data.Unmapped += len(network.Unmapped)
 	}
 	slices.SortStableFunc(data.Networks, func(a, b Network) int { return b.Unhealthy - a.Unhealthy })
 	data.Networks = data.Networks[:min(overviewRows, len(data.Networks))]
-	s.show(w, http.StatusOK, page{Title: "Overview", Path: "/", Content: data.content})
+	return page{Data: data}
 }
 
 // listing is what every view with a search and pages has.
@@ -85,68 +95,85 @@ type networkList struct {
 	Networks []Network
 }
 
-func (s *Server) networksPage(w http.ResponseWriter, r *http.Request) {
+func (s *Server) networksPage(r *http.Request) page {
 	data := networkList{listing: listed(r.URL.Query())}
 	wanted := strings.ToLower(data.Search)
 	data.Networks = cut(&data.window, slices.DeleteFunc(s.networks(), func(n Network) bool {
 		return !strings.Contains(strings.ToLower(n.Name), wanted)
 	}))
-	s.show(w, data.code(), page{Title: "Networks", Path: "/networks", Content: data.content})
+	return page{Data: data, Code: data.code()}
 }
 
 // endpointList is what the page of the endpoints shows.
 type endpointList struct {
 	listing
 	Network   string
-	Health    string
 	Networks  []Network // to choose from
+	Health    string
+	Healths   []string // to choose from
 	Endpoints []Endpoint
 }
 
-func (s *Server) endpointsPage(w http.ResponseWriter, r *http.Request) {
-	data := endpointList{listing: listed(r.URL.Query()), Networks: s.options.Networks()}
+func (s *Server) endpointsPage(r *http.Request) page {
+	data := endpointList{listing: listed(r.URL.Query()), Networks: s.options.Networks(), Healths: []string{healthy, unhealthy, unprobed}}
 	want, err := searchOf(r.URL.Query())
 	data.fault(err)
 	data.Network, data.Health = want.Network, want.Health
 	part := s.endpointsFor(want, data.window)
 	data.window, data.Endpoints = part.window, part.Endpoints
-	s.show(w, data.code(), page{Title: "Endpoints", Path: "/endpoints", Content: data.content})
+	return page{Data: data, Code: data.code()}
 }
 
-func (s *Server) upstreamsPage(w http.ResponseWriter, _ *http.Request) {
-	list := s.options.Upstreams()
-	s.show(w, http.StatusOK, page{Title: "Upstreams", Path: "/upstreams", Content: func(page) part { return upstreamsContent(list) }})
+// upstreamList is what the page of the upstreams shows.
+type upstreamList struct {
+	Upstreams []Upstream
+	Limited   []limitedShare
 }
 
-// unmappedRow and unaskedRow are rows of the two tables of the leak watch.
+// limitedShare is somebody who has so much under way at a group that questions of
+// theirs make room.
+type limitedShare struct {
+	Group string
+	Share
+}
+
+func (s *Server) upstreamsPage(*http.Request) page {
+	data := upstreamList{Upstreams: s.options.Upstreams()}
+	last := ""
+	for _, upstream := range data.Upstreams {
+		if upstream.Group == last {
+			continue // the servers of a group stand together, each with the load of the group
+		}
+		last = upstream.Group
+		for _, limited := range upstream.Load.Limited {
+			data.Limited = append(data.Limited, limitedShare{upstream.Group, limited})
+		}
+	}
+	return page{Data: data}
+}
+
+// unmappedRow and unaskedRow are rows of the two tables of unmapped names.
 type (
 	unmappedRow struct {
 		Network string
-		Unmapped
+		UnmappedName
 	}
 	unaskedRow struct{ Network, Name string }
 )
 
-// leakList is what the page of the leaks shows.
-type leakList struct {
+// unmappedList is what the page of the unmapped names shows.
+type unmappedList struct {
 	listing
 	Never    bool // endpoints that nobody asks for, in place of names that are not mapped
 	Unmapped []unmappedRow
 	Unasked  []unaskedRow
 }
 
-func (s *Server) leaksPage(w http.ResponseWriter, r *http.Request) {
-	data := leakList{listing: listed(r.URL.Query()), Never: r.URL.Query().Get("show") == "never-asked"}
+func (s *Server) unmappedPage(r *http.Request) page {
+	data := unmappedList{listing: listed(r.URL.Query()), Never: r.URL.Query().Get("show") == "never-asked"}
 	wanted := strings.ToLower(data.Search)
 	finds := func(texts ...string) bool {
 		return slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(strings.ToLower(text), wanted) })
-	}
-	for _, network := range s.options.Leaks() {
-		for _, u := range network.Unmapped {
-			if finds(network.Network, u.Name, u.Asked) {
-				data.Unmapped = append(data.Unmapped, unmappedRow{network.Network, u})
-			}
-		}
 	}
 	if data.Never {
 		for network, name := range s.neverAsked {
@@ -155,38 +182,53 @@ func (s *Server) leaksPage(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 		data.Unasked = cut(&data.window, data.Unasked)
-	} else {
-		data.Unmapped = cut(&data.window, data.Unmapped)
+		return page{Data: data, Code: data.code()}
 	}
-	s.show(w, data.code(), page{Title: "Leaks", Path: "/leaks", Content: data.content})
+	for _, network := range s.options.Unmapped() {
+		for _, u := range network.Unmapped {
+			if finds(network.Network, u.Name, u.Asked) {
+				data.Unmapped = append(data.Unmapped, unmappedRow{network.Network, u})
+			}
+		}
+	}
+	data.Unmapped = cut(&data.window, data.Unmapped)
+	return page{Data: data, Code: data.code()}
 }
 
 // liveList is what the page of the recent decisions shows.
 type liveList struct {
 	listing
 	On        bool
-	Until     string
+	Until     time.Time
 	Refresh   bool
+	Change    bool // whether there is a token, so that it can be switched
 	Decisions []Decision
 }
 
 // livePage shows the recent decisions. It refreshes itself only for those who ask
 // for that: nothing moves under the hands of a reader.
-func (s *Server) livePage(w http.ResponseWriter, r *http.Request) {
-	data := liveList{listing: listed(r.URL.Query()), Refresh: r.URL.Query().Get("refresh") == "on"}
-	until := s.options.Recent.Until()
-	data.On, data.Until = !until.IsZero(), when(until)
+func (s *Server) livePage(r *http.Request) page {
+	data := liveList{
+		listing: listed(r.URL.Query()), Until: s.options.Recent.Until(),
+		Refresh: r.URL.Query().Get("refresh") == "on", Change: s.access().Token != "",
+	}
+	data.On = !data.Until.IsZero()
 	data.Decisions = cut(&data.window, s.recentFor(data.Search))
-	p := page{Title: "Live", Path: "/live", Content: data.content}
+	p := page{Data: data, Code: data.code()}
 	if data.On && data.Refresh {
 		p.Refresh = 5
 	}
-	s.show(w, data.code(), p)
+	return p
 }
 
-func (s *Server) operatePage(w http.ResponseWriter, _ *http.Request) {
-	status := s.options.Status()
-	s.show(w, http.StatusOK, page{Title: "Operate", Path: "/operate", Content: func(p page) part { return operateContent(p, status) }})
+// operation is what the page with the forms for operators shows.
+type operation struct {
+	Status Status
+	Change bool // whether there is a token, so that something can be changed
+}
+
+func (s *Server) operatePage(*http.Request) page {
+	return page{Data: operation{s.options.Status(), s.access().Token != ""}}
 }
 
 // explained is what the explain page shows.
@@ -229,10 +271,7 @@ func commonTypes() []string {
 	return []string{"A", "AAAA", "HTTPS", "CNAME", "TXT", "SRV", "MX", "PTR"}
 }
 
-// blank is a form that nobody has filled in.
-func blank() explained { return explained{Types: commonTypes()} }
-
-// fill enters a client of a network, and a door that tells it from others.
+// fill enters a client of a network, and one thing that tells it from others.
 func (e *explained) fill(networks []Network, name string) {
 	at := slices.IndexFunc(networks, func(n Network) bool { return n.Name == name })
 	if at < 0 {
@@ -242,7 +281,7 @@ func (e *explained) fill(networks []Network, name string) {
 	if client := n.Client(); client.IsValid() {
 		e.Client = client.String()
 	}
-	switch { // any of its doors will do
+	switch { // any of them will do
 	case len(n.Listeners) > 0 && !n.Listeners[0].Addr().IsUnspecified():
 		e.Listener = n.Listeners[0].String()
 	case len(n.LinkIDs) > 0:
@@ -264,7 +303,7 @@ type link struct {
 	Bad   bool // the chain ends without what was asked for
 }
 
-func (s *Server) explainPage(w http.ResponseWriter, r *http.Request) {
+func (s *Server) explainPage(r *http.Request) page {
 	values := r.URL.Query()
 	data := explained{question: questionOf(values), Types: commonTypes()}
 	code := http.StatusOK
@@ -273,7 +312,7 @@ func (s *Server) explainPage(w http.ResponseWriter, r *http.Request) {
 	} else if values.Has("name") {
 		code = s.explainInto(&data, r)
 	}
-	s.show(w, code, page{Title: "Explain", Path: "/explain", Content: data.content})
+	return page{Data: data, Code: code}
 }
 
 // explainInto decides, and draws the way of the decision.
@@ -319,7 +358,7 @@ func chainOf(q resolver.Query, a resolver.Answer, e resolver.Explanation) []link
 		}
 	}
 	switch {
-	case e.Yes():
+	case e.Answered():
 	case e.Rcode == "NOERROR":
 		chain = append(chain, link{Via: e.Type, Texts: []string{"no record of this type (NODATA)"}, Bad: true})
 	default:

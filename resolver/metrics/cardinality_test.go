@@ -61,7 +61,7 @@ func (m *moody) Exchange(_ context.Context, q resolver.Question) (resolver.Reply
 	return reply, nil
 }
 
-// served decides queries as the program does, and counts them as its doors do.
+// served decides queries as the program does, and counts them as its listeners do.
 type served struct {
 	*resolver.Resolver
 	told  *metrics.Recorder
@@ -125,7 +125,7 @@ func (s served) ask(ctx context.Context, number int) {
 		q.Type = []uint16{dns.TypeNone, dns.TypeOPT, dns.TypeTSIG, dns.TypeTKEY, dns.TypeAXFR, dns.TypeIXFR, dns.TypeANY}[number%7]
 	}
 	a := s.Resolve(ctx, q)
-	s.watch.Saw(q, a)
+	s.watch.Observe(q, a)
 	s.told.Served(transport, q, a, time.Microsecond)
 	if a.Reuse != resolver.Once {
 		s.told.Tally(transport, a.Network, a.Rcode, a.Source).Add(1, time.Microsecond)
@@ -185,7 +185,7 @@ func TestSeriesOfWhatIsGone(t *testing.T) {
 		r.Loaded(metrics.Serving{Table: tableOf(t, name, "stays"), Upstreams: []metrics.Upstream{{Group: name, Server: server}, {Group: "stays", Server: server}}})
 		for _, network := range []string{name, "stays"} {
 			r.Tally("udp", network, dns.RcodeSuccess, resolver.FromLocal).Add(1, time.Millisecond)
-			r.Leaked(network)
+			r.AnsweredOutside(network)
 			r.CacheEvent(network, cache.Hit)
 			r.UpstreamSent(network, server, forward.First)
 			r.UpstreamAnswered(network, server, dns.RcodeSuccess, time.Millisecond)

@@ -19,7 +19,7 @@ type configMetrics struct {
 	endpoints   *prometheus.GaugeVec
 	probes      *prometheus.CounterVec
 	unhealthy   prometheus.Gauge
-	leaked      *prometheus.CounterVec
+	unmapped    *prometheus.CounterVec
 }
 
 func newConfigMetrics(m maker) configMetrics {
@@ -35,7 +35,7 @@ func newConfigMetrics(m maker) configMetrics {
 			"When the certificate of the listeners for TLS and HTTPS expires, in seconds since 1970; absent without one."),
 		endpoints: m.gauge("endpoints", "Endpoints that a network has.", "network"),
 		probes:    m.counter("endpoint_probes_total", "Probes of addresses of endpoints, by kind: tcp, tls or https, and result: ok or failed.", "kind", "result"),
-		leaked: m.counter("leaked_answers_total",
+		unmapped: m.counter("leaked_answers_total",
 			"Answers from outside for privatelink names that a network does not map, by network; what is given again from memory is not counted again.",
 			"network"),
 		unhealthy: m.gauge("endpoint_addresses_unhealthy", "Probed addresses of endpoints that are not healthy.").WithLabelValues(),
@@ -72,8 +72,8 @@ func (r *Recorder) Reloaded(ok bool, took time.Duration) {
 	r.config.reloads.WithLabelValues(result).Inc()
 }
 
-// Leaked counts an answer that came from outside for a privatelink name.
-func (r *Recorder) Leaked(network string) { r.config.leaked.WithLabelValues(network).Inc() }
+// AnsweredOutside counts an answer that came from outside for a privatelink name.
+func (r *Recorder) AnsweredOutside(network string) { r.config.unmapped.WithLabelValues(network).Inc() }
 
 // Probed counts a probe of an endpoint's address.
 func (r *Recorder) Probed(kind zones.ProbeKind, ok bool) {

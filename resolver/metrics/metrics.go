@@ -41,7 +41,7 @@ var (
 // Recorder counts. It may be used by any number of goroutines.
 type Recorder struct {
 	registry *prometheus.Registry
-	doors    doorMetrics
+	ingress  ingressMetrics
 	cache    cacheMetrics
 	upstream upstreamMetrics
 	config   configMetrics
@@ -68,7 +68,7 @@ func New(build Build) *Recorder {
 	r := &Recorder{registry: registry, live: newLiveMetrics(), labelled: new([]labelled)}
 	registry.MustRegister(r.live)
 	m := maker{registry, r.labelled}
-	r.doors, r.cache, r.upstream = newDoorMetrics(m), newCacheMetrics(m), newUpstreamMetrics(m)
+	r.ingress, r.cache, r.upstream = newIngressMetrics(m), newCacheMetrics(m), newUpstreamMetrics(m)
 	r.config, r.signals, r.faults = newConfigMetrics(m), newSignalMetrics(m), newFaultMetrics(m)
 	return r
 }
@@ -122,8 +122,8 @@ func rcode(code int) string {
 	return "other"
 }
 
-// doorMetrics are about queries and the doors they come through.
-type doorMetrics struct {
+// ingressMetrics are about queries and how they arrive.
+type ingressMetrics struct {
 	queries     *prometheus.CounterVec
 	duration    *prometheus.HistogramVec
 	tallies     *series[kind, *tally]
@@ -133,8 +133,8 @@ type doorMetrics struct {
 	connections *prometheus.GaugeVec
 }
 
-func newDoorMetrics(m maker) doorMetrics {
-	d := doorMetrics{
+func newIngressMetrics(m maker) ingressMetrics {
+	d := ingressMetrics{
 		queries: m.counter("queries_total",
 			"Queries answered, by network (empty: none), transport, response code and source of the answer.",
 			"network", "transport", "rcode", "source"),
@@ -142,7 +142,7 @@ func newDoorMetrics(m maker) doorMetrics {
 			"Time from reading a query to sending its answer, by source of the answer.",
 			[]float64{.00001, .00003, .0001, .0003, .001, .003, .01, .03, .1, .3, 1, 2.5, 5}, "source"),
 		refused: m.counter("refused_total",
-			"Packets, queries and connections that were refused at the door, by transport and reason: short, response, forged-proxy, no-proxy, "+
+			"Packets, queries and connections that were refused before anything was decided, by transport and reason: short, response, forged-proxy, no-proxy, "+
 				"unreachable and limited are met with silence; formerr, not-allowed, notimp, badvers, badkey, shed, panic, unpackable and slipped with a reply; "+
 				"unsent, crowded, evicted, stalled, handshake and bad-request are about sockets and connections.",
 			"transport", "reason"),
@@ -165,7 +165,7 @@ func newDoorMetrics(m maker) doorMetrics {
 
 // Served counts an answer.
 func (r *Recorder) Served(transport string, _ resolver.Query, a resolver.Answer, took time.Duration) {
-	r.doors.tallies.of(kind{transport, a.Network, rcode(a.Rcode), a.Source}).Add(1, took)
+	r.ingress.tallies.of(kind{transport, a.Network, rcode(a.Rcode), a.Source}).Add(1, took)
 }
 
 // kind is what the answers that one tally counts have in common.
@@ -183,7 +183,7 @@ type tally struct {
 // Tally gives what counts the answers of a kind that come from memory: the same
 // series as Served, found once.
 func (r *Recorder) Tally(transport, network string, code int, source resolver.Source) replycache.Tally {
-	return r.doors.tallies.of(kind{transport, network, rcode(code), source})
+	return r.ingress.tallies.of(kind{transport, network, rcode(code), source})
 }
 
 // Add counts answers that took equally long.
@@ -197,11 +197,13 @@ func (t *tally) Add(queries int, took time.Duration) {
 
 // Refused counts what was refused.
 func (r *Recorder) Refused(transport string, why listen.Refusal) {
-	r.doors.refused.WithLabelValues(transport, why.String()).Inc()
+	r.ingress.refused.WithLabelValues(transport, why.String()).Inc()
 }
 
 // SubnetIgnored counts client subnets that nobody may tell.
-func (r *Recorder) SubnetIgnored(transport string) { r.doors.subnets.WithLabelValues(transport).Inc() }
+func (r *Recorder) SubnetIgnored(transport string) {
+	r.ingress.subnets.WithLabelValues(transport).Inc()
+}
 
 // Limited counts a query beyond a limit.
 func (r *Recorder) Limited(network string, limit listen.Limit, why listen.Refusal) {
@@ -209,10 +211,10 @@ func (r *Recorder) Limited(network string, limit listen.Limit, why listen.Refusa
 	if why == listen.Slipped {
 		action = "truncated"
 	}
-	r.doors.limited.WithLabelValues(network, limit.String(), action).Inc()
+	r.ingress.limited.WithLabelValues(network, limit.String(), action).Inc()
 }
 
 // Connections counts open connections.
 func (r *Recorder) Connections(transport string, change int) {
-	r.doors.connections.WithLabelValues(transport).Add(float64(change))
+	r.ingress.connections.WithLabelValues(transport).Add(float64(change))
 }

@@ -47,7 +47,7 @@ func exercised(t *testing.T) *metrics.Recorder {
 	r.UpstreamSuspicious("azure", "168.63.129.16", forward.PrivateAddress)
 	r.Probed(zones.TLSProbe, true)
 	r.Reloaded(false, time.Second)
-	r.Leaked("europe")
+	r.AnsweredOutside("europe")
 	r.Unhealthy(2)
 	r.Panicked("cache")
 	table, err := zones.Build([]zones.NetworkSpec{{Name: "europe", Clients: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/16")}}})

@@ -27,11 +27,11 @@ import (
 // defaultNames is how many names of a network are remembered.
 const defaultNames = 1000
 
-// Observer is told of leaks. Its method is called by many goroutines at once.
+// Observer is told of unmapped names. Its method is called by many goroutines at once.
 type Observer interface {
-	// Leaked counts an answer to a network that came from outside though somebody
-	// has a private endpoint for its name.
-	Leaked(network string)
+	// AnsweredOutside counts an answer to a network that came from outside though
+	// somebody has a private endpoint for its name.
+	AnsweredOutside(network string)
 }
 
 // Unmapped sees answers. Its methods may be called by many goroutines at once.
@@ -46,8 +46,8 @@ type Unmapped struct {
 
 // seen is what was seen of one network.
 type seen struct {
-	leaked *simplelru.LRU[zones.Name, *UnmappedName] // by private name
-	asked  map[zones.Name]bool                       // endpoints that were asked for
+	unmapped *simplelru.LRU[zones.Name, *UnmappedName] // by private name
+	asked    map[zones.Name]bool                       // endpoints that were asked for
 }
 
 // UnmappedName is a privatelink name that was answered from outside.
@@ -63,27 +63,24 @@ type UnmappedName struct {
 // Report is what was seen of one network.
 type Report struct {
 	Network string
-	// Leaks are the most frequent first.
-	Leaks []UnmappedName
+	// Names are its unmapped names, the most frequent first.
+	Names []UnmappedName
 }
 
-// NewUnmapped makes an Unmapped that remembers so many leaked names for each network; 0
+// NewUnmapped makes an Unmapped that remembers so many names for each network; 0
 // stands for 1,000. The observer may be nil.
 func NewUnmapped(names int, observer Observer) *Unmapped {
-	if names <= 0 {
-		names = defaultNames
-	}
-	return &Unmapped{names: names, observer: observer, now: time.Now, networks: make(map[string]*seen)}
+	return &Unmapped{names: cmp.Or(max(names, 0), defaultNames), observer: observer, now: time.Now, networks: make(map[string]*seen)}
 }
 
-// Saw takes note of one answer, if there is something about it.
-func (w *Unmapped) Saw(q resolver.Query, a resolver.Answer) {
-	private, leaked := leakOf(a)
-	if a.Network == "" || !leaked && a.Endpoint.IsZero() {
+// Observe records one answer, if it says something of unmapped names or of endpoints.
+func (w *Unmapped) Observe(q resolver.Query, a resolver.Answer) {
+	private, unmapped := unmappedOf(a)
+	if a.Network == "" || !unmapped && a.Endpoint.IsZero() {
 		return
 	}
-	if leaked && w.observer != nil {
-		w.observer.Leaked(a.Network)
+	if unmapped && w.observer != nil {
+		w.observer.AnsweredOutside(a.Network)
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -93,18 +90,18 @@ func (w *Unmapped) Saw(q resolver.Query, a resolver.Answer) {
 			s.asked[a.Endpoint.Clone()] = true // its text belongs to the table, which a reload lets go
 		}
 	}
-	if !leaked {
+	if !unmapped {
 		return
 	}
-	leak, known := s.leaked.Get(private)
+	name, known := s.unmapped.Get(private)
 	if !known {
-		leak = &UnmappedName{Private: private, First: w.now()}
-		s.leaked.Add(private, leak)
+		name = &UnmappedName{Private: private, First: w.now()}
+		s.unmapped.Add(private, name)
 	}
-	leak.Asked, leak.Last = q.Name, w.now()
-	leak.Count++
+	name.Asked, name.Last = q.Name, w.now()
+	name.Count++
 	if addr := lastAddress(a.Records); addr.IsValid() {
-		leak.Address = addr
+		name.Address = addr
 	}
 }
 
@@ -113,16 +110,16 @@ func (w *Unmapped) network(name string) *seen {
 	s := w.networks[name]
 	if s == nil {
 		// The only error is a size that is not positive.
-		leaked, _ := simplelru.NewLRU[zones.Name, *UnmappedName](w.names, nil)
-		s = &seen{leaked: leaked, asked: make(map[zones.Name]bool)}
+		names, _ := simplelru.NewLRU[zones.Name, *UnmappedName](w.names, nil)
+		s = &seen{unmapped: names, asked: make(map[zones.Name]bool)}
 		w.networks[name] = s
 	}
 	return s
 }
 
-// leakOf finds the privatelink name that the outside answered: the name asked for,
-// or one of its chain. A chain that ends in the network's own data leaks nothing.
-func leakOf(a resolver.Answer) (zones.Name, bool) {
+// unmappedOf finds the privatelink name that the outside answered: the name asked for,
+// or one of its chain. A chain that ends in the network's own data has none.
+func unmappedOf(a resolver.Answer) (zones.Name, bool) {
 	if a.Source == resolver.FromLocal || a.Source == resolver.FromNowhere || a.Rcode != dns.RcodeSuccess || len(a.Records) == 0 {
 		return zones.Name{}, false
 	}
@@ -148,18 +145,18 @@ func lastAddress(records []dns.RR) netip.Addr {
 	return addr.Unmap()
 }
 
-// Report tells which names of the networks of a table leak, in its order.
+// Report tells the unmapped names of the networks of a table, in its order.
 func (w *Unmapped) Report(table *zones.Table) []Report {
 	reports := make([]Report, 0, len(table.Networks()))
 	for _, network := range table.Networks() {
 		report := Report{Network: network.Name()}
-		for _, leak := range w.leaked(network.Name()) {
-			// What is mapped by now does not leak any more.
-			if result := network.Lookup(leak.Private, dns.TypeA); !result.Owned() {
-				report.Leaks = append(report.Leaks, leak)
+		for _, name := range w.unmapped(network.Name()) {
+			// It may be mapped by now.
+			if result := network.Lookup(name.Private, dns.TypeA); !result.Owned() {
+				report.Names = append(report.Names, name)
 			}
 		}
-		slices.SortFunc(report.Leaks, func(a, b UnmappedName) int {
+		slices.SortFunc(report.Names, func(a, b UnmappedName) int {
 			return cmp.Or(cmp.Compare(b.Count, a.Count), a.Private.Compare(b.Private))
 		})
 		reports = append(reports, report)
@@ -167,19 +164,19 @@ func (w *Unmapped) Report(table *zones.Table) []Report {
 	return reports
 }
 
-// leaked are the leaks of a network as they are now.
-func (w *Unmapped) leaked(network string) []UnmappedName {
+// unmapped are the names of a network as they are now, in no order.
+func (w *Unmapped) unmapped(network string) []UnmappedName {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	s := w.networks[network]
 	if s == nil {
 		return nil
 	}
-	leaks := make([]UnmappedName, 0, s.leaked.Len())
-	for _, leak := range s.leaked.Values() {
-		leaks = append(leaks, *leak)
+	names := make([]UnmappedName, 0, s.unmapped.Len())
+	for _, name := range s.unmapped.Values() {
+		names = append(names, *name)
 	}
-	return leaks
+	return names
 }
 
 // atOnce is how many endpoints are looked at before queries have their turn.

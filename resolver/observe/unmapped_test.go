@@ -35,8 +35,8 @@ func asked(name string) resolver.Query {
 	return resolver.NewClientQuery(zones.MustName(name), dns.TypeA, zones.Client{})
 }
 
-// leaked is an answer from outside over the privatelink name of an account.
-func leaked(t *testing.T, account string) resolver.Answer {
+// outside is an answer from outside over the privatelink name of an account.
+func outside(t *testing.T, account string) resolver.Answer {
 	return resolver.Answer{Network: "europe", Source: resolver.FromCache, Records: resolvertest.RRs(t, fmt.Sprintf(
 		"%[1]s.blob.core.windows.net. 60 IN CNAME %[1]s.privatelink.blob.core.windows.net.\n"+
 			"%[1]s.privatelink.blob.core.windows.net. 60 IN A 203.0.113.5", account))}
@@ -46,8 +46,8 @@ func leaked(t *testing.T, account string) resolver.Answer {
 func summary(w *observe.Unmapped, table *zones.Table) []string {
 	var lines []string
 	for _, r := range w.Report(table) {
-		for _, l := range r.Leaks {
-			lines = append(lines, fmt.Sprint(r.Network, " leaks ", l.Private, " as ", l.Asked, " to ", l.Address, " ", l.Count, " times"))
+		for _, l := range r.Names {
+			lines = append(lines, fmt.Sprint(r.Network, " lacks ", l.Private, " as ", l.Asked, " to ", l.Address, " ", l.Count, " times"))
 		}
 		network, _ := table.Network(r.Network)
 		for name := range w.Unasked(network) {
@@ -60,29 +60,29 @@ func summary(w *observe.Unmapped, table *zones.Table) []string {
 func TestReport(t *testing.T) {
 	w := observe.NewUnmapped(0, nil)
 	local := resolver.Answer{Network: "europe", Source: resolver.FromLocal, Endpoint: zones.MustName("used.blob.core.windows.net")}
-	w.Saw(asked("used.blob.core.windows.net"), local)
-	w.Saw(asked("rare.blob.core.windows.net"), leaked(t, "rare"))
-	w.Saw(asked("fabrikam.blob.core.windows.net"), leaked(t, "fabrikam"))
-	w.Saw(asked("vanity.contoso.com"), leaked(t, "fabrikam"))
+	w.Observe(asked("used.blob.core.windows.net"), local)
+	w.Observe(asked("rare.blob.core.windows.net"), outside(t, "rare"))
+	w.Observe(asked("fabrikam.blob.core.windows.net"), outside(t, "fabrikam"))
+	w.Observe(asked("vanity.contoso.com"), outside(t, "fabrikam"))
 	for _, nothing := range []resolver.Answer{
 		{},
 		{Network: "europe", Source: resolver.FromUpstream, Records: resolvertest.RRs(t, "www.contoso.com. 60 IN A 203.0.113.80")},
 		{Network: "europe", Source: resolver.FromUpstream, Rcode: dns.RcodeNameError},
 		{Network: "europe", Source: resolver.FromNowhere, Rcode: dns.RcodeServerFailure},
 	} {
-		w.Saw(asked("www.contoso.com"), nothing)
+		w.Observe(asked("www.contoso.com"), nothing)
 	}
 	want := []string{
-		"europe leaks fabrikam.privatelink.blob.core.windows.net as vanity.contoso.com to 203.0.113.5 2 times",
-		"europe leaks rare.privatelink.blob.core.windows.net as rare.blob.core.windows.net to 203.0.113.5 1 times",
+		"europe lacks fabrikam.privatelink.blob.core.windows.net as vanity.contoso.com to 203.0.113.5 2 times",
+		"europe lacks rare.privatelink.blob.core.windows.net as rare.blob.core.windows.net to 203.0.113.5 1 times",
 		"europe never asks idle.blob.core.windows.net",
 	}
 	if diff := cmp.Diff(want, summary(w, table(t, "used", "idle"))); diff != "" {
 		t.Error(diff)
 	}
-	// Mapped at last: it does not leak any more, and has not been asked for yet.
+	// Mapped at last: it is not told any more, and has not been asked for yet.
 	want = []string{
-		"europe leaks rare.privatelink.blob.core.windows.net as rare.blob.core.windows.net to 203.0.113.5 1 times",
+		"europe lacks rare.privatelink.blob.core.windows.net as rare.blob.core.windows.net to 203.0.113.5 1 times",
 		"europe never asks fabrikam.blob.core.windows.net",
 	}
 	if diff := cmp.Diff(want, summary(w, table(t, "used", "fabrikam"))); diff != "" {
@@ -97,12 +97,12 @@ func TestNamesAreBounded(t *testing.T) {
 	for worker := range 4 {
 		group.Go(func() {
 			for i := range 500 {
-				w.Saw(asked("x.contoso.com"), leaked(t, fmt.Sprintf("a%d-%d", worker, i)))
+				w.Observe(asked("x.contoso.com"), outside(t, fmt.Sprintf("a%d-%d", worker, i)))
 			}
 		})
 	}
 	group.Wait()
-	if got := len(w.Report(table(t))[0].Leaks); got != 10 {
+	if got := len(w.Report(table(t))[0].Names); got != 10 {
 		t.Errorf("%d names are remembered, want 10", got)
 	}
 }

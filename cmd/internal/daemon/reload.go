@@ -125,7 +125,7 @@ type served struct {
 	trust         listen.Trust
 	limits        listen.Limits
 	networks      []admin.Network
-	estate        *admin.Estate
+	index         *admin.EndpointIndex
 	probed        func() []probed // the endpoints that are probed
 	summary       string
 	warnings      []string
@@ -140,7 +140,7 @@ func newServed(c *config.Config, made *parts) *served {
 		keys: newKeys(c), keyFiles: append(c.TLS.Files(), c.Probe.Files()...), probe: c.Probe,
 		trust:    listen.Trust{ClientSubnet: c.Trust.ClientSubnet, Proxies: c.Trust.ProxyProtocol},
 		limits:   limitsOf(c),
-		networks: networksOf(c), estate: admin.NewEstate(made.snapshot.Table()),
+		networks: networksOf(c), index: admin.NewEndpointIndex(made.snapshot.Table()),
 		probed:  sync.OnceValue(func() []probed { return probedEndpoints(made.snapshot.Table()) }),
 		summary: Summary(c), warnings: warningsOf(c), loaded: time.Now(), catalogue: c.Catalogue,
 	}

@@ -30,8 +30,8 @@ type observed struct {
 
 func (o observed) Served(transport string, q resolver.Query, a resolver.Answer, took time.Duration) {
 	o.Recorder.Served(transport, q, a, took)
-	o.watch.Saw(q, a)
-	o.recent.Saw(q, a, took)
+	o.watch.Observe(q, a)
+	o.recent.Observe(q, a, took)
 }
 
 func (o observed) Tally(transport, network string, rcode int, source resolver.Source) replycache.Tally {

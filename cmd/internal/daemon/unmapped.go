@@ -8,20 +8,20 @@ import (
 )
 
 // unmappedNames are what the watch saw, as operators see it.
-func unmappedNames(watch *observe.Unmapped, table *zones.Table, catalogue *azure.Catalogue) []admin.Leaks {
-	all := make([]admin.Leaks, 0)
+func unmappedNames(watch *observe.Unmapped, table *zones.Table, catalogue *azure.Catalogue) []admin.Unmapped {
+	all := make([]admin.Unmapped, 0)
 	for _, report := range watch.Report(table) {
-		shown := admin.Leaks{Network: report.Network, Unmapped: []admin.Unmapped{}}
-		for _, leak := range report.Leaks {
-			u := admin.Unmapped{
-				Name: leak.Private.String(), Private: leak.Private.String(), Asked: leak.Asked.String(),
-				Count: leak.Count, First: leak.First, Last: leak.Last,
+		shown := admin.Unmapped{Network: report.Network, Unmapped: []admin.UnmappedName{}}
+		for _, seen := range report.Names {
+			u := admin.UnmappedName{
+				Name: seen.Private.String(), Private: seen.Private.String(), Asked: seen.Asked.String(),
+				Count: seen.Count, First: seen.First, Last: seen.Last,
 			}
-			if public := catalogue.PublicNames(leak.Private); len(public) > 0 {
+			if public := catalogue.PublicNames(seen.Private); len(public) > 0 {
 				u.Name = public[0].String()
 			}
-			if leak.Address.IsValid() {
-				u.Address = leak.Address.String()
+			if seen.Address.IsValid() {
+				u.Address = seen.Address.String()
 			}
 			shown.Unmapped = append(shown.Unmapped, u)
 		}

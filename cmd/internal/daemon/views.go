@@ -24,7 +24,7 @@ func (p *parts) upstreams() []admin.Upstream {
 		load := loadOf(p.pools[name].Load())
 		for _, s := range p.pools[name].State() {
 			all = append(all, admin.Upstream{
-				Group: name, Server: s.Server, Transport: s.Transport.String(), Healthy: s.Healthy,
+				Group: name, Server: s.Server, Transport: s.Transport.String(), Healthy: s.Healthy, UnhealthySince: s.Since,
 				Looping: s.Looping, LoopSuffixes: s.LoopSuffixes, RTT: s.RTT.Seconds(), Failures: s.Failures, InFlight: s.InFlight,
 				Without: s.Without, Exceptions: s.Exceptions, Load: load,
 			})
@@ -99,35 +99,35 @@ func (s *served) access() admin.Access {
 	return admin.Access{Token: s.listen.AdminToken, Hosts: s.listen.AdminHosts}
 }
 
-// remembers is the memory of a server, as operators see it: whatever cache the
+// cacheView is the cache of a server, as operators see it: whatever cache the
 // configuration of the moment has, and the finished replies that follow from it.
-type remembers struct{ *Server }
+type cacheView struct{ *Server }
 
-func (m remembers) Dump(name zones.Name, subtree bool) iter.Seq[admin.Remembered] {
-	return func(yield func(admin.Remembered) bool) {
-		memory := m.now().cache
+func (v cacheView) Dump(name zones.Name, subtree bool) iter.Seq[admin.CacheEntry] {
+	return func(yield func(admin.CacheEntry) bool) {
+		memory := v.now().cache
 		if memory == nil {
 			return
 		}
 		for e := range memory.Dump(name, subtree) {
-			if !yield(remembered(e)) {
+			if !yield(cacheEntry(e)) {
 				return
 			}
 		}
 	}
 }
 
-func (m remembers) Flush(name zones.Name, subtree bool) int {
-	now := m.now()
-	defer m.listeners.ForgetReplies()
+func (v cacheView) Flush(name zones.Name, subtree bool) int {
+	now := v.now()
+	defer v.listeners.ForgetReplies()
 	if now.cache == nil {
 		return 0
 	}
 	return now.cache.Flush(name, subtree)
 }
 
-func remembered(e cache.Entry) admin.Remembered {
-	r := admin.Remembered{
+func cacheEntry(e cache.Entry) admin.CacheEntry {
+	r := admin.CacheEntry{
 		Group: e.Group, Name: e.Question.Name.String(), Type: dns.Type(e.Question.Type).String(),
 		DO: e.Question.DNSSEC, CD: e.Question.CheckingDisabled,
 		Left: e.Left.Seconds(), Failing: e.Failing, Hits: e.Hits, Bytes: e.Bytes,

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -15,26 +16,30 @@ import (
 	"pldns/resolver/admin"
 )
 
-func newLeaks() *cobra.Command {
+func newUnmapped() *cobra.Command {
 	var server string
 	var asJSON bool
 	command := &cobra.Command{
-		Use:   "leaks",
-		Short: "List names that should perhaps be mapped, and mappings nobody asks for",
-		Long: `Leaks asks a running pldns which privatelink names it had to answer from outside,
+		Use:     "unmapped",
+		Aliases: []string{"leaks"}, // as it was called before; it goes with the next release
+		Short:   "List names that should perhaps be mapped, and mappings nobody asks for",
+		Long: `Unmapped asks a running pldns which privatelink names it had to answer from outside,
 because the asker's network maps no endpoint for them, and which endpoints nobody
 has asked for since it began. It prints them as a stub of a configuration: fill in
 the address of the private endpoint and remove the "#" where there is one. It exits
 with 1 when a name was answered from outside.`,
 		Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			var all []admin.Leaks
-			if err := fetchJSON(command.Context(), server, "/api/leaks", nil, &all); err != nil {
+			var all []admin.Unmapped
+			if command.CalledAs() == "leaks" {
+				fmt.Fprintln(command.ErrOrStderr(), `"pldns leaks" is called "pldns unmapped" now; the old name goes with the next release`)
+			}
+			if err := fetchUnmapped(command.Context(), server, &all); err != nil {
 				return failing(err)
 			}
-			write := printLeaks
+			write := printUnmapped
 			if asJSON {
-				write = func(w io.Writer, all []admin.Leaks) error { return printJSON(w, all) }
+				write = func(w io.Writer, all []admin.Unmapped) error { return printJSON(w, all) }
 			}
 			if err := write(command.OutOrStdout(), all); err != nil {
 				return err
@@ -52,8 +57,19 @@ with 1 when a name was answered from outside.`,
 	return command
 }
 
-// printLeaks writes a stub of a configuration.
-func printLeaks(w io.Writer, all []admin.Leaks) error {
+// fetchUnmapped asks a server for its unmapped names; one of the release before has them
+// under another path.
+func fetchUnmapped(ctx context.Context, server string, into *[]admin.Unmapped) error {
+	err := fetchJSON(ctx, server, "/api/unmapped", nil, into)
+	var other *statusError
+	if errors.As(err, &other) && other.code == http.StatusNotFound {
+		return fetchJSON(ctx, server, "/api/leaks", nil, into)
+	}
+	return err
+}
+
+// printUnmapped writes a stub of a configuration.
+func printUnmapped(w io.Writer, all []admin.Unmapped) error {
 	var text strings.Builder
 	for _, network := range all {
 		if len(network.Unmapped) == 0 && len(network.NeverAsked) == 0 {
@@ -73,6 +89,14 @@ func printLeaks(w io.Writer, all []admin.Leaks) error {
 	_, err := io.WriteString(w, text.String())
 	return failing(err)
 }
+
+// statusError is the answer of an admin server that is no success.
+type statusError struct {
+	code int
+	text string
+}
+
+func (e *statusError) Error() string { return e.text }
 
 // fetchJSON reads a page of an admin server.
 func fetchJSON(ctx context.Context, server, path string, parameters url.Values, into any) error {
@@ -96,7 +120,7 @@ func fetchJSON(ctx context.Context, server, path string, parameters url.Values, 
 		return fmt.Errorf("read the answer of %s: %w", server, err)
 	}
 	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answers %s: %s", server, response.Status, strings.TrimSpace(string(body)))
+		return &statusError{response.StatusCode, fmt.Sprintf("%s answers %s: %s", server, response.Status, strings.TrimSpace(string(body)))}
 	}
 	if err := json.Unmarshal(body, into); err != nil {
 		return fmt.Errorf("%s is no pldns admin address: %w", server, err)

@@ -7,23 +7,23 @@ import (
 	"pldns/zones"
 )
 
-// Estate is the endpoints of one snapshot, ready to be looked through: there may be
+// EndpointIndex is the endpoints of one snapshot, ready to be looked through: there may be
 // a million. Its methods may be called by any number of goroutines.
-type Estate struct {
-	networks []*holding
+type EndpointIndex struct {
+	networks []*indexed
 }
 
-// holding is the endpoints of one network.
-type holding struct {
+// indexed is the endpoints of one network.
+type indexed struct {
 	*zones.Network
 	probed func() []zones.Mapping // those that are probed, by name; found once
 }
 
-// NewEstate is the estate of the networks of a table.
-func NewEstate(table *zones.Table) *Estate {
-	e := new(Estate)
+// NewEndpointIndex is the index of the networks of a table.
+func NewEndpointIndex(table *zones.Table) *EndpointIndex {
+	e := new(EndpointIndex)
 	for _, network := range table.Networks() {
-		e.networks = append(e.networks, &holding{network, sync.OnceValue(func() (probed []zones.Mapping) {
+		e.networks = append(e.networks, &indexed{network, sync.OnceValue(func() (probed []zones.Mapping) {
 			for endpoint := range network.Endpoints() {
 				if !endpoint.Probe().IsZero() {
 					probed = append(probed, endpoint)
@@ -43,7 +43,7 @@ type found struct {
 
 // part gives what a window shows of the endpoints that a search finds, by network
 // and name, and fits the window to how many there are. It keeps only what is shown.
-func (e *Estate) part(w *window, want search, health func(zones.Mapping) string) []found {
+func (e *EndpointIndex) part(w *window, want search, health func(zones.Mapping) string) []found {
 	shown, total := e.walk(want, health, w.first(), w.first()+w.size)
 	asked := w.Page
 	if w.of(total); w.Page != asked { // it was past the last page
@@ -54,7 +54,7 @@ func (e *Estate) part(w *window, want search, health func(zones.Mapping) string)
 
 // walk counts the endpoints that a search finds, and gives those that are counted
 // from first to before end.
-func (e *Estate) walk(want search, health func(zones.Mapping) string, first, end int) (shown []found, count int) {
+func (e *EndpointIndex) walk(want search, health func(zones.Mapping) string, first, end int) (shown []found, count int) {
 	for _, network := range e.networks {
 		if want.Network != "" && want.Network != network.Name() {
 			continue

@@ -5,18 +5,18 @@ import (
 	"time"
 )
 
-// Leaks is what /api/leaks says of one network.
-type Leaks struct {
+// Unmapped is what /api/unmapped says of one network.
+type Unmapped struct {
 	Network string `json:"network"`
 	// Unmapped are privatelink names that were answered from outside.
-	Unmapped []Unmapped `json:"unmapped"`
+	Unmapped []UnmappedName `json:"unmapped"`
 	// NeverAsked are endpoints that nobody has asked for since the program began.
 	NeverAsked []string `json:"never_asked"`
 }
 
-// Unmapped is a name that was answered from outside though somebody has a private
+// UnmappedName is a name that was answered from outside though somebody has a private
 // endpoint for it.
-type Unmapped struct {
+type UnmappedName struct {
 	Name    string    `json:"name"` // as it is mapped: the public name where it is known
 	Private string    `json:"private_name"`
 	Asked   string    `json:"asked"` // a name that led to it
@@ -26,10 +26,10 @@ type Unmapped struct {
 	Last    time.Time `json:"last"`
 }
 
-// leaks answers /api/leaks.
-func (s *Server) leaks(w http.ResponseWriter, _ *http.Request) {
-	all := s.options.Leaks()
-	at := make(map[string]*Leaks, len(all))
+// unmapped answers /api/unmapped.
+func (s *Server) unmapped(w http.ResponseWriter, _ *http.Request) {
+	all := s.options.Unmapped()
+	at := make(map[string]*Unmapped, len(all))
 	for i := range all {
 		at[all[i].Network] = &all[i]
 		if all[i].NeverAsked == nil {
@@ -37,8 +37,8 @@ func (s *Server) leaks(w http.ResponseWriter, _ *http.Request) {
 		}
 	}
 	for network, name := range s.neverAsked {
-		if leaks := at[network]; leaks != nil { // else a reload came between
-			leaks.NeverAsked = append(leaks.NeverAsked, name)
+		if entry := at[network]; entry != nil { // else a reload came between
+			entry.NeverAsked = append(entry.NeverAsked, name)
 		}
 	}
 	writeJSON(w, http.StatusOK, all)
@@ -47,9 +47,9 @@ func (s *Server) leaks(w http.ResponseWriter, _ *http.Request) {
 // neverAsked goes through the endpoints that nobody has asked for, by network and
 // name.
 func (s *Server) neverAsked(yield func(network, name string) bool) {
-	for _, holding := range s.options.Estate().networks {
-		for name := range s.options.NeverAsked(holding.Network) {
-			if !yield(holding.Name(), name.String()) {
+	for _, network := range s.options.Index().networks {
+		for name := range s.options.NeverAsked(network.Network) {
+			if !yield(network.Name(), name.String()) {
 				return
 			}
 		}

@@ -1,0 +1,196 @@
+package admin
+
+import (
+	"cmp"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Level says how bad a condition is.
+type Level int
+
+// The levels, from the best to the worst.
+const (
+	Serving  Level = iota // all is well
+	Degraded              // everybody is answered, and somebody should look
+	Failing               // some clients do not get what they ask for, or an operator not what they wrote
+	Down                  // queries are not served
+)
+
+// String is the level as programs read it.
+func (l Level) String() string { return [...]string{"serving", "degraded", "failing", "down"}[l] }
+
+// Title is the level as people read it.
+func (l Level) Title() string {
+	return [...]string{"Serving, and all is well.", "Serving, with a warning:", "Failing:", "Not ready:"}[l]
+}
+
+// Colour is the level as the page shows it.
+func (l Level) Colour() string { return [...]string{"good", "warn", "bad", "bad"}[l] }
+
+// MarshalText writes the level into JSON. It never fails.
+func (l Level) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
+
+// Condition is something that there is to say of how the program does.
+type Condition struct {
+	Level  Level     `json:"level"`
+	Reason string    `json:"reason"`
+	Since  time.Time `json:"since,omitzero"` // absent where it is not known
+	Path   string    `json:"page,omitempty"` // the page that says more
+}
+
+// State is the worst of all conditions, and the others after it, the worst first.
+type State struct {
+	Condition
+	Others []Condition `json:"others,omitempty"`
+}
+
+const (
+	// certificateWarning is how long before its end a certificate is warned of.
+	certificateWarning = 14 * 24 * time.Hour
+	// reloadPatience is how long a reload may take before somebody should look.
+	reloadPatience = time.Minute
+)
+
+// state answers /api/state with the [State].
+func (s *Server) state(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusOK, stateOf(s.options.Status(), s.networks(), s.options.Upstreams(), time.Now()))
+}
+
+// stateOf finds the conditions of the moment.
+func stateOf(status Status, networks []Network, upstreams []Upstream, now time.Time) State {
+	var all []Condition
+	if !status.Ready {
+		down := Condition{Level: Down, Reason: cmp.Or(status.Reason, "queries are not served")}
+		for _, silent := range status.Silent {
+			down.Since = earlier(down.Since, silent.Since)
+		}
+		all = append(all, down)
+	}
+	all = append(all, ofUpstreams(upstreams)...)
+	all = append(all, ofEndpoints(networks)...)
+	all = append(all, ofCertificate(status.Certificate, now)...)
+	all = append(all, ofConfiguration(status, now)...)
+	if len(all) == 0 {
+		return State{Condition: Condition{Level: Serving, Reason: "all is well", Since: status.Loaded}}
+	}
+	slices.SortStableFunc(all, func(a, b Condition) int { return cmp.Compare(b.Level, a.Level) })
+	return State{all[0], all[1:]}
+}
+
+// ofUpstreams are the conditions of the upstream groups, whose servers stand together.
+func ofUpstreams(upstreams []Upstream) (all []Condition) {
+	for len(upstreams) > 0 {
+		end := slices.IndexFunc(upstreams, func(u Upstream) bool { return u.Group != upstreams[0].Group })
+		if end < 0 {
+			end = len(upstreams)
+		}
+		all = append(all, ofGroup(upstreams[:end])...)
+		upstreams = upstreams[end:]
+	}
+	return all
+}
+
+// ofGroup are the conditions of the servers of one group.
+func ofGroup(servers []Upstream) (all []Condition) {
+	var first, last time.Time // when a server of the group ceased to be asked
+	group, out := servers[0].Group, 0
+	for _, u := range servers {
+		loop := Condition{Level: Failing, Since: u.UnhealthySince, Path: "/upstreams"}
+		switch {
+		case u.Looping:
+			loop.Reason = fmt.Sprintf("server %s of upstream %s forwards back to this program: name another server", u.Server, group)
+			all = append(all, loop)
+		case len(u.LoopSuffixes) > 0:
+			loop.Reason = fmt.Sprintf("server %s of upstream %s forwards the names of %s back to this program: remove its forwarder for them",
+				u.Server, group, strings.Join(u.LoopSuffixes, ", "))
+			all = append(all, loop)
+		}
+		if u.Looping || !u.Healthy {
+			out++
+			first, last = earlier(first, u.UnhealthySince), later(last, u.UnhealthySince)
+		}
+	}
+	switch {
+	case out == len(servers):
+		reason := fmt.Sprintf("no server of upstream %s can be asked: %s", group, failing(out, len(servers)))
+		return append([]Condition{{Failing, reason, last, "/upstreams"}}, all...)
+	case out > 0:
+		all = append(all, Condition{Degraded, fmt.Sprintf("upstream %s: %s", group, failing(out, len(servers))), first, "/upstreams"})
+	}
+	return all
+}
+
+// failing says how many of how many servers fail.
+func failing(out, of int) string {
+	if out == 1 {
+		return fmt.Sprintf("1 of %d fails", of)
+	}
+	return fmt.Sprintf("%d of %d fail", out, of)
+}
+
+// ofEndpoints are the conditions of the endpoints that are probed.
+func ofEndpoints(networks []Network) (all []Condition) {
+	var unhealthy, unreachable int
+	var first, firstUnreachable time.Time
+	for _, n := range networks {
+		unhealthy, unreachable = unhealthy+n.Unhealthy-n.Unreachable, unreachable+n.Unreachable
+		first, firstUnreachable = earlier(first, n.unhealthySince), earlier(firstUnreachable, n.unreachableSince)
+	}
+	const path = "/endpoints?health=unhealthy"
+	if unreachable > 0 {
+		reason := counted(unreachable, "endpoint has", "endpoints have") + " no healthy address"
+		all = append(all, Condition{Failing, reason, firstUnreachable, path})
+	}
+	if unhealthy > 0 {
+		reason := counted(unhealthy, "endpoint has", "endpoints have") + " an address that is not healthy, and another one that is"
+		all = append(all, Condition{Degraded, reason, first, path})
+	}
+	return all
+}
+
+// ofCertificate is the condition of a certificate that nobody can use for long, or any
+// more.
+func ofCertificate(c *Certificate, now time.Time) []Condition {
+	switch {
+	case c == nil || now.Before(c.Until.Add(-certificateWarning)):
+		return nil
+	case now.Before(c.Until):
+		return []Condition{{Level: Degraded, Reason: "the certificate expires at " + when(c.Until)}}
+	default:
+		return []Condition{{Level: Failing, Reason: "the certificate has expired", Since: c.Until}}
+	}
+}
+
+// ofConfiguration are the conditions of what operators wrote.
+func ofConfiguration(status Status, now time.Time) (all []Condition) {
+	if last := status.LastReload; last != nil && !last.OK {
+		all = append(all, Condition{Failing, "the last reload failed, and what was served before goes on", last.At, "/operate"})
+	}
+	if since := status.ReloadingSince; since != nil && now.Sub(*since) > reloadPatience {
+		all = append(all, Condition{Degraded, "a reload has not ended", *since, "/operate"})
+	}
+	if n := len(status.Warnings); n > 0 {
+		all = append(all, Condition{Level: Degraded, Reason: "the configuration has " + counted(n, "warning", "warnings"), Since: status.Loaded})
+	}
+	return all
+}
+
+// earlier is the earlier of two times of which either may not be known.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// later is the later of two times; one that is not known is before all others.
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
