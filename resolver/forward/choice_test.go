@@ -156,10 +156,14 @@ func TestFailoverAndReturn(t *testing.T) {
 					}
 					sim.set("a", death)
 					sim.ask(t, p, 20)
-					if p.State()[0].Healthy {
-						t.Error("a failing server is taken for healthy")
+					since := p.State()[0].Since
+					if p.State()[0].Healthy || since.IsZero() {
+						t.Errorf("a failing server is taken for healthy, or fails since %v", since)
 					}
 					time.Sleep(10 * time.Second)
+					if got := p.State()[0].Since; !got.Equal(since) {
+						t.Errorf("it fails since %v, and later since %v", since, got)
+					}
 					sim.counts()
 					took := sim.ask(t, p, 50)
 					if got := sim.counts(); got["a"] > 12 || took[25] > 25*time.Millisecond {
@@ -170,7 +174,7 @@ func TestFailoverAndReturn(t *testing.T) {
 					sim.ask(t, p, 1)
 					sim.counts()
 					sim.ask(t, p, 50)
-					if got := sim.counts(); got["a"] < 45 || !p.State()[0].Healthy {
+					if got := sim.counts(); got["a"] < 45 || !p.State()[0].Healthy || !p.State()[0].Since.IsZero() {
 						t.Errorf("five seconds after its return the servers were asked %v", got)
 					}
 					if seen.count("health a false") == 0 || seen.count("health a true") < 2 {

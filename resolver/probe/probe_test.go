@@ -87,6 +87,9 @@ func TestHysteresis(t *testing.T) {
 			if got := p.Healthy(all[0]); got != want || want != (p.Fault(all[0]) == "") {
 				t.Errorf("%s: healthy is %v, the fault %q", when, got, p.Fault(all[0]))
 			}
+			if since := p.Since(all[0]); want != since.IsZero() || since.After(time.Now()) {
+				t.Errorf("%s: not healthy since %v", when, since)
+			}
 			if !p.Healthy(all[1]) {
 				t.Errorf("%s: the other target is not healthy", when)
 			}
