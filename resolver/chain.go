@@ -238,7 +238,7 @@ func (c *chain) asker() Asker {
 	if client.Addr().Is6() && client.Bits() > siteBits {
 		client = netip.PrefixFrom(client.Addr(), siteBits).Masked()
 	}
-	return Asker{Network: c.network.Name(), Client: client, AtOnce: c.query.AtOnce}
+	return Asker{Network: c.network.Name(), Client: client, AtOnce: c.query.AtOnce, Worker: c.query.Worker}
 }
 
 // forwardable tells whether a type may be asked outside: types that only have a

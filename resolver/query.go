@@ -3,6 +3,7 @@ package resolver
 import (
 	"github.com/miekg/dns"
 
+	"pldns/resolver/udpio"
 	"pldns/zones"
 )
 
@@ -15,6 +16,10 @@ type Query struct {
 	RecursionDesired bool
 	WantsAD          bool // the AD bit of the query: it understands the AD bit (RFC 6840 section 5.7)
 	AtOnce           bool // the outside is not asked: what it would have to be asked for is an Answer that [Answer.Waits]
+
+	// Worker reads the client's socket, and alone decides the query, in batches: what is
+	// asked outside for it leaves at the end of one. Nil where queries are not so read.
+	Worker *udpio.Worker
 }
 
 // Answer is what a client is told, and why. It is a value: nothing in it may be

@@ -9,6 +9,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"pldns/resolver/udpio"
 	"pldns/zones"
 )
 
@@ -67,9 +68,10 @@ var ErrOverload = errors.New("too much is under way")
 // question: what upstreams are sent, and what is remembered, never depends on it.
 // What is scarce is shared out by it. The zero value is this program itself.
 type Asker struct {
-	Network string       // by name
-	Client  netip.Prefix // the addresses that count as one client
-	AtOnce  bool         // nothing is asked: what is not known already is [ErrUnknown]
+	Network string        // by name
+	Client  netip.Prefix  // the addresses that count as one client
+	Worker  *udpio.Worker // that works on it in a batch, and calls Start; nil for everybody else
+	AtOnce  bool          // nothing is asked: what is not known already is [ErrUnknown]
 }
 
 // ErrUnknown is why there is no reply for an [Asker] who does not wait for one.

@@ -53,7 +53,7 @@ func (a *attempt) send(now time.Time) error {
 	if a.server.Transport == Plain && !a.stream {
 		p.listen = now.Add(min(a.server.usualReply(), a.exchange.patience))
 	}
-	return a.server.send(p, a.exchange, a.options, a.stream)
+	return a.server.send(p, a.exchange, a.options, a.stream, now)
 }
 
 // goOn takes what came of the query of the attempt, and sends another one if the

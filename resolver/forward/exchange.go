@@ -8,6 +8,7 @@ import (
 
 	"pldns/resolver"
 	"pldns/resolver/forward/share"
+	"pldns/resolver/udpio"
 )
 
 // candidate is a server that may be asked for a question.
@@ -27,6 +28,7 @@ type exchange struct {
 	pool     *Pool
 	question resolver.Question
 	done     func(resolver.Reply, error)
+	worker   *udpio.Worker // that begins it, in a batch; nil when that is over
 	alarm    alarm
 	slot     share.Slot // in the queue of the group, and then of what is in flight
 	owed     bool       // Run waits for it
@@ -103,7 +105,7 @@ func (x *exchange) begin(now time.Time) (ended bool) {
 		}
 		x.proceed(now)
 	}
-	x.starting = false
+	x.starting, x.worker = false, nil
 	ended = x.over && !x.told
 	x.told = x.told || ended
 	return ended

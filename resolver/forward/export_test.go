@@ -22,11 +22,11 @@ func Patient(p *Pool) *Pool {
 // Run does, until the returned function is called.
 func Pooled(p *Pool) (*Pool, func()) {
 	for _, s := range p.servers {
-		s.sockets.keep()
+		s.keepSockets()
 	}
 	return p, func() {
 		for _, s := range p.servers {
-			s.sockets.close()
+			s.closeSockets()
 		}
 	}
 }

@@ -127,7 +127,7 @@ func (p *Pool) seekLoop(ctx context.Context, s *server) (found bool) {
 
 // keep begins to keep connections to the server.
 func (s *server) keep() {
-	s.sockets.keep()
+	s.keepSockets()
 	s.streams.keep()
 	if s.web != nil {
 		s.web.keep()
@@ -137,7 +137,7 @@ func (s *server) keep() {
 // close stops keeping connections and waits until they are closed.
 func (s *server) close() {
 	s.streams.close()
-	s.sockets.close()
+	s.closeSockets()
 	if s.web != nil {
 		s.web.close()
 	}

@@ -73,7 +73,7 @@ func (p *Pool) Start(q resolver.Question, from resolver.Asker, deadline time.Tim
 	if p.queue != nil && !p.queue.Take(now) && !p.queue.TakeNew(key, now) {
 		return p.wait(x, key, now)
 	}
-	x.starting = true
+	x.starting, x.worker = true, from.Worker
 	if !p.enter(x, key, now) {
 		p.settle(x.owed)
 		return resolver.Reply{}, false, p.shed(q)

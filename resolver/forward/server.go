@@ -21,6 +21,7 @@ type server struct {
 	group   string
 	buffers sync.Pool   // of *[receiveSize]byte
 	sockets *socketPool // for UDP
+	lanes   lanes       // the same for single workers
 	streams *connPool   // over TCP or TLS
 	web     *web        // nil unless it is asked over HTTPS
 	alone   workers     // that read sockets of single queries
@@ -55,13 +56,14 @@ func newServer(p *Pool, s Server) *server {
 		made.web = c.newWeb(s, p.panicked)
 	}
 	made.Server, made.streams = s, newConnPool(c.dialer(s), p.panicked)
-	made.sockets = newSocketPool(made, c.Sockets)
+	made.sockets = newSocketPool(made, c.Sockets, nil)
 	return made
 }
 
 // send sends the query for the question of an exchange: over the transport of the
-// server, or, if that is UDP, on request over TCP.
-func (s *server) send(p *pendingQuery, x *exchange, o queryOptions, stream bool) error {
+// server, or, if that is UDP, on request over TCP. What a worker sends for the batch that
+// it works on leaves at the end of that.
+func (s *server) send(p *pendingQuery, x *exchange, o queryOptions, stream bool, now time.Time) error {
 	switch {
 	case s.network != nil:
 		return s.network(p, x)
@@ -70,7 +72,12 @@ func (s *server) send(p *pendingQuery, x *exchange, o queryOptions, stream bool)
 	case stream || s.Transport != Plain:
 		return s.sendStream(p, x.question, o)
 	}
-	if err := s.sockets.send(p, x.question, o); err != errNoSocket {
+	if x.worker != nil {
+		if err := s.queue(x.worker, p, x.question, o, now); err != errNoSocket {
+			return err
+		}
+	}
+	if err := s.sockets.send(p, x.question, o, now); err != errNoSocket {
 		return err
 	}
 	return s.sendAlone(p, x.question, o)

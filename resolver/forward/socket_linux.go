@@ -135,19 +135,6 @@ func (sk *socket) send(packet []byte) error {
 	return unix.ECONNREFUSED
 }
 
-// receive reads a packet, and never waits.
-func (sk *socket) receive(buffer []byte) (int, error) {
-	if sk.closed {
-		return 0, unix.EAGAIN
-	}
-	n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(sk.fd), uintptr(unsafe.Pointer(&buffer[0])),
-		uintptr(len(buffer)), unix.MSG_DONTWAIT, 0, 0)
-	if errno != 0 {
-		return 0, errno
-	}
-	return int(n), nil
-}
-
 // has tells whether somebody waits here for a reply with an id.
 func (sk *socket) has(id []byte) bool {
 	return slices.ContainsFunc(sk.waiting, func(p *pendingQuery) bool { return bytes.Equal(p.packet[:2], id) })

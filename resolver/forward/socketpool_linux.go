@@ -5,20 +5,19 @@ package forward
 import (
 	"crypto/rand"
 	"encoding/binary"
-	"os"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
 	"pldns/resolver"
+	"pldns/resolver/udpio"
 )
 
-// socketPool is the sockets over which one server is asked, all read by one
-// goroutine. It is there while it is kept, and not before it is needed.
+// socketPool is the sockets over which one server is asked by one worker, who reads them,
+// or by everybody else: then it has a worker of its own. It is there while it is kept, and
+// not before it is needed.
 type socketPool struct {
 	server *server
 	limit  *SocketLimit
@@ -27,23 +26,23 @@ type socketPool struct {
 	every  time.Duration
 	unused time.Duration // after which a socket is closed
 
-	mu    sync.Mutex
-	kept  bool
-	ended chan struct{} // closed when the reader has ended; nil if there is none
+	mu     sync.Mutex
+	kept   bool
+	joined bool // the worker has it
 
 	opened   atomic.Bool  // places may be taken
-	users    atomic.Int64 // who may still need the reader
+	users    atomic.Int64 // who may still need the worker
 	sockets  atomic.Int64 // how many are open
-	serial   atomic.Uint32
-	sweeping atomic.Bool // the alarm is set
+	sweeping atomic.Bool  // the alarm is set
 	places   []atomic.Pointer[socket]
-	poll     *os.File // the epoll instance that all sockets are in
-	wait     syscall.RawConn
+	worker   *udpio.Worker // who reads; nil as long as it is to be one of its own
+	number   int           // among the sets of the worker
+	out      *outbox       // what is to be sent at the end of the batch; the worker's alone, nil between batches
 }
 
-// newSocketPool makes an empty pool.
-func newSocketPool(s *server, limit *SocketLimit) *socketPool {
-	sp := &socketPool{server: s, limit: limit, size: poolPlaces, every: sweepEvery, unused: socketIdle}
+// newSocketPool makes an empty pool, for a worker or, if that is nil, for everybody.
+func newSocketPool(s *server, limit *SocketLimit, worker *udpio.Worker) *socketPool {
+	sp := &socketPool{server: s, limit: limit, size: poolPlaces, every: sweepEvery, unused: socketIdle, worker: worker}
 	sp.idle.rings = sp
 	return sp
 }
@@ -74,7 +73,7 @@ func (sp *socketPool) ready() bool {
 	return sp.kept
 }
 
-// enter makes sure that the reader stays until leave, or is false if there is to
+// enter makes sure that the sockets are read until leave, or is false if there are to
 // be none.
 func (sp *socketPool) enter() bool {
 	sp.users.Add(1)
@@ -88,7 +87,7 @@ func (sp *socketPool) enter() bool {
 // leave is the end of what enter began.
 func (sp *socketPool) leave() { sp.users.Add(-1) }
 
-// begin starts the reader, if the pool is kept.
+// begin has the sockets read, if the pool is kept.
 func (sp *socketPool) begin() bool {
 	sp.mu.Lock()
 	defer sp.mu.Unlock()
@@ -99,33 +98,27 @@ func (sp *socketPool) begin() bool {
 		sp.kept = false // every query has a socket of its own, and says what is wrong
 		return false
 	}
-	sp.ended = make(chan struct{})
 	sp.opened.Store(true)
-	go sp.read(sp.ended) // waited for by close
 	return true
 }
 
-// prepare makes what the reader needs.
-func (sp *socketPool) prepare() error {
-	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
-	if err != nil {
-		return err
+// prepare makes what is needed to read.
+func (sp *socketPool) prepare() (err error) {
+	own := sp.worker == nil
+	if own {
+		if sp.worker, err = udpio.NewWorker(func() bool { return false }); err != nil {
+			sp.worker = nil
+			return err
+		}
 	}
-	if err := unix.SetNonblock(fd, true); err != nil {
-		_ = unix.Close(fd)
-		return err
+	sp.places = make([]atomic.Pointer[socket], sp.size)
+	if sp.number, err = sp.worker.Join(sp); err == nil {
+		sp.joined = true
 	}
-	poll := os.NewFile(uintptr(fd), "epoll")
-	wait, err := poll.SyscallConn()
-	if err == nil {
-		err = poll.SetReadDeadline(time.Time{}) // an error says that it cannot be waited for
+	if own {
+		sp.worker.Retire() // which has it read by a goroutine of its own
 	}
-	if err != nil {
-		_ = poll.Close()
-		return err
-	}
-	sp.poll, sp.wait, sp.places = poll, wait, make([]atomic.Pointer[socket], sp.size)
-	return nil
+	return err
 }
 
 // close stops keeping sockets, and returns when all are closed: those in use when
@@ -133,27 +126,30 @@ func (sp *socketPool) prepare() error {
 func (sp *socketPool) close() {
 	sp.mu.Lock()
 	sp.kept = false
-	ended := sp.ended
-	sp.ended = nil
+	joined := sp.joined
+	sp.joined = false
 	sp.opened.Store(false)
 	sp.mu.Unlock()
-	if ended == nil {
+	if !joined {
 		return
 	}
-	_ = sp.poll.SetReadDeadline(time.Now())
-	<-ended
+	for sp.users.Load() > 0 {
+		time.Sleep(closingPause)
+	}
+	sp.each(func(*socket) bool { return true })
+	sp.worker.Leave(sp.number)
 	sp.server.pool.timers.stop(&sp.idle)
 	sp.sweeping.Store(false)
 }
 
 // send sends the query for q on a socket of the pool. The error is errNoSocket if
 // none can be had.
-func (sp *socketPool) send(p *pendingQuery, q resolver.Question, o queryOptions) error {
+func (sp *socketPool) send(p *pendingQuery, q resolver.Question, o queryOptions, now time.Time) error {
 	if !sp.enter() {
 		return errNoSocket
 	}
 	buffer := sp.server.buffers.Get().(*[receiveSize]byte)
-	err := sp.post(p, q, o, buffer[:])
+	err := sp.post(p, q, o, buffer[:], now)
 	sp.server.buffers.Put(buffer)
 	if err != nil {
 		sp.leave()
@@ -161,13 +157,24 @@ func (sp *socketPool) send(p *pendingQuery, q resolver.Question, o queryOptions)
 	return err
 }
 
-func (sp *socketPool) post(p *pendingQuery, q resolver.Question, o queryOptions, room []byte) error {
-	now := time.Now()
+func (sp *socketPool) post(p *pendingQuery, q resolver.Question, o queryOptions, room []byte, now time.Time) error {
 	sk := sp.take(now)
 	if sk == nil {
 		return errNoSocket
 	}
 	defer sk.mu.Unlock()
+	if err := sp.write(sk, p, q, o, room, now); err != nil {
+		return err
+	}
+	if err := sk.send(p.packet); err != nil {
+		return &Failure{sp.server.Text, Unreachable, err}
+	}
+	sp.expect(sk, p, now)
+	return nil
+}
+
+// write writes a query that leaves from a socket, which is locked.
+func (sp *socketPool) write(sk *socket, p *pendingQuery, q resolver.Question, o queryOptions, room []byte, now time.Time) error {
 	var cookie []byte
 	if !o.noEDNS {
 		cookie = sp.server.cookies.appendFor(p.cookie[:0], sk.local, o.noCookie, now)
@@ -178,15 +185,23 @@ func (sp *socketPool) post(p *pendingQuery, q resolver.Question, o queryOptions,
 	for sk.has(p.packet[:2]) {
 		_, _ = rand.Read(p.packet[:2]) // never fails, by its documentation
 	}
-	if err := sk.send(p.packet); err != nil {
-		return &Failure{sp.server.Text, Unreachable, err}
-	}
+	return nil
+}
+
+// expect has a query wait at a socket, which is locked, for its reply.
+func (sp *socketPool) expect(sk *socket, p *pendingQuery, now time.Time) {
 	p.packet = append(p.room[:0], p.packet[:p.question]...) // what its reply is compared with
 	p.socket, p.over = sk, sp
 	sk.uses++
 	sk.used = now
 	sk.waiting = append(sk.waiting, p)
-	return nil
+	sp.worker.Expect(1)
+}
+
+// gone is the end of a query that waited, which enter and expect began.
+func (sp *socketPool) gone() {
+	sp.worker.Expect(-1)
+	sp.leave()
 }
 
 // take draws a place and gives its socket, locked; nil if none can be had.
@@ -248,7 +263,7 @@ func (sp *socketPool) replace(at int, old *socket, now time.Time) *socket {
 		return nil
 	}
 	sp.sockets.Add(1)
-	sk.at, sk.serial, sk.born = int32(at), int32(sp.serial.Add(1)), now
+	sk.at, sk.serial, sk.born = int32(at), sp.worker.Serial(), now
 	sk.mu.Lock()
 	if !sp.places[at].CompareAndSwap(old, sk) || sp.watch(sk) != nil {
 		sp.shut(sk)
@@ -260,15 +275,8 @@ func (sp *socketPool) replace(at int, old *socket, now time.Time) *socket {
 }
 
 // watch has a socket read.
-func (sp *socketPool) watch(sk *socket) (err error) {
-	event := unix.EpollEvent{Events: unix.EPOLLIN, Fd: sk.at, Pad: sk.serial}
-	failed := sp.wait.Control(func(poll uintptr) {
-		err = unix.EpollCtl(int(poll), unix.EPOLL_CTL_ADD, sk.fd, &event)
-	})
-	if failed != nil {
-		return failed
-	}
-	return err
+func (sp *socketPool) watch(sk *socket) error {
+	return sp.worker.Watch(sk.fd, sp.number, int(sk.at), sk.serial)
 }
 
 // shut closes a socket, which is locked. Nobody waits at it, or it has been told.
@@ -328,7 +336,7 @@ func (sp *socketPool) withdraw(p *pendingQuery) bool {
 	if !p.socket.remove(p) {
 		return false
 	}
-	sp.leave()
+	sp.gone()
 	return true
 }
 
@@ -338,70 +346,60 @@ func (sp *socketPool) settleFor(p *pendingQuery) (reading, bool) {
 	if !p.doubted() || !p.socket.remove(p) {
 		return reading{}, false
 	}
-	sp.leave()
+	sp.gone()
 	return p.doubt, true
 }
 
-// readBatch is how many sockets with something to read are learnt of at once.
-const readBatch = 128
-
-// read reads the sockets until the pool is closed and nobody waits any more.
-func (sp *socketPool) read(ended chan<- struct{}) {
-	defer close(ended)
-	var events [readBatch]unix.EpollEvent
-	var buffer [receiveSize]byte
-	ready := 0
-	learn := func(poll uintptr) bool {
-		n, _, err := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, poll, uintptr(unsafe.Pointer(&events[0])), readBatch, 0, 0, 0)
-		if ready = int(n); err != 0 {
-			ready = 0
-		}
-		return ready > 0
-	}
-	for sp.opened.Load() || sp.users.Load() > 0 {
-		ready = 0
-		if err := sp.wait.Read(learn); err != nil && !sp.opened.Load() {
-			_ = sp.poll.SetReadDeadline(time.Now().Add(closingPause))
-		}
-		for _, event := range events[:ready] {
-			sp.receive(sp.places[event.Fd].Load(), event.Pad, buffer[:])
-		}
-	}
-	sp.each(func(*socket) bool { return true })
-	_ = sp.poll.Close()
-}
-
-// receive reads one packet of a socket, or learns what is wrong with it.
-func (sp *socketPool) receive(sk *socket, serial int32, buffer []byte) {
+// Ready reads the packets of the socket in a place, or learns what is wrong with it.
+func (sp *socketPool) Ready(place int, serial int32, in *udpio.Inbox) {
+	sk := sp.places[place].Load()
 	if sk == nil || sk.serial != serial {
 		return // it has been replaced since
 	}
-	p, told, r := sp.hear(sk, buffer)
-	if p != nil {
-		p.told(r)
-		sp.leave()
+	read, all, r := sp.read(sk, in)
+	now := time.Time{}
+	if read > 0 {
+		now = time.Now()
 	}
-	for _, p := range told {
-		p.told(r)
-		sp.leave()
+	for i := 0; ; i++ {
+		for _, p := range all {
+			p.told(r)
+			sp.gone()
+		}
+		if i == read {
+			return
+		}
+		var one *pendingQuery
+		if one, all, r = sp.hear(sk, in.Packet(i), now); one != nil {
+			one.told(r)
+			sp.gone()
+		}
 	}
 }
 
-// hear reads one packet of a socket, and gives the query, or the queries, that are
-// to be told what it says.
-func (sp *socketPool) hear(sk *socket, buffer []byte) (one *pendingQuery, all []*pendingQuery, r reading) {
+// read reads the packets of a socket, and gives the queries that are to be told what is
+// wrong with it.
+func (sp *socketPool) read(sk *socket, in *udpio.Inbox) (read int, all []*pendingQuery, r reading) {
 	sk.mu.Lock()
 	defer sk.mu.Unlock()
-	n, err := sk.receive(buffer)
-	switch {
-	case err == unix.EAGAIN || err == unix.EINTR:
-		return nil, nil, reading{}
-	case err != nil:
-		all, sk.waiting = sk.waiting, nil
-		return nil, all, reading{err: &Failure{sp.server.Text, Unreachable, err}}
+	if sk.closed {
+		return 0, nil, reading{}
 	}
-	if p := sk.asks(buffer[:n]); p != nil {
-		r, worth := sp.server.hear(p, buffer[:n])
+	read, errno := in.Read(sk.fd, len(sk.waiting))
+	if errno == 0 || errno == unix.EAGAIN || errno == unix.EINTR {
+		return read, nil, reading{}
+	}
+	all, sk.waiting = sk.waiting, nil
+	return 0, all, reading{err: &Failure{sp.server.Text, Unreachable, errno}}
+}
+
+// hear takes a packet of a socket, and gives the query, or the queries, that are to be
+// told what it says.
+func (sp *socketPool) hear(sk *socket, packet []byte, now time.Time) (one *pendingQuery, all []*pendingQuery, r reading) {
+	sk.mu.Lock()
+	defer sk.mu.Unlock()
+	if p := sk.asks(packet); p != nil {
+		r, worth := sp.server.hear(p, packet, now)
 		if !r.empty() {
 			sk.remove(p)
 			return p, nil, r

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"pldns/resolver"
+	"pldns/resolver/udpio"
 )
 
 // socketPool is empty: each query has a socket of its own.
@@ -21,9 +22,21 @@ type socket struct{}
 // maxFiles is how many files the process may open: this build does not ask.
 func maxFiles() int64 { return math.MaxInt32 }
 
-func newSocketPool(*server, *SocketLimit) *socketPool                         { return &socketPool{size: poolPlaces} }
-func (*socketPool) keep()                                                     {}
-func (*socketPool) close()                                                    {}
-func (*socketPool) sweep(time.Time)                                           {}
-func (*socketPool) ready() bool                                               { return false }
-func (*socketPool) send(*pendingQuery, resolver.Question, queryOptions) error { return errNoSocket }
+// lanes are the socket pools of single workers; there are none.
+type lanes struct{}
+
+func newSocketPool(*server, *SocketLimit, *udpio.Worker) *socketPool {
+	return &socketPool{size: poolPlaces}
+}
+func (*socketPool) sweep(time.Time) {}
+func (*socketPool) ready() bool     { return false }
+func (*server) keepSockets()        {}
+func (*server) closeSockets()       {}
+
+func (*socketPool) send(*pendingQuery, resolver.Question, queryOptions, time.Time) error {
+	return errNoSocket
+}
+
+func (*server) queue(*udpio.Worker, *pendingQuery, resolver.Question, queryOptions, time.Time) error {
+	return errNoSocket
+}

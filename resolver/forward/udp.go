@@ -191,7 +191,7 @@ func (o *ownSocket) receive(packet []byte, err error) (p *pendingQuery, r readin
 		r = reading{err: &Failure{o.server.Text, Unreachable, err}}
 	} else {
 		worth := stray
-		if r, worth = o.server.hear(p, packet); worth == stray {
+		if r, worth = o.server.hear(p, packet, time.Now()); worth == stray {
 			if p.strays++; p.strays >= maxForeign {
 				r.err = errSuspect
 			}
@@ -205,7 +205,7 @@ func (o *ownSocket) receive(packet []byte, err error) (p *pendingQuery, r readin
 
 // hear takes a packet that came to a pending query, and gives what that is to be
 // told; nothing if it goes on waiting.
-func (s *server) hear(p *pendingQuery, packet []byte) (r reading, worth certainty) {
+func (s *server) hear(p *pendingQuery, packet []byte, now time.Time) (r reading, worth certainty) {
 	defer func() {
 		if fault := recover(); fault != nil {
 			s.pool.panicked(fault, debug.Stack())
@@ -215,7 +215,6 @@ func (s *server) hear(p *pendingQuery, packet []byte) (r reading, worth certaint
 	if len(packet) < headerSize {
 		return reading{}, stray
 	}
-	now := time.Now()
 	r, worth = s.judge(&p.query, packet, now)
 	if worth == doubtful && now.Before(p.listen) {
 		p.suspects(r)

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pldns/resolver"
+	"pldns/resolver/udpio"
 )
 
 const (
@@ -23,28 +24,24 @@ const (
 	packetStride = largestPacket + 1 + 2048 + 64
 )
 
-// mmsghdr is struct mmsghdr of recvmmsg(2) and sendmmsg(2).
-type mmsghdr struct {
-	unix.Msghdr
-	size uint32 // of what was read or sent
-}
-
 // batch is the room for the packets that are read by one system call, and for
 // the replies that are sent by another. It is made once for each reader. A packet
 // and what belongs to it are valid until the next call of receive.
 type batch struct {
 	wildcard bool
 
-	in       [batchSize]mmsghdr
+	in       [batchSize]udpio.Message
 	inData   [batchSize]unix.Iovec
 	names    [batchSize]unix.RawSockaddrInet6 // room for either family
 	controls [batchSize][controlSize]byte
 	packets  []byte
 
-	out     [batchSize]mmsghdr
-	outData [batchSize]unix.Iovec
-	outTo   [batchSize]int // which packet it replies to
-	replies [batchSize][resolver.UDPSize]byte
+	out         [batchSize]udpio.Message
+	outData     [batchSize]unix.Iovec
+	outTo       [batchSize]netip.AddrPort
+	outNames    [batchSize]unix.RawSockaddrInet6 // of those that reply to no packet that was just read
+	outControls [batchSize][controlSize]byte     // likewise
+	replies     [batchSize][resolver.UDPSize]byte
 
 	read, filled, sent int
 }
@@ -79,25 +76,19 @@ func (b *batch) rearm(i int) {
 }
 
 // receive reads what is there, by a call with the given flags, and tells how many
-// packets that are. The call is over at once, or is made by a reader that holds a
-// processor of the Go runtime meanwhile: the scheduler is not told of it. That
-// would cost more than it can gain, because it takes the processor away from a
-// reader that is back soon.
-func (b *batch) receive(fd int, flags uintptr) (int, syscall.Errno) {
+// packets that are. All replies have been sent.
+func (b *batch) receive(fd int, flags int) (int, syscall.Errno) {
 	for i := range b.read {
 		b.rearm(i)
 	}
-	b.read, b.filled, b.sent = 0, 0, 0
-	read, _, err := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&b.in[0])), batchSize, flags, 0, 0)
-	if err == 0 {
-		b.read = int(read)
-	}
-	return b.read, err
+	read, errno := udpio.Receive(fd, b.in[:], flags)
+	b.read = read
+	return read, errno
 }
 
 // packet is packet i.
 func (b *batch) packet(i int) []byte {
-	return b.packets[i*packetStride:][:b.in[i].size]
+	return b.packets[i*packetStride:][:b.in[i].Size]
 }
 
 // control are the control messages of packet i.
@@ -126,18 +117,33 @@ func (b *batch) peer(i int) netip.AddrPort {
 // room is where the next reply is to be written.
 func (b *batch) room() []byte { return b.replies[b.filled][:] }
 
+// full tells whether replies have to be sent before there is room for another.
+func (b *batch) full() bool { return b.filled == batchSize }
+
 // reply has the octets that were written to room sent as the reply to packet i,
 // with the control message of the reply.
-func (b *batch) reply(i, size int, control []byte) {
+func (b *batch) reply(i, size int, to netip.AddrPort, control []byte) {
 	head := &b.out[b.filled]
-	b.outData[b.filled].SetLen(size)
 	head.Name, head.Namelen = b.in[i].Name, b.in[i].Namelen
-	head.Control = nil
-	if len(control) > 0 {
-		head.Control = &control[0]
+	head.Control = unsafe.SliceData(control)
+	b.fill(head, size, to, len(control))
+}
+
+// replyLate is reply to a packet that was read before.
+func (b *batch) replyLate(size int, to netip.AddrPort, control []byte) {
+	head, name := &b.out[b.filled], &b.outNames[b.filled]
+	head.Name, head.Namelen = (*byte)(unsafe.Pointer(name)), putAddress(name, to)
+	head.Control = &b.outControls[b.filled][0]
+	b.fill(head, size, to, copy(b.outControls[b.filled][:], control))
+}
+
+func (b *batch) fill(head *udpio.Message, size int, to netip.AddrPort, control int) {
+	if control == 0 {
+		head.Control = nil
 	}
-	head.SetControllen(len(control))
-	b.outTo[b.filled] = i
+	head.SetControllen(control)
+	b.outData[b.filled].SetLen(size)
+	b.outTo[b.filled] = to
 	b.filled++
 }
 
@@ -145,22 +151,20 @@ func (b *batch) reply(i, size int, control []byte) {
 func (b *batch) send(fd int, failed func(to netip.AddrPort, err error)) {
 	for b.sent < b.filled {
 		if err := b.sendSome(fd); err != 0 && err != unix.EINTR {
-			failed(b.peer(b.outTo[b.sent]), err)
+			failed(b.outTo[b.sent], err)
 			b.sent++
 		}
 	}
+	b.filled, b.sent = 0, 0
 }
 
 // sendSome sends as many replies as there is room for in the system, and waits for
 // that only if there is none.
 func (b *batch) sendSome(fd int) syscall.Errno {
-	head, count := uintptr(unsafe.Pointer(&b.out[b.sent])), uintptr(b.filled-b.sent)
-	sent, _, err := unix.RawSyscall6(unix.SYS_SENDMMSG, uintptr(fd), head, count, unix.MSG_DONTWAIT, 0, 0)
-	if err == unix.EAGAIN {
-		sent, _, err = unix.Syscall6(unix.SYS_SENDMMSG, uintptr(fd), head, 1, 0, 0, 0)
+	sent, errno := udpio.Send(fd, b.out[b.sent:b.filled])
+	if errno == unix.EAGAIN {
+		sent, errno = udpio.SendWaiting(fd, b.out[b.sent:b.filled])
 	}
-	if err == 0 {
-		b.sent += int(sent)
-	}
-	return err
+	b.sent += sent
+	return errno
 }

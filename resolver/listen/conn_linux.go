@@ -10,11 +10,13 @@ import (
 	"os"
 	"strconv"
 	"sync"
-	"syscall"
+	"sync/atomic"
 	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"pldns/resolver/udpio"
 )
 
 const (
@@ -28,13 +30,14 @@ const (
 
 // packetConn is a UDP socket that the poller of the Go runtime does not know: it
 // would be woken by every packet that a reader in the system is woken by. Calls on
-// it wait, unless they say otherwise. A reader for whom waiting there is too dear
-// waits for news, which the poller does know.
+// it wait, unless they say otherwise. Its worker waits for it and for more.
 type packetConn struct {
-	mu   sync.RWMutex // held for reading by whoever uses the socket
-	fd   int          // -1 when it is closed
-	news *os.File     // an epoll instance that holds the socket
-	poll syscall.RawConn
+	mu      sync.RWMutex // held for reading by whoever uses the socket
+	fd      int          // -1 when it is closed
+	worker  *udpio.Worker
+	ended   atomic.Bool           // nobody is to read it any longer
+	waiting atomic.Int64          // queries that it brought and that are pending
+	woken   atomic.Pointer[query] // those of them that can go on, the last that was woken first
 }
 
 // newPacketConn takes a socket over. The one it was is closed.
@@ -59,10 +62,10 @@ func newPacketConn(conn *net.UDPConn) (*packetConn, error) {
 	return c, nil
 }
 
-// prepare sets how long calls wait, and makes the epoll instance.
-func (c *packetConn) prepare() error {
+// prepare sets how long calls wait, and makes the worker.
+func (c *packetConn) prepare() (err error) {
 	receive, send := unix.NsecToTimeval(int64(patience)), unix.NsecToTimeval(int64(sendPatience))
-	err := errors.Join(
+	err = errors.Join(
 		unix.SetNonblock(c.fd, false),
 		unix.SetsockoptTimeval(c.fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &receive),
 		unix.SetsockoptTimeval(c.fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &send),
@@ -70,22 +73,10 @@ func (c *packetConn) prepare() error {
 	if err != nil {
 		return err
 	}
-	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
-	if err != nil {
-		return os.NewSyscallError("epoll_create1", err)
+	if c.worker, err = udpio.NewWorker(c.posted); err != nil {
+		return err
 	}
-	if err := unix.SetNonblock(epoll, true); err != nil { // what the poller is to know must say so
-		return errors.Join(err, unix.Close(epoll))
-	}
-	c.news = os.NewFile(uintptr(epoll), "epoll")
-	if err := unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, c.fd, &unix.EpollEvent{}); err != nil {
-		return os.NewSyscallError("epoll_ctl", err)
-	}
-	if err := c.news.SetReadDeadline(time.Time{}); err != nil {
-		return err // it is not in the poller
-	}
-	c.poll, err = c.news.SyscallConn()
-	return err
+	return c.worker.Client(c.fd)
 }
 
 // use calls do with the socket, which stays open meanwhile.
@@ -99,8 +90,60 @@ func (c *packetConn) use(do func(fd int)) error {
 	return nil
 }
 
-// SetReadDeadline ends the wait for news at a time.
-func (c *packetConn) SetReadDeadline(at time.Time) error { return c.news.SetReadDeadline(at) }
+// stop ends the reading. It goes on with the queries that are pending.
+func (c *packetConn) stop() {
+	c.ended.Store(true)
+	c.worker.Wake()
+}
+
+// SetReadDeadline has reading fail from a time on.
+func (c *packetConn) SetReadDeadline(at time.Time) error { return c.worker.SetDeadline(at) }
+
+// posted tells whether the worker has something to do that no socket tells of.
+func (c *packetConn) posted() bool {
+	return c.woken.Load() != nil || c.ended.Load() && c.waiting.Load() == 0
+}
+
+// batches is the worker that decides what comes to the socket; nil for nobody. There may
+// be no socket.
+func (c *packetConn) batches() *udpio.Worker {
+	if c == nil {
+		return nil
+	}
+	return c.worker
+}
+
+// post has the worker go on with a query that was woken: it alone decides what its socket
+// has brought. It is false if there is no worker.
+func (c *packetConn) post(q *query) bool {
+	if c == nil {
+		return false
+	}
+	for {
+		last := c.woken.Load()
+		q.wait.before = last
+		if c.woken.CompareAndSwap(last, q) {
+			c.worker.Wake()
+			return true
+		}
+	}
+}
+
+// entered says that one more query is pending, and left that one less is.
+func (c *packetConn) entered() {
+	if c != nil {
+		c.waiting.Add(1)
+	}
+}
+
+func (c *packetConn) left() {
+	if c == nil {
+		return
+	}
+	if c.waiting.Add(-1) == 0 && c.ended.Load() {
+		c.worker.Wake()
+	}
+}
 
 // control calls do with the socket, which stays open meanwhile, and passes on its error.
 func (c *packetConn) control(do func(fd int) error) error {
@@ -109,33 +152,15 @@ func (c *packetConn) control(do func(fd int) error) error {
 	return errors.Join(err, failed)
 }
 
-// await calls try until it is true: now, and whenever there may be a packet since
-// expect was called. It ends early with an error when the deadline is over or the
-// socket is closed.
-func (c *packetConn) await(try func(uintptr) bool) error { return c.poll.Read(try) }
-
-// expect has await learn of packets, or not any more.
-func (c *packetConn) expect(fd int, packets bool) error {
-	var event unix.EpollEvent
-	if packets {
-		event.Events = unix.EPOLLIN
-	}
-	var failed error
-	err := c.poll.Control(func(epoll uintptr) {
-		failed = unix.EpollCtl(int(epoll), unix.EPOLL_CTL_MOD, fd, &event)
-	})
-	return errors.Join(err, os.NewSyscallError("epoll_ctl", failed))
-}
-
 // Close closes the socket when nobody uses it any more.
 func (c *packetConn) Close() error {
-	if c.news != nil {
-		_ = c.news.Close()
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.fd < 0 {
 		return net.ErrClosed
+	}
+	if c.worker != nil {
+		c.worker.Retire()
 	}
 	fd := c.fd
 	c.fd = -1

@@ -49,6 +49,7 @@ type wait struct {
 
 	slot       share.Slot
 	next, prev *query
+	before     *query // the next of those that were woken
 	pulse      *pulse
 }
 
@@ -111,6 +112,7 @@ func (s *Server) park(q *query, x *scratch, r *request, pending resolver.Pending
 		out.taken = true
 		return out
 	}
+	q.conn.entered()
 	s.work.Add(1)
 	defer func() {
 		if !out.waits {
@@ -142,15 +144,23 @@ func (s *Server) settle(q *query, x *scratch) outcome {
 }
 
 // resume goes on with a query that waited, on behalf of whoever learnt what it waited
-// for. A fault of this program costs this query and no other.
+// for, or has its worker go on with it.
 func (s *Server) resume(q *query) {
+	if q.conn.post(q) {
+		return
+	}
 	x := s.scratches.Get().(*scratch)
-	out := s.resumed(q, x)
-	if !out.waits {
+	s.proceed(q, x)
+	s.scratches.Put(x)
+}
+
+// proceed goes on with a query that waited. A fault of this program costs this query and
+// no other.
+func (s *Server) proceed(q *query, x *scratch) {
+	if out := s.resumed(q, x); !out.waits {
 		s.deliver(q, x, out)
 	}
 	x.tidy()
-	s.scratches.Put(x)
 }
 
 func (s *Server) resumed(q *query, x *scratch) (out outcome) {
@@ -192,7 +202,7 @@ func (s *Server) deliver(q *query, x *scratch, out outcome) {
 	}()
 	if to, can := q.to.(shedder); can && out.why == Shed {
 		to.shed()
-	} else {
+	} else if x.worker == nil || !x.worker.deliver(q, out.reply) {
 		q.to.deliver(q, out.reply)
 	}
 	s.told(q, x, out.reply)
@@ -221,7 +231,10 @@ func (s *Server) pendings(q *query) *pendings {
 	return s.datagrams
 }
 
-func (s *Server) leave(q *query) (held bool) { return s.pendings(q).leave(q) }
+func (s *Server) leave(q *query) (held bool) {
+	q.conn.left()
+	return s.pendings(q).leave(q)
+}
 
 // guard sees to it that every query is answered by its deadline, whatever the Handler
 // and the outside do, until ctx ends. One clock is enough for all.

@@ -36,7 +36,8 @@ type origin struct {
 	peer      netip.AddrPort  // at the other end
 	cookieFor netip.Addr      // who is told a cookie; not valid for nobody
 	to        sink
-	atOnce    bool // there is no room for it to be pending
+	atOnce    bool        // there is no room for it to be pending
+	conn      *packetConn // whose worker alone goes on with the query; nil over streams
 }
 
 // sink takes the reply to a query that was pending. It is called by whoever learnt the
@@ -50,6 +51,7 @@ type shedder interface{ shed() }
 
 // scratch is what a query needs only while it is worked on.
 type scratch struct {
+	worker *worker // whose it is; nil if it is used elsewhere
 	memory memory
 	buf    []byte // where replies are packed
 	room   []byte // where replies from the reply cache are written
@@ -130,6 +132,7 @@ func (s *Server) decide(q *query, x *scratch, r *request) (out outcome) {
 	}()
 	q.asked = r.query(q.client)
 	q.asked.AtOnce = q.atOnce
+	q.asked.Worker = q.conn.batches()
 	q.wait.begin(s, q)
 	answer, pending := s.config.Handler.Begin(x.memory.snapshot, q.asked, x.memory.network, q.wait.wake)
 	switch {

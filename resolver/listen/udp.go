@@ -42,7 +42,7 @@ func (s *Server) receive(q *query, x *scratch, socket *udpSocket, packet []byte,
 	}
 	q.client = zones.NewClient(peer.Addr(), local)
 	if q.to != sink(socket) { // as a rule, the query before came here, too
-		q.origin = origin{transport: udp, to: socket}
+		q.origin = origin{transport: udp, to: socket, conn: socket.conn}
 	}
 	q.peer, q.cookieFor = peer, q.client.Addr
 	packet, why := s.unwrap(packet, q, local)

@@ -13,7 +13,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"pldns/resolver"
 	"pldns/resolver/listen/replycache"
+	"pldns/resolver/udpio"
 )
 
 // bindShared opens a socket for each reader of a UDP address. The system hands
@@ -74,108 +76,118 @@ const (
 	turn = 8 * time.Millisecond
 )
 
-// worker reads a socket in batches and answers from memory in batches. What is
-// not in memory goes the way of every query.
+// worker reads a socket in batches, and what those are asked who know what it does not.
+// It sends in batches: answers from memory and answers that were waited for to clients,
+// and questions to upstream servers.
 type worker struct {
 	server *Server
 	socket *udpSocket
+	io     *udpio.Worker
 	fd     int
 	batch  *batch
 	next   *query // for the next packet
 	x      *scratch
 	counts counts
 
-	began     time.Time     // when the last batch was read
-	yielded   time.Time     // when the scheduler last had its choice
-	busy      bool          // it came soon after the one before
-	holding   bool          // a processor of the Go runtime, while waiting
-	expecting bool          // news of packets
-	read      int           // by try
-	err       syscall.Errno // of try
-	try       func(uintptr) bool
+	began   time.Time // when the last batch was read
+	yielded time.Time // when the scheduler last had its choice
+	busy    bool      // it came soon after the one before
+	holding bool      // a processor of the Go runtime, while waiting
+	ended   bool      // the socket is not read any longer
 }
 
-// readPackets reads packets until ctx ends; it is true if a panic ended it.
+// readPackets reads packets until ctx ends, and answers those that it has read; it is
+// true if a panic ended it.
 func (s *Server) readPackets(ctx context.Context, socket *udpSocket) (again bool) {
-	defer func() {
-		if fault := recover(); fault != nil {
-			s.panicked(udp, fault)
-			again = true
-		}
-	}()
 	_ = socket.conn.use(func(fd int) {
-		w := &worker{server: s, socket: socket, fd: fd, batch: newBatch(socket.wildcard), next: s.query(), x: newScratch()}
-		w.try = func(uintptr) bool { // made once, because a closure is garbage
-			w.read, w.err = w.batch.receive(w.fd, unix.MSG_DONTWAIT)
-			return w.err != unix.EAGAIN
+		w := &worker{
+			server: s, socket: socket, io: socket.conn.worker, fd: fd,
+			batch: newBatch(socket.wildcard), next: s.query(), x: newScratch(),
 		}
+		w.x.worker = w
+		defer w.io.Retire()
 		defer w.letGo()
-		w.work(ctx)
+		for ctx.Err() == nil || socket.conn.waiting.Load() > 0 {
+			w.work(ctx)
+		}
 	})
 	return false
 }
 
-// work reads and answers until ctx ends.
+// work reads and answers until ctx ends, or a panic ends a round: what it costs more
+// than the packet or query that caused it is sent by the next.
 func (w *worker) work(ctx context.Context) {
-	for ctx.Err() == nil {
+	defer func() {
+		if fault := recover(); fault != nil {
+			w.server.panicked(udp, fault)
+		}
+	}()
+	for ctx.Err() == nil || w.socket.conn.waiting.Load() > 0 {
+		if ctx.Err() != nil && !w.ended {
+			w.ended = true
+			w.io.Forget(w.fd)
+		}
 		read, err := w.receive()
 		switch {
-		case err == nil:
-			w.answer(read)
-		case errors.Is(err, unix.EINTR), errors.Is(err, unix.EAGAIN):
-		case ctx.Err() != nil || errors.Is(err, net.ErrClosed):
-			return
+		case err == nil, errors.Is(err, unix.EINTR), errors.Is(err, unix.EAGAIN):
+		case ctx.Err() != nil:
 		default:
 			w.server.troubled(ctx, "cannot read from a socket", w.socket.local, err)
 		}
+		w.answer(read)
 	}
 }
 
-// receive waits for packets and tells how many it has read. A busy reader waits in
-// the system, as long as there are processors of the Go runtime to hold: to the
-// poller and back costs several times as much as the packet itself.
+// receive waits for packets and tells how many of clients it has read; those of upstream
+// servers have been dealt with. A busy worker waits in the system, as long as there are
+// processors of the Go runtime to hold: to the poller and back costs several times as
+// much as the packet itself. As long as none of its queries waits for the outside, it
+// waits for its clients alone, which is a call less.
 func (w *worker) receive() (int, error) {
 	if w.busy && !w.holding {
 		w.holding = w.server.holders.enter()
 	}
 	if !w.holding {
-		return w.await()
+		clients, err := w.io.Await()
+		return w.read(clients, err)
 	}
-	if err := w.expect(false); err != nil {
+	if w.socket.conn.waiting.Load() > 0 || w.io.Expecting() || w.ended {
+		clients, any, err := w.io.Poll(patience)
+		if !any && err == nil {
+			w.rest()
+		}
+		return w.read(clients, err)
+	}
+	if err := w.io.Alone(); err != nil {
 		return 0, err
 	}
-	read, err := w.batch.receive(w.fd, unix.MSG_WAITFORONE)
-	switch err {
-	case 0:
-		return read, nil
-	case unix.EAGAIN: // nothing came in all of patience
-		w.busy = false
-		w.letGo()
+	read, errno := w.batch.receive(w.fd, unix.MSG_WAITFORONE)
+	if errno == unix.EAGAIN { // nothing came in all of patience
+		w.rest()
 	}
-	return 0, err
+	return result(read, errno)
 }
 
-// await waits in the poller.
-func (w *worker) await() (int, error) {
-	if err := w.expect(true); err != nil {
+// read reads what clients have sent.
+func (w *worker) read(clients bool, err error) (int, error) {
+	if !clients || w.ended || err != nil {
 		return 0, err
 	}
-	if err := w.socket.conn.await(w.try); err != nil {
-		return 0, err
-	}
-	if w.err != 0 {
-		return 0, w.err
-	}
-	return w.read, nil
+	return result(w.batch.receive(w.fd, unix.MSG_DONTWAIT))
 }
 
-// expect has the poller learn of packets, or not any more.
-func (w *worker) expect(packets bool) error {
-	if w.expecting == packets {
-		return nil
+// result is what a call has read, or its error.
+func result(read int, errno syscall.Errno) (int, error) {
+	if errno != 0 {
+		return 0, errno
 	}
-	w.expecting = packets
-	return w.socket.conn.expect(w.fd, packets)
+	return read, nil
+}
+
+// rest is the end of a busy time.
+func (w *worker) rest() {
+	w.busy = false
+	w.letGo()
 }
 
 // letGo gives the processor back.
@@ -186,22 +198,50 @@ func (w *worker) letGo() {
 	}
 }
 
-// answer deals with the packets of one batch.
+// answer deals with the packets of one batch, and with the queries that can go on.
 func (w *worker) answer(read int) {
 	began := time.Now()
 	w.busy, w.began = began.Sub(w.began) < busyGap, began
-	w.x.memory.open(w.server, began)
-	for i := range read {
-		w.deal(i, began)
+	if read > 0 {
+		w.x.memory.open(w.server, began)
+		for i := range read {
+			w.deal(i, began)
+		}
+		w.x.tidy()
 	}
-	w.batch.send(w.fd, func(to netip.AddrPort, err error) {
-		w.server.refused(udp, Unsent, to, "error", err)
-	})
-	w.x.tidy()
+	w.goOn()
+	w.io.Flush()
+	w.send()
 	w.counts.tell(began)
 	if w.holding && began.Sub(w.yielded) > turn {
 		runtime.Gosched()
 		w.yielded = began
+	}
+}
+
+// send sends the replies that are ready.
+func (w *worker) send() {
+	if w.batch.filled > 0 {
+		w.batch.send(w.fd, w.unsent)
+	}
+}
+
+func (w *worker) unsent(to netip.AddrPort, err error) {
+	w.server.refused(udp, Unsent, to, "error", err)
+}
+
+// goOn goes on with the queries that were woken, in the order in which they were.
+func (w *worker) goOn() {
+	var first *query
+	for q := w.socket.conn.woken.Swap(nil); q != nil; {
+		before := q.wait.before
+		q.wait.before, first, q = first, q, before
+	}
+	for q := first; q != nil; {
+		next := q.wait.before
+		q.wait.before = nil
+		w.server.proceed(q, w.x)
+		q = next
 	}
 }
 
@@ -212,6 +252,9 @@ func (w *worker) deal(i int, began time.Time) {
 			w.server.panicked(udp, fault)
 		}
 	}()
+	if w.batch.full() {
+		w.send()
+	}
 	q := w.next
 	q.began, w.x.room = began, w.batch.room()
 	out := w.server.receive(q, w.x, w.socket, w.batch.packet(i), w.batch.peer(i), w.batch.control(i))
@@ -223,15 +266,31 @@ func (w *worker) deal(i int, began time.Time) {
 	case out.reply == nil:
 		w.server.told(q, w.x, nil)
 	case out.tally != nil:
-		w.batch.reply(i, len(out.reply), q.control)
+		w.batch.reply(i, len(out.reply), q.peer, q.control)
 		w.counts.add(out.tally)
 	case q.sample.tap != nil:
 		w.server.sendUDP(q, w.socket, out.reply)
 		w.server.told(q, w.x, out.reply)
 	default:
-		w.batch.reply(i, copy(w.x.room, out.reply), q.control)
+		w.batch.reply(i, copy(w.x.room, out.reply), q.peer, q.control)
 		w.server.told(q, w.x, out.reply)
 	}
+}
+
+// deliver sends the reply to a query that was pending, with the batch; false if it has to
+// leave at once.
+func (w *worker) deliver(q *query, reply []byte) bool {
+	if q.conn != w.socket.conn || q.sample.tap != nil || len(reply) > resolver.UDPSize {
+		return false
+	}
+	if reply == nil {
+		return true
+	}
+	if w.batch.full() {
+		w.send()
+	}
+	w.batch.replyLate(copy(w.batch.room(), reply), q.peer, q.control)
+	return true
 }
 
 // counts are the queries of a batch that were answered from memory, by kind: to

@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/netip"
 	"time"
+
+	"pldns/resolver/udpio"
 )
 
 // packetConn is a UDP socket as package net has it.
@@ -25,6 +27,19 @@ func (c *packetConn) send(packet, control []byte, to netip.AddrPort) error {
 func (c *packetConn) sendNow(packet, control []byte, to netip.AddrPort) error {
 	return c.send(packet, control, to)
 }
+
+// stop ends the reading.
+func (c *packetConn) stop() { _ = c.SetReadDeadline(time.Unix(1, 0)) }
+
+// The following are those of a worker; there is none.
+
+type worker struct{}
+
+func (*worker) deliver(*query, []byte) bool { return false }
+func (*packetConn) batches() *udpio.Worker  { return nil }
+func (*packetConn) post(*query) bool        { return false }
+func (*packetConn) entered()                {}
+func (*packetConn) left()                   {}
 
 // spare does nothing: no reader here waits outside the poller.
 func (s *Server) spare() (end func()) { return func() {} }
