@@ -112,14 +112,13 @@ func (x *exchange) begin(now time.Time) (ended bool) {
 }
 
 // heard takes what came of a query.
-func (x *exchange) heard(p *pendingQuery, r reading) {
+func (x *exchange) heard(p *pendingQuery, r reading, now time.Time) {
 	defer x.release()
 	x.mu.Lock()
 	a := p.attempt
 	if x.over || a.pending != p {
 		return
 	}
-	now := time.Now()
 	x.take(a, r, now)
 	x.proceed(now)
 }

@@ -31,7 +31,8 @@ const (
 	rttHalfLife = time.Minute
 	// rttSamples is how many round trips the percentile is taken from.
 	rttSamples = 64
-	// rttEvery is after how many new ones it is taken again.
+	// rttEvery is after how many new ones it is taken again, as long as there are few:
+	// with a full ring, half of it may be new.
 	rttEvery = 8
 )
 
@@ -118,7 +119,7 @@ func (h *health) measure(now time.Time, took time.Duration) {
 	h.smooth(now, took)
 	h.ring[h.count%rttSamples] = took
 	h.count++
-	if h.count%rttEvery == 0 {
+	if every := min(max(rttEvery, h.count/4), rttSamples/2); h.count%every == 0 {
 		h.late.Store(int64(percentile(h.ring[:min(h.count, rttSamples)])))
 	}
 }

@@ -67,4 +67,4 @@ func (r reading) goesToTCP() bool {
 }
 
 // told tells the exchange of a query what came of it.
-func (p *pendingQuery) told(r reading) { p.attempt.exchange.heard(p, r) }
+func (p *pendingQuery) told(r reading) { p.attempt.exchange.heard(p, r, time.Now()) }

@@ -30,7 +30,8 @@ type socket struct {
 	uses    int
 	used    time.Time
 	strays  int             // packets that came while nobody waited
-	waiting []*pendingQuery // one, as a rule
+	waiting []*pendingQuery // one, or those of a batch, as a rule
+	late    [][2]byte       // ids of queries that were given up: their replies may come yet
 }
 
 // openSocket opens a socket on a port drawn at random that only hears from addr.
@@ -157,6 +158,29 @@ func (sk *socket) remove(p *pendingQuery) bool {
 		return false
 	}
 	sk.waiting = slices.Delete(sk.waiting, at, at+1)
+	return true
+}
+
+// giveUp is remove for a query whose reply may still come.
+func (sk *socket) giveUp(p *pendingQuery) bool {
+	if !sk.remove(p) {
+		return false
+	}
+	sk.late = append(sk.late, [2]byte(p.packet))
+	return true
+}
+
+// comesLate tells whether a packet is the reply to a query that was given up, once for
+// each. It says nothing of those that wait, and nobody is told what is in it.
+func (sk *socket) comesLate(packet []byte) bool {
+	if len(packet) < headerSize || len(sk.late) == 0 {
+		return false
+	}
+	at := slices.Index(sk.late, [2]byte(packet))
+	if at < 0 {
+		return false
+	}
+	sk.late = slices.Delete(sk.late, at, at+1)
 	return true
 }
 

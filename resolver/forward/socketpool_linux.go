@@ -333,7 +333,7 @@ func (sp *socketPool) each(over func(*socket) bool) {
 func (sp *socketPool) withdraw(p *pendingQuery) bool {
 	p.socket.mu.Lock()
 	defer p.socket.mu.Unlock()
-	if !p.socket.remove(p) {
+	if !p.socket.giveUp(p) {
 		return false
 	}
 	sp.gone()
@@ -343,7 +343,7 @@ func (sp *socketPool) withdraw(p *pendingQuery) bool {
 func (sp *socketPool) settleFor(p *pendingQuery) (reading, bool) {
 	p.socket.mu.Lock()
 	defer p.socket.mu.Unlock()
-	if !p.doubted() || !p.socket.remove(p) {
+	if !p.doubted() || !p.socket.giveUp(p) {
 		return reading{}, false
 	}
 	sp.gone()
@@ -371,7 +371,7 @@ func (sp *socketPool) Ready(place int, serial int32, in *udpio.Inbox) {
 		}
 		var one *pendingQuery
 		if one, all, r = sp.hear(sk, in.Packet(i), now); one != nil {
-			one.told(r)
+			one.attempt.exchange.heard(one, r, now)
 			sp.gone()
 		}
 	}
@@ -407,6 +407,9 @@ func (sp *socketPool) hear(sk *socket, packet []byte, now time.Time) (one *pendi
 		if worth != stray {
 			return nil, nil, reading{}
 		}
+	}
+	if sk.comesLate(packet) {
+		return nil, nil, reading{}
 	}
 	all, flooded := sk.stray()
 	if flooded {

@@ -25,6 +25,7 @@ type pendings struct {
 	mu         sync.Mutex
 	head, tail *query // in the order in which they came
 	pulses     map[uint64]*pulse
+	spare      *pulse // those that are over, for the next
 }
 
 // pulse is what one answer may release at one time: the queries of clients that count
@@ -32,6 +33,7 @@ type pendings struct {
 type pulse struct {
 	key        uint64
 	held, most int
+	next       *pulse // of those that are over
 }
 
 func newPendings(limit int) *pendings {
@@ -55,7 +57,11 @@ func (p *pendings) enter(q *query, network string, client netip.Prefix) bool {
 	p.tail = q
 	at := p.pulses[key]
 	if at == nil {
-		at = &pulse{key: key}
+		if at = p.spare; at == nil {
+			at = new(pulse)
+		}
+		p.spare = at.next
+		*at = pulse{key: key}
 		p.pulses[key] = at
 	}
 	at.held++
@@ -87,6 +93,7 @@ func (p *pendings) leave(q *query) (held bool) {
 	w.prev, w.next = nil, nil
 	if w.pulse.held--; w.pulse.held == 0 {
 		delete(p.pulses, w.pulse.key)
+		w.pulse.next, p.spare = p.spare, w.pulse
 	}
 	w.pulse = nil
 	p.mu.Unlock()

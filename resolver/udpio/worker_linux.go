@@ -158,10 +158,10 @@ func (w *Worker) Poll(patience time.Duration) (client, any bool, err error) {
 			patience = 0
 		}
 	}
-	w.look(patience)
+	disturbed := w.look(patience)
 	w.asleep.Store(false)
 	w.dispatch()
-	return w.client, w.found > 0, nil
+	return w.client, w.found > 0 || disturbed || w.posted(), nil
 }
 
 // Alone says that whoever drives the worker is going to wait for its clients by itself.
@@ -199,13 +199,14 @@ func (w *Worker) tell(news bool) error {
 	return errors.Join(err, os.NewSyscallError("epoll_ctl", failed))
 }
 
-// look learns of what there is to read.
-func (w *Worker) look(patience time.Duration) {
+// look learns of what there is to read, and tells whether a signal ended the wait.
+func (w *Worker) look(patience time.Duration) (disturbed bool) {
 	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(w.epoll), uintptr(unsafe.Pointer(&w.events[0])), eventsAtOnce,
 		uintptr(patience.Milliseconds()), 0, 0)
 	if w.found = int(n); errno != 0 {
 		w.found = 0
 	}
+	return errno == unix.EINTR
 }
 
 // dispatch has everything read that was found.

@@ -1,0 +1,166 @@
+//go:build !portable
+
+package udpio
+
+import (
+	"errors"
+	"net"
+	"os"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// ample is a time within which everything happens on the busiest machine.
+const ample = 30 * time.Second
+
+// listening is a set of one socket.
+type listening struct {
+	fd   int
+	came chan string
+}
+
+func (l *listening) Ready(place int, serial int32, in *Inbox) {
+	read, _ := in.Read(l.fd, 10)
+	for i := range read {
+		l.came <- string(in.Packet(i))
+	}
+}
+
+// newWorker makes a worker, which is retired when the test ends.
+func newWorker(t *testing.T, posted func() bool) *Worker {
+	t.Helper()
+	w, err := NewWorker(posted)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.Retire)
+	return w
+}
+
+func nothing() bool { return false }
+
+// watched gives a worker a socket to read, and what sends to it.
+func watched(t *testing.T, w *Worker) (l *listening, to net.Conn, number int) {
+	t.Helper()
+	socket, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if to, err = net.Dial("udp4", socket.LocalAddr().String()); err != nil {
+		t.Fatal(err)
+	}
+	file, err := socket.(*net.UDPConn).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	socket.Close()
+	t.Cleanup(func() { to.Close(); file.Close() })
+	l = &listening{int(file.Fd()), make(chan string, 100)}
+	if number, err = w.Join(l); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Watch(l.fd, number, 7, w.Serial()); err != nil {
+		t.Fatal(err)
+	}
+	return l, to, number
+}
+
+// A worker that waits, in the system or in the poller, is woken by what is posted, from
+// whatever moment on, and by packets; its sets read those.
+func TestWorkerIsWoken(t *testing.T) {
+	var posted, seen atomic.Int64
+	w := newWorker(t, func() bool { return posted.Load() > seen.Load() })
+	l, to, number := watched(t, w)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for round := 0; seen.Load() < 2000; round++ {
+			if round%2 == 0 {
+				_, _, _ = w.Poll(ample)
+			} else {
+				_, _ = w.Await()
+			}
+			seen.Store(posted.Load())
+		}
+	}()
+	for i := range 2000 {
+		if i%100 == 0 {
+			if _, err := to.Write([]byte{'a' + byte(i/100)}); err != nil {
+				t.Fatal(err)
+			}
+			if got := <-l.came; got != string(rune('a'+i/100)) {
+				t.Errorf("the set read %q", got)
+			}
+		}
+		posted.Add(1)
+		w.Wake()
+		for until := time.Now().Add(ample); seen.Load() <= int64(i); {
+			if time.Now().After(until) {
+				t.Fatalf("what was posted at %d was not seen", i)
+			}
+		}
+	}
+	<-ended
+	w.Leave(number)
+}
+
+// What a worker leaves behind when it retires is read until it leaves; nothing joins it
+// any more, and then no file is left.
+func TestRetire(t *testing.T) {
+	w := newWorker(t, nothing)
+	l, to, number := watched(t, w)
+	w.Retire()
+	w.Retire()
+	for range 3 {
+		if _, err := to.Write([]byte("late")); err != nil {
+			t.Fatal(err)
+		}
+		if got := <-l.came; got != "late" {
+			t.Errorf("the set read %q", got)
+		}
+	}
+	if _, err := w.Join(l); !errors.Is(err, ErrEnded) {
+		t.Errorf("joining gives %v", err)
+	}
+	w.Leave(number)
+	w.Wake()
+	if err := w.SetDeadline(time.Now()); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("the worker's files are still open: %v", err)
+	}
+}
+
+// An outbox sends what is chosen, in order, in few calls, and says what cannot be sent.
+func TestOutbox(t *testing.T) {
+	w := newWorker(t, nothing)
+	l, to, number := watched(t, w)
+	file, err := to.(*net.UDPConn).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	out := new(Outbox)
+	for i := range OutboxSize {
+		out.Fill(i, copy(out.Rooms[i][:], []byte{byte(i)}))
+	}
+	even := func(i int) bool { return i%2 == 0 }
+	out.Send(int(file.Fd()), OutboxSize, even, func(i int, err syscall.Errno) { t.Errorf("packet %d: %v", i, err) })
+	w.Retire()
+	for i := 0; i < OutboxSize; i += 2 {
+		if got := <-l.came; got != string([]byte{byte(i)}) {
+			t.Errorf("packet %d came as %q", i, got)
+		}
+	}
+	w.Leave(number)
+	var failed []int
+	out.Send(-1, 4, even, func(i int, err syscall.Errno) {
+		if err != syscall.EBADF {
+			t.Errorf("packet %d: %v", i, err)
+		}
+		failed = append(failed, i)
+	})
+	if len(failed) != 2 || failed[1] != 2 {
+		t.Errorf("not sent are %v", failed)
+	}
+}
