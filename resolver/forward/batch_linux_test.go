@@ -179,6 +179,35 @@ func TestSocketsOfAWorkerWearOut(t *testing.T) {
 	}
 }
 
+// A strange packet ends the use of a socket, also if it comes while the worker waits for
+// its clients alone: nobody can lay in guesses for the next question.
+func TestAStrangePacketWhileNobodyListens(t *testing.T) {
+	names, data := numbered(1)
+	u := resolvertest.StartUpstream(t, data)
+	var asked *resolvertest.Asked
+	answered := make(chan struct{})
+	u.Always(func(a *resolvertest.Asked) {
+		asked = a
+		resolvertest.Answer(a)
+		answered <- struct{}{}
+	})
+	p, b := forward.Places(pool(t, u), 1), newBatches(t)
+	ask := func() {
+		b.ask(t, p, names...)
+		<-answered
+		right(t, b.hear(t), names)
+	}
+	ask()
+	if err := b.Alone(); err != nil {
+		t.Fatal(err)
+	}
+	asked.SendBytes([]byte("a guess that is laid in"))
+	ask()
+	if q := u.Queries(); q[0].From == q[1].From {
+		t.Errorf("a question left from port %d, where a guess was waiting", q[1].From.Port())
+	}
+}
+
 // What comes to the ports of a batch and is not the answer, is not believed: another id,
 // or the answer to another question that waits at the same port.
 func TestForgeriesInABatch(t *testing.T) {

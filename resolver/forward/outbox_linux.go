@@ -46,6 +46,7 @@ func (sp *socketPool) queue(p *pendingQuery, q resolver.Question, o queryOptions
 		return errNoSocket
 	}
 	if sp.out == nil {
+		sp.worker.Listen()
 		sp.out = sp.server.outbox()
 		sp.out.pool = sp
 		sp.worker.Later(sp.out)
@@ -105,9 +106,10 @@ func (out *outbox) draw(now time.Time) (uint8, *socket) {
 
 // Flush sends the queries and ends the batch.
 func (out *outbox) Flush() {
-	out.send()
 	sp := out.pool
-	out.pool, sp.out = nil, nil
+	sp.out = nil // whatever happens
+	out.send()
+	out.pool = nil
 	sp.server.lanes.outboxes.Put(out)
 }
 

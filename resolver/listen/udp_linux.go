@@ -88,6 +88,7 @@ type worker struct {
 	next   *query // for the next packet
 	x      *scratch
 	counts counts
+	ready  *query // those of the woken that are to be gone on with, in order
 
 	began   time.Time // when the last batch was read
 	yielded time.Time // when the scheduler last had its choice
@@ -126,6 +127,10 @@ func (w *worker) work(ctx context.Context) {
 		if ctx.Err() != nil && !w.ended {
 			w.ended = true
 			w.io.Forget(w.fd)
+		}
+		if w.ready != nil { // a panic was in the way
+			w.answer(0)
+			continue
 		}
 		read, err := w.receive()
 		switch {
@@ -230,18 +235,23 @@ func (w *worker) unsent(to netip.AddrPort, err error) {
 	w.server.refused(udp, Unsent, to, "error", err)
 }
 
-// goOn goes on with the queries that were woken, in the order in which they were.
+// goOn goes on with the queries that were woken, in the order in which they were. Those
+// that a panic keeps waiting have their turn in the next round.
 func (w *worker) goOn() {
-	var first *query
-	for q := w.socket.conn.woken.Swap(nil); q != nil; {
-		before := q.wait.before
-		q.wait.before, first, q = first, q, before
-	}
-	for q := first; q != nil; {
-		next := q.wait.before
-		q.wait.before = nil
-		w.server.proceed(q, w.x)
-		q = next
+	for {
+		for w.ready != nil {
+			q := w.ready
+			w.ready, q.wait.before = q.wait.before, nil
+			w.server.proceed(q, w.x)
+		}
+		q := w.socket.conn.woken.Swap(nil)
+		if q == nil {
+			return
+		}
+		for q != nil {
+			before := q.wait.before
+			q.wait.before, w.ready, q = w.ready, q, before
+		}
 	}
 }
 

@@ -48,6 +48,7 @@ type Worker struct {
 	news    *os.File // an epoll instance that the poller of the Go runtime knows, with epoll in it while waiting there
 	poll    syscall.RawConn
 	told    bool // news has epoll in it
+	deaf    bool // it was waited for clients alone
 	try     func(uintptr) bool
 	posted  func() bool // what was posted is not to be waited over
 	asleep  atomic.Bool
@@ -148,7 +149,7 @@ func (w *Worker) Wake() {
 // the sets read what is theirs, and tells whether clients have sent something and whether
 // anything happened. The scheduler is not told of the wait.
 func (w *Worker) Poll(patience time.Duration) (client, any bool, err error) {
-	w.client = false
+	w.client, w.deaf = false, false
 	if err := w.tell(false); err != nil {
 		return false, false, err
 	}
@@ -165,11 +166,25 @@ func (w *Worker) Poll(patience time.Duration) (client, any bool, err error) {
 }
 
 // Alone says that whoever drives the worker is going to wait for its clients by itself.
-func (w *Worker) Alone() error { return w.tell(false) }
+func (w *Worker) Alone() error {
+	w.deaf = true
+	return w.tell(false)
+}
+
+// Listen has the sets read what came while clients alone were waited for, so that they
+// know of it before they send anything. It costs nothing otherwise. Whoever drives the
+// worker calls it.
+func (w *Worker) Listen() {
+	for w.deaf {
+		w.look(0)
+		w.deaf = w.found == eventsAtOnce
+		w.dispatch()
+	}
+}
 
 // Await is Poll, in the poller of the Go runtime and without an end.
 func (w *Worker) Await() (client bool, err error) {
-	w.client, w.found = false, 0
+	w.client, w.found, w.deaf = false, 0, false
 	if err := w.tell(true); err != nil {
 		return false, err
 	}
@@ -235,11 +250,12 @@ func (w *Worker) Later(f Flusher) { w.later = append(w.later, f) }
 
 // Flush is the end of a batch.
 func (w *Worker) Flush() {
-	for i := 0; i < len(w.later); i++ {
-		w.later[i].Flush()
-		w.later[i] = nil
+	for len(w.later) > 0 {
+		last := len(w.later) - 1
+		f := w.later[last]
+		w.later[last], w.later = nil, w.later[:last]
+		f.Flush()
 	}
-	w.later = w.later[:0]
 }
 
 // Expect counts what the sets wait for: as long as that is something, whoever drives the
