@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"slices"
 	"syscall"
+
+	"pldns/resolver/udpio"
 )
 
 const (
@@ -212,17 +214,15 @@ func newUDPSocket(conn *net.UDPConn, addr netip.Addr) (*udpSocket, error) {
 	port := conn.LocalAddr().(*net.UDPAddr).AddrPort().Port()
 	u := &udpSocket{local: netip.AddrPortFrom(addr, port), wildcard: addr.IsUnspecified(), readers: 1}
 	if u.wildcard {
-		if err := enablePacketInfo(conn, addr.Is6()); err != nil {
+		if err := udpio.EnablePacketInfo(conn, addr.Is6()); err != nil {
 			conn.Close()
 			return nil, fmt.Errorf("this system does not tell which address a packet was sent to (%w): "+
 				"name each address of this host instead of all", err)
 		}
 	}
 	_ = conn.SetReadBuffer(socketBuffer) // a wish
-	neverFragment(conn, addr.Is6())
-	var err error
-	u.conn, err = newPacketConn(conn)
-	return u, err
+	udpio.NeverFragment(conn, addr.Is6())
+	return u, u.takeOver(conn)
 }
 
 // bindTCP opens a TCP socket of one family.

@@ -12,6 +12,7 @@ import (
 	"github.com/miekg/dns"
 
 	"pldns/resolver"
+	"pldns/resolver/udpio"
 	"pldns/zones"
 )
 
@@ -190,10 +191,10 @@ func TestFramesResume(t *testing.T) {
 // FuzzLocalAddr: control messages come from the system, but are bytes all the same.
 func FuzzLocalAddr(f *testing.F) {
 	f.Add([]byte{})
-	f.Add(make([]byte, controlSize))
+	f.Add(make([]byte, udpio.ControlSize))
 	f.Add([]byte("\x1c\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x08\x00\x00\x00\x01\x00\x00\x00\x7f\x00\x00\x05\x7f\x00\x00\x05\x00\x00\x00\x00"))
 	f.Fuzz(func(t *testing.T, control []byte) {
-		if local, reply := localAddr(control); local.IsValid() != (reply != nil) {
+		if local, reply := udpio.LocalAddr(control); local.IsValid() != (reply != nil) {
 			t.Errorf("%s with %x", local, reply)
 		}
 	})

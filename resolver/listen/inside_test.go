@@ -64,7 +64,7 @@ func TestOwnAddress(t *testing.T) {
 
 			to := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), s.Addrs()[0].Port())
 			for _, own := range s.sockets.udp {
-				if err := own.conn.send(question(t), nil, to); err != nil {
+				if err := own.conn.Send(question(t), nil, to); err != nil {
 					t.Fatal(err)
 				}
 				if why := <-watch.refusals; why != Unreachable {

@@ -112,7 +112,7 @@ func (s *Server) park(q *query, x *scratch, r *request, pending resolver.Pending
 		out.taken = true
 		return out
 	}
-	q.conn.entered()
+	q.mail.entered()
 	s.work.Add(1)
 	defer func() {
 		if !out.waits {
@@ -146,7 +146,7 @@ func (s *Server) settle(q *query, x *scratch) outcome {
 // resume goes on with a query that waited, on behalf of whoever learnt what it waited
 // for, or has its worker go on with it.
 func (s *Server) resume(q *query) {
-	if q.conn.post(q) {
+	if q.mail.post(q) {
 		return
 	}
 	x := s.scratches.Get().(*scratch)
@@ -232,7 +232,7 @@ func (s *Server) pendings(q *query) *pendings {
 }
 
 func (s *Server) leave(q *query) (held bool) {
-	q.conn.left()
+	q.mail.left()
 	return s.pendings(q).leave(q)
 }
 

@@ -36,8 +36,8 @@ type origin struct {
 	peer      netip.AddrPort  // at the other end
 	cookieFor netip.Addr      // who is told a cookie; not valid for nobody
 	to        sink
-	atOnce    bool        // there is no room for it to be pending
-	conn      *packetConn // whose worker alone goes on with the query; nil over streams
+	atOnce    bool     // there is no room for it to be pending
+	mail      *mailbox // of the worker that alone goes on with the query; nil for none
 }
 
 // sink takes the reply to a query that was pending. It is called by whoever learnt the
@@ -132,7 +132,7 @@ func (s *Server) decide(q *query, x *scratch, r *request) (out outcome) {
 	}()
 	q.asked = r.query(q.client)
 	q.asked.AtOnce = q.atOnce
-	q.asked.Worker = q.conn.batches()
+	q.asked.Worker = q.mail.batches()
 	q.wait.begin(s, q)
 	answer, pending := s.config.Handler.Begin(x.memory.snapshot, q.asked, x.memory.network, q.wait.wake)
 	switch {

@@ -173,7 +173,7 @@ func (s *Server) Run(ctx context.Context) error {
 // stopReading ends all reading and accepting. UDP sockets stay open for answers.
 func (s *Server) stopReading() {
 	for _, socket := range s.sockets.udp {
-		socket.conn.stop()
+		socket.stop()
 	}
 	for _, listener := range s.sockets.tcp {
 		listener.Close()

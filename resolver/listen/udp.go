@@ -6,19 +6,16 @@ import (
 	"net/netip"
 
 	"pldns/resolver"
+	"pldns/resolver/udpio"
 	"pldns/zones"
 )
 
-const (
-	udp = "udp"
-	// largestPacket is room for any UDP packet: a query that was cut off on
-	// reading would look malformed.
-	largestPacket = 65535
-)
+const udp = "udp"
 
 // udpSocket is one bound UDP socket.
 type udpSocket struct {
-	conn     *packetConn
+	conn     *udpio.Conn
+	mail     *mailbox // of the worker that reads it; nil where there are none
 	local    netip.AddrPort
 	wildcard bool // local holds an unspecified address
 	readers  int  // how many goroutines read it
@@ -37,12 +34,12 @@ func (s *Server) receive(q *query, x *scratch, socket *udpSocket, packet []byte,
 	q.control = nil
 	if socket.wildcard {
 		var addr netip.Addr
-		addr, q.control = localAddr(control)
+		addr, q.control = udpio.LocalAddr(control)
 		local = netip.AddrPortFrom(addr, local.Port())
 	}
 	q.client = zones.NewClient(peer.Addr(), local)
 	if q.to != sink(socket) { // as a rule, the query before came here, too
-		q.origin = origin{transport: udp, to: socket, conn: socket.conn}
+		q.origin = origin{transport: udp, to: socket, mail: socket.mail}
 	}
 	q.peer, q.cookieFor = peer, q.client.Addr
 	packet, why := s.unwrap(packet, q, local)
@@ -78,14 +75,14 @@ func (u *udpSocket) deliver(q *query, reply []byte) {
 	if reply == nil {
 		return
 	}
-	if err := u.conn.sendNow(reply, q.control, q.peer); err != nil {
+	if err := u.conn.SendNow(reply, q.control, q.peer); err != nil {
 		q.wait.server.refused(udp, Unsent, q.peer, "error", err)
 	}
 }
 
 // sendUDP sends a reply, and waits for room in the system.
 func (s *Server) sendUDP(q *query, socket *udpSocket, reply []byte) {
-	if err := socket.conn.send(reply, q.control, q.peer); err != nil {
+	if err := socket.conn.Send(reply, q.control, q.peer); err != nil {
 		s.refused(udp, Unsent, q.peer, "error", err)
 	}
 }

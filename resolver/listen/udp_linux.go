@@ -13,7 +13,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"pldns/resolver"
 	"pldns/resolver/listen/replycache"
 	"pldns/resolver/udpio"
 )
@@ -31,12 +30,12 @@ func bindShared(addr netip.AddrPort, readers int) ([]*udpSocket, error) {
 		return nil, err
 	}
 	bound := []*udpSocket{first}
-	if first.conn.control(reusePort) != nil {
+	if first.conn.Share() != nil {
 		return bound, nil // a system that cannot share: one reader has to do
 	}
 	config := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
 		var failed error
-		err := raw.Control(func(fd uintptr) { failed = reusePort(int(fd)) })
+		err := raw.Control(func(fd uintptr) { failed = udpio.ReusePort(int(fd)) })
 		return errors.Join(err, failed)
 	}}
 	for len(bound) < readers {
@@ -49,8 +48,17 @@ func bindShared(addr netip.AddrPort, readers int) ([]*udpSocket, error) {
 	return bound, nil
 }
 
-// reusePort lets a socket share its address with others of the same user.
-func reusePort(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) }
+// takeOver makes conn the socket of u, with a worker.
+func (u *udpSocket) takeOver(conn *net.UDPConn) (err error) {
+	u.mail = new(mailbox)
+	if u.conn, err = udpio.TakeOver(conn, u.mail.posted); err == nil {
+		u.mail.worker = u.conn.Worker
+	}
+	return err
+}
+
+// stop ends the reading. What is pending is gone on with.
+func (u *udpSocket) stop() { u.mail.stop() }
 
 // spare lets the readers hold processors of the Go runtime, until the function that it
 // gives is called.
@@ -84,7 +92,8 @@ type worker struct {
 	socket *udpSocket
 	io     *udpio.Worker
 	fd     int
-	batch  *batch
+	mail   *mailbox
+	batch  *udpio.Batch
 	next   *query // for the next packet
 	x      *scratch
 	counts counts
@@ -100,15 +109,15 @@ type worker struct {
 // readPackets reads packets until ctx ends, and answers those that it has read; it is
 // true if a panic ended it.
 func (s *Server) readPackets(ctx context.Context, socket *udpSocket) (again bool) {
-	_ = socket.conn.use(func(fd int) {
+	_ = socket.conn.Use(func(fd int) {
 		w := &worker{
-			server: s, socket: socket, io: socket.conn.worker, fd: fd,
-			batch: newBatch(socket.wildcard), next: s.query(), x: newScratch(),
+			server: s, socket: socket, io: socket.conn.Worker, fd: fd, mail: socket.mail,
+			batch: udpio.NewBatch(socket.wildcard), next: s.query(), x: newScratch(),
 		}
 		w.x.worker = w
 		defer w.io.Retire()
 		defer w.letGo()
-		for ctx.Err() == nil || socket.conn.waiting.Load() > 0 {
+		for ctx.Err() == nil || w.mail.waiting.Load() > 0 {
 			w.work(ctx)
 		}
 	})
@@ -123,7 +132,7 @@ func (w *worker) work(ctx context.Context) {
 			w.server.panicked(udp, fault)
 		}
 	}()
-	for ctx.Err() == nil || w.socket.conn.waiting.Load() > 0 {
+	for ctx.Err() == nil || w.mail.waiting.Load() > 0 {
 		if ctx.Err() != nil && !w.ended {
 			w.ended = true
 			w.io.Forget(w.fd)
@@ -156,8 +165,8 @@ func (w *worker) receive() (int, error) {
 		clients, err := w.io.Await()
 		return w.read(clients, err)
 	}
-	if w.socket.conn.waiting.Load() > 0 || w.io.Expecting() || w.ended {
-		clients, any, err := w.io.Poll(patience)
+	if w.mail.waiting.Load() > 0 || w.io.Expecting() || w.ended {
+		clients, any, err := w.io.Poll(udpio.Patience)
 		if !any && err == nil {
 			w.rest()
 		}
@@ -166,7 +175,7 @@ func (w *worker) receive() (int, error) {
 	if err := w.io.Alone(); err != nil {
 		return 0, err
 	}
-	read, errno := w.batch.receive(w.fd, unix.MSG_WAITFORONE)
+	read, errno := w.batch.Receive(w.fd, unix.MSG_WAITFORONE)
 	if errno == unix.EAGAIN { // nothing came in all of patience
 		w.rest()
 	}
@@ -178,7 +187,7 @@ func (w *worker) read(clients bool, err error) (int, error) {
 	if !clients || w.ended || err != nil {
 		return 0, err
 	}
-	return result(w.batch.receive(w.fd, unix.MSG_DONTWAIT))
+	return result(w.batch.Receive(w.fd, unix.MSG_DONTWAIT))
 }
 
 // result is what a call has read, or its error.
@@ -226,8 +235,8 @@ func (w *worker) answer(read int) {
 
 // send sends the replies that are ready.
 func (w *worker) send() {
-	if w.batch.filled > 0 {
-		w.batch.send(w.fd, w.unsent)
+	if w.batch.Waiting() {
+		w.batch.Send(w.fd, w.unsent)
 	}
 }
 
@@ -239,19 +248,15 @@ func (w *worker) unsent(to netip.AddrPort, err error) {
 // that a panic keeps waiting have their turn in the next round.
 func (w *worker) goOn() {
 	for {
-		for w.ready != nil {
-			q := w.ready
-			w.ready, q.wait.before = q.wait.before, nil
-			w.server.proceed(q, w.x)
+		if w.ready == nil {
+			w.ready = w.mail.take()
 		}
-		q := w.socket.conn.woken.Swap(nil)
-		if q == nil {
+		if w.ready == nil {
 			return
 		}
-		for q != nil {
-			before := q.wait.before
-			q.wait.before, w.ready, q = w.ready, q, before
-		}
+		q := w.ready
+		w.ready, q.wait.before = q.wait.before, nil
+		w.server.proceed(q, w.x)
 	}
 }
 
@@ -262,12 +267,12 @@ func (w *worker) deal(i int, began time.Time) {
 			w.server.panicked(udp, fault)
 		}
 	}()
-	if w.batch.full() {
+	if w.batch.Full() {
 		w.send()
 	}
 	q := w.next
-	q.began, w.x.room = began, w.batch.room()
-	out := w.server.receive(q, w.x, w.socket, w.batch.packet(i), w.batch.peer(i), w.batch.control(i))
+	q.began, w.x.room = began, w.batch.Room()
+	out := w.server.receive(q, w.x, w.socket, w.batch.Packet(i), w.batch.Peer(i), w.batch.Control(i))
 	if out.taken {
 		w.next = w.server.query()
 	}
@@ -276,13 +281,13 @@ func (w *worker) deal(i int, began time.Time) {
 	case out.reply == nil:
 		w.server.told(q, w.x, nil)
 	case out.tally != nil:
-		w.batch.reply(i, len(out.reply), q.peer, q.control)
+		w.batch.Reply(i, len(out.reply), q.peer, q.control)
 		w.counts.add(out.tally)
 	case q.sample.tap != nil:
 		w.server.sendUDP(q, w.socket, out.reply)
 		w.server.told(q, w.x, out.reply)
 	default:
-		w.batch.reply(i, copy(w.x.room, out.reply), q.peer, q.control)
+		w.batch.Reply(i, copy(w.x.room, out.reply), q.peer, q.control)
 		w.server.told(q, w.x, out.reply)
 	}
 }
@@ -290,16 +295,16 @@ func (w *worker) deal(i int, began time.Time) {
 // deliver sends the reply to a query that was pending, with the batch; false if it has to
 // leave at once.
 func (w *worker) deliver(q *query, reply []byte) bool {
-	if q.conn != w.socket.conn || q.sample.tap != nil || len(reply) > resolver.UDPSize {
+	if q.mail != w.mail || q.sample.tap != nil || len(reply) > udpio.ReplyRoom {
 		return false
 	}
 	if reply == nil {
 		return true
 	}
-	if w.batch.full() {
+	if w.batch.Full() {
 		w.send()
 	}
-	w.batch.replyLate(copy(w.batch.room(), reply), q.peer, q.control)
+	w.batch.ReplyLate(copy(w.batch.Room(), reply), q.peer, q.control)
 	return true
 }
 
@@ -307,7 +312,7 @@ func (w *worker) deliver(q *query, reply []byte) bool {
 // count many at once is cheaper, and most are of the same kind.
 type counts struct {
 	kinds int
-	of    [batchSize]struct {
+	of    [udpio.BatchSize]struct {
 		tally   replycache.Tally
 		queries int
 	}

@@ -12,34 +12,19 @@ import (
 	"pldns/resolver/udpio"
 )
 
-// packetConn is a UDP socket as package net has it.
-type packetConn struct{ *net.UDPConn }
-
-func newPacketConn(conn *net.UDPConn) (*packetConn, error) { return &packetConn{conn}, nil }
-
-// send sends one packet with a control message, which may be empty.
-func (c *packetConn) send(packet, control []byte, to netip.AddrPort) error {
-	_, _, err := c.WriteMsgUDPAddrPort(packet, control, to)
+// takeOver makes conn the socket of u.
+func (u *udpSocket) takeOver(conn *net.UDPConn) (err error) {
+	u.conn, err = udpio.TakeOver(conn, nil)
 	return err
 }
 
-// sendNow is send: here a socket has room for a packet as a rule.
-func (c *packetConn) sendNow(packet, control []byte, to netip.AddrPort) error {
-	return c.send(packet, control, to)
-}
-
 // stop ends the reading.
-func (c *packetConn) stop() { _ = c.SetReadDeadline(time.Unix(1, 0)) }
+func (u *udpSocket) stop() { _ = u.conn.SetReadDeadline(time.Unix(1, 0)) }
 
-// The following are those of a worker; there is none.
-
+// worker is what reads in batches; there is none.
 type worker struct{}
 
 func (*worker) deliver(*query, []byte) bool { return false }
-func (*packetConn) batches() *udpio.Worker  { return nil }
-func (*packetConn) post(*query) bool        { return false }
-func (*packetConn) entered()                {}
-func (*packetConn) left()                   {}
 
 // spare does nothing: no reader here waits outside the poller.
 func (s *Server) spare() (end func()) { return func() {} }
@@ -63,7 +48,7 @@ func (s *Server) readPackets(ctx context.Context, socket *udpSocket) (again bool
 			again = true
 		}
 	}()
-	packet, control := make([]byte, largestPacket), make([]byte, controlSize)
+	packet, control := make([]byte, udpio.LargestPacket), make([]byte, udpio.ControlSize)
 	q, x := s.query(), newScratch()
 	for {
 		size, controlLen, _, peer, err := socket.conn.ReadMsgUDPAddrPort(packet, control)

@@ -13,3 +13,7 @@ type Flusher interface {
 	// Flush sends them. It is called by the worker whose batch it is, and must not wait.
 	Flush()
 }
+
+// LargestPacket is room in octets for any UDP packet: a query that was cut off on
+// reading would look malformed.
+const LargestPacket = 65535

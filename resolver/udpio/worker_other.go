@@ -4,3 +4,6 @@ package udpio
 
 // Worker is what only Linux has: see the package documentation. There is none here.
 type Worker struct{}
+
+// Wake does nothing.
+func (*Worker) Wake() {}

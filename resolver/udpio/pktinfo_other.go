@@ -1,6 +1,6 @@
 //go:build !linux
 
-package listen
+package udpio
 
 import (
 	"net"
@@ -10,9 +10,9 @@ import (
 	"golang.org/x/net/ipv6"
 )
 
-// localAddr reads the local address out of the control messages of a packet and
+// LocalAddr reads the local address out of the control messages of a packet and
 // makes those of the reply.
-func localAddr(control []byte) (local netip.Addr, reply []byte) {
+func LocalAddr(control []byte) (local netip.Addr, reply []byte) {
 	var v4 ipv4.ControlMessage
 	if v4.Parse(control) == nil && v4.Dst != nil {
 		return address(v4.Dst), (&ipv4.ControlMessage{Src: v4.Dst}).Marshal()

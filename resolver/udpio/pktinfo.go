@@ -1,4 +1,4 @@
-package listen
+package udpio
 
 import (
 	"net"
@@ -12,11 +12,11 @@ import (
 // reply that it is to leave from there: a client takes no answer from an address
 // it did not ask, and a network may be known by the address it asks.
 
-// controlSize is room for the control message of either family.
-const controlSize = 64
+// ControlSize is room for the control message of either family.
+const ControlSize = 64
 
-// enablePacketInfo asks for the local address of every packet that conn reads.
-func enablePacketInfo(conn *net.UDPConn, is6 bool) error {
+// EnablePacketInfo asks for the local address of every packet that conn reads.
+func EnablePacketInfo(conn *net.UDPConn, is6 bool) error {
 	if is6 {
 		return ipv6.NewPacketConn(conn).SetControlMessage(ipv6.FlagDst|ipv6.FlagInterface, true)
 	}

@@ -1,4 +1,4 @@
-package listen
+package udpio
 
 import (
 	"net/netip"
@@ -6,11 +6,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// localAddr reads the local address out of the control messages of a packet. It
+// LocalAddr reads the local address out of the control messages of a packet. It
 // makes them those of the reply, in place and without allocating: the same
 // structure serves both ways. The interface is cleared, so that the reply follows the
 // routing table, except for link-local addresses, which mean nothing without it.
-func localAddr(control []byte) (local netip.Addr, reply []byte) {
+func LocalAddr(control []byte) (local netip.Addr, reply []byte) {
 	for rest := control; len(rest) > 0; {
 		header, data, next, err := unix.ParseOneSocketControlMessage(rest)
 		if err != nil {

@@ -1,6 +1,6 @@
 //go:build !portable
 
-package listen
+package udpio
 
 import (
 	"encoding/binary"
@@ -10,44 +10,39 @@ import (
 	"os"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
-
-	"pldns/resolver/udpio"
 )
 
 const (
-	// patience is how long a reader waits in the system, holding a processor of the
+	// Patience is how long a reader waits in the system, holding a processor of the
 	// Go runtime, before it goes to wait with all others. The collector does not
 	// wait for it: its signals end such a wait.
-	patience = 10 * time.Millisecond
+	Patience = 10 * time.Millisecond
 	// sendPatience is how long a packet may wait for room in the system.
 	sendPatience = time.Second
 )
 
-// packetConn is a UDP socket that the poller of the Go runtime does not know: it
+// Conn is a UDP socket that the poller of the Go runtime does not know: it
 // would be woken by every packet that a reader in the system is woken by. Calls on
 // it wait, unless they say otherwise. Its worker waits for it and for more.
-type packetConn struct {
-	mu      sync.RWMutex // held for reading by whoever uses the socket
-	fd      int          // -1 when it is closed
-	worker  *udpio.Worker
-	ended   atomic.Bool           // nobody is to read it any longer
-	waiting atomic.Int64          // queries that it brought and that are pending
-	woken   atomic.Pointer[query] // those of them that can go on, the last that was woken first
+type Conn struct {
+	Worker *Worker
+	mu     sync.RWMutex // held for reading by whoever uses the socket
+	fd     int          // -1 when it is closed
 }
 
-// newPacketConn takes a socket over. The one it was is closed.
-func newPacketConn(conn *net.UDPConn) (*packetConn, error) {
+// TakeOver makes a socket a Conn with a worker, which [NewWorker] would make of posted.
+// The one it was is closed.
+func TakeOver(conn *net.UDPConn, posted func() bool) (*Conn, error) {
 	defer conn.Close()
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		return nil, err
 	}
-	c := &packetConn{fd: -1}
+	c := &Conn{fd: -1}
 	var failed error
 	err = raw.Control(func(fd uintptr) {
 		c.fd, failed = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0) // -1 when it fails
@@ -55,7 +50,7 @@ func newPacketConn(conn *net.UDPConn) (*packetConn, error) {
 	if err := errors.Join(err, failed); err != nil {
 		return nil, err
 	}
-	if err := c.prepare(); err != nil {
+	if err := c.prepare(posted); err != nil {
 		c.Close()
 		return nil, err
 	}
@@ -63,8 +58,8 @@ func newPacketConn(conn *net.UDPConn) (*packetConn, error) {
 }
 
 // prepare sets how long calls wait, and makes the worker.
-func (c *packetConn) prepare() (err error) {
-	receive, send := unix.NsecToTimeval(int64(patience)), unix.NsecToTimeval(int64(sendPatience))
+func (c *Conn) prepare(posted func() bool) (err error) {
+	receive, send := unix.NsecToTimeval(int64(Patience)), unix.NsecToTimeval(int64(sendPatience))
 	err = errors.Join(
 		unix.SetNonblock(c.fd, false),
 		unix.SetsockoptTimeval(c.fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &receive),
@@ -73,14 +68,14 @@ func (c *packetConn) prepare() (err error) {
 	if err != nil {
 		return err
 	}
-	if c.worker, err = udpio.NewWorker(c.posted); err != nil {
+	if c.Worker, err = NewWorker(posted); err != nil {
 		return err
 	}
-	return c.worker.Client(c.fd)
+	return c.Worker.Client(c.fd)
 }
 
-// use calls do with the socket, which stays open meanwhile.
-func (c *packetConn) use(do func(fd int)) error {
+// Use calls do with the socket, which stays open meanwhile.
+func (c *Conn) Use(do func(fd int)) error {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	if c.fd < 0 {
@@ -90,95 +85,46 @@ func (c *packetConn) use(do func(fd int)) error {
 	return nil
 }
 
-// stop ends the reading. It goes on with the queries that are pending.
-func (c *packetConn) stop() {
-	c.ended.Store(true)
-	c.worker.Wake()
-}
-
-// SetReadDeadline has reading fail from a time on.
-func (c *packetConn) SetReadDeadline(at time.Time) error { return c.worker.SetDeadline(at) }
-
-// posted tells whether the worker has something to do that no socket tells of.
-func (c *packetConn) posted() bool {
-	return c.woken.Load() != nil || c.ended.Load() && c.waiting.Load() == 0
-}
-
-// batches is the worker that decides what comes to the socket; nil for nobody. There may
-// be no socket.
-func (c *packetConn) batches() *udpio.Worker {
-	if c == nil {
-		return nil
-	}
-	return c.worker
-}
-
-// post has the worker go on with a query that was woken: it alone decides what its socket
-// has brought. It is false if there is no worker.
-func (c *packetConn) post(q *query) bool {
-	if c == nil {
-		return false
-	}
-	for {
-		last := c.woken.Load()
-		q.wait.before = last
-		if c.woken.CompareAndSwap(last, q) {
-			c.worker.Wake()
-			return true
-		}
-	}
-}
-
-// entered says that one more query is pending, and left that one less is.
-func (c *packetConn) entered() {
-	if c != nil {
-		c.waiting.Add(1)
-	}
-}
-
-func (c *packetConn) left() {
-	if c == nil {
-		return
-	}
-	if c.waiting.Add(-1) == 0 && c.ended.Load() {
-		c.worker.Wake()
-	}
-}
-
-// control calls do with the socket, which stays open meanwhile, and passes on its error.
-func (c *packetConn) control(do func(fd int) error) error {
+// Share lets the socket share its address with others of the same user.
+func (c *Conn) Share() error {
 	var failed error
-	err := c.use(func(fd int) { failed = do(fd) })
+	err := c.Use(func(fd int) { failed = ReusePort(fd) })
 	return errors.Join(err, failed)
 }
 
+// ReusePort lets a socket share its address with others of the same user.
+func ReusePort(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) }
+
+// SetReadDeadline has the waits of the worker fail from a time on.
+func (c *Conn) SetReadDeadline(at time.Time) error { return c.Worker.SetDeadline(at) }
+
 // Close closes the socket when nobody uses it any more.
-func (c *packetConn) Close() error {
+func (c *Conn) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.fd < 0 {
 		return net.ErrClosed
 	}
-	if c.worker != nil {
-		c.worker.Retire()
+	if c.Worker != nil {
+		c.Worker.Retire()
 	}
 	fd := c.fd
 	c.fd = -1
 	return unix.Close(fd)
 }
 
-// send sends one packet with a control message, which may be empty, and waits for room
+// Send sends one packet with a control message, which may be empty, and waits for room
 // in the system, for a while.
-func (c *packetConn) send(packet, control []byte, to netip.AddrPort) error {
+func (c *Conn) Send(packet, control []byte, to netip.AddrPort) error {
 	return c.sendPacket(packet, control, to, sendPatience)
 }
 
-// sendNow is send without a wait.
-func (c *packetConn) sendNow(packet, control []byte, to netip.AddrPort) error {
+// SendNow is Send without a wait.
+func (c *Conn) SendNow(packet, control []byte, to netip.AddrPort) error {
 	return c.sendPacket(packet, control, to, 0)
 }
 
-func (c *packetConn) sendPacket(packet, control []byte, to netip.AddrPort, patience time.Duration) error {
+func (c *Conn) sendPacket(packet, control []byte, to netip.AddrPort, patience time.Duration) error {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	if c.fd < 0 {
