@@ -4,7 +4,6 @@ package forward
 
 import (
 	"crypto/rand"
-	"encoding/binary"
 	"syscall"
 	"time"
 
@@ -19,12 +18,10 @@ import (
 const batchSockets = 4
 
 // outbox is the queries of one batch of a worker to one server, which leave at its end.
-// Each of the first has a socket of its own, drawn at random as for a single query, and
-// each further one draws one of those.
+// Each draws one of the sockets of the batch, which have been drawn as for single queries.
 type outbox struct {
 	pool    *socketPool
 	sockets [batchSockets]*socket
-	drawn   int
 	filled  int
 	queries [udpio.OutboxSize]*pendingQuery
 	at      [udpio.OutboxSize]uint8 // which of the sockets
@@ -77,27 +74,26 @@ func (out *outbox) add(p *pendingQuery, q resolver.Question, o queryOptions, now
 	return nil
 }
 
-// draw gives a socket of the batch, locked; nil if none can be had.
+// draw gives one of the sockets of the batch at random, locked; nil if none can be had.
 func (out *outbox) draw(now time.Time) (uint8, *socket) {
-	if out.drawn < batchSockets {
+	var lot [1]byte
+	_, _ = rand.Read(lot[:]) // never fails, by its documentation
+	first := lot[0] % batchSockets
+	if out.sockets[first] == nil {
 		if sk := out.pool.take(now); sk != nil {
-			out.sockets[out.drawn] = sk
-			out.drawn++
-			return uint8(out.drawn - 1), sk
+			out.sockets[first] = sk
+			return first, sk
 		}
 	}
-	if out.drawn == 0 {
-		return 0, nil
-	}
-	var lot [2]byte
-	_, _ = rand.Read(lot[:]) // never fails, by its documentation
-	first := int(binary.BigEndian.Uint16(lot[:])) % out.drawn
-	for i := range out.drawn { // one may have been closed since, because strange packets came
-		at := (first + i) % out.drawn
+	for i := range uint8(batchSockets) { // one may have been closed since, because strange packets came
+		at := (first + i) % batchSockets
 		sk := out.sockets[at]
+		if sk == nil {
+			continue
+		}
 		sk.mu.Lock()
 		if !sk.closed {
-			return uint8(at), sk
+			return at, sk
 		}
 		sk.mu.Unlock()
 	}
@@ -115,18 +111,19 @@ func (out *outbox) Flush() {
 
 // send sends the queries.
 func (out *outbox) send() {
-	for at := range out.drawn {
-		out.sendOver(at)
-		out.sockets[at] = nil
+	for at, sk := range out.sockets {
+		if sk != nil {
+			out.sendOver(uint8(at), sk)
+		}
 	}
 	clear(out.queries[:out.filled])
-	out.drawn, out.filled = 0, 0
+	out.sockets, out.filled = [batchSockets]*socket{}, 0
 }
 
 // sendOver sends those that leave from one of the sockets. Those that cannot be sent are
 // told so, like all that waits: by an event.
-func (out *outbox) sendOver(at int) {
-	sp, sk := out.pool, out.sockets[at]
+func (out *outbox) sendOver(at uint8, sk *socket) {
+	sp := out.pool
 	var unsent []*pendingQuery
 	var why error
 	refused := func(i int, errno syscall.Errno) {
@@ -136,7 +133,7 @@ func (out *outbox) sendOver(at int) {
 	}
 	sk.mu.Lock()
 	if !sk.closed {
-		out.packets.Send(sk.fd, out.filled, func(i int) bool { return int(out.at[i]) == at }, refused)
+		out.packets.Send(sk.fd, out.filled, func(i int) bool { return out.at[i] == at }, refused)
 	}
 	sk.mu.Unlock()
 	for _, p := range unsent {
