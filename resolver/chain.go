@@ -213,6 +213,9 @@ func (c *chain) told(turn uint64, reply Reply, err error) {
 // heard goes on with what the outside said.
 func (c *chain) heard() (Answer, bool) {
 	c.reply.Group = c.route.Group
+	if c.err == nil {
+		c.reply, c.err = c.reply.Packed(c.asked)
+	}
 	c.last = c.reply
 	c.once = c.once || c.err != nil || c.reply.Source != FromCache
 	c.trace.exchange(c.route, c.asked, c.reply, c.err)

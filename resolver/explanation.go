@@ -1,11 +1,11 @@
 package resolver
 
 import (
-	"strconv"
 	"strings"
 
 	"github.com/miekg/dns"
 
+	"pldns/resolver/wire"
 	"pldns/zones"
 )
 
@@ -71,8 +71,9 @@ func NewShowing(client zones.Client) Showing {
 // NewExplanation puts a decision together with its trace.
 func NewExplanation(q Query, a Answer, trace *Trace) Explanation {
 	e := Explanation{
-		Name: q.Name.String(), Type: typeName(q.Type), Client: q.Client.String(),
-		Showing: NewShowing(q.Client), Network: a.Network, Ingress: trace.Ingress, Door: trace.Ingress, Steps: trace.Steps, Rcode: rcodeName(a.Rcode),
+		Name: q.Name.String(), Type: wire.TypeName(q.Type), Client: q.Client.String(),
+		Showing: NewShowing(q.Client), Network: a.Network, Ingress: trace.Ingress, Door: trace.Ingress, Steps: trace.Steps,
+		Rcode:  wire.RcodeName(a.Rcode),
 		Answer: Presentation(a.Records), Authority: Presentation(a.Authority),
 		Source: a.Source.String(), Upstream: a.Group, Server: a.Server, Hops: a.Hops,
 	}
@@ -109,15 +110,4 @@ func Presentation(records []dns.RR) []string {
 		lines = append(lines, strings.ReplaceAll(rr.String(), "\t", " "))
 	}
 	return lines
-}
-
-// typeName is the mnemonic of a type, or TYPE with its number (RFC 3597).
-func typeName(qtype uint16) string { return dns.Type(qtype).String() }
-
-// rcodeName is the mnemonic of a response code, or RCODE with its number.
-func rcodeName(rcode int) string {
-	if name, known := dns.RcodeToString[rcode]; known {
-		return name
-	}
-	return "RCODE" + strconv.Itoa(rcode)
 }

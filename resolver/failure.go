@@ -7,6 +7,8 @@ import (
 	"os"
 
 	"github.com/miekg/dns"
+
+	"pldns/resolver/wire"
 )
 
 // Coded is an error of an [Exchanger] that knows its info code (RFC 8914).
@@ -30,6 +32,8 @@ func failed(code uint16, text string) Answer {
 func failure(group string, err error) Answer {
 	var coded Coded
 	switch {
+	case errors.Is(err, wire.ErrTooLong):
+		return failed(dns.ExtendedErrorCodeOther, wire.ErrTooLong.Error())
 	case errors.As(err, &coded):
 		return failed(coded.InfoCode(), fmt.Sprintf("upstream %s gave no answer", group))
 	case errors.Is(err, ErrOverload):
@@ -46,7 +50,7 @@ func failure(group string, err error) Answer {
 func unanswered(group string, reply Reply) Answer {
 	errors := reply.Errors
 	if len(errors) == 0 {
-		errors = []Error{{dns.ExtendedErrorCodeOther, fmt.Sprintf("upstream %s answered %s", group, rcodeName(reply.Rcode))}}
+		errors = []Error{{dns.ExtendedErrorCodeOther, fmt.Sprintf("upstream %s answered %s", group, wire.RcodeName(reply.Rcode))}}
 	}
 	return Answer{Rcode: reply.Rcode, Errors: errors}
 }

@@ -8,16 +8,18 @@ import (
 	"pldns/zones"
 )
 
-// withoutHints gives the records with the address hints taken out of those of type
+// withoutHints gives a reply with the address hints taken out of its records of type
 // HTTPS and SVCB whose target the network owns (RFC 9460 section 7.3): a client would
 // connect to the public addresses of a name that has a private one. The target of an
 // alias (section 2.4.2) is looked up by the client, which then comes back here.
 //
 // Everything else stays as it came, to the bit, but the signatures of what was changed.
-func (c *chain) withoutHints(records []dns.RR) []dns.RR {
+func (c *chain) withoutHints(reply Reply) Reply {
 	if c.query.Type != dns.TypeHTTPS && c.query.Type != dns.TypeSVCB {
-		return records
+		return reply
 	}
+	whole := reply.Unpacked()
+	records := whole.Answer
 	changed := records
 	var owners []string
 	for i, rr := range records {
@@ -33,13 +35,15 @@ func (c *chain) withoutHints(records []dns.RR) []dns.RR {
 		c.trace.add("splice", "the network owns the target of %s: its address hints are dropped", rr.Header().Name)
 	}
 	if owners == nil {
-		return records
+		return reply
 	}
 	c.altered = true
-	return slices.DeleteFunc(changed, func(rr dns.RR) bool {
+	whole.Answer = slices.DeleteFunc(changed, func(rr dns.RR) bool {
 		signature, is := rr.(*dns.RRSIG)
 		return is && signature.TypeCovered == c.query.Type && slices.Contains(owners, signature.Hdr.Name)
 	})
+	whole, _ = whole.Packed(c.asked) // it needs less room than before
+	return whole
 }
 
 // serviceOf is what records of both types have in common, and what makes one of the

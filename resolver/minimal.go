@@ -18,7 +18,7 @@ const minimalTTL = 300
 func (c *chain) minimal() Answer {
 	reply := c.reply
 	c.signed = c.signed && reply.Authenticated
-	for _, rr := range reply.Answer {
+	for _, rr := range reply.Unpacked().Answer {
 		if zones.NameOf(rr.Header().Name) == c.name() {
 			c.records = append(c.records, rr)
 		}

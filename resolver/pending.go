@@ -100,7 +100,8 @@ func (c *chain) GiveUp(reason error) Answer {
 // Deadline is when c is to be given up.
 func (c *chain) Deadline() time.Time { return c.deadline }
 
-// wait is Begin for those who wait: until ctx ends, or the deadline of s.
+// wait is Begin for those who wait: until ctx ends, or the deadline of s. The answer is
+// in the form of records.
 func (s *Snapshot) wait(ctx context.Context, q Query, trace *Trace) Answer {
 	match, found := s.table.NetworkFor(q.Client)
 	trace.network(q.Client, match, found)
@@ -117,5 +118,5 @@ func (s *Snapshot) wait(ctx context.Context, q Query, trace *Trace) Answer {
 			return pending.GiveUp(context.Cause(ctx))
 		}
 	}
-	return answer
+	return answer.Unpacked()
 }

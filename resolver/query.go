@@ -4,6 +4,7 @@ import (
 	"github.com/miekg/dns"
 
 	"pldns/resolver/udpio"
+	"pldns/resolver/wire"
 	"pldns/zones"
 )
 
@@ -23,9 +24,12 @@ type Query struct {
 }
 
 // Answer is what a client is told, and why. It is a value: nothing in it may be
-// changed by whoever receives it.
+// changed by whoever receives it. What comes from the outside as it was said is in
+// Wire, as a message that repeats the question of the query, and then Records and
+// Authority are empty; whoever looks into them asks for it Unpacked.
 type Answer struct {
 	Rcode         int
+	Wire          wire.Message
 	Records       []dns.RR // the answer section: the chain in order, then what it ends in
 	Authority     []dns.RR // the SOA of a negative answer, and its proof
 	Authoritative bool     // all of it is local data
@@ -44,6 +48,35 @@ type Answer struct {
 	Server   string
 	Hops     int // CNAMEs followed
 }
+
+// Unpacked is the answer in the form of records.
+func (a Answer) Unpacked() Answer {
+	if !a.Wire.IsZero() {
+		a.Records, a.Authority = unpacked(a.Wire)
+		a.Wire = wire.Message{}
+	}
+	return a
+}
+
+// Denies is the name of the zone whose SOA record comes with a negative answer; false if
+// there is none.
+func (a Answer) Denies() (zone zones.Name, found bool) {
+	for rec := range a.Wire.In(wire.Authority) {
+		if rec.Type == dns.TypeSOA {
+			return wire.Name(a.Wire.Octets(), rec.Owner)
+		}
+	}
+	for _, rr := range a.Authority {
+		if rr.Header().Rrtype == dns.TypeSOA {
+			return zones.NameOf(rr.Header().Name), true
+		}
+	}
+	return zones.Name{}, false
+}
+
+// IsNegative tells whether the answer says that there is nothing of the type, or no such
+// name.
+func (a Answer) IsNegative() bool { return a.Wire.Count(wire.Authority) > 0 || len(a.Authority) > 0 }
 
 // Rule names what decided the answer: "endpoint", "zone" or "forward" and the name
 // of the mapping, the zone or the forward entry. It is empty when it was none of

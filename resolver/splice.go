@@ -1,10 +1,9 @@
 package resolver
 
 import (
-	"slices"
-
 	"github.com/miekg/dns"
 
+	"pldns/resolver/wire"
 	"pldns/zones"
 )
 
@@ -18,10 +17,10 @@ import (
 func (c *chain) splice(route Route, reply Reply) (Answer, bool) {
 	c.signed = c.signed && reply.Authenticated
 	failing := reply.Rcode != dns.RcodeSuccess && reply.Rcode != dns.RcodeNameError
-	records, followed := c.withoutHints(reply.Answer), false
-	for i, rr := range records {
-		c.records = append(c.records, rr)
-		target, is := c.aliasOf(rr)
+	reply, followed, taken := c.withoutHints(reply), false, 0
+	for record := range reply.Wire.In(wire.Answer) {
+		taken++
+		target, is := c.aliasOf(reply.Wire, record)
 		if !is {
 			continue
 		}
@@ -30,7 +29,7 @@ func (c *chain) splice(route Route, reply Reply) (Answer, bool) {
 			return answer, true
 		}
 		if c.leaves(route, target, failing) {
-			c.records = append(c.records, signatures(records[i+1:], rr)...)
+			c.take(reply, taken)
 			return Answer{}, false
 		}
 	}
@@ -38,26 +37,44 @@ func (c *chain) splice(route Route, reply Reply) (Answer, bool) {
 		return unanswered(route.Group, reply), true
 	}
 	if followed && open(reply, c.name()) {
+		c.take(reply, taken)
 		return Answer{}, false
 	}
 	return c.end(reply), true
+}
+
+// take adds the first records of a reply's answer to those of the chain, with the
+// signatures of the last of them.
+func (c *chain) take(reply Reply, count int) {
+	records := reply.Unpacked().Answer
+	if count = min(count, len(records)); count > 0 {
+		c.records = append(c.records, records[:count]...)
+		c.records = append(c.records, signatures(records[count:], records[count-1])...)
+	}
 }
 
 // end is the answer that ends as the outside says. A name above one that the network
 // owns exists, whatever the outside says: a resolver that is told otherwise takes
 // what is below it for missing, too (RFC 8020). So it has no data, and no proof of that.
 func (c *chain) end(reply Reply) Answer {
-	if reply.Rcode == dns.RcodeNameError && c.network.HasBelow(c.name()) {
+	answer := Answer{Rcode: reply.Rcode, Errors: reply.Errors}
+	exists := reply.Rcode == dns.RcodeNameError && c.network.HasBelow(c.name())
+	if exists {
 		c.trace.add("splice", "%s exists, because the network owns names below it: NODATA", c.name())
-		reply.Rcode, reply.Authority, c.altered = dns.RcodeSuccess, onlySOA(reply.Authority), true
+		answer.Rcode, c.altered = dns.RcodeSuccess, true
 	}
-	return Answer{
-		Rcode:         reply.Rcode,
-		Records:       c.records,
-		Authority:     reply.Authority,
-		Authenticated: c.signed && !c.local && !c.altered,
-		Errors:        reply.Errors,
+	answer.Authenticated = c.signed && !c.local && !c.altered
+	if !exists && len(c.records) == 0 && c.asked == c.query.Question {
+		answer.Wire = reply.Wire // all of it is as it was said
+		return answer
 	}
+	whole := reply.Unpacked()
+	if answer.Authority = whole.Authority; exists {
+		answer.Authority = onlySOA(whole.Authority)
+	}
+	c.records = append(c.records, whole.Answer...)
+	answer.Records = c.records
+	return answer
 }
 
 // onlySOA is the SOA among the records of a negative answer, without its signature.
@@ -70,14 +87,14 @@ func onlySOA(authority []dns.RR) []dns.RR {
 	return nil
 }
 
-// aliasOf gives the target if the record is the CNAME at the name where the
+// aliasOf gives the target if a record of the message is the CNAME at the name where the
 // chain has come to, and the question follows CNAMEs.
-func (c *chain) aliasOf(rr dns.RR) (zones.Name, bool) {
-	cname, is := rr.(*dns.CNAME)
-	if !is || c.query.Type == dns.TypeCNAME || c.query.Type == dns.TypeANY || zones.NameOf(cname.Hdr.Name) != c.name() {
+func (c *chain) aliasOf(m wire.Message, record wire.Record) (zones.Name, bool) {
+	if record.Type != dns.TypeCNAME || c.query.Type == dns.TypeCNAME || c.query.Type == dns.TypeANY ||
+		!wire.IsName(m.Octets(), record.Owner, c.name()) {
 		return zones.Name{}, false
 	}
-	return zones.NameOf(cname.Target), true
+	return wire.Name(m.Octets(), record.Data)
 }
 
 // leaves tells whether the target is for somebody else to answer than the group
@@ -99,12 +116,15 @@ func (c *chain) leaves(route Route, target zones.Name, failing bool) bool {
 // open tells whether the outside stopped before the end of its chain, with
 // neither records at the last name nor a denial of them.
 func open(reply Reply, last zones.Name) bool {
-	if reply.Rcode != dns.RcodeSuccess || len(reply.Authority) > 0 {
+	if reply.Rcode != dns.RcodeSuccess || reply.Wire.Count(wire.Authority) > 0 {
 		return false
 	}
-	return !slices.ContainsFunc(reply.Answer, func(rr dns.RR) bool {
-		return zones.NameOf(rr.Header().Name) == last
-	})
+	for record := range reply.Wire.In(wire.Answer) {
+		if wire.IsName(reply.Wire.Octets(), record.Owner, last) {
+			return false
+		}
+	}
+	return true
 }
 
 // signatures are the RRSIGs among the records that cover the given one.

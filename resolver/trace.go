@@ -5,6 +5,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"pldns/resolver/wire"
 	"pldns/zones"
 )
 
@@ -63,7 +64,7 @@ func (t *Trace) lookup(name zones.Name, qtype uint16, result zones.Result) {
 	if t == nil {
 		return
 	}
-	t.add("zone", "%s %s: %s", name, typeName(qtype), outcome(result))
+	t.add("zone", "%s %s: %s", name, wire.TypeName(qtype), outcome(result))
 	t.with(result.Records)
 	if result.SOA != nil && result.Owned() {
 		t.with([]dns.RR{result.SOA})
@@ -110,7 +111,7 @@ func (t *Trace) exchange(route Route, q Question, reply Reply, err error) {
 	if t == nil {
 		return
 	}
-	asked := fmt.Sprintf("%s %s: upstream %s, by forward entry %q", q.Name, typeName(q.Type), route.Group, route.Suffix)
+	asked := fmt.Sprintf("%s %s: upstream %s, by forward entry %q", q.Name, wire.TypeName(q.Type), route.Group, route.Suffix)
 	if err != nil {
 		t.add("upstream", "%s: %v", asked, err)
 		return
@@ -119,8 +120,8 @@ func (t *Trace) exchange(route Route, q Question, reply Reply, err error) {
 	if reply.Server != "" {
 		server = " of " + reply.Server
 	}
-	t.add("upstream", "%s: %s from %s%s", asked, rcodeName(reply.Rcode), reply.Source, server)
-	t.with(reply.Answer)
+	t.add("upstream", "%s: %s from %s%s", asked, wire.RcodeName(reply.Rcode), reply.Source, server)
+	t.with(reply.Unpacked().Answer)
 	for _, e := range reply.Errors {
 		t.add("upstream", "extended error %d (%s): %s", e.Code, dns.ExtendedErrorCodeToString[e.Code], e.Text)
 	}
@@ -131,7 +132,8 @@ func (t *Trace) answer(a Answer) {
 	if t == nil {
 		return
 	}
-	t.add("answer", "%s from %s, records: %d, CNAMEs followed: %d", rcodeName(a.Rcode), a.Source, len(a.Records), a.Hops)
+	a = a.Unpacked()
+	t.add("answer", "%s from %s, records: %d, CNAMEs followed: %d", wire.RcodeName(a.Rcode), a.Source, len(a.Records), a.Hops)
 	t.with(a.Records)
 	t.with(a.Authority)
 	for _, e := range a.Errors {

@@ -10,6 +10,7 @@ import (
 	"github.com/miekg/dns"
 
 	"pldns/resolver/udpio"
+	"pldns/resolver/wire"
 	"pldns/zones"
 )
 
@@ -25,16 +26,58 @@ type Question struct {
 
 // Reply is what the outside said to a Question. Its records belong to the chain
 // of that question and to nothing else; whoever makes a Reply has dropped the
-// rest. Slices and records are shared and must not be changed.
+// rest. It says them in one of two forms: in Wire, as a message that repeats the
+// question, or else in Answer and Authority. Whoever needs one form calls Packed or
+// Unpacked. Messages, slices and records are shared and must not be changed.
 type Reply struct {
 	Rcode         int
-	Answer        []dns.RR // CNAMEs in chain order, then the records asked for
-	Authority     []dns.RR // of a negative answer: the SOA, with DNSSEC also the proof
-	Authenticated bool     // the AD bit of the upstream
-	Errors        []Error  // what the upstream, or the way to it, said about a failure
+	Wire          wire.Message // zero if it is the following that is said
+	Answer        []dns.RR     // CNAMEs in chain order, then the records asked for
+	Authority     []dns.RR     // of a negative answer: the SOA, with DNSSEC also the proof
+	Errors        []Error      // what the upstream, or the way to it, said about a failure
+	Authenticated bool         // the AD bit of the upstream
 	Source        Source
 	Group         string // the upstream group
 	Server        string // the server that answered, as its group names it
+}
+
+// Packed is the reply to q in wire form. It is an error if the records have none, or
+// need more room than a message has.
+func (r Reply) Packed(q Question) (Reply, error) {
+	if !r.Wire.IsZero() {
+		return r, nil
+	}
+	packed, err := wire.Pack(q.Name.FQDN(), q.Type, wire.QR|uint16(r.Rcode)&wire.Rcodes, r.Answer, r.Authority)
+	if err != nil {
+		return r, unpackable{fmt.Errorf("put the reply about %s into a message: %w", q.Name, err)}
+	}
+	r.Wire, r.Answer, r.Authority = packed, nil, nil
+	return r, nil
+}
+
+// unpackable says that a reply has no wire form.
+type unpackable struct{ error }
+
+func (unpackable) InfoCode() uint16 { return dns.ExtendedErrorCodeInvalidData }
+func (u unpackable) Unwrap() error  { return u.error }
+
+// Unpacked is the reply in the form of records.
+func (r Reply) Unpacked() Reply {
+	if !r.Wire.IsZero() {
+		r.Answer, r.Authority = unpacked(r.Wire)
+		r.Wire = wire.Message{}
+	}
+	return r
+}
+
+// unpacked are the records of a message. One that cannot be read has none: whoever made
+// it has seen to it that it can.
+func unpacked(m wire.Message) (answer, authority []dns.RR) {
+	answer, authority, err := m.Unpack()
+	if err != nil {
+		return nil, nil
+	}
+	return answer, authority
 }
 
 // Error is an extended DNS error (RFC 8914): an info code and a text for people.
@@ -90,7 +133,8 @@ type Exchanger interface {
 	Start(q Question, from Asker, deadline time.Time, done func(Reply, error)) (reply Reply, pending bool, err error)
 }
 
-// Exchange is Start for those who wait: until ctx ends, or the deadline that it has.
+// Exchange is Start for those who wait: until ctx ends, or the deadline that it has. The
+// reply is in the form of records.
 func Exchange(ctx context.Context, to Exchanger, q Question, from Asker) (Reply, error) {
 	type outcome struct {
 		reply Reply
@@ -100,11 +144,11 @@ func Exchange(ctx context.Context, to Exchanger, q Question, from Asker) (Reply,
 	deadline, _ := ctx.Deadline()
 	reply, pending, err := to.Start(q, from, deadline, func(reply Reply, err error) { told <- outcome{reply, err} })
 	if !pending {
-		return reply, err
+		return reply.Unpacked(), err
 	}
 	select {
 	case o := <-told:
-		return o.reply, o.err
+		return o.reply.Unpacked(), o.err
 	case <-ctx.Done():
 		return Reply{}, fmt.Errorf("ask about %s: %w", q.Name, context.Cause(ctx))
 	}

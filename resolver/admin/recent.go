@@ -13,6 +13,7 @@ import (
 	"github.com/miekg/dns"
 
 	"pldns/resolver"
+	"pldns/resolver/wire"
 	"pldns/zones"
 )
 
@@ -106,8 +107,9 @@ func (r *Recent) Observe(q resolver.Query, a resolver.Answer, took time.Duration
 	if !r.On() {
 		return
 	}
+	records := a.Unpacked().Records
 	d := decided{
-		at: r.now(), took: took, query: q, records: a.Records[max(0, len(a.Records)-maxRecentRecords):],
+		at: r.now(), took: took, query: q, records: records[max(0, len(records)-maxRecentRecords):],
 		answer: resolver.Answer{Rcode: a.Rcode, Network: a.Network, Source: a.Source, Group: a.Group, Hops: a.Hops},
 	}
 	r.mu.Lock()
@@ -157,7 +159,7 @@ func (r *Recent) List() []Decision {
 func (d decided) decision() Decision {
 	shown := Decision{
 		At: d.at.UTC(), Client: d.query.Client.Addr.String(), Showing: resolver.NewShowing(d.query.Client), Network: d.answer.Network,
-		Name: d.query.Name.String(), Type: dns.Type(d.query.Type).String(), Rcode: rcodeName(d.answer.Rcode),
+		Name: d.query.Name.String(), Type: wire.TypeName(d.query.Type), Rcode: wire.RcodeName(d.answer.Rcode),
 		Source: d.answer.Source.String(), Upstream: d.answer.Group, Took: d.took.Seconds(),
 	}
 	if d.query.Client.Listener.IsValid() {
@@ -210,14 +212,6 @@ func (d Decision) matches(search string) bool {
 	search = strings.ToLower(search)
 	return search == "" || strings.Contains(d.Name, search) || strings.Contains(strings.ToLower(d.Network), search) ||
 		strings.HasPrefix(d.Client, search) || strings.ToLower(d.Rcode) == search || d.Source == search
-}
-
-// rcodeName is the mnemonic of a response code, or RCODE with its number.
-func rcodeName(rcode int) string {
-	if name, known := dns.RcodeToString[rcode]; known {
-		return name
-	}
-	return "RCODE" + dns.Type(uint16(rcode)).String()[len("TYPE"):]
 }
 
 // recordData is the data of a record in presentation format.

@@ -193,26 +193,26 @@ func (c *Cache) FlushGroup(name string) int {
 func (c *Cache) now() moment { return c.config.Now().Sub(c.start) + 1 }
 
 // remember judges what came of a question and keeps it if it may be kept. It
-// gives what the askers are told.
+// gives what the askers are told, in wire form if it has one.
 func (c *Cache) remember(k key, reply resolver.Reply, err error, epoch uint64) (resolver.Reply, error) {
+	// Many will share these: an append by one of them must not reach the others.
+	reply.Errors = slices.Clip(reply.Errors)
+	packed, unpackable := reply.Packed(k.question)
+	if unpackable != nil {
+		c.store.drop(k, epoch)
+		return reply, err
+	}
 	outcome, lifetime := failed, time.Duration(0)
-	if err == nil {
+	if reply = packed; err == nil {
 		outcome, lifetime, reply = c.limits.judge(k.question, reply)
 	}
-	// Many will share these: an append by one of them must not reach the others.
-	reply.Answer, reply.Authority = slices.Clip(reply.Answer), slices.Clip(reply.Authority)
-	reply.Errors = slices.Clip(reply.Errors)
-	var e *entry
 	switch outcome {
 	case lasting:
-		e = newEntry(k, reply, c.now(), lifetime)
+		c.store.put(k, newEntry(k, reply, c.now(), lifetime), epoch)
 	case failed:
-		e = newFailure(k, reply, err, c.now(), c.config.FailureTTL)
-	}
-	if e == nil {
+		c.store.put(k, newFailure(k, reply, err, c.now(), c.config.FailureTTL), epoch)
+	default:
 		c.store.drop(k, epoch)
-	} else {
-		c.store.put(k, e, epoch)
 	}
 	return reply, err
 }

@@ -56,11 +56,11 @@ func (x *exhibit) at(now moment, rules ageing) Entry {
 	e := &x.entry
 	asked := e.question()
 	stale := now >= e.expires && e.usable(now, rules) && e.failed != 0
-	reply, err, _ := e.reply(asked.Name.FQDN(), now, stale)
+	reply, err := e.reply(now, stale)
 	return Entry{
 		Group:     e.group,
 		Question:  asked,
-		Reply:     reply,
+		Reply:     reply.Unpacked(),
 		Err:       err,
 		Left:      e.expires - now,
 		Failing:   e.failed != 0,

@@ -1,13 +1,13 @@
 package cache
 
 import (
-	"encoding/binary"
 	"slices"
 	"time"
 
 	"github.com/miekg/dns"
 
 	"pldns/resolver"
+	"pldns/resolver/wire"
 	"pldns/zones"
 )
 
@@ -19,10 +19,7 @@ type moment = time.Duration
 // group of fields never changes, and may be read without a lock by whoever found
 // it; the last group belongs to the shard that holds the entry.
 type entry struct {
-	// wire is a whole message: header, question, answer and authority, with its names
-	// compressed and with the TTLs of the moment asOf. Its capacity is what the
-	// runtime allocated for it.
-	wire    []byte
+	octets  []byte // of the message in wire form, with the TTLs of the moment asOf
 	group   string
 	server  string
 	also    *also // nil of nearly all
@@ -57,30 +54,16 @@ const (
 
 func (t traits) has(one traits) bool { return t&one != 0 }
 
-// The header of a message, and where its question begins.
-const (
-	headerSize = 12
-	headerQR   = 0x8000
-	headerRD   = 0x0100
-	headerRA   = 0x0080
-	headerAD   = 0x0020
-	headerCD   = 0x0010
-)
-
-// newEntry makes an entry of an answer that lasts for so long from now. Nil is for
-// what cannot be kept: what has no wire form, or one that is longer than a message
-// can be.
+// newEntry makes an entry of an answer in wire form that lasts for so long from now.
 func newEntry(k key, reply resolver.Reply, now moment, lifetime time.Duration) *entry {
-	wire, aliases := pack(k.question, reply)
-	if wire == nil {
-		return nil
-	}
 	e := &entry{
-		wire: wire, group: k.group, server: reply.Server, asOf: now, expires: now + lifetime,
+		octets: reply.Wire.Octets(), group: k.group, server: reply.Server, asOf: now, expires: now + lifetime,
 		qtype: k.question.Type, rcode: uint16(reply.Rcode), traits: k.traits(),
 	}
-	if aliases {
-		e.traits |= aliased
+	for record := range reply.Wire.In(wire.Answer) {
+		if record.Type == dns.TypeCNAME || record.Type == dns.TypeDNAME {
+			e.traits |= aliased
+		}
 	}
 	if reply.Authenticated {
 		e.traits |= authenticated
@@ -100,11 +83,8 @@ func newFailure(k key, reply resolver.Reply, err error, now moment, lifetime tim
 		reply.Errors = slices.Concat(reply.Errors,
 			[]resolver.Error{{Code: dns.ExtendedErrorCodeCachedError, Text: failureText}})
 	}
-	reply.Authority = nil
+	reply.Wire = reply.Wire.WithoutAuthority()
 	e := newEntry(k, reply, now, lifetime)
-	if e == nil {
-		return nil
-	}
 	e.traits |= failure
 	if err != nil {
 		e.also = &also{errors: reply.Errors, err: remembered{err}}
@@ -135,7 +115,7 @@ func (k key) traits() traits {
 // by the group of k.
 func (e *entry) of(k key) bool {
 	const asked = dnssec | unchecked
-	return e.traits&asked == k.traits() && e.group == k.group && nameIs(e.wire[headerSize:], k.question.Name.FQDN())
+	return e.traits&asked == k.traits() && e.group == k.group && wire.IsName(e.octets, wire.HeaderSize, k.question.Name)
 }
 
 // denies tells whether e says that there is nothing at all at its name, so that it
@@ -149,11 +129,8 @@ func (e *entry) denies() bool {
 
 // name is the name that was asked for.
 func (e *entry) name() zones.Name {
-	name, _, err := dns.UnpackDomainName(e.wire, headerSize)
-	if err != nil { // pack has written it
-		return zones.Name{}
-	}
-	return zones.NameOf(name)
+	name, _ := wire.Name(e.octets, wire.HeaderSize)
+	return name
 }
 
 // question is what was asked.
@@ -198,7 +175,7 @@ const (
 
 // sizeOf is the memory that is held because e is.
 func (e *entry) sizeOf() int32 {
-	size := entryBytes + elementBytes + slotBytes + cap(e.wire)
+	size := entryBytes + elementBytes + slotBytes + cap(e.octets)
 	if e.also != nil {
 		size += alsoBytes
 		for _, said := range e.also.errors {
@@ -213,7 +190,33 @@ func (e *entry) sizeOf() int32 {
 	return int32(size)
 }
 
-// counts are the numbers of records in the two sections.
-func (e *entry) counts() (answers, authority int) {
-	return int(binary.BigEndian.Uint16(e.wire[6:])), int(binary.BigEndian.Uint16(e.wire[8:]))
+// reply is what e says at a moment, with the TTLs that are left of it; stale is the
+// form in which it is told after it has expired.
+func (e *entry) reply(now moment, stale bool) (reply resolver.Reply, err error) {
+	reply = resolver.Reply{
+		Rcode: int(e.rcode), Wire: wire.NewMessage(e.octets).Aged(e.passed(now)), Authenticated: e.traits.has(authenticated),
+		Source: resolver.FromCache, Group: e.group, Server: e.server,
+	}
+	if e.also != nil {
+		reply.Errors, err = slices.Clip(e.also.errors), e.also.err
+	}
+	if stale {
+		reply.Wire = reply.Wire.Expired(e.passed(now), staleTTL)
+		outdate(&reply)
+	}
+	return reply, err
 }
+
+// outdate says of a reply that it is stale: with the extended error of RFC 8914
+// sections 4.3 and 4.19, and not vouched for.
+func outdate(reply *resolver.Reply) {
+	reply.Source, reply.Authenticated = resolver.FromStale, false
+	code := dns.ExtendedErrorCodeStaleAnswer
+	if reply.Rcode == dns.RcodeNameError {
+		code = dns.ExtendedErrorCodeStaleNXDOMAINAnswer
+	}
+	reply.Errors = slices.Concat(reply.Errors, []resolver.Error{{Code: code, Text: staleText}})
+}
+
+// passed are the whole seconds since the TTLs of e were true.
+func (e *entry) passed(now moment) uint32 { return uint32(max(0, now-e.asOf) / time.Second) }

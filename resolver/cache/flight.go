@@ -42,14 +42,12 @@ func (g *group) Start(q resolver.Question, from resolver.Asker, deadline time.Ti
 	}
 	seen := c.store.look(r.key, r.now)
 	if seen.state == fresh {
-		if reply, err, read := seen.entry.reply(q.Name.FQDN(), r.now, false); read {
-			g.count(Hit)
-			if seen.due {
-				g.refresh(r.key, from, true)
-			}
-			return reply, false, err
+		g.count(Hit)
+		if seen.due {
+			g.refresh(r.key, from, true)
 		}
-		seen = found{}
+		reply, err := seen.entry.reply(r.now, false)
+		return reply, false, err
 	}
 	if from.AtOnce {
 		return resolver.Reply{}, false, resolver.ErrUnknown
@@ -83,9 +81,7 @@ func (g *group) ask(r *request) (resolver.Reply, bool, error) {
 	}
 	// Another flight may have landed since the caller looked.
 	if e := c.store.fresh(r.key, r.now); e != nil {
-		if reply, err, read := e.reply(r.key.question.Name.FQDN(), r.now, false); read {
-			return f.landHere(reply, err)
-		}
+		return f.landHere(e.reply(r.now, false))
 	}
 	ends := c.pending.start.Add(r.began + c.config.Late)
 	if r.deadline.After(ends) {
@@ -192,7 +188,7 @@ func (w *waiter) outcome(reply resolver.Reply, err error) (resolver.Reply, error
 		return reply, nil
 	}
 	g.count(Stale)
-	return g.outdated(w.old, w.flight.question), nil
+	return g.outdated(w.old), nil
 }
 
 // timeUp tells w that its time is up.

@@ -2,7 +2,6 @@ package cache
 
 import (
 	"hash/maphash"
-	"strings"
 
 	"github.com/miekg/dns"
 
@@ -39,28 +38,6 @@ func (k key) exact() uint64 { return k.base + uint64(k.question.Type)*typeSpread
 // denial is the hash under which the denial of the whole name is held, which
 // answers every type.
 func (k key) denial() uint64 { return k.base }
-
-// nameIs tells whether the name at the start of wire, which is not compressed, is
-// that of text in presentation form.
-func nameIs(wire []byte, text string) bool {
-	if strings.IndexByte(text, '\\') >= 0 { // rare: whatever needs an escape
-		name, _, err := dns.UnpackDomainName(wire, 0)
-		return err == nil && name == text
-	}
-	if text == "." {
-		return wire[0] == 0
-	}
-	// Without escapes a label is as far from the start in both forms: where one has
-	// the length before it, the other has the dot after it.
-	for at := 0; at < len(text); {
-		length := strings.IndexByte(text[at:], '.')
-		if length < 1 || int(wire[at]) != length || text[at:at+length] != string(wire[at+1:at+1+length]) {
-			return false
-		}
-		at += length + 1
-	}
-	return wire[len(text)] == 0
-}
 
 // about tells whether the entry is about name, or with subtree about a name below it.
 func (e *entry) about(name zones.Name, subtree bool) bool {

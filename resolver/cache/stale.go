@@ -41,7 +41,7 @@ func (g *group) outlast(r *request, seen found) (resolver.Reply, bool, error) {
 		if seen.due {
 			g.refresh(r.key, r.from, false)
 		}
-		return g.outdated(seen.entry, r.key.question), false, nil
+		return g.outdated(seen.entry), false, nil
 	}
 	w := &r.waiter
 	limit, own := r.began+answerTimer, w.due-answerMargin
@@ -49,14 +49,14 @@ func (g *group) outlast(r *request, seen found) (resolver.Reply, bool, error) {
 	if w.due <= r.began {
 		g.begin(r.key, r.from, false)
 		g.count(Stale)
-		return g.outdated(seen.entry, r.key.question), false, nil
+		return g.outdated(seen.entry), false, nil
 	}
 	return g.ask(r)
 }
 
-// outdated is what e, which has expired, says to q now.
-func (g *group) outdated(e *entry, q resolver.Question) resolver.Reply {
-	reply, _, _ := e.reply(q.Name.FQDN(), g.cache.now(), true)
+// outdated is what e, which has expired, says now.
+func (g *group) outdated(e *entry) resolver.Reply {
+	reply, _ := e.reply(g.cache.now(), true)
 	return reply
 }
 

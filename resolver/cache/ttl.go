@@ -1,12 +1,12 @@
 package cache
 
 import (
-	"slices"
 	"time"
 
 	"github.com/miekg/dns"
 
 	"pldns/resolver"
+	"pldns/resolver/wire"
 )
 
 const (
@@ -35,19 +35,19 @@ type limits struct {
 	negative  uint32 // of what is not there, at most; not above high
 }
 
-// judge decides whether a reply may be kept, and for how long: the smallest TTL
-// of its records (RFC 2181 section 5.2, RFC 1034 section 3.6.2 for the chain),
-// and for a negative one also the SOA's MINIMUM. It gives the reply with its TTLs
-// as they are kept and told from now on. TTLs with the high bit set are large,
+// judge decides whether a reply, which is in wire form, may be kept, and for how long:
+// the smallest TTL of its records (RFC 2181 section 5.2, RFC 1034 section 3.6.2 for the
+// chain), and for a negative one also the SOA's MINIMUM. It gives the reply with its
+// TTLs as they are kept and told from now on. TTLs with the high bit set are large,
 // not zero (RFC 8767 section 4), and are cut like all large ones.
 func (l limits) judge(q resolver.Question, reply resolver.Reply) (verdict, time.Duration, resolver.Reply) {
 	switch {
 	case !answered(reply):
 		return failed, 0, reply
-	case reply.Rcode == dns.RcodeSuccess && answers(q.Type, reply.Answer):
+	case reply.Rcode == dns.RcodeSuccess && answers(q.Type, reply.Wire):
 		return l.positive(reply)
 	default:
-		return l.denial(q, reply)
+		return l.denial(reply)
 	}
 }
 
@@ -60,68 +60,65 @@ func answered(reply resolver.Reply) bool {
 // positive judges a reply that holds what was asked for. A TTL of zero is for
 // this transaction only (RFC 1035 section 3.2.1), whatever the floor.
 func (l limits) positive(reply resolver.Reply) (verdict, time.Duration, resolver.Reply) {
-	if smallest(reply) == 0 {
+	least := smallest(reply.Wire)
+	if least == 0 {
 		return fleeting, 0, reply
 	}
-	bound := func(ttl uint32) uint32 { return max(l.low, min(ttl, l.high)) }
-	reply.Answer = withTTL(reply.Answer, bound)
-	reply.Authority = withTTL(reply.Authority, bound)
-	return lasting, seconds(smallest(reply)), reply
+	reply.Wire = reply.Wire.Bounded(wire.Answer, l.low, l.high).Bounded(wire.Authority, l.low, l.high)
+	return lasting, seconds(max(l.low, min(least, l.high))), reply
 }
 
 // denial judges a reply that says that there is nothing (RFC 2308 sections 3
 // and 5, RFC 9077 for its proof): without an SOA of the denied name it must not
 // be kept. The floor does not lift it, or new names would take long to appear.
-func (l limits) denial(q resolver.Question, reply resolver.Reply) (verdict, time.Duration, resolver.Reply) {
-	soa := authority(q, reply)
-	if soa == nil {
+func (l limits) denial(reply resolver.Reply) (verdict, time.Duration, resolver.Reply) {
+	minimum, found := authority(reply.Wire)
+	if !found {
 		return fleeting, 0, reply
 	}
-	ttl := min(smallest(reply), soa.Minttl, l.negative)
+	ttl := min(smallest(reply.Wire), minimum, l.negative)
 	if ttl == 0 {
 		return fleeting, 0, reply
 	}
-	reply.Answer = withTTL(reply.Answer, func(own uint32) uint32 { return min(own, l.high) })
-	reply.Authority = withTTL(reply.Authority, func(own uint32) uint32 { return min(own, ttl) })
+	reply.Wire = reply.Wire.Bounded(wire.Answer, 0, l.high).Bounded(wire.Authority, 0, ttl)
 	return lasting, seconds(ttl), reply
 }
 
-// answers tells whether records hold something of the type that was asked for,
+// answers tells whether a message holds something of the type that was asked for,
 // and not just a chain that leads nowhere.
-func answers(qtype uint16, records []dns.RR) bool {
-	for _, rr := range records {
-		if qtype == dns.TypeANY || rr.Header().Rrtype == qtype {
+func answers(qtype uint16, m wire.Message) bool {
+	for record := range m.In(wire.Answer) {
+		if qtype == dns.TypeANY || record.Type == qtype {
 			return true
 		}
 	}
 	return false
 }
 
-// authority is the SOA of the zone that the denied name is in: the asked name,
-// or the end of its chain (RFC 2308 section 2.1). Nil when there is none.
-func authority(q resolver.Question, reply resolver.Reply) *dns.SOA {
-	denied := q.Name.FQDN()
-	for _, rr := range reply.Answer {
-		if alias, ok := rr.(*dns.CNAME); ok {
-			denied = alias.Target
+// authority gives the MINIMUM of the SOA of the zone that the denied name is in: the
+// asked name, or the end of its chain (RFC 2308 section 2.1). False when there is none.
+func authority(m wire.Message) (minimum uint32, found bool) {
+	denied := wire.HeaderSize
+	for record := range m.In(wire.Answer) {
+		if record.Type == dns.TypeCNAME {
+			denied = record.Data
 		}
 	}
-	for _, rr := range reply.Authority {
-		if soa, ok := rr.(*dns.SOA); ok && dns.IsSubDomain(soa.Hdr.Name, denied) {
-			return soa
+	for record := range m.In(wire.Authority) {
+		if record.Type == dns.TypeSOA && wire.Within(m.Octets(), denied, record.Owner) {
+			return record.MinTTL(m.Octets()), true
 		}
 	}
-	return nil
+	return 0, false
 }
 
-// smallest is the smallest TTL of all records of a reply, which has some.
-func smallest(reply resolver.Reply) uint32 {
+// smallest is the smallest TTL of all records of a message, which has some.
+func smallest(m wire.Message) uint32 {
 	least := ^uint32(0)
-	for _, rr := range reply.Answer {
-		least = min(least, rr.Header().Ttl)
-	}
-	for _, rr := range reply.Authority {
-		least = min(least, rr.Header().Ttl)
+	for _, section := range []wire.Section{wire.Answer, wire.Authority} {
+		for record := range m.In(section) {
+			least = min(least, record.TTL)
+		}
 	}
 	return least
 }
@@ -132,27 +129,4 @@ func seconds(ttl uint32) time.Duration { return time.Duration(ttl) * time.Second
 // small setting turns into zero.
 func ttlOf(d time.Duration) uint32 {
 	return uint32((d + time.Second - 1) / time.Second)
-}
-
-// withTTL gives records with the TTLs that change makes of theirs. Records that
-// keep their TTL are shared with the argument, the others are copies; where none
-// changes it is the argument.
-func withTTL(records []dns.RR, change func(ttl uint32) uint32) []dns.RR {
-	var changed []dns.RR
-	for i, rr := range records {
-		old := rr.Header().Ttl
-		ttl := change(old)
-		if ttl == old {
-			continue
-		}
-		if changed == nil {
-			changed = slices.Clone(records)
-		}
-		changed[i] = dns.Copy(rr)
-		changed[i].Header().Ttl = ttl
-	}
-	if changed == nil {
-		return records
-	}
-	return changed
 }

@@ -93,16 +93,16 @@ func (a *attempt) asksAgain(r reading, now time.Time) bool {
 	case r.err != nil:
 		return false
 	case a.options.noEDNS:
-		if a.bare && !puzzled(r.msg.Rcode) {
+		if a.bare && !puzzled(r.rcode()) {
 			a.server.learn(noEDNS, a.exchange.question, now)
 		}
 		return false
-	case r.msg.Rcode == dns.RcodeBadCookie:
+	case r.rcode() == dns.RcodeBadCookie:
 		a.cookies++
 		a.options.noCookie = false
 		a.stream = a.stream || a.server.Transport == Plain && a.cookies == 2
 		return a.cookies <= 2
-	case puzzled(r.msg.Rcode):
+	case puzzled(r.rcode()):
 		a.options.noEDNS, a.bare = true, true
 		a.stream = a.stream && a.server.Transport != Plain
 		return true
@@ -124,7 +124,7 @@ func (a *attempt) overTCP(r reading, now time.Time) bool {
 	case r.err == errSuspect:
 		a.server.suspect(NearMiss)
 		a.why = confirmNothing
-	case r.err == nil && r.msg.Truncated:
+	case r.err == nil && r.truncated():
 		a.why = confirmNothing
 	default:
 		return false

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -52,9 +53,15 @@ func BenchmarkUnique(b *testing.B) {
 	b.ReportAllocs()
 	b.SetParallelism(32)
 	b.RunParallel(func(pb *testing.PB) {
+		told := make(chan error, 1)
+		done := func(_ resolver.Reply, err error) { told <- err }
 		for pb.Next() {
 			name := zones.NameOf("u" + strconv.FormatInt(asked.Add(1), 10) + ".example.")
-			if _, err := resolver.Exchange(ctx, group, resolver.Question{Name: name, Type: dns.TypeA}, resolver.Asker{}); err != nil {
+			_, pending, err := group.Start(resolver.Question{Name: name, Type: dns.TypeA}, resolver.Asker{}, time.Time{}, done)
+			if pending {
+				err = <-told
+			}
+			if err != nil {
 				b.Error(err)
 			}
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/miekg/dns"
 
 	"pldns/resolver"
+	"pldns/resolver/wire"
 	"pldns/zones"
 )
 
@@ -48,7 +49,7 @@ func serveStreams(t *testing.T, handle func(conn int64, packet []byte, send func
 				var mu sync.Mutex
 				in := bufio.NewReader(conn)
 				for {
-					packet, err := readFrame(in)
+					packet, err := wire.ReadFrame(in)
 					if err != nil {
 						return
 					}
@@ -68,7 +69,7 @@ func serveStreams(t *testing.T, handle func(conn int64, packet []byte, send func
 // answeredPacket is the shortest reply to a query.
 func answeredPacket(packet []byte) []byte {
 	reply := append([]byte(nil), packet[:questionEnd(packet)]...)
-	reply[2] |= bitQR
+	reply[2] |= byte(wire.QR >> 8)
 	reply[10], reply[11] = 0, 0
 	return reply
 }
@@ -84,8 +85,8 @@ func connsTo(t *testing.T, s *streamServer, panicked func(any, []byte)) *connPoo
 	return p
 }
 
-// wire is a query for a name.
-func wire(t *testing.T, name string) []byte {
+// queryFor is a query for a name.
+func queryFor(t *testing.T, name string) []byte {
 	t.Helper()
 	q, err := writeQuery(resolver.Question{Name: zones.MustName(name), Type: dns.TypeA}, queryOptions{})
 	if err != nil {
@@ -124,7 +125,7 @@ func TestQuestionsOnConnectionsTakeNoGoroutine(t *testing.T) {
 		go func() { <-release; send(reply) }()
 	})
 	p := connsTo(t, s, nil)
-	packet := wire(t, "www.contoso.com") // all with one id
+	packet := queryFor(t, "www.contoso.com") // all with one id
 	var answered atomic.Int64
 	for range questions {
 		_, err := p.start(packet, func(reply []byte, err error) {
@@ -168,11 +169,11 @@ func TestACanceledQuestion(t *testing.T) {
 		}
 	})
 	p := connsTo(t, s, nil)
-	q, err := p.start(wire(t, "slow.contoso.com"), func([]byte, error) { t.Error("told of a question that was given up") })
+	q, err := p.start(queryFor(t, "slow.contoso.com"), func([]byte, error) { t.Error("told of a question that was given up") })
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := ask(t, p, wire(t, "www.contoso.com")); err != nil {
+	if err := ask(t, p, queryFor(t, "www.contoso.com")); err != nil {
 		t.Fatal(err)
 	}
 	if !q.cancel() || q.cancel() {
@@ -180,7 +181,7 @@ func TestACanceledQuestion(t *testing.T) {
 	}
 	(<-replies)()
 	for range 3 {
-		if err := ask(t, p, wire(t, "www.contoso.com")); err != nil {
+		if err := ask(t, p, queryFor(t, "www.contoso.com")); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -194,13 +195,13 @@ func TestAPanicAtAReply(t *testing.T) {
 	s := serveStreams(t, func(_ int64, packet []byte, send func([]byte)) { send(answeredPacket(packet)) })
 	faults := make(chan any, 1)
 	p := connsTo(t, s, func(fault any, _ []byte) { faults <- fault })
-	if _, err := p.start(wire(t, "www.contoso.com"), func([]byte, error) { panic("no") }); err != nil {
+	if _, err := p.start(queryFor(t, "www.contoso.com"), func([]byte, error) { panic("no") }); err != nil {
 		t.Fatal(err)
 	}
 	if got := <-faults; got != "no" {
 		t.Errorf("reported %v", got)
 	}
-	if err := ask(t, p, wire(t, "www.contoso.com")); err != nil || s.conns.Load() != 1 {
+	if err := ask(t, p, queryFor(t, "www.contoso.com")); err != nil || s.conns.Load() != 1 {
 		t.Errorf("after it: %v, over connection %d", err, s.conns.Load())
 	}
 }
@@ -213,7 +214,7 @@ func TestASilentServerTakesFewConnections(t *testing.T) {
 	var asked []*streamQuery
 	full := false
 	for range 3 * maxPipelined * maxConns {
-		q, err := p.start(wire(t, "www.silent.example"), func([]byte, error) {})
+		q, err := p.start(queryFor(t, "www.silent.example"), func([]byte, error) {})
 		if full = errors.Is(err, errFull); full {
 			break
 		} else if err != nil {
@@ -244,7 +245,7 @@ func TestAnIdleConnectionIsGivenBack(t *testing.T) {
 	p := connsTo(t, s, nil)
 	p.idle = time.Millisecond
 	for i := range 3 {
-		if err := ask(t, p, wire(t, "www.contoso.com")); err != nil {
+		if err := ask(t, p, queryFor(t, "www.contoso.com")); err != nil {
 			t.Fatal(err)
 		}
 		waitFor(t, "the end of the idle connection", func() bool { return s.open.Load() == 0 })
@@ -275,7 +276,7 @@ func TestAServerThatHangsUp(t *testing.T) {
 	t.Cleanup(func() { _ = ln.Close(); serving.Wait() })
 	p := connsTo(t, &streamServer{Listener: ln}, nil)
 	for range 5 {
-		if err := ask(t, p, wire(t, "www.contoso.com")); !errors.Is(err, errBroken) {
+		if err := ask(t, p, queryFor(t, "www.contoso.com")); !errors.Is(err, errBroken) {
 			t.Errorf("got %v", err)
 		}
 	}

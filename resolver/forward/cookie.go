@@ -1,6 +1,7 @@
 package forward
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/hex"
 	"net/netip"
@@ -9,6 +10,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"pldns/resolver/wire"
 )
 
 // cookieLife is how long a client cookie is used. A new one then keeps servers
@@ -57,15 +60,15 @@ const (
 
 // check looks at the cookie of the reply to a query that had sent in its cookie
 // option, and learns the server's part.
-func (c *cookies) check(msg *dns.Msg, sent []byte) cookieVerdict {
+func (c *cookies) check(found edns, sent []byte) cookieVerdict {
 	if len(sent) == 0 {
 		return cookieFine
 	}
-	got, found := cookieOf(msg)
+	got := found.cookie
 	switch {
-	case !found && len(sent) > len(c.client):
+	case got == nil && len(sent) > len(c.client):
 		return cookieMissing
-	case !found:
+	case got == nil:
 		return cookieFine
 	case len(got) < len(c.client) || string(got[:len(c.client)]) != string(sent[:len(c.client)]):
 		return cookieWrong
@@ -81,8 +84,8 @@ func (c *cookies) check(msg *dns.Msg, sent []byte) cookieVerdict {
 func (c *cookies) learn(got, sent []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if string(c.client[:]) == string(sent[:len(c.client)]) {
-		c.server = got[len(c.client):]
+	if server := got[len(c.client):]; string(c.client[:]) == string(sent[:len(c.client)]) && !bytes.Equal(c.server, server) {
+		c.server = bytes.Clone(server) // a query may still be writing the one before
 	}
 }
 
@@ -93,17 +96,38 @@ func (c *cookies) forget() {
 	c.server = nil
 }
 
-// cookieOf is the content of the cookie option of a message.
-func cookieOf(msg *dns.Msg) (content []byte, found bool) {
-	opt := msg.IsEdns0()
-	if opt == nil {
-		return nil, false
-	}
-	for _, option := range opt.Option {
-		if cookie, ok := option.(*dns.EDNS0_COOKIE); ok {
-			content, err := hex.DecodeString(strings.ToLower(cookie.Cookie))
-			return content, err == nil
+// edns is what the OPT record of a reply says.
+type edns struct {
+	shown  bool   // there is one
+	cookie []byte // the content of its cookie option, part of the packet; nil if there is none
+}
+
+// ednsOf reads the options of an OPT record, if there is one. Of several cookies the
+// first counts (RFC 7873 section 5.3).
+func ednsOf(options wire.Options, shown bool) edns {
+	found := edns{shown: shown}
+	for option, more := options.Next(); more; option, more = options.Next() {
+		if option.Code == dns.EDNS0COOKIE && found.cookie == nil {
+			found.cookie = option.Data
 		}
 	}
-	return nil, false
+	return found
+}
+
+// ednsOfMsg is ednsOf for a message as the library reads it.
+func ednsOfMsg(msg *dns.Msg) edns {
+	opt := msg.IsEdns0()
+	if opt == nil {
+		return edns{}
+	}
+	found := edns{shown: true}
+	for _, option := range opt.Option {
+		if cookie, ok := option.(*dns.EDNS0_COOKIE); ok {
+			if content, err := hex.DecodeString(strings.ToLower(cookie.Cookie)); err == nil {
+				found.cookie = content
+			}
+			break
+		}
+	}
+	return found
 }

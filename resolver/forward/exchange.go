@@ -31,9 +31,6 @@ type exchange struct {
 	worker   *udpio.Worker // that begins it, in a batch; nil when that is over
 	alarm    alarm
 	slot     share.Slot // in the queue of the group, and then of what is in flight
-	owed     bool       // Run waits for it
-	entered  bool       // it was let in
-	probe    bool       // it asks how one server is, once
 
 	mu          sync.Mutex
 	began, ends time.Time
@@ -48,6 +45,9 @@ type exchange struct {
 	over        bool // it has ended
 	told        bool // and the asker was told, or is being told
 	kept        bool // something may still refer to it
+	owed        bool // Run waits for it; this and the following need no lock
+	entered     bool // it was let in
+	probe       bool // it asks how one server is, once
 
 	reply resolver.Reply // what came of it
 	err   error

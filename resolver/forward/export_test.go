@@ -1,6 +1,7 @@
 package forward
 
 import (
+	"bytes"
 	"context"
 	"sync/atomic"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"github.com/miekg/dns"
 
 	"pldns/resolver"
+	"pldns/resolver/wire"
 )
 
 // Patient makes a pool wait for each answer as long as the whole Exchange may
@@ -127,12 +129,15 @@ func ReadReply(q resolver.Question, spoil func(query, packet []byte) []byte, pac
 	if found := asked.match(packet); found != matching && found != recased {
 		return resolver.Reply{}, false, nil
 	}
-	msg, err := asked.read(packet)
+	read, _, err := asked.read(packet)
 	if err != nil {
 		return resolver.Reply{}, true, err
 	}
-	reply, err = scrub(q, msg)
-	return reply, true, err
+	reply, failure := new(server).reply(q, read)
+	if failure != nil {
+		return resolver.Reply{}, true, failure
+	}
+	return reply.Unpacked(), true, nil
 }
 
 // ReadPlain gives the tests what becomes of a reply to q that is read the short
@@ -144,25 +149,31 @@ func ReadPlain(q resolver.Question, header, records []byte) (short, whole resolv
 		return short, whole, false
 	}
 	packet := append([]byte(nil), asked.packet[:asked.question]...)
-	packet[2], packet[3] = header[0]&^opcodes|bitQR, header[1]
-	copy(packet[6:headerSize], header[2:])
+	packet[2], packet[3] = header[0]&^byte(wire.Opcodes>>8)|byte(wire.QR>>8), header[1]
+	copy(packet[6:wire.HeaderSize], header[2:])
 	packet = append(packet, records...)
-	msg := asked.readPlain(packet)
-	if msg == nil {
+	message, _ := asked.readPlain(bytes.Clone(packet))
+	if message == nil {
 		return short, whole, false
 	}
-	if short, err = scrub(q, msg); err != nil {
+	first, failure := new(server).reply(q, reading{plain: message})
+	if failure != nil {
 		return short, whole, false
 	}
-	msg, err = readWhole(packet)
+	first.Source = resolver.FromNowhere
+	short = first.Unpacked()
+	msg, err := readWhole(packet)
 	if err != nil {
 		return short, resolver.Reply{Errors: []resolver.Error{{Text: err.Error()}}}, true
 	}
-	chaos := &dns.A{Hdr: dns.RR_Header{Name: ".", Rrtype: dns.TypeA, Class: dns.ClassCHAOS}}
-	msg.Answer = append(msg.Answer, chaos) // which scrub drops, but not by the short way
 	whole, err = scrub(q, msg)
 	if err != nil {
 		whole.Errors = append(whole.Errors, resolver.Error{Text: err.Error()})
+	}
+	for _, section := range [][]dns.RR{short.Answer, short.Authority, whole.Answer, whole.Authority} {
+		for _, rr := range section {
+			rr.Header().Rdlength = 0 // which depends on how names are compressed
+		}
 	}
 	return short, whole, true
 }

@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"github.com/miekg/dns"
+
+	"pldns/resolver/wire"
 )
 
 // verdict is what a packet is to a query.
@@ -23,43 +25,29 @@ const (
 // QR, opcode, and the question octet for octet, which includes the letter case
 // of the name. That it came from the server is known by the socket.
 func (q *query) match(packet []byte) verdict {
-	if len(packet) < headerSize || !bytes.Equal(packet[:2], q.packet[:2]) ||
-		packet[2]&bitQR == 0 || packet[2]&opcodes != 0 || packet[4] != 0 {
+	if len(packet) < wire.HeaderSize || wire.ID(packet) != wire.ID(q.packet) {
 		return foreign
 	}
-	rcode := packet[3] & rcodeBits
-	if packet[5] == 0 && (rcode == dns.RcodeFormatError || rcode == dns.RcodeNotImplemented) {
+	flags, questions := wire.Flags(packet), wire.Count(packet, wire.Question)
+	if flags&wire.QR == 0 || flags&wire.Opcodes != 0 {
+		return foreign
+	}
+	rcode := flags & wire.Rcodes
+	if questions == 0 && (rcode == dns.RcodeFormatError || rcode == dns.RcodeNotImplemented) {
 		return noQuestion // from servers that stop reading at what they do not know
 	}
-	if packet[5] != 1 || len(packet) < q.question {
+	if questions != 1 || len(packet) < int(q.question) {
 		return foreign
 	}
-	asked, echoed := q.packet[headerSize:q.question], packet[headerSize:q.question]
+	asked, echoed := q.packet[wire.HeaderSize:q.question], packet[wire.HeaderSize:q.question]
 	if bytes.Equal(asked, echoed) {
 		return matching
 	}
 	end := len(asked) - 4 // type and class have no case
-	if bytes.Equal(asked[end:], echoed[end:]) && equalFold(asked[:end], echoed[:end]) {
+	if bytes.Equal(asked[end:], echoed[end:]) && wire.EqualFold(asked[:end], echoed[:end]) {
 		return recased
 	}
 	return foreign
-}
-
-// equalFold compares names in wire format without case, for ASCII only (RFC 4343).
-func equalFold(a, b []byte) bool {
-	for i := range a {
-		if lower(a[i]) != lower(b[i]) {
-			return false
-		}
-	}
-	return len(a) == len(b)
-}
-
-func lower(b byte) byte {
-	if 'A' <= b && b <= 'Z' {
-		return b + 'a' - 'A'
-	}
-	return b
 }
 
 // maxRecords is how many records a message may hold: as many addresses of one name as
@@ -76,32 +64,34 @@ var errCounts = errors.New("the message holds fewer records than its header says
 // errEmpty says that a record has no data although its type must have some.
 var errEmpty = errors.New("a record has no data")
 
-// read unpacks the reply to q. The name of its question is written in lower case
-// first, because names in the records point to it and would come out in the
-// mixed case of the query.
-func (q *query) read(packet []byte) (*dns.Msg, error) {
-	if len(packet) >= q.question {
-		for i, b := range packet[headerSize : q.question-4] {
-			packet[headerSize+i] = lower(b)
+// read reads the reply to q, and what its OPT record says. The name of its question is
+// written in lower case first, because names in the records point to it and would come
+// out in the mixed case of the query.
+func (q *query) read(packet []byte) (reading, edns, error) {
+	if len(packet) >= int(q.question) {
+		wire.Lower(packet[wire.HeaderSize : q.question-4])
+		if message, found := q.readPlain(packet); message != nil {
+			return reading{plain: message}, found, nil
 		}
 	}
-	if msg := q.readPlain(packet); msg != nil {
-		return msg, nil
+	msg, err := readWhole(packet)
+	if err != nil {
+		return reading{}, edns{}, err
 	}
-	return readWhole(packet)
+	return reading{msg: msg}, ednsOfMsg(msg), nil
 }
 
 // readWhole unpacks any message.
 func readWhole(packet []byte) (*dns.Msg, error) {
-	count := func(at int) int { return int(packet[at])<<8 | int(packet[at+1]) }
-	if count(6)+count(8)+count(10) > maxRecords {
+	count := func(s wire.Section) int { return wire.Count(packet, s) }
+	if wire.Records(packet) > maxRecords {
 		return nil, errRecords
 	}
 	msg := new(dns.Msg)
 	if err := msg.Unpack(packet); err != nil {
 		return nil, err
 	}
-	if len(msg.Answer) != count(6) || len(msg.Ns) != count(8) || len(msg.Extra) != count(10) {
+	if len(msg.Answer) != count(wire.Answer) || len(msg.Ns) != count(wire.Authority) || len(msg.Extra) != count(wire.Additional) {
 		return nil, errCounts
 	}
 	for _, section := range [][]dns.RR{msg.Answer, msg.Ns} {

@@ -4,17 +4,31 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"pldns/resolver/wire"
 )
 
-// reading is what a reply turned out to say.
+// reading is what a reply turned out to say: one of the first three.
 type reading struct {
-	msg  *dns.Msg
-	err  error
-	same bool // over a connection: the letter case of the question came back
+	plain []byte // as readPlain gives it
+	msg   *dns.Msg
+	err   error
+	same  bool // over a connection: the letter case of the question came back
 }
 
 // empty tells whether there is nothing to be told.
-func (r reading) empty() bool { return r.msg == nil && r.err == nil }
+func (r reading) empty() bool { return r.plain == nil && r.msg == nil && r.err == nil }
+
+// rcode is the response code of what was read.
+func (r reading) rcode() int {
+	if r.msg != nil {
+		return r.msg.Rcode
+	}
+	return int(wire.Flags(r.plain) & wire.Rcodes)
+}
+
+// truncated tells whether what was read had been cut off.
+func (r reading) truncated() bool { return r.msg != nil && r.msg.Truncated }
 
 // certainty is what a packet that came to a pending query is worth.
 type certainty uint8
@@ -39,7 +53,7 @@ type pendingQuery struct {
 }
 
 // smallQuery is room in octets for the header and the question of most queries.
-const smallQuery = headerSize + 80 + 4
+const smallQuery = wire.HeaderSize + 80 + 4
 
 // carrier takes queries to a server and tells the exchange what comes back: once
 // for each query that was sent, unless it is withdrawn. It never waits.
@@ -63,7 +77,7 @@ func (p *pendingQuery) doubted() bool { return !p.doubt.empty() }
 
 // goesToTCP tells whether the answer to such a reply is to ask over TCP.
 func (r reading) goesToTCP() bool {
-	return r.err == errRecased || r.err == errNoCookie || r.err == nil && r.msg.Truncated
+	return r.err == errRecased || r.err == errNoCookie || r.err == nil && r.truncated()
 }
 
 // told tells the exchange of a query what came of it.

@@ -1,115 +1,151 @@
 package forward
 
 import (
+	"bytes"
 	"encoding/binary"
-	"net"
 
 	"github.com/miekg/dns"
 
-	"pldns/resolver"
+	"pldns/resolver/wire"
 )
 
-// Most replies are a few addresses of the very name that was asked for. They are
-// read here without the work for everything else that a reply may hold; what comes
-// out is what the library and scrub would have made of them (FuzzPlain).
+// Most replies are a few addresses, or the SOA record of a zone that has none, behind
+// the aliases that lead there, and nothing has to be dropped but the OPT record. They
+// stay in wire form, and only their header, letter case and TTLs are changed; what comes
+// out says what the library and scrub would have made of them (FuzzPlain).
 
-const (
-	// maxPlain is how many records a plain reply has at most.
-	maxPlain = 16
-	// plainHead is the length of a record up to its data, if its owner is a pointer.
-	plainHead = 12
-)
+// maxPlain is how many records of one name and type a plain reply has at most.
+const maxPlain = 16
 
-// The two forms of what a record may begin with here: a pointer to the name in the
-// question, and the root, which is the owner of an OPT record.
-const (
-	toQuestion = 0xC000 | headerSize
-	optSize    = 11
-)
-
-// readPlain reads a reply whose header and question match, nil if it is not plain.
-func (q *query) readPlain(packet []byte) *dns.Msg {
-	be := binary.BigEndian
-	answers, additional := int(be.Uint16(packet[6:])), be.Uint16(packet[10:])
-	if packet[2]&bitTC != 0 || packet[3]&rcodeBits != 0 || answers == 0 || answers > maxPlain || be.Uint16(packet[8:]) != 0 ||
-		additional > 1 {
-		return nil
+// readPlain reads a reply whose header and question match, with the name of the question
+// in lower case. What it gives is in wire form, in memory of its own, and keeps the response
+// code and the AD bit in its header; it is nil for a reply that is not plain.
+func (q *query) readPlain(packet []byte) (message []byte, found edns) {
+	flags := wire.Flags(packet)
+	rcode := int(flags & wire.Rcodes)
+	if flags&wire.TC != 0 || rcode != dns.RcodeSuccess && rcode != dns.RcodeNameError {
+		return nil, edns{}
 	}
-	records := make([]dns.RR, 0, answers)
-	at := q.question
-	for range answers {
-		rr, size := q.plainRecord(packet[at:])
-		if rr == nil {
-			return nil
-		}
-		records = append(records, rr)
-		at += size
+	opt, known := wire.Check(packet)
+	if !known || opt.TTL>>16 != 0 { // the upper bits of the response code, or a version
+		return nil, edns{}
 	}
-	if additional == 1 && !emptyOPT(packet[at:]) || additional == 0 && at != len(packet) {
-		return nil
-	}
-	return &dns.Msg{
-		MsgHdr: dns.MsgHdr{
-			Id: be.Uint16(packet), Response: true, Authoritative: packet[2]&bitAA != 0, RecursionDesired: packet[2]&bitRD != 0,
-			RecursionAvailable: packet[3]&bitRA != 0, Zero: packet[3]&bitZ != 0,
-			AuthenticatedData: packet[3]&bitAD != 0, CheckingDisabled: packet[3]&bitCD != 0,
-		},
-		Answer: records,
-	}
-}
-
-// plainRecord reads an address of the asked name, nil if there is none, and its
-// length.
-func (q *query) plainRecord(packet []byte) (rr dns.RR, size int) {
-	be := binary.BigEndian
-	if len(packet) < plainHead || be.Uint16(packet) != toQuestion || be.Uint16(packet[4:]) != dns.ClassINET {
-		return nil, 0
-	}
-	length := int(be.Uint16(packet[10:]))
-	size = plainHead + length
-	kind := be.Uint16(packet[2:])
-	if len(packet) < size || kind != be.Uint16(q.packet[q.question-4:]) {
-		return nil, 0
-	}
-	header := dns.RR_Header{Name: q.name, Rrtype: kind, Class: dns.ClassINET, Ttl: be.Uint32(packet[6:]), Rdlength: uint16(length)}
+	answers, authority := wire.Count(packet, wire.Answer), wire.Count(packet, wire.Authority)
+	w := plainWalk{reader: wire.Reader{Message: packet, At: int(q.question)}, qtype: q.qtype(), at: wire.HeaderSize}
 	switch {
-	case kind == dns.TypeA && length == net.IPv4len:
-		held := &struct { // one piece of memory for both
-			dns.A
-			addr [net.IPv4len]byte
-		}{A: dns.A{Hdr: header}}
-		copy(held.addr[:], packet[plainHead:])
-		held.A.A = held.addr[:]
-		return &held.A, size
-	case kind == dns.TypeAAAA && length == net.IPv6len:
-		held := &struct {
-			dns.AAAA
-			addr [net.IPv6len]byte
-		}{AAAA: dns.AAAA{Hdr: header}}
-		copy(held.addr[:], packet[plainHead:])
-		held.AAAA.AAAA = held.addr[:]
-		return &held.AAAA, size
+	case !w.answer(answers):
+		return nil, edns{}
+	case w.ended && (rcode == dns.RcodeNameError || q.dnssec && authority > 0):
+		return nil, edns{}
+	case w.ended:
+		authority = 0
+	case authority > 0 && (authority > 1 || q.dnssec || !w.soa()):
+		return nil, edns{}
 	}
-	return nil, 0
+	message = append([]byte(nil), packet[:w.reader.At]...)
+	wire.PutHeader(message, 0, wire.QR|flags&(wire.AD|wire.Rcodes), answers, authority, 0)
+	return message, ednsOf(wire.OptionsOf(packet, opt), opt.Type == dns.TypeOPT)
 }
 
-// emptyOPT tells whether the rest of a packet is an OPT record without options
-// that says nothing about the reply: no extended response code.
-func emptyOPT(rest []byte) bool {
-	be := binary.BigEndian
-	return len(rest) == optSize && rest[0] == 0 && be.Uint16(rest[1:]) == dns.TypeOPT && rest[5] == 0 && be.Uint16(rest[9:]) == 0
+// plainWalk goes through the records of a plain reply, which have been checked, and puts
+// their names and TTLs in order.
+type plainWalk struct {
+	reader wire.Reader
+	qtype  uint16
+	at     int           // where a name stands that the chain has come to
+	ended  bool          // the records asked for were found
+	links  [maxPlain]int // where the names stand that the chain has come over
 }
 
-// plainAnswer tells whether all of a message is addresses of the name that was
-// asked for.
-func plainAnswer(q resolver.Question, msg *dns.Msg) bool {
-	if msg.Rcode != dns.RcodeSuccess || len(msg.Answer) == 0 || len(msg.Ns) > 0 || q.Type != dns.TypeA && q.Type != dns.TypeAAAA {
-		return false
-	}
-	for _, rr := range msg.Answer {
-		if h := rr.Header(); h.Rrtype != q.Type || h.Class != dns.ClassINET || h.Name != q.Name.FQDN() {
+// answer goes through the answer section. It is plain if it is a chain in order, each
+// owner of which is a pointer to a name that stands there, so that the letter case of the
+// question is that of all of them.
+func (w *plainWalk) answer(count int) bool {
+	hops, first := 0, wire.Record{}
+	message := w.reader.Message
+	for i := range count {
+		rec, _ := w.reader.Record()
+		if rec.Class != dns.ClassINET || rec.Owner == wire.First(message, rec.Owner) || !w.stands(rec.Owner) {
+			return false
+		}
+		switch {
+		case rec.Type == w.qtype && (w.qtype == dns.TypeA || w.qtype == dns.TypeAAAA):
+			if !w.ended {
+				w.ended, first = true, rec
+			}
+			if i-hops >= maxPlain || w.repeats(first, rec) {
+				return false
+			}
+		case rec.Type == dns.TypeCNAME && w.qtype != dns.TypeCNAME && w.qtype != dns.TypeANY && !w.ended && hops < maxPlain:
+			w.links[hops] = w.at
+			hops++
+			w.level(rec.Owner, rec.End)
+			wire.LowerName(message, rec.Data)
+			w.at = rec.Data
+			for _, link := range w.links[:hops] {
+				if wire.SameName(message, link, w.at) {
+					return false
+				}
+			}
+		default:
 			return false
 		}
 	}
+	if w.ended {
+		w.level(first.Owner, w.reader.At)
+	}
 	return true
+}
+
+// stands tells whether a name is the one that the chain has come to.
+func (w *plainWalk) stands(name int) bool {
+	return wire.First(w.reader.Message, name) == wire.First(w.reader.Message, w.at)
+}
+
+// repeats tells whether a record of a set, which begins with first, says what one before
+// it says.
+func (w *plainWalk) repeats(first, rec wire.Record) bool {
+	message := w.reader.Message
+	set := wire.Reader{Message: message, At: first.Owner}
+	for set.At < rec.Owner {
+		other, _ := set.Record()
+		if bytes.Equal(message[other.Data:other.End], message[rec.Data:rec.End]) {
+			return true
+		}
+	}
+	return false
+}
+
+// soa goes over the SOA record of a denial, if it is that of a zone around the denied name.
+func (w *plainWalk) soa() bool {
+	message := w.reader.Message
+	rec, _ := w.reader.Record()
+	if rec.Type != dns.TypeSOA || rec.Class != dns.ClassINET || !wire.Within(message, w.at, rec.Owner) {
+		return false
+	}
+	wire.LowerName(message, rec.Owner)
+	names := wire.Reader{Message: message, At: rec.Data}
+	wire.LowerName(message, names.At)
+	_, _ = names.Name()
+	wire.LowerName(message, names.At)
+	w.level(rec.Owner, rec.End)
+	return true
+}
+
+// level gives the records of a set, which stand from one offset to another, the lowest of
+// their TTLs, as [tidy] does.
+func (w *plainWalk) level(from, to int) {
+	set := wire.Reader{Message: w.reader.Message, At: from}
+	lowest := uint32(maxTTL)
+	for set.At < to {
+		rec, _ := set.Record()
+		if rec.TTL > maxTTL {
+			rec.TTL = 0
+		}
+		lowest = min(lowest, rec.TTL)
+	}
+	for set.At = from; set.At < to; {
+		rec, _ := set.Record()
+		binary.BigEndian.PutUint32(set.Message[rec.TTLAt():], lowest)
+	}
 }

@@ -223,7 +223,7 @@ func (p *Pool) ended(s *server) {
 // answered counts an answer.
 func (p *Pool) answered(s *server, reply resolver.Reply, took time.Duration) {
 	p.config.Observer.UpstreamAnswered(p.config.Name, s.Text, reply.Rcode, took)
-	if holdsPrivate(reply.Answer) {
+	if holdsPrivate(reply) {
 		s.suspect(PrivateAddress)
 	}
 }

@@ -8,29 +8,13 @@ import (
 	"github.com/miekg/dns"
 
 	"pldns/resolver"
+	"pldns/resolver/wire"
 )
 
 // udpSize is the largest UDP reply in octets that servers are told to send: what
 // passes every path in one piece, because forged fragments are easier than forged
 // messages (RFC 9715).
 const udpSize = resolver.UDPSize
-
-// headerSize is the length in octets of the fixed header (RFC 1035 section 4.1.1).
-const headerSize = 12
-
-// The header bits that are used here, in the octets 2 and 3.
-const (
-	bitQR     = 0x80
-	opcodes   = 0x78
-	bitAA     = 0x04
-	bitTC     = 0x02
-	bitRD     = 0x01
-	bitRA     = 0x80
-	bitZ      = 0x40
-	bitAD     = 0x20
-	bitCD     = 0x10
-	rcodeBits = 0x0f
-)
 
 // queryOptions are how a server is asked.
 type queryOptions struct {
@@ -43,16 +27,16 @@ type queryOptions struct {
 // query is one message to a server, written afresh: nothing of the client's
 // message is in it but the name, the type, DO and CD.
 type query struct {
-	name     string // in lower case
 	packet   []byte
-	question int // where the question section ends
-	options  queryOptions
 	sent     []byte // the content of its cookie option (RFC 7873); nil for none
+	question uint16 // where the question section ends
+	dnssec   bool
+	options  queryOptions
 }
 
 // querySize is room in octets for the longest query: header, question, and an OPT
 // record that pads it to a whole number of blocks.
-const querySize = headerSize + 255 + 4 + 2*padBlock
+const querySize = wire.HeaderSize + 255 + 4 + 2*padBlock
 
 // writeQuery writes the query for q.
 func writeQuery(q resolver.Question, o queryOptions) (*query, error) {
@@ -65,28 +49,26 @@ func writeQuery(q resolver.Question, o queryOptions) (*query, error) {
 // reply is understood (RFC 6840 section 5.7).
 func (q *query) write(asked resolver.Question, o queryOptions, cookie, room []byte) error {
 	packet := room[:querySize]
-	clear(packet[:headerSize])
-	end, err := dns.PackDomainName(asked.Name.FQDN(), packet[:headerSize+255], headerSize, nil, false)
+	end, err := dns.PackDomainName(asked.Name.FQDN(), packet[:wire.HeaderSize+255], wire.HeaderSize, nil, false)
 	if err != nil {
 		return fmt.Errorf("write a query for %s: %w", asked.Name, err)
 	}
 	secret := newSecret()
-	copy(packet, secret.id[:])
-	packet[2], packet[3] = bitRD, bitAD
+	flags, additional := wire.RD|wire.AD, 0
 	if asked.CheckingDisabled {
-		packet[3] |= bitCD
+		flags |= wire.CD
 	}
-	packet[5] = 1 // one question
 	if !o.sameCase {
-		mixCase(packet[headerSize:end], secret.letters[:])
+		mixCase(packet[wire.HeaderSize:end], secret.letters[:])
 	}
 	packet = binary.BigEndian.AppendUint16(packet[:end], asked.Type)
 	packet = binary.BigEndian.AppendUint16(packet, dns.ClassINET)
-	q.name, q.question, q.options, q.sent = asked.Name.FQDN(), len(packet), o, nil
+	q.question, q.dnssec, q.options, q.sent = uint16(len(packet)), asked.DNSSEC, o, nil
 	if !o.noEDNS {
-		packet[11] = 1 // one additional record
+		additional = 1
 		packet, q.sent = appendOPT(packet, asked.DNSSEC, o.padded, cookie), cookie
 	}
+	wire.PutHeader(packet, binary.BigEndian.Uint16(secret.id[:]), flags, 0, 0, additional)
 	q.packet = packet
 	return nil
 }
@@ -95,38 +77,18 @@ func (q *query) write(asked resolver.Question, o queryOptions, cookie, room []by
 // 8467 section 4.1).
 const padBlock = 128
 
-// appendOPT appends an OPT record (RFC 6891 section 6.1.2).
+// appendOPT appends the OPT record of a query.
 func appendOPT(packet []byte, dnssec, padded bool, cookie []byte) []byte {
-	packet = append(packet, 0) // the root
-	packet = binary.BigEndian.AppendUint16(packet, dns.TypeOPT)
-	packet = binary.BigEndian.AppendUint16(packet, udpSize)
-	var do byte
-	if dnssec {
-		do = 0x80
-	}
-	packet = append(packet, 0, 0, do, 0) // extended rcode, version, flags
-	length := len(packet)
-	packet = append(packet, 0, 0)
+	opt := len(packet)
+	packet = wire.AppendOPT(packet, udpSize, dns.RcodeSuccess, dnssec)
 	if len(cookie) > 0 {
-		packet = appendOption(packet, dns.EDNS0COOKIE, cookie)
+		packet = wire.AppendOption(packet, opt, dns.EDNS0COOKIE, cookie)
 	}
 	if padded {
-		var zeros [padBlock]byte
-		short := (len(packet) + optionHeader) % padBlock
-		packet = appendOption(packet, dns.EDNS0PADDING, zeros[:(padBlock-short)%padBlock])
+		short := (len(packet) + wire.OptionHead) % padBlock
+		packet, _ = wire.GrowOption(packet, opt, dns.EDNS0PADDING, (padBlock-short)%padBlock)
 	}
-	binary.BigEndian.PutUint16(packet[length:], uint16(len(packet)-length-2))
 	return packet
-}
-
-// optionHeader is the length in octets of the code and the length of an option.
-const optionHeader = 4
-
-// appendOption appends an option of an OPT record.
-func appendOption(packet []byte, code uint16, content []byte) []byte {
-	packet = binary.BigEndian.AppendUint16(packet, code)
-	packet = binary.BigEndian.AppendUint16(packet, uint16(len(content)))
-	return append(packet, content...)
 }
 
 // secret is what an attacker who sees neither query nor reply has to guess.
@@ -155,10 +117,13 @@ func mixCase(name, bits []byte) {
 	}
 }
 
+// qtype is the type that the query asks for.
+func (q *query) qtype() uint16 { return binary.BigEndian.Uint16(q.packet[q.question-4:]) }
+
 // mixed tells whether the name of the query has a letter in upper case, so that its
 // reply shows something.
 func (q *query) mixed() bool {
-	for _, b := range q.packet[headerSize : q.question-4] {
+	for _, b := range q.packet[wire.HeaderSize : q.question-4] {
 		if 'A' <= b && b <= 'Z' {
 			return true
 		}

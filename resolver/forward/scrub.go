@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/miekg/dns"
 
 	"pldns/resolver"
+	"pldns/resolver/wire"
 )
 
 // maxChain is how many names one reply may lead over. It is more than any chain
@@ -37,10 +39,6 @@ func scrub(q resolver.Question, msg *dns.Msg) (resolver.Reply, error) {
 	}
 	lowerCase(msg.Answer, q.DNSSEC)
 	lowerCase(msg.Ns, q.DNSSEC)
-	if plainAnswer(q, msg) {
-		reply.Answer, reply.Authenticated = tidy(msg.Answer), msg.AuthenticatedData
-		return reply, nil
-	}
 	w := walk{question: q, sets: collect(msg.Answer), names: []string{q.Name.FQDN()}}
 	if err := w.follow(); err != nil {
 		return invalid(err), nil
@@ -102,8 +100,16 @@ func extended(msg *dns.Msg) []resolver.Error {
 // holdsPrivate tells whether an answer has an address that is not public, as an
 // attacker uses to turn a browser against its own network (DNS rebinding), and
 // as every private zone of an upstream rightly has.
-func holdsPrivate(answer []dns.RR) bool {
-	for _, rr := range answer {
+func holdsPrivate(reply resolver.Reply) bool {
+	for record := range reply.Wire.In(wire.Answer) {
+		if record.Type != dns.TypeA && record.Type != dns.TypeAAAA {
+			continue
+		}
+		if addr, ok := netip.AddrFromSlice(reply.Wire.Octets()[record.Data:record.End]); ok && isPrivate(addr.Unmap()) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(reply.Answer, func(rr dns.RR) bool {
 		var addr netip.Addr
 		switch rr := rr.(type) {
 		case *dns.A:
@@ -111,12 +117,12 @@ func holdsPrivate(answer []dns.RR) bool {
 		case *dns.AAAA:
 			addr, _ = netip.AddrFromSlice(rr.AAAA)
 		}
-		addr = addr.Unmap()
-		if addr.IsPrivate() || addr.IsLoopback() || addr.IsLinkLocalUnicast() || addr.IsUnspecified() && addr.IsValid() {
-			return true
-		}
-	}
-	return false
+		return addr.IsValid() && isPrivate(addr.Unmap())
+	})
+}
+
+func isPrivate(addr netip.Addr) bool {
+	return addr.IsPrivate() || addr.IsLoopback() || addr.IsLinkLocalUnicast() || addr.IsUnspecified()
 }
 
 // refers tells whether a message without an answer is a referral: servers in the

@@ -11,6 +11,7 @@ import (
 	"github.com/miekg/dns"
 
 	"pldns/resolver"
+	"pldns/resolver/wire"
 	"pldns/zones"
 )
 
@@ -92,9 +93,16 @@ func (s *server) reply(q resolver.Question, read reading) (resolver.Reply, *Fail
 		}
 		return resolver.Reply{}, failure
 	}
-	reply, err := scrub(q, read.msg)
-	if err != nil {
-		return resolver.Reply{}, &Failure{s.Text, Lame, err}
+	var reply resolver.Reply
+	if read.plain != nil {
+		reply = resolver.Reply{
+			Rcode: read.rcode(), Wire: wire.NewMessage(read.plain), Authenticated: wire.Flags(read.plain)&wire.AD != 0,
+		}
+	} else {
+		var err error
+		if reply, err = scrub(q, read.msg); err != nil {
+			return resolver.Reply{}, &Failure{s.Text, Lame, err}
+		}
 	}
 	reply.Source, reply.Group, reply.Server = resolver.FromUpstream, s.group, s.Text
 	if failing(reply.Rcode) {
@@ -174,18 +182,18 @@ func (s *server) open(asked *query, packet []byte) reading {
 	case noQuestion:
 		return reading{msg: rcodeOnly(packet), same: true}
 	default:
-		extra := hasAdditional(packet)
-		msg, err := asked.read(packet)
-		if err == nil && showsEDNS(msg, extra) {
+		r, opt, err := asked.read(packet)
+		if err == nil && opt.shown {
 			s.learned.show(noEDNS, time.Now())
 		}
-		if err == nil && msg.Truncated {
+		if err == nil && r.truncated() {
 			err = errIncomplete
 		}
 		if err != nil {
 			return reading{err: &Failure{s.Text, Malformed, err}}
 		}
-		return reading{msg: msg, same: found == matching}
+		r.same = found == matching
+		return r
 	}
 }
 

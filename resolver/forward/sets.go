@@ -77,16 +77,19 @@ func (s sets) any(name string, signed bool) []dns.RR {
 	return nil
 }
 
+// maxTTL is the largest TTL in seconds (RFC 2181 section 8).
+const maxTTL = 1<<31 - 1
+
 // tidy drops duplicates and gives the whole set the lowest of its TTLs (RFC 2181
 // sections 5 and 5.2), where one with the top bit set counts as 0 (section 8).
 func tidy(set []dns.RR) []dns.RR {
 	if len(set) > 1 {
 		set = unique(set)
 	}
-	lowest := uint32(1<<31 - 1)
+	lowest := uint32(maxTTL)
 	for _, rr := range set {
 		ttl := rr.Header().Ttl
-		if ttl > 1<<31-1 {
+		if ttl > maxTTL {
 			ttl = 0
 		}
 		lowest = min(lowest, ttl)

@@ -236,7 +236,7 @@ func TestTheSocketPoolIsEmptyAfterRun(t *testing.T) {
 		}
 		cancel()
 		close(release)
-		resolvertest.SameRecords(t, "answer", (<-last).Answer, honest)
+		resolvertest.SameRecords(t, "answer", (<-last).Unpacked().Answer, honest)
 		if err := <-done; err != nil {
 			t.Errorf("run the pool: %v", err)
 		}

@@ -9,6 +9,8 @@ import (
 	"net"
 	"runtime/debug"
 	"time"
+
+	"pldns/resolver/wire"
 )
 
 const (
@@ -94,8 +96,7 @@ func (s *stream) put(q *streamQuery, now time.Time) {
 	if s.unheard.IsZero() {
 		s.unheard = now
 	}
-	s.out = binary.BigEndian.AppendUint16(s.out, uint16(len(q.packet)))
-	s.out = append(s.out, q.packet...)
+	s.out = wire.AppendFrame(s.out, q.packet)
 	select {
 	case s.wake <- struct{}{}:
 	default:
@@ -140,7 +141,7 @@ func (s *stream) read() {
 	defer s.pool.running.done()
 	in := bufio.NewReader(s.conn)
 	for {
-		packet, err := readFrame(in)
+		packet, err := wire.ReadFrame(in)
 		if err == nil {
 			err = s.deliver(packet)
 		}
@@ -153,7 +154,7 @@ func (s *stream) read() {
 
 // deliver gives a message to the question that it is the reply to.
 func (s *stream) deliver(packet []byte) error {
-	if len(packet) < headerSize {
+	if len(packet) < wire.HeaderSize {
 		return errNeverAsked
 	}
 	s.pool.mu.Lock()
@@ -179,7 +180,7 @@ func (s *stream) deliver(packet []byte) error {
 
 // verdict is what a packet is to the question.
 func (q *streamQuery) verdict(packet []byte) verdict {
-	asked := query{packet: q.packet, question: questionEnd(q.packet)}
+	asked := query{packet: q.packet, question: uint16(questionEnd(q.packet))}
 	return asked.match(packet)
 }
 
@@ -202,22 +203,9 @@ func tell(done func([]byte, error), packet []byte, err error, panicked func(faul
 
 // questionEnd is where the question section of one of our own queries ends.
 func questionEnd(packet []byte) int {
-	at := headerSize
-	for at < len(packet) && packet[at] != 0 {
-		at += 1 + int(packet[at])
-	}
-	return min(at+1+4, len(packet))
-}
-
-// readFrame reads one message with its length in front.
-func readFrame(r io.Reader) ([]byte, error) {
-	var length [2]byte
-	if _, err := io.ReadFull(r, length[:]); err != nil {
-		return nil, err
-	}
-	packet := make([]byte, binary.BigEndian.Uint16(length[:]))
-	_, err := io.ReadFull(r, packet)
-	return packet, err
+	r := wire.Reader{Message: packet, At: wire.HeaderSize}
+	_, _ = r.Question()
+	return r.At
 }
 
 // broken is what is said of a question whose connection ended.

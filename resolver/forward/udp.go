@@ -14,6 +14,7 @@ import (
 	"github.com/miekg/dns"
 
 	"pldns/resolver"
+	"pldns/resolver/wire"
 )
 
 const (
@@ -84,12 +85,12 @@ func (s *server) judge(asked *query, packet []byte, now time.Time) (reading, cer
 
 // accept reads a packet whose id and question are right.
 func (s *server) accept(asked *query, packet []byte, now time.Time) (reading, certainty) {
-	mixed, extra := !asked.options.sameCase && asked.mixed(), hasAdditional(packet)
-	msg, err := asked.read(packet)
+	mixed := !asked.options.sameCase && asked.mixed()
+	r, found, err := asked.read(packet)
 	if err != nil {
 		return reading{err: &Failure{s.Text, Malformed, err}}, doubtful
 	}
-	switch s.cookies.check(msg, asked.sent) {
+	switch s.cookies.check(found, asked.sent) {
 	case cookieWrong:
 		return reading{}, stray
 	case cookieMissing:
@@ -97,30 +98,21 @@ func (s *server) accept(asked *query, packet []byte, now time.Time) (reading, ce
 	case cookieBack:
 		s.learned.show(noCookie, now)
 	}
-	if showsEDNS(msg, extra) {
+	if found.shown {
 		s.learned.show(noEDNS, now)
 	}
 	if mixed {
 		s.learned.show(sameCase, now)
 	}
-	if msg.Truncated {
-		return reading{msg: msg}, doubtful
+	if r.truncated() {
+		return r, doubtful
 	}
-	return reading{msg: msg}, certain
-}
-
-// hasAdditional tells whether a packet has an additional section.
-func hasAdditional(packet []byte) bool { return packet[10]|packet[11] != 0 }
-
-// showsEDNS tells whether a message that was read came with an OPT record, which is
-// all that the additional section of a plain reply may have, and is left out there.
-func showsEDNS(msg *dns.Msg, additional bool) bool {
-	return additional && (len(msg.Extra) == 0 || msg.IsEdns0() != nil)
+	return r, certain
 }
 
 // rcodeOnly is the message that a packet without a question stands for.
 func rcodeOnly(packet []byte) *dns.Msg {
-	return &dns.Msg{MsgHdr: dns.MsgHdr{Response: true, Rcode: int(packet[3] & rcodeBits)}}
+	return &dns.Msg{MsgHdr: dns.MsgHdr{Response: true, Rcode: int(wire.Flags(packet) & wire.Rcodes)}}
 }
 
 // ownSocket is a socket for one query, where there is no socket pool.
@@ -212,7 +204,7 @@ func (s *server) hear(p *pendingQuery, packet []byte, now time.Time) (r reading,
 			r, worth = reading{err: errFault}, certain
 		}
 	}()
-	if len(packet) < headerSize {
+	if len(packet) < wire.HeaderSize {
 		return reading{}, stray
 	}
 	r, worth = s.judge(&p.query, packet, now)

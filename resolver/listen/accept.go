@@ -4,22 +4,8 @@ import (
 	"encoding/binary"
 
 	"github.com/miekg/dns"
-)
 
-const (
-	headerSize = 12 // octets, RFC 1035 section 4.1.1
-
-	flagQR     = 1 << 15
-	flagTC     = 1 << 9
-	flagRD     = 1 << 8
-	flagRA     = 1 << 7
-	flagAD     = 1 << 5
-	flagCD     = 1 << 4
-	flagDO     = 1 << 15 // of the flags in an OPT record
-	maskOpcode = 0xF << 11
-
-	recordHead = 10 // octets of a record between its owner and its data
-	nameSize   = 255
+	"pldns/resolver/wire"
 )
 
 // request is what a message asks for, read from its bytes.
@@ -71,14 +57,11 @@ func accept(packet []byte) (request, Refusal) {
 // glance reads all of a packet but the name in its question, which it leaves as
 // it came. It allocates nothing for what it accepts.
 func glance(packet []byte) (request, Refusal) {
-	if len(packet) < headerSize {
+	if len(packet) < wire.HeaderSize {
 		return request{}, Short
 	}
-	r := request{
-		id:    binary.BigEndian.Uint16(packet),
-		flags: binary.BigEndian.Uint16(packet[2:]),
-	}
-	if r.flags&flagQR != 0 {
+	r := request{id: wire.ID(packet), flags: wire.Flags(packet)}
+	if r.flags&wire.QR != 0 {
 		return r, Response
 	}
 	switch r.opcode() {
@@ -117,8 +100,8 @@ func (r *request) read(packet []byte) Refusal {
 
 // readName reads the name in the question.
 func (r *request) readName() Refusal {
-	name, _, err := dns.UnpackDomainName(r.question, 0)
-	if err != nil {
+	name, ok := wire.Text(r.question, 0)
+	if !ok {
 		return Malformed
 	}
 	r.name = name
@@ -126,32 +109,32 @@ func (r *request) readName() Refusal {
 }
 
 // opcode is the opcode of the message.
-func (r *request) opcode() int { return int(r.flags & maskOpcode >> 11) }
+func (r *request) opcode() int { return int(r.flags & wire.Opcodes >> 11) }
 
 // scan walks over all sections, picks the question and the OPT and TSIG records,
 // and tells whether the message is what its counts say. It goes on as long as
 // the lengths can be followed, so that the reply to a malformed message has an
 // OPT record if the message has one (RFC 6891 section 7).
 func (r *request) scan(packet []byte) bool {
-	count := func(section int) int { return int(binary.BigEndian.Uint16(packet[4+2*section:])) }
-	s := scanner{packet: packet, at: headerSize}
-	for range count(0) {
-		question, ok := s.question()
+	m := wire.Reader{Message: packet, At: wire.HeaderSize}
+	questions := wire.Count(packet, wire.Question)
+	for range questions {
+		question, ok := m.Question()
 		if !ok {
 			return false
 		}
-		if count(0) == 1 {
+		if questions == 1 {
 			r.question = question
 		}
 	}
-	for range count(1) + count(2) {
-		if _, ok := s.record(); !ok {
+	for range wire.Count(packet, wire.Answer) + wire.Count(packet, wire.Authority) {
+		if _, ok := m.Record(); !ok {
 			return false
 		}
 	}
 	wellFormed := true
-	for left := count(3); left > 0; left-- {
-		rec, ok := s.record()
+	for left := wire.Count(packet, wire.Additional); left > 0; left-- {
+		rec, ok := m.Record()
 		if !ok {
 			return false
 		}
@@ -159,24 +142,24 @@ func (r *request) scan(packet []byte) bool {
 			wellFormed = false
 		}
 	}
-	return wellFormed && s.at == len(packet)
+	return wellFormed && m.At == len(packet)
 }
 
 // readAdditional takes what matters from a record of the additional section. It
 // refuses a second OPT record and one that is not at the root (RFC 6891 section
 // 6.1), and a TSIG record that is not the last (RFC 8945 section 5.2). SIG(0)
 // (RFC 2931) is ignored, as by anybody who does not know it.
-func (r *request) readAdditional(packet []byte, rec record, last bool) bool {
-	switch rec.kind {
+func (r *request) readAdditional(packet []byte, rec wire.Record, last bool) bool {
+	switch rec.Type {
 	case dns.TypeOPT:
-		if r.edns || packet[rec.owner] != 0 {
+		if r.edns || packet[rec.Owner] != 0 {
 			return false
 		}
 		r.edns = true
-		r.size = rec.class
-		r.version = uint8(rec.ttl >> 16)
-		r.do = rec.ttl&flagDO != 0
-		r.options = rec.data
+		r.size = rec.Class
+		r.version = uint8(rec.TTL >> 16)
+		r.do = rec.TTL&wire.DO != 0
+		r.options = packet[rec.Data:rec.End]
 	case dns.TypeTSIG:
 		if !last {
 			return false
@@ -193,17 +176,10 @@ func (r *request) readAdditional(packet []byte, rec record, last bool) bool {
 // Of several client subnets only the last counts, because a forwarder adds its own
 // behind what its client sent. Whether it means anything is not decided here.
 func (r *request) readOptions() bool {
-	for rest := r.options; len(rest) > 0; {
-		if len(rest) < 4 {
-			return false
-		}
-		code, size := binary.BigEndian.Uint16(rest), int(binary.BigEndian.Uint16(rest[2:]))
-		if rest = rest[4:]; len(rest) < size {
-			return false
-		}
-		data := rest[:size]
-		rest = rest[size:]
-		switch code {
+	options := wire.ReadOptions(r.options)
+	for option, more := options.Next(); more; option, more = options.Next() {
+		data, size := option.Data, len(option.Data)
+		switch option.Code {
 		case dns.EDNS0SUBNET:
 			r.subnet.data = data
 		case dns.EDNS0PADDING:
@@ -224,79 +200,5 @@ func (r *request) readOptions() bool {
 			r.keepalive = true
 		}
 	}
-	return true
-}
-
-// record is where a resource record lies in a packet.
-type record struct {
-	owner int // offset of its owner
-	kind  uint16
-	class uint16
-	ttl   uint32
-	data  []byte
-}
-
-// scanner walks over a packet and never looks beyond its end (RFC 9267). It
-// follows no compression pointer: none leads to anything that is needed.
-type scanner struct {
-	packet []byte
-	at     int
-}
-
-// question moves over one question. Its name must not be compressed: in front
-// of the first question is nothing that a pointer could point to.
-func (s *scanner) question() ([]byte, bool) {
-	start := s.at
-	if compressed, ok := s.name(); compressed || !ok || len(s.packet)-s.at < 4 {
-		return nil, false
-	}
-	s.at += 4
-	return s.packet[start:s.at], true
-}
-
-// record moves over one record.
-func (s *scanner) record() (record, bool) {
-	rec := record{owner: s.at}
-	if _, ok := s.name(); !ok || len(s.packet)-s.at < recordHead {
-		return rec, false
-	}
-	head := s.packet[s.at:]
-	rec.kind = binary.BigEndian.Uint16(head)
-	rec.class = binary.BigEndian.Uint16(head[2:])
-	rec.ttl = binary.BigEndian.Uint32(head[4:])
-	size := int(binary.BigEndian.Uint16(head[8:]))
-	s.at += recordHead
-	if len(s.packet)-s.at < size {
-		return rec, false
-	}
-	rec.data = s.packet[s.at : s.at+size]
-	s.at += size
-	return rec, true
-}
-
-// name moves over one name and tells whether it ends in a pointer. It refuses
-// names and labels that are too long, pointers that lead nowhere earlier, and
-// the label types that are not in use (RFC 1035 section 4.1.4, RFC 6891 section 5).
-func (s *scanner) name() (compressed, ok bool) {
-	start := s.at
-	for s.at < len(s.packet) && s.at-start < nameSize {
-		octet := int(s.packet[s.at])
-		switch octet & 0xC0 {
-		case 0:
-			s.at += 1 + octet
-			if octet == 0 {
-				return false, true
-			}
-		case 0xC0:
-			if len(s.packet)-s.at < 2 {
-				return true, false
-			}
-			target := int(binary.BigEndian.Uint16(s.packet[s.at:])) & 0x3FFF
-			s.at += 2
-			return true, headerSize <= target && target < start
-		default:
-			return false, false
-		}
-	}
-	return false, false
+	return !options.Broken()
 }

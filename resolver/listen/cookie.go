@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"pldns/resolver/wire"
 )
 
 const (
@@ -70,18 +72,12 @@ func (c *cookies) proves(r *request, client netip.Addr, now time.Time) bool {
 		c.hash(r.cookie, [8]byte(cookie[:8]), client) == binary.LittleEndian.Uint64(cookie[8:])
 }
 
-// add adds to a reply the cookie for a client, if its request has one: an option
-// in the OPT record, which is the last record of every reply that has it. The
-// room for it has been left.
-func (c *cookies) add(reply []byte, r *request, client netip.Addr, now time.Time) []byte {
-	at := optLength(reply)
-	if !r.hasCookie || at == 0 {
-		return reply
-	}
-	binary.BigEndian.PutUint16(reply[at:], binary.BigEndian.Uint16(reply[at:])+cookieRoom)
-	reply = binary.BigEndian.AppendUint16(reply, dns.EDNS0COOKIE)
-	reply = binary.BigEndian.AppendUint16(reply, clientCookieSize+serverCookieSize)
-	return c.appendCookie(reply, r.cookie, client, now)
+// add adds to a reply that ends in the OPT record at opt the cookie for a client that
+// sent one. The room for it has been left.
+func (c *cookies) add(reply []byte, opt int, r *request, client netip.Addr, now time.Time) []byte {
+	reply, room := wire.GrowOption(reply, opt, dns.EDNS0COOKIE, clientCookieSize+serverCookieSize)
+	c.appendCookie(room[:0], r.cookie, client, now)
+	return reply
 }
 
 // appendCookie appends a client cookie and the server cookie that goes with it:
@@ -114,30 +110,6 @@ func (r *request) cookieRoom() int {
 		return cookieRoom
 	}
 	return 0
-}
-
-// optLength is the offset of the length of the data of the OPT record, 0 if the
-// last record of a message is none.
-func optLength(message []byte) int {
-	s := scanner{packet: message, at: headerSize}
-	count := func(section int) int { return int(binary.BigEndian.Uint16(message[4+2*section:])) }
-	for range count(0) {
-		if _, ok := s.question(); !ok {
-			return 0
-		}
-	}
-	var last record
-	for range count(1) + count(2) + count(3) {
-		rec, ok := s.record()
-		if !ok {
-			return 0
-		}
-		last = rec
-	}
-	if last.kind != dns.TypeOPT || s.at != len(message) {
-		return 0
-	}
-	return s.at - len(last.data) - 2
 }
 
 // sipHash is SipHash-2-4, the keyed hash that RFC 9018 asks for.

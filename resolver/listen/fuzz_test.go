@@ -13,6 +13,7 @@ import (
 
 	"pldns/resolver"
 	"pldns/resolver/udpio"
+	"pldns/resolver/wire"
 	"pldns/zones"
 )
 
@@ -54,7 +55,7 @@ func seeds(f *testing.F) {
 	answered := new(dns.Msg).SetReply(ask())
 	add(answered)
 	f.Add([]byte{})
-	f.Add(make([]byte, headerSize))
+	f.Add(make([]byte, wire.HeaderSize))
 	f.Add([]byte("\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\xc0\x0c\x00\x01\x00\x01"))
 }
 
@@ -68,7 +69,7 @@ func FuzzAccept(f *testing.F) {
 		if !bytes.Equal(packet, original) {
 			t.Fatal("the packet was changed")
 		}
-		if silent := len(packet) < headerSize || packet[2]&0x80 != 0; silent != why.silent() {
+		if silent := len(packet) < wire.HeaderSize || packet[2]&0x80 != 0; silent != why.silent() {
 			t.Fatalf("%s: %x", why, packet)
 		} else if silent {
 			return
@@ -108,24 +109,24 @@ func answers(name string) []resolver.Answer {
 }
 
 // check checks a reply to packet.
-func check(t *testing.T, packet []byte, r *request, wire []byte, rcode int) {
+func check(t *testing.T, packet []byte, r *request, made []byte, rcode int) {
 	t.Helper()
-	if len(wire) > r.udpLimit() || len(wire) < headerSize {
-		t.Fatalf("a reply of %d octets, the limit is %d", len(wire), r.udpLimit())
+	if len(made) > r.udpLimit() || len(made) < wire.HeaderSize {
+		t.Fatalf("a reply of %d octets, the limit is %d", len(made), r.udpLimit())
 	}
 	var reply dns.Msg
-	if err := reply.Unpack(wire); err != nil {
-		t.Fatalf("the reply is malformed: %v: %x", err, wire)
+	if err := reply.Unpack(made); err != nil {
+		t.Fatalf("the reply is malformed: %v: %x", err, made)
 	}
 	opcode := int(packet[2]>>3) & 0xF
-	if !bytes.Equal(wire[:2], packet[:2]) || !reply.Response || reply.Opcode != opcode || reply.Rcode != rcode || reply.Zero || reply.AuthenticatedData {
+	if !bytes.Equal(made[:2], packet[:2]) || !reply.Response || reply.Opcode != opcode || reply.Rcode != rcode || reply.Zero || reply.AuthenticatedData {
 		t.Fatalf("the header of the reply is wrong: %v", &reply)
 	}
 	if len(reply.Question) > 1 || (reply.IsEdns0() != nil) != r.edns {
 		t.Fatalf("the question or the OPT record of the reply is wrong: %v", &reply)
 	}
-	if end := headerSize + len(r.question); len(r.question) > 0 && !bytes.Equal(wire[headerSize:end], packet[headerSize:end]) {
-		t.Fatalf("the question is %x, was %x", wire[headerSize:end], packet[headerSize:end])
+	if end := wire.HeaderSize + len(r.question); len(r.question) > 0 && !bytes.Equal(made[wire.HeaderSize:end], packet[wire.HeaderSize:end]) {
+		t.Fatalf("the question is %x, was %x", made[wire.HeaderSize:end], packet[wire.HeaderSize:end])
 	}
 }
 

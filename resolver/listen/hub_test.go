@@ -64,7 +64,7 @@ func (o *outside) Start(q resolver.Question, from resolver.Asker, _ time.Time,
 	case "fault":
 		panic("a fault on asking")
 	case "bad":
-		reply.Answer = append(reply.Answer, nil)
+		reply.Answer = append(reply.Answer, (*dns.A)(nil))
 		go done(reply, nil)
 	default:
 		reply.Source = resolver.FromCache // as it is for who asks what is being asked

@@ -1,13 +1,11 @@
 package listen
 
 import (
-	"encoding/binary"
 	"time"
-
-	"github.com/miekg/dns"
 
 	"pldns/resolver"
 	"pldns/resolver/listen/replycache"
+	"pldns/resolver/wire"
 	"pldns/zones"
 )
 
@@ -88,7 +86,7 @@ func (m *memory) remember(reply []byte, answer *resolver.Answer, about account, 
 	}
 	entry := replycache.Entry{Message: reply, AsOf: m.now, Expires: replycache.Forever, Generation: m.generation, Account: uint64(about)}
 	if answer.Reuse == resolver.WhileFresh {
-		offsets, least := ttls(entry.Message)
+		offsets, least := wire.TTLs(entry.Message)
 		life := min(time.Duration(least)*time.Second/freshPart, freshMax)
 		if life <= 0 {
 			return
@@ -109,40 +107,14 @@ func (r *request) asks() replycache.Asks {
 	if r.do {
 		asks |= replycache.DO
 	}
-	if r.flags&flagCD != 0 {
+	if r.flags&wire.CD != 0 {
 		asks |= replycache.CD
 	}
-	if r.flags&flagRD != 0 {
+	if r.flags&wire.RD != 0 {
 		asks |= replycache.RD
 	}
-	if r.flags&flagAD != 0 {
+	if r.flags&wire.AD != 0 {
 		asks |= replycache.AD
 	}
 	return asks
-}
-
-// ttls are the offsets of the TTLs in a message, and the least of them; 0 when it
-// has none.
-func ttls(message []byte) (offsets []uint16, least uint32) {
-	s := scanner{packet: message, at: headerSize}
-	count := func(section int) int { return int(binary.BigEndian.Uint16(message[4+2*section:])) }
-	for range count(0) {
-		if _, ok := s.question(); !ok {
-			return nil, 0
-		}
-	}
-	for range count(1) + count(2) + count(3) {
-		rec, ok := s.record()
-		if !ok {
-			return nil, 0
-		}
-		if rec.kind == dns.TypeOPT {
-			continue
-		}
-		if offsets == nil || rec.ttl < least {
-			least = rec.ttl
-		}
-		offsets = append(offsets, uint16(s.at-len(rec.data)-6)) // before it: the length of the data
-	}
-	return offsets, least
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/miekg/dns"
 
 	"pldns/resolver"
+	"pldns/resolver/wire"
 )
 
 // Refusal is why something that came in was not handed to the Handler, or why
@@ -106,12 +107,12 @@ func (r Refusal) explanation() (resolver.Error, bool) {
 // it within limit, the TSIG record stays away.
 func (r *request) appendRefusal(out []byte, why Refusal, limit int) []byte {
 	start, rcode := len(out), why.rcode()
-	flags := flagQR | r.flags&maskOpcode | uint16(rcode&0xF)
+	flags := wire.QR | r.flags&wire.Opcodes | uint16(rcode)&wire.Rcodes
 	if r.opcode() == dns.OpcodeQuery { // elsewhere these bits mean something else, or nothing
-		flags |= r.flags&(flagRD|flagCD) | flagRA
+		flags |= r.flags&(wire.RD|wire.CD) | wire.RA
 	}
 	if why == Slipped {
-		flags |= flagTC
+		flags |= wire.TC
 	}
 	var questions, additional uint16
 	if len(r.question) > 0 {
@@ -123,7 +124,11 @@ func (r *request) appendRefusal(out []byte, why Refusal, limit int) []byte {
 	out = append(out, 0, 0, 0, 0, 0, 0)
 	out = append(out, r.question...)
 	if r.edns {
-		out = r.appendOPT(out, why)
+		opt := len(out)
+		out = wire.AppendOPT(out, resolver.UDPSize, rcode, r.do)
+		if e, ok := why.explanation(); ok {
+			out = appendError(out, opt, e)
+		}
 		additional++
 	}
 	if why == BadKey && len(out)-start+len(r.tsig) <= limit {
@@ -134,25 +139,10 @@ func (r *request) appendRefusal(out []byte, why Refusal, limit int) []byte {
 	return out
 }
 
-// appendOPT appends an OPT record of version 0 with the upper bits of the rcode
-// (RFC 6891 section 6.1.3) and the DO bit of the request (RFC 3225).
-func (r *request) appendOPT(out []byte, why Refusal) []byte {
-	out = append(out, 0)
-	out = binary.BigEndian.AppendUint16(out, dns.TypeOPT)
-	out = binary.BigEndian.AppendUint16(out, resolver.UDPSize)
-	out = append(out, byte(why.rcode()>>4), 0)
-	var flags uint16
-	if r.do {
-		flags = flagDO
-	}
-	out = binary.BigEndian.AppendUint16(out, flags)
-	ede, ok := why.explanation()
-	if !ok {
-		return append(out, 0, 0)
-	}
-	out = binary.BigEndian.AppendUint16(out, uint16(6+len(ede.Text)))
-	out = binary.BigEndian.AppendUint16(out, dns.EDNS0EDE)
-	out = binary.BigEndian.AppendUint16(out, uint16(2+len(ede.Text)))
-	out = binary.BigEndian.AppendUint16(out, ede.Code)
-	return append(out, ede.Text...)
+// appendError appends an extended error to a message that ends in the OPT record at opt.
+func appendError(message []byte, opt int, e resolver.Error) []byte {
+	message, room := wire.GrowOption(message, opt, dns.EDNS0EDE, 2+len(e.Text))
+	binary.BigEndian.PutUint16(room, e.Code)
+	copy(room[2:], e.Text)
+	return message
 }

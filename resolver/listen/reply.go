@@ -9,6 +9,7 @@ import (
 	"github.com/miekg/dns"
 
 	"pldns/resolver"
+	"pldns/resolver/wire"
 	"pldns/zones"
 )
 
@@ -23,11 +24,11 @@ var errTooLarge = errors.New("the reply is larger than the transport carries")
 
 // query is what a client asks by r, for package resolver.
 func (r *request) query(client zones.Client) resolver.Query {
-	q := resolver.Query{Class: r.class, Client: client, RecursionDesired: r.flags&flagRD != 0, WantsAD: r.flags&flagAD != 0}
+	q := resolver.Query{Class: r.class, Client: client, RecursionDesired: r.flags&wire.RD != 0, WantsAD: r.flags&wire.AD != 0}
 	if r.name != "" {
 		q.Spelling = r.name
 		q.Question = resolver.Question{
-			Name: zones.NameOf(r.name), Type: r.kind, DNSSEC: r.do, CheckingDisabled: r.flags&flagCD != 0,
+			Name: zones.NameOf(r.name), Type: r.kind, DNSSEC: r.do, CheckingDisabled: r.flags&wire.CD != 0,
 		}
 	}
 	return q
@@ -45,7 +46,7 @@ func (r *request) udpLimit() int {
 
 // limit is the size in octets that a reply to q may have before [Server.complete].
 func (q *query) limit(r *request) int {
-	limit := largestMessage
+	limit := wire.MaxMessage
 	if !q.stream {
 		limit = r.udpLimit()
 		if q.wait.pulse != nil {
@@ -61,29 +62,61 @@ func (q *query) limit(r *request) int {
 // pack is the reply that says a, in the room of x if that is enough, and whether it is
 // the whole of it. An error means that a has no wire form.
 //
-// It is packed in lower case, then the question is put in as it came. So what is
-// compressed against the question follows the asker's letters, and everything
-// else in the reply is the same whatever they are.
-func (q *query) pack(x *scratch, r *request, a resolver.Answer) (wire []byte, whole bool, err error) {
+// What an upstream said, and nobody had to change, stays in wire form. Other answers are
+// packed in lower case, then the question is put in as it came. So what is compressed
+// against the question follows the asker's letters, and everything else in the reply is
+// the same whatever they are.
+func (q *query) pack(x *scratch, r *request, a resolver.Answer) (packed []byte, whole bool, err error) {
+	limit := q.limit(r)
+	if said := q.appendSaid(x.buf[:0], r, &a); said != nil && len(said) <= limit {
+		return said, true, nil
+	}
 	asked := q.asked
 	asked.Spelling = dns.CanonicalName(asked.Spelling)
-	reply := a.Message(asked, r.edns)
+	reply := a.Unpacked().Message(asked, r.edns)
 	if q.idle != nil && r.keepalive {
 		offerKeepalive(reply, q.idle.idleTime())
 	}
-	wire, whole, err = fitting{limit: q.limit(r), stream: q.stream}.pack(reply, x.buf)
+	packed, whole, err = fitting{limit: limit, stream: q.stream}.pack(reply, x.buf)
 	if err != nil {
 		return nil, false, err
 	}
-	binary.BigEndian.PutUint16(wire, r.id)
-	copy(wire[headerSize:], r.question)
-	return wire, whole, nil
+	binary.BigEndian.PutUint16(packed, r.id)
+	copy(packed[wire.HeaderSize:], r.question)
+	return packed, whole, nil
+}
+
+// appendSaid appends the reply that says an answer in wire form; nil if it has none.
+func (q *query) appendSaid(out []byte, r *request, a *resolver.Answer) []byte {
+	if a.Wire.IsZero() {
+		return nil
+	}
+	out, _ = a.Wire.AppendTo(out)
+	copy(out[wire.HeaderSize:], r.question)
+	flags, additional := wire.QR|wire.RA|r.flags&(wire.RD|wire.CD)|uint16(a.Rcode)&wire.Rcodes, 0
+	if a.Authenticated && (q.asked.WantsAD || r.do) {
+		flags |= wire.AD
+	}
+	if r.edns {
+		opt := len(out)
+		out, additional = wire.AppendOPT(out, resolver.UDPSize, a.Rcode, r.do), 1
+		for _, e := range a.Errors {
+			out = appendError(out, opt, e)
+		}
+		if q.idle != nil && r.keepalive {
+			var units [2]byte
+			binary.BigEndian.PutUint16(units[:], idleUnits(q.idle.idleTime()))
+			out = wire.AppendOption(out, opt, dns.EDNS0TCPKEEPALIVE, units[:])
+		}
+	}
+	wire.PutHeader(out, r.id, flags, a.Wire.Count(wire.Answer), a.Wire.Count(wire.Authority), additional)
+	return out
 }
 
 // tooLarge is the answer in the place of one that no message can hold, which is nobody's
 // fault here: what came from the outside may take more room when it is told.
 func tooLarge(a resolver.Answer) resolver.Answer {
-	a.Rcode, a.Records, a.Authority, a.Reuse = dns.RcodeServerFailure, nil, nil, resolver.Once
+	a.Rcode, a.Wire, a.Records, a.Authority, a.Reuse = dns.RcodeServerFailure, wire.Message{}, nil, nil, resolver.Once
 	a.Authoritative, a.Authenticated = false, false
 	a.Errors = []resolver.Error{{Code: dns.ExtendedErrorCodeOther, Text: "the answer is larger than a DNS message can be"}}
 	return a
@@ -96,13 +129,14 @@ func offerKeepalive(reply *dns.Msg, idle time.Duration) {
 	if opt == nil {
 		return
 	}
-	units := uint16(min(idle/(100*time.Millisecond), 1<<16-1))
 	opt.Option = append(opt.Option, &dns.EDNS0_LOCAL{
 		// The library's own type cannot say zero.
 		Code: dns.EDNS0TCPKEEPALIVE,
-		Data: binary.BigEndian.AppendUint16(nil, units),
+		Data: binary.BigEndian.AppendUint16(nil, idleUnits(idle)),
 	})
 }
+
+func idleUnits(idle time.Duration) uint16 { return uint16(min(idle/(100*time.Millisecond), 1<<16-1)) }
 
 // fitting is what a transport asks of a reply.
 type fitting struct {

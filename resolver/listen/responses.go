@@ -31,33 +31,36 @@ const (
 func (s *Server) accountOf(q *resolver.Query, a *resolver.Answer) account {
 	switch {
 	case a.Rcode == dns.RcodeNameError:
-		return s.accountFor(denied, zoneOf(q.Name, a.Authority), true)
+		return s.accountFor(denied, zoneOf(q.Name, a), true)
 	case a.Rcode != dns.RcodeSuccess && a.Network == "": // refused, whatever it is about
 		return s.accountFor(unsettled, zones.Root(), true)
 	case a.Rcode != dns.RcodeSuccess:
-		return s.accountFor(unsettled, zoneOf(q.Name, nil), true)
+		return s.accountFor(unsettled, above(q.Name), true)
 	}
 	name, kind := q.Name, positive
 	if a.Endpoint.IsWildcard() {
 		name = a.Endpoint
 	}
-	if len(a.Authority) > 0 {
+	if a.IsNegative() {
 		kind = empty
 	}
 	return s.accountFor(kind, name, false)
 }
 
 // zoneOf is the owner of the SOA record of a denial, or the parent of what was asked.
-func zoneOf(asked zones.Name, authority []dns.RR) zones.Name {
-	for _, rr := range authority {
-		if rr.Header().Rrtype == dns.TypeSOA {
-			return zones.NameOf(rr.Header().Name)
-		}
+func zoneOf(asked zones.Name, a *resolver.Answer) zones.Name {
+	if zone, found := a.Denies(); found {
+		return zone
 	}
-	if parent, more := asked.Parent(); more {
+	return above(asked)
+}
+
+// above is the parent of a name; the root is its own.
+func above(name zones.Name) zones.Name {
+	if parent, more := name.Parent(); more {
 		return parent
 	}
-	return asked
+	return name
 }
 
 func (s *Server) accountFor(kind string, name zones.Name, ofZone bool) account {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"pldns/resolver/wire"
 	"pldns/zones"
 )
 
@@ -124,12 +125,12 @@ func fast(s *Server, packet []byte, a *asker) (reply []byte, known bool) {
 func withoutTTLs(reply []byte) []byte {
 	reply = bytes.Clone(reply)
 	const made = 12
-	if at := optLength(reply); at > 0 && len(reply)-at-2 >= cookieRoom {
+	if at, found := wire.LastOPT(reply); found && len(reply)-at >= cookieRoom {
 		if option := reply[len(reply)-cookieRoom:]; option[1] == dns.EDNS0COOKIE && option[3] == cookieRoom-4 {
 			clear(reply[len(reply)-made:])
 		}
 	}
-	offsets, _ := ttls(reply)
+	offsets, _ := wire.TTLs(reply)
 	for _, at := range offsets {
 		clear(reply[at : at+4])
 	}
@@ -150,15 +151,15 @@ func randomPacket(random *rand.Rand) []byte {
 	}
 	kinds := []uint16{dns.TypeA, dns.TypeA, dns.TypeA, dns.TypeAAAA, dns.TypeHTTPS, dns.TypeTXT, dns.TypeMX, dns.TypeSOA, dns.TypeNS, dns.TypeDS,
 		dns.TypeCNAME, dns.TypePTR, dns.TypeANY, dns.TypeAXFR, dns.TypeOPT, dns.TypeTSIG, 0, 65280}
-	class, flags := uint16(dns.ClassINET), uint16(flagRD)
+	class, flags := uint16(dns.ClassINET), uint16(wire.RD)
 	if random.IntN(20) == 0 {
 		class = pick(dns.ClassCHAOS, dns.ClassANY, 0)
 	}
 	if random.IntN(3) == 0 {
-		flags = uint16(random.Uint32()) &^ (flagQR | maskOpcode)
+		flags = uint16(random.Uint32()) &^ (wire.QR | wire.Opcodes)
 	}
 	if random.IntN(50) == 0 {
-		flags |= uint16(random.Uint32()) & (flagQR | maskOpcode) &^ flagQR
+		flags |= uint16(random.Uint32()) & (wire.QR | wire.Opcodes) &^ wire.QR
 	}
 	packet := binary.BigEndian.AppendUint16(nil, uint16(random.Uint32()))
 	packet = binary.BigEndian.AppendUint16(packet, flags)

@@ -8,6 +8,7 @@ import (
 
 	"pldns/resolver"
 	"pldns/resolver/listen/replycache"
+	"pldns/resolver/wire"
 	"pldns/zones"
 )
 
@@ -191,14 +192,22 @@ func (s *Server) refuse(q *query, x *scratch, r *request, why Refusal, details .
 // scope of its subnet, its cookie, and over an encrypted transport padding if the query
 // was padded too (RFC 7830 section 4).
 func (s *Server) complete(q *query, r *request, reply []byte) []byte {
+	proves, pads := r.hasCookie && q.cookieFor.IsValid(), r.padding && q.encrypted
+	if !r.subnet.given && !proves && !pads {
+		return reply
+	}
+	opt, found := wire.LastOPT(reply)
+	if !found {
+		return reply
+	}
 	if r.subnet.given {
-		reply = r.subnet.append(reply)
+		reply = r.subnet.append(reply, opt)
 	}
-	if r.hasCookie && q.cookieFor.IsValid() {
-		reply = s.cookies.add(reply, r, q.cookieFor, q.began)
+	if proves {
+		reply = s.cookies.add(reply, opt, r, q.cookieFor, q.began)
 	}
-	if r.padding && q.encrypted {
-		reply = pad(reply)
+	if pads {
+		reply = pad(reply, opt)
 	}
 	return reply
 }

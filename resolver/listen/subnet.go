@@ -5,6 +5,8 @@ import (
 	"net/netip"
 
 	"github.com/miekg/dns"
+
+	"pldns/resolver/wire"
 )
 
 // subnet is the EDNS client subnet of a query (RFC 7871 section 6). Only that of a
@@ -59,16 +61,13 @@ func (s *subnet) size() int {
 	if !s.given {
 		return 0
 	}
-	return optionHead + subnetHead + (max(s.prefix.Bits(), 0)+7)/8
+	return wire.OptionHead + subnetHead + (max(s.prefix.Bits(), 0)+7)/8
 }
 
-// append appends the option to a message that ends in its OPT record. The answer
+// append appends the option to a message that ends in the OPT record at opt. The answer
 // holds for the whole of the prefix and is not known to hold for more: its length
 // is the scope (RFC 7871 section 7.2.1).
-func (s *subnet) append(message []byte) []byte {
-	if !s.given {
-		return message
-	}
+func (s *subnet) append(message []byte, opt int) []byte {
 	bits := max(s.prefix.Bits(), 0)
 	var data [subnetHead + 16]byte
 	binary.BigEndian.PutUint16(data[:], s.family)
@@ -81,37 +80,21 @@ func (s *subnet) append(message []byte) []byte {
 		addr := s.prefix.Addr().As16()
 		copy(data[subnetHead:], addr[:])
 	}
-	return appendOption(message, dns.EDNS0SUBNET, data[:octets])
+	return wire.AppendOption(message, opt, dns.EDNS0SUBNET, data[:octets])
 }
 
-const (
-	optionHead = 4 // octets of an EDNS option before its data
-	// paddingBlock is what the length of padded replies is a multiple of (RFC 8467
-	// section 4.1).
-	paddingBlock = 468
-)
+// paddingBlock is what the length of padded replies is a multiple of (RFC 8467 section
+// 4.1).
+const paddingBlock = 468
 
-// appendOption appends an EDNS option to a message that ends in its OPT record, as
-// all replies do that have one. Any other message stays as it is.
-func appendOption(message []byte, code uint16, data []byte) []byte {
-	at := optLength(message)
-	if at == 0 {
-		return message
-	}
-	size := binary.BigEndian.Uint16(message[at:])
-	binary.BigEndian.PutUint16(message[at:], size+uint16(optionHead+len(data)))
-	message = binary.BigEndian.AppendUint16(message, code)
-	message = binary.BigEndian.AppendUint16(message, uint16(len(data)))
-	return append(message, data...)
-}
-
-// pad appends the padding that makes the length of a message a multiple of the
-// block (RFC 7830, RFC 8467), if there is room for it.
-func pad(message []byte) []byte {
-	size := len(message) + optionHead
+// pad appends to a message that ends in the OPT record at opt the padding that makes its
+// length a multiple of the block (RFC 7830, RFC 8467), if there is room for it.
+func pad(message []byte, opt int) []byte {
+	size := len(message) + wire.OptionHead
 	fill := (paddingBlock - size%paddingBlock) % paddingBlock
-	if size+fill > largestMessage {
+	if size+fill > wire.MaxMessage {
 		return message
 	}
-	return appendOption(message, dns.EDNS0PADDING, make([]byte, fill))
+	message, _ = wire.GrowOption(message, opt, dns.EDNS0PADDING, fill)
+	return message
 }

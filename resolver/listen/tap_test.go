@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"pldns/resolver/wire"
 )
 
 // tapper is a Tap that passes on copies.
@@ -132,7 +134,7 @@ func TestTapRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if e := <-told; e.Why != Malformed || e.Why.Rcode() != dns.RcodeFormatError || e.Request != nil || len(e.Reply) < headerSize ||
+	if e := <-told; e.Why != Malformed || e.Why.Rcode() != dns.RcodeFormatError || e.Request != nil || len(e.Reply) < wire.HeaderSize ||
 		e.Query.Client.Addr.String() != "127.0.0.1" {
 		t.Errorf("told of %+v", e)
 	}

@@ -19,8 +19,6 @@ import (
 
 const (
 	tcp = "tcp"
-	// largestMessage is what the two octets of length allow.
-	largestMessage = 65535
 	// linger is how long a connection that was cut short by the end of Run is read
 	// and ignored after its last answer: closed with unread octets in it, it would
 	// be reset, and some systems then throw away an answer not yet read.

@@ -9,7 +9,9 @@ import (
 	"testing"
 
 	"github.com/miekg/dns"
+
 	"github.com/pires/go-proxyproto"
+	"pldns/resolver/wire"
 )
 
 // FuzzProxy: whatever stands in front of a packet, it is a header in whole or
@@ -79,15 +81,19 @@ func FuzzSubnet(f *testing.F) {
 		if !s.read() {
 			return
 		}
-		wire, err := new(dns.Msg).SetReply(query).SetEdns0(1232, false).Pack()
+		reply, err := new(dns.Msg).SetReply(query).SetEdns0(1232, false).Pack()
 		if err != nil {
 			t.Fatal(err)
 		}
-		long := s.append(bytes.Clone(wire))
-		if len(long) != len(wire)+s.size() {
-			t.Fatalf("%d octets more, want %d", len(long)-len(wire), s.size())
+		opt, found := wire.LastOPT(reply)
+		if !found {
+			t.Fatal("there is no OPT record")
 		}
-		for _, message := range [][]byte{long, pad(bytes.Clone(long))} {
+		long := s.append(bytes.Clone(reply), opt)
+		if len(long) != len(reply)+s.size() {
+			t.Fatalf("%d octets more, want %d", len(long)-len(reply), s.size())
+		}
+		for _, message := range [][]byte{long, pad(bytes.Clone(long), opt)} {
 			r, why := reparse(message)
 			if why != nil {
 				t.Fatal(why)

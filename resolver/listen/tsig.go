@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 
 	"github.com/miekg/dns"
+
+	"pldns/resolver/wire"
 )
 
 // badKey makes the TSIG record that says "I do not know this key" to the one in
@@ -11,12 +13,12 @@ import (
 // section 5.2.1 wants NOTAUTH with BADKEY, unsigned: it costs no cryptography and
 // tells the person at the other end what is wrong, where an unsigned answer would
 // only look forged to the signer.
-func badKey(packet []byte, rec record, id uint16) []byte {
-	s := scanner{packet: rec.data}
-	if compressed, ok := s.name(); compressed || !ok {
+func badKey(packet []byte, rec wire.Record, id uint16) []byte {
+	data := wire.Reader{Message: packet[rec.Data:rec.End]}
+	if compressed, ok := data.Name(); compressed || !ok {
 		return nil
 	}
-	algorithm, rest := rec.data[:s.at], rec.data[s.at:]
+	algorithm, rest := data.Message[:data.At], data.Message[data.At:]
 	const timeAndFudge = 8
 	if len(rest) < timeAndFudge+2 {
 		return nil
@@ -28,11 +30,11 @@ func badKey(packet []byte, rec record, id uint16) []byte {
 	if len(rest) < mac+tail || len(rest) != mac+tail+int(binary.BigEndian.Uint16(rest[mac+4:])) {
 		return nil
 	}
-	key, _, err := dns.UnpackDomainName(packet, rec.owner)
+	key, _, err := dns.UnpackDomainName(packet, rec.Owner)
 	if err != nil {
 		return nil
 	}
-	var owner [nameSize]byte
+	var owner [wire.MaxName]byte
 	end, err := dns.PackDomainName(key, owner[:], 0, nil, false)
 	if err != nil {
 		return nil

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"pldns/resolver/listen/replycache"
+	"pldns/resolver/wire"
 	"pldns/zones"
 )
 
@@ -218,7 +219,7 @@ func (w *web) write(ctx context.Context, out http.ResponseWriter, message []byte
 		w.tooMany(ctx, out)
 		return
 	}
-	_, least := ttls(message)
+	_, least := wire.TTLs(message)
 	header := out.Header()
 	header.Set("Content-Type", mediaType)
 	header.Set("Content-Length", strconv.Itoa(len(message)))
@@ -277,7 +278,7 @@ func readRequest(out http.ResponseWriter, in *http.Request) ([]byte, error) {
 		if kind, _, err := mime.ParseMediaType(in.Header.Get("Content-Type")); err != nil || kind != mediaType {
 			return nil, &fault{http.StatusUnsupportedMediaType, "the body must be of type " + mediaType}
 		}
-		message, err := io.ReadAll(http.MaxBytesReader(out, in.Body, largestMessage))
+		message, err := io.ReadAll(http.MaxBytesReader(out, in.Body, wire.MaxMessage))
 		var large *http.MaxBytesError
 		switch {
 		case errors.As(err, &large):

@@ -9,6 +9,7 @@
 package observe
 
 import (
+	"bytes"
 	"cmp"
 	"iter"
 	"net/netip"
@@ -75,6 +76,9 @@ func NewUnmapped(names int, observer Observer) *Unmapped {
 
 // Observe records one answer, if it says something of unmapped names or of endpoints.
 func (w *Unmapped) Observe(q resolver.Query, a resolver.Answer) {
+	if bytes.Contains(a.Wire.Octets(), []byte(privateLink)) { // else there is nothing to look at
+		a = a.Unpacked()
+	}
 	private, unmapped := unmappedOf(a)
 	if a.Network == "" || !unmapped && a.Endpoint.IsZero() {
 		return
@@ -117,6 +121,9 @@ func (w *Unmapped) network(name string) *seen {
 	return s
 }
 
+// privateLink is in a label of every privatelink name.
+const privateLink = "privatelink"
+
 // unmappedOf finds the privatelink name that the outside answered: the name asked for,
 // or one of its chain. A chain that ends in the network's own data has none.
 func unmappedOf(a resolver.Answer) (zones.Name, bool) {
@@ -124,7 +131,7 @@ func unmappedOf(a resolver.Answer) (zones.Name, bool) {
 		return zones.Name{}, false
 	}
 	for _, rr := range a.Records {
-		if strings.Contains(rr.Header().Name, "privatelink") {
+		if strings.Contains(rr.Header().Name, privateLink) {
 			return zones.NameOf(rr.Header().Name), true
 		}
 	}

@@ -1,14 +1,14 @@
 package resolvertest
 
 import (
-	"encoding/binary"
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
 	"sync"
 
 	"github.com/miekg/dns"
+
+	"pldns/resolver/wire"
 )
 
 // listening is one life of an upstream, from its start to its stop: the sockets,
@@ -134,7 +134,7 @@ func (l *listening) serveStream(u *Upstream, conn net.Conn, t Transport) {
 	from := addrPort(conn.RemoteAddr())
 	var writing sync.Mutex
 	for {
-		raw, err := readFrame(conn)
+		raw, err := wire.ReadFrame(conn)
 		if err != nil {
 			return
 		}
@@ -144,12 +144,12 @@ func (l *listening) serveStream(u *Upstream, conn net.Conn, t Transport) {
 			send: func(packet []byte) {
 				writing.Lock()
 				defer writing.Unlock()
-				_, _ = conn.Write(frame(packet))
+				_, _ = conn.Write(wire.AppendFrame(nil, packet))
 			},
 			breakOff: func(packet []byte) {
 				writing.Lock()
 				defer writing.Unlock()
-				_, _ = conn.Write(frame(packet)[:2+len(packet)/2])
+				_, _ = conn.Write(wire.AppendFrame(nil, packet)[:2+len(packet)/2])
 				_ = conn.Close()
 			},
 			hangUp: func() { _ = conn.Close() },
@@ -169,21 +169,4 @@ func (l *listening) react(u *Upstream, a *Asked) {
 		return
 	}
 	l.wg.Go(func() { u.behaviour(msg.Question[0].Name)(a) })
-}
-
-// readFrame reads one message with its length in front.
-func readFrame(r io.Reader) ([]byte, error) {
-	var length [2]byte
-	if _, err := io.ReadFull(r, length[:]); err != nil {
-		return nil, err
-	}
-	packet := make([]byte, binary.BigEndian.Uint16(length[:]))
-	_, err := io.ReadFull(r, packet)
-	return packet, err
-}
-
-// frame puts the length in front of a message.
-func frame(packet []byte) []byte {
-	framed := binary.BigEndian.AppendUint16(make([]byte, 0, 2+len(packet)), uint16(len(packet)))
-	return append(framed, packet...)
 }

@@ -8,10 +8,9 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/miekg/dns"
-
 	"pldns/resolver"
 	"pldns/resolver/listen"
+	"pldns/resolver/wire"
 	"pldns/zones"
 )
 
@@ -31,7 +30,7 @@ func newEntry(e *listen.Exchange) entry {
 	line := entry{
 		began: e.Began, took: e.Took, transport: e.Transport, why: e.Why, query: e.Query, answer: e.Answer,
 	}
-	line.answer.Records, line.answer.Authority = nil, nil
+	line.answer.Wire, line.answer.Records, line.answer.Authority = wire.Message{}, nil, nil
 	return line
 }
 
@@ -109,11 +108,11 @@ func (w *writer) line(e *entry) line {
 	out := line{
 		Time:    e.began.UTC().Format("2006-01-02T15:04:05.000000Z07:00"),
 		Network: a.Network, Transport: e.transport, Client: w.client(q.Client),
-		Rcode: rcodeName(a.Rcode), Source: a.Source.String(), Rule: a.Rule(), Upstream: a.Group, Server: a.Server,
+		Rcode: wire.RcodeName(a.Rcode), Source: a.Source.String(), Rule: a.Rule(), Upstream: a.Group, Server: a.Server,
 		Duration: float64(e.took.Microseconds()) / 1000, Omitted: e.omitted,
 	}
 	if !q.Name.IsZero() {
-		out.Name, out.Type = q.Name.String(), dns.Type(q.Type).String()
+		out.Name, out.Type = q.Name.String(), wire.TypeName(q.Type)
 	}
 	if q.Client.Listener.IsValid() {
 		out.Listener = q.Client.Listener.String()
@@ -122,7 +121,7 @@ func (w *writer) line(e *entry) line {
 		out.show(shown)
 	}
 	if e.why != listen.Accepted {
-		out.Refusal, out.Rcode = e.why.String(), rcodeName(e.why.Rcode())
+		out.Refusal, out.Rcode = e.why.String(), wire.RcodeName(e.why.Rcode())
 	}
 	for _, err := range a.Errors[:min(len(a.Errors), maxErrors)] {
 		out.EDE = append(out.EDE, ede{err.Code, legible(err.Text)})
@@ -171,12 +170,4 @@ func legible(text string) string {
 		}
 		return '\uFFFD'
 	}, text)
-}
-
-// rcodeName is the mnemonic of a response code, or RCODE with its number.
-func rcodeName(rcode int) string {
-	if name, known := dns.RcodeToString[rcode]; known {
-		return name
-	}
-	return "RCODE" + dns.Type(uint16(rcode)).String()[len("TYPE"):]
 }
