@@ -15,6 +15,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"pldns/resolver/wire"
 )
 
 // socket is one socket of a pool. All but its name is read and changed under its
@@ -173,7 +175,7 @@ func (sk *socket) giveUp(p *pendingQuery) bool {
 // comesLate tells whether a packet is the reply to a query that was given up, once for
 // each. It says nothing of those that wait, and nobody is told what is in it.
 func (sk *socket) comesLate(packet []byte) bool {
-	if len(packet) < headerSize || len(sk.late) == 0 {
+	if len(packet) < wire.HeaderSize || len(sk.late) == 0 {
 		return false
 	}
 	at := slices.Index(sk.late, [2]byte(packet))
