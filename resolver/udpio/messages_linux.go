@@ -42,7 +42,8 @@ func Send(fd int, messages []Message) (int, syscall.Errno) {
 
 // SendWaiting sends the first of messages, and waits for room as long as the socket says.
 func SendWaiting(fd int, messages []Message) (int, syscall.Errno) {
-	sent, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(messages))), 1, unix.MSG_NOSIGNAL, 0, 0)
+	sent, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(messages))),
+		1, unix.MSG_NOSIGNAL, 0, 0)
 	if errno != 0 {
 		return 0, errno
 	}
@@ -82,7 +83,8 @@ func (in *Inbox) Read(fd, most int) (int, syscall.Errno) {
 	if most > 1 {
 		return Receive(fd, in.heads[:min(most, inboxSize)], unix.MSG_DONTWAIT)
 	}
-	n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&in.packets[0])), PacketSize, unix.MSG_DONTWAIT, 0, 0)
+	n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&in.packets[0])),
+		PacketSize, unix.MSG_DONTWAIT, 0, 0)
 	if errno != 0 {
 		return 0, errno
 	}
