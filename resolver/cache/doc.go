@@ -17,7 +17,8 @@
 // one server and the names below it to another, or make answers up for some of them.
 //
 // Where each decision is made: what tells two answers apart in key.go; what may
-// be kept and for how long in ttl.go; the form in which it is kept in entry.go; who asks and who waits in flight.go and pending.go, and until when in
-// wheel.go; what happens after an answer has expired in stale.go; what is given up
-// when there are too many in store.go.
+// be kept and for how long in ttl.go; the form in which it is kept in entry.go;
+// who asks and who waits in flight.go and pending.go, and until when in wheel.go;
+// what happens after an answer has expired in stale.go; what is given up when
+// there are too many in store.go.
 package cache
