@@ -30,7 +30,7 @@ func Build(specs []NetworkSpec, listeners ...netip.AddrPort) (*Table, error) {
 		clashes = slices.Concat(clashes, found, table.admit(network, &specs[i], names))
 	}
 	for i, network := range table.networks {
-		if clash, found := table.unmatched(network, &specs[i], listeners); found {
+		if clash, found := table.unmatched(network, &specs[i], listeners); found && !specs[i].LearnsClients {
 			clashes = append(clashes, clash)
 		}
 	}
@@ -69,7 +69,7 @@ func (t *Table) admit(network *Network, spec *NetworkSpec, names map[string]bool
 // clients are the prefixes of the network's clients: everybody for one that has doors
 // and names none.
 func (s *NetworkSpec) clients() []netip.Prefix {
-	if len(s.Clients) > 0 || len(s.Doors()) == 0 {
+	if len(s.Clients) > 0 || len(s.Doors()) == 0 || s.LearnsClients {
 		return s.Clients
 	}
 	return []netip.Prefix{netip.PrefixFrom(netip.IPv4Unspecified(), 0), netip.PrefixFrom(netip.IPv6Unspecified(), 0)}

@@ -49,6 +49,9 @@ type NetworkSpec struct {
 	// Listeners are the local addresses it is reached by; an unspecified address
 	// (0.0.0.0 or ::) stands for every local address with that port.
 	Listeners []netip.AddrPort
+	// LearnsClients says that its clients may change by themselves: there may be none,
+	// which does not stand for every client of a door, or none that others leave it.
+	LearnsClients bool
 	// Links are the link ids of the Private Link Services that it comes through.
 	Links []uint32
 	// Certificates are DNS names of which its clients have a certificate.
