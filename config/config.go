@@ -38,6 +38,8 @@ type Config struct {
 	Networks []Network
 	// Table says who sees which records: what [zones.Build] made of the networks.
 	Table *zones.Table
+	// Azure are the tenants that endpoints are learned from, sorted by name.
+	Azure []Azure
 	// Files are the files that were read, the main one first.
 	Files []string
 	// Warnings are what is probably not meant, in the order of files and lines.
@@ -189,6 +191,8 @@ type Network struct {
 	// Forward is the network's effective forward table, sorted by suffix. It holds
 	// the root.
 	Forward []Route
+	// Azure is what the network learns; nil for nothing.
+	Azure *Discovery
 
 	mapped *mappings
 }
@@ -213,6 +217,7 @@ func (n *Network) Spec() zones.NetworkSpec {
 		Links: n.LinkIDs, Certificates: n.Certificates, Paths: n.DoHPaths, ServerNames: n.ServerNames,
 		Mapped: n.mapped.list,
 	}
+	spec.LearnsClients = n.Azure != nil && n.Azure.Clients
 	for _, route := range n.Forward {
 		if !route.Suffix.IsRoot() {
 			spec.Routes = append(spec.Routes, route.Suffix)

@@ -91,6 +91,11 @@ func meaning(c *config.Config) string {
 		}
 	}
 	line("forward %v", c.Forward)
+	for _, a := range c.Azure {
+		line("azure %s: %s %s of %s, scopes %v", a.Name, a.Identity, a.ClientID, a.Tenant, a.Scopes)
+		line("  every %v within %v, state %s, cloud %s", a.Every, a.Deadline, a.State, a.Cloud)
+		line("  endpoint %q authority %q roots %v network %q", a.Endpoint, a.Authority, a.Roots != nil, a.Network)
+	}
 	for i := range c.Networks {
 		writeNetwork(line, &c.Networks[i], c.Limit.Listed)
 	}
@@ -107,6 +112,9 @@ func writeNetwork(line func(string, ...any), n *config.Network, listed int) {
 		line("  limit %d", n.Limit)
 	}
 	line("  forward %v, suffixes %v", n.Forward, n.Spec().Routes)
+	if n.Azure != nil {
+		line("  azure %+v, learns clients %v", *n.Azure, spec.LearnsClients)
+	}
 	for e := range n.Endpoints() {
 		line("  endpoint %s", e.Name)
 		line("    private %s in %s", e.Private, e.Zone)

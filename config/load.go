@@ -99,7 +99,8 @@ type loader struct {
 	recordPlaces map[dns.RR]Place
 	shared       zoneDrafts
 	drafts       map[string]*networkDraft
-	hasNetworks  bool // whether a file says anything about networks, faulty or not
+	azurePlaces  []Place // of the tables of Config.Azure
+	hasNetworks  bool    // whether a file says anything about networks, faulty or not
 	odd          []oddName
 	oddMore      int      // how many there are besides
 	oddMoreAt    Place    // and the first of them
@@ -127,6 +128,7 @@ func examine(name string, data []byte, files files, catalogue *azure.Catalogue, 
 	l.settings(root)
 	l.signals(root, files)
 	l.catalogued(root)
+	l.azures(root, files)
 	l.tables(root)
 	l.more(root, files)
 	l.finish()
@@ -145,7 +147,7 @@ func (l *loader) report() Report {
 
 // mainKeys are the top-level keys of the main file alone.
 func mainKeys() []string {
-	return []string{"listen", "tls", "trust", "limit", "cache", "probe", "query_log", "dnstap", "deadline", "files", "catalogue"}
+	return []string{"listen", "tls", "trust", "limit", "cache", "probe", "query_log", "dnstap", "deadline", "files", "catalogue", "azure"}
 }
 
 // sharedKeys are the top-level keys that every file may hold.
@@ -165,6 +167,7 @@ func (l *loader) tables(root table) {
 func (l *loader) finish() {
 	l.finishForward()
 	l.finishZones()
+	l.finishAzure()
 	l.finishNetworks()
 	l.finishUpstreams()
 	l.warnOfNames()

@@ -13,12 +13,14 @@ import (
 // networkDraft is a network while the files are read, and where its parts are written.
 type networkDraft struct {
 	Network
-	place   Place
-	clients map[netip.Prefix]Place
-	doors   map[zones.Door]Place
-	include []entry
-	forward routes // nil when the network has no table of its own
-	zones   zoneDrafts
+	place      Place
+	clients    map[netip.Prefix]Place
+	doors      map[zones.Door]Place
+	include    []entry
+	forward    routes // nil when the network has no table of its own
+	zones      zoneDrafts
+	azureFrom  []entry
+	azurePlace Place
 	// broken says that a client or door is reported already, so that who can match
 	// the network is not known.
 	broken bool
@@ -56,7 +58,7 @@ func (l *loader) network(name string, t table) {
 		l.drafts[name] = draft
 	}
 	t.only("clients", "listeners", "server_names", "link_ids", "certificates", "doh_paths", "include", "hosts",
-		"missing", "limit", "forward", "endpoints", "zones")
+		"missing", "limit", "forward", "endpoints", "zones", "azure")
 	l.clients(t, draft)
 	l.listeners(t, draft)
 	l.doors(t, draft)
@@ -72,6 +74,7 @@ func (l *loader) network(name string, t table) {
 	}
 	l.hosts(t, draft.mapped)
 	l.zones(t, draft.zones)
+	l.discovery(t, draft)
 }
 
 // clients reads the client prefixes of a network.
