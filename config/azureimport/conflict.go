@@ -75,7 +75,7 @@ func (d *draft) agreed(all []Mapping) []Mapping {
 	left := d.trusted(all)
 	switch {
 	case !slices.ContainsFunc(left, func(m Mapping) bool { return !slices.Equal(m.Addresses, left[0].Addresses) }):
-	case d.layout.Both && ofOneResource(left):
+	case d.layout.Any, d.layout.Both && ofOneResource(left):
 		left = d.both(left)
 	default:
 		d.conflict(left)
@@ -140,12 +140,13 @@ func (d *draft) both(all []Mapping) []Mapping {
 		return cmp.Or(cmp.Compare(d.rank(a), d.rank(b)), cmp.Compare(a.of.key, b.of.key))
 	})
 	var addrs []netip.Addr
-	var labels []string
+	var labels, ids []string
 	for _, m := range ordered {
-		addrs, labels = addTo(addrs, m.Addresses...), addTo(labels, m.Source)
+		addrs, labels, ids = addTo(addrs, m.Addresses...), addTo(labels, m.Source), addTo(ids, m.of.id)
 	}
 	for i := range ordered {
 		ordered[i].Addresses, ordered[i].Source = addrs, strings.Join(labels, " ")
+		ordered[i].more = slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return id == ordered[i].of.id })
 	}
 	return ordered
 }

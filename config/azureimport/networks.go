@@ -25,7 +25,12 @@ type Mapping struct {
 	by    trust
 	of    *source
 	zones []string // ids of the private zones that hold it, where that is told
+	more  []string // ids of the other endpoints whose addresses it has
 }
+
+// Resources are the ids of what tells the mapping, the first one first: private
+// endpoints, or a record set.
+func (m Mapping) Resources() []string { return append([]string{m.of.id}, m.more...) }
 
 // Network is a table of mappings, sorted by name.
 type Network struct {
@@ -43,7 +48,13 @@ type Layout struct {
 	// Both takes the addresses of two endpoints that lead to one resource. Without
 	// it, they are a conflict.
 	Both bool
-	// Prefer are regions: with Both, the endpoints there come first, in this order.
+	// Any does so whatever the endpoints lead to.
+	Any bool
+	// Unchecked takes mappings as they are, for who makes endpoints of them and not a
+	// file.
+	Unchecked bool
+	// Prefer are regions: with Both or Any, the endpoints there come first, in this
+	// order.
 	Prefer []string
 }
 
@@ -94,7 +105,10 @@ func (e *Export) Networks(l Layout) *Result {
 		at := drafts[name]
 		mappings := at.resolve()
 		result.Conflicts = append(result.Conflicts, at.conflicts...)
-		if mappings = d.checked(name, mappings); len(mappings) > 0 {
+		if !l.Unchecked {
+			mappings = d.checked(name, mappings)
+		}
+		if len(mappings) > 0 {
 			result.Networks = append(result.Networks, Network{Name: name, Mappings: mappings})
 		}
 	}
