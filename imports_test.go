@@ -71,6 +71,10 @@ func forbidden(from, to string) string {
 		if from != "resolver/metrics" {
 			return "only resolver/metrics knows Prometheus"
 		}
+	case strings.HasPrefix(to, "github.com/Azure/"):
+		if from != "config/azuregraph" {
+			return "only config/azuregraph knows the SDK of Azure"
+		}
 	case below(to, "cmd") && !below(from, "cmd"):
 		return "nothing imports the commands"
 	case below(from, "zones") && below(to, "config", "resolver", "deploy"):
@@ -137,6 +141,9 @@ func TestForbidden(t *testing.T) {
 		{"resolver/cache", "cmd/internal/daemon", true},
 		{"resolver/admin", "github.com/prometheus/client_golang/prometheus", true},
 		{"cmd/pldns", "resolver/listen", true},
+		{"config/azurediscovery", "github.com/Azure/azure-sdk-for-go/sdk/azidentity", true},
+		{"config/azurediscovery", "resolver", true},
+		{"config/azuregraph", "github.com/Azure/azure-sdk-for-go/sdk/azidentity", false},
 		{"resolver/metrics", "github.com/prometheus/client_golang/prometheus", false},
 		{"cmd/internal/daemon", "config", false},
 		{"cmd/internal/daemon", "resolver/forward", false},

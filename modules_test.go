@@ -20,7 +20,6 @@ var forTests = map[string]string{
 	"github.com/pires/go-proxyproto": "says who asks, as a load balancer does, to the program's own reader",
 	"github.com/google/go-cmp":       "compares values in the tests of packages",
 	"go.uber.org/goleak":             "looks for goroutines that the tests of a package leave behind",
-	"github.com/kylelemons/godebug":  "the difference that Prometheus shows where metrics are compared",
 }
 
 // TestRequirements: the module that the image downloads requires what the program is
