@@ -1,0 +1,6 @@
+//go:build !race
+
+package azurediscovery_test
+
+// raced: the race detector takes many times as long.
+const raced = false
