@@ -36,6 +36,9 @@ type Options struct {
 	Loops Loops
 	// Deadline bounds the whole of a query; zero stands for DefaultDeadline.
 	Deadline time.Duration
+	// Origin says in one line where an endpoint of a network comes from, for
+	// explanations; empty where that is not known. Nil knows nothing.
+	Origin func(network string, endpoint zones.Name) string
 }
 
 // Snapshot is everything compiled from one configuration. It is immutable.
@@ -45,7 +48,8 @@ type Snapshot struct {
 	health   Health
 	loops    Loops
 	deadline time.Duration
-	chains   sync.Pool // of *chain
+	origin   func(network string, endpoint zones.Name) string // nil knows nothing
+	chains   sync.Pool                                        // of *chain
 }
 
 // Health knows how the addresses of endpoints are. Its methods are called by many
@@ -72,6 +76,7 @@ func NewSnapshot(options Options) (*Snapshot, error) {
 		health:   options.Health,
 		loops:    options.Loops,
 		deadline: cmp.Or(options.Deadline, DefaultDeadline),
+		origin:   options.Origin,
 		chains:   sync.Pool{New: func() any { return new(chain) }},
 	}
 	var faults []error
@@ -98,7 +103,7 @@ func (s *Snapshot) Table() *zones.Table { return s.table }
 
 // Explain decides as the server does, by the same code, and says how.
 func (s *Snapshot) Explain(ctx context.Context, q Query) (Answer, *Trace) {
-	trace := new(Trace)
+	trace := &Trace{origin: s.origin}
 	answer := s.wait(ctx, q, trace)
 	return answer, trace
 }

@@ -16,6 +16,9 @@ type Trace struct {
 	// Ingress is what narrowed the networks that the client may belong to, in words;
 	// empty when nothing did.
 	Ingress string
+
+	origin func(network string, endpoint zones.Name) string // nil knows nothing
+	of     string                                           // the name of the network
 }
 
 // Step is one step of a decision: its stage and what happened.
@@ -55,6 +58,7 @@ func (t *Trace) network(client zones.Client, match zones.Match, found bool) {
 		t.add("network", "no network lists client %s%s", client, behind)
 		return
 	}
+	t.of = match.Network.Name()
 	t.add("network", "%s: client %s is in %s, the longest prefix that holds it%s",
 		match.Network.Name(), client, match.Prefix, behind)
 }
@@ -64,7 +68,7 @@ func (t *Trace) lookup(name zones.Name, qtype uint16, result zones.Result) {
 	if t == nil {
 		return
 	}
-	t.add("zone", "%s %s: %s", name, wire.TypeName(qtype), outcome(result))
+	t.add("zone", "%s %s: %s", name, wire.TypeName(qtype), outcome(result, t.from(result)))
 	t.with(result.Records)
 	if result.SOA != nil && result.Owned() {
 		t.with([]dns.RR{result.SOA})
@@ -72,11 +76,11 @@ func (t *Trace) lookup(name zones.Name, qtype uint16, result zones.Result) {
 }
 
 // outcome puts a look-up into words.
-func outcome(result zones.Result) string {
+func outcome(result zones.Result, from string) string {
 	by := "a record of the operator"
 	switch {
 	case !result.Endpoint.IsZero():
-		by = fmt.Sprintf("endpoint %s", result.Endpoint.Name())
+		by = fmt.Sprintf("endpoint %s%s", result.Endpoint.Name(), from)
 	case result.Zone.Special:
 		by = "the special-use zone"
 	}
@@ -96,6 +100,18 @@ func outcome(result zones.Result) string {
 	default:
 		return "in no zone of the network" + missed(result)
 	}
+}
+
+// from is where the endpoint of a look-up comes from, in brackets; empty where that is
+// not known.
+func (t *Trace) from(result zones.Result) string {
+	if t.origin == nil || result.Endpoint.IsZero() {
+		return ""
+	}
+	if text := t.origin(t.of, result.Endpoint.Name()); text != "" {
+		return " (" + text + ")"
+	}
+	return ""
 }
 
 // missed tells why the wildcard of an endpoint does not hold for a name below it.

@@ -66,6 +66,14 @@ type Options struct {
 	Pending func() []Pending
 	// Index are the endpoints of all networks. Nil stands for none.
 	Index func() *EndpointIndex
+	// Sources are where mappings come from, for /api/sources. Nil stands for none.
+	Sources func() []Source
+	// Accept lets go of what a source holds back, for /-/accept; an empty name stands
+	// for every source. It gives how many resources that is. Nil accepts nothing.
+	Accept func(source string, subscriptions []string) (int, error)
+	// Origin says where an endpoint comes from; empty where that is not known. Nil
+	// knows nothing.
+	Origin func(network string, name zones.Name) string
 	// Health knows how the addresses of endpoints are. Nil knows nothing bad.
 	Health Health
 	// Recent are the last decisions. Nil stands for a list that sees none.
@@ -258,9 +266,11 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("GET /api/endpoints", s.listEndpoints)
 	mux.HandleFunc("GET /api/pending", s.listPending)
 	mux.HandleFunc("GET /api/recent", s.recent)
+	mux.HandleFunc("GET /api/sources", s.listSources)
 	mux.HandleFunc("POST /-/flush", s.guarded(s.flush))
 	mux.HandleFunc("POST /-/reload", s.guarded(s.reload))
 	mux.HandleFunc("POST /-/live", s.guarded(s.live))
+	mux.HandleFunc("POST /-/accept", s.guarded(s.accept))
 	s.handlePages(mux)
 	// What was called leaks is there under its old names for one release more.
 	mux.HandleFunc("GET /api/leaks", s.unmapped)

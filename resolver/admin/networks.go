@@ -81,6 +81,7 @@ type Endpoint struct {
 	Pick      string    `json:"pick"`
 	Probe     string    `json:"probe,omitempty"`      // absent: its addresses are not probed
 	ProbeName string    `json:"probe_name,omitempty"` // what its certificate must be for, where that is not Name
+	Origin    string    `json:"origin,omitempty"`     // file and table, file and line, or the resource that it was learned of
 }
 
 // Address is an address of an endpoint, and how it is.
@@ -187,6 +188,9 @@ func (s *Server) endpoint(f found) Endpoint {
 	shown := Endpoint{
 		Network: f.network, Name: name.String(), Private: e.Private().String(), TTL: e.TTL(), Pick: e.Pick().String(),
 		Addresses: make([]Address, 0, len(e.Addresses())),
+	}
+	if s.options.Origin != nil {
+		shown.Origin = s.options.Origin(f.network, name)
 	}
 	shown.Probe = probe.String()
 	if name := probe.Spec().Name; name != e.Name() {

@@ -28,8 +28,11 @@ func (s *Server) outcome(w http.ResponseWriter, r *http.Request, code int, resul
 		return
 	}
 	path := "/operate"
-	if r.URL.Path == "/-/live" {
+	switch r.URL.Path {
+	case "/-/live":
 		path = "/live"
+	case "/-/accept":
+		path = "/sources"
 	}
 	result.Back = cmp.Or(result.Back, path)
 	s.show(w, "outcome", page{Title: result.Title, Path: path, Code: code, Data: result})

@@ -28,7 +28,8 @@ type view struct {
 func (s *Server) views() []view {
 	return []view{
 		{"/", "Overview", s.overview}, {"/networks", "Networks", s.networksPage}, {"/endpoints", "Endpoints", s.endpointsPage},
-		{"/upstreams", "Upstreams", s.upstreamsPage}, {"/unmapped", "Unmapped names", s.unmappedPage},
+		{"/upstreams", "Upstreams", s.upstreamsPage}, {"/sources", "Sources", s.sourcesPage},
+		{"/unmapped", "Unmapped names", s.unmappedPage},
 		{"/explain", "Explain", s.explainPage}, {"/live", "Live", s.livePage}, {"/operate", "Operate", s.operatePage},
 	}
 }

@@ -140,6 +140,7 @@ func TestPagesOfNothing(t *testing.T) {
 	})
 	for path, want := range map[string]string{
 		"/": "<strong>Not ready:</strong>\ndraining", "/networks": "Nothing found", "/endpoints": "No endpoint matches", "/upstreams": "Nothing is forwarded",
+		"/sources":  "There are none.",
 		"/unmapped": "None.", "/unmapped?show=never-asked": "None.", "/explain": "Client address", "/live": "there is no token", "/operate": "there is no token",
 		"/static/page.css": "prefers-color-scheme", "/static/icon.svg": "<svg",
 	} {
@@ -176,6 +177,15 @@ func TestHostileTexts(t *testing.T) {
 		o.Unmapped = func() []admin.Unmapped {
 			return []admin.Unmapped{{Network: script, Unmapped: []admin.UnmappedName{{Name: script, Private: script, Address: script}}, NeverAsked: []string{script}}}
 		}
+		o.Origin = func(string, zones.Name) string { return script }
+		o.Sources = func() []admin.Source {
+			list := []admin.Resource{{ID: script, Why: script, Serves: []string{script}}}
+			return []admin.Source{{
+				Name: script, Error: script, Every: 60, Taken: time.Now(), Pending: list, Leaving: list, Held: list, Kept: list, Left: list, Warnings: []string{script},
+				Subscriptions: []admin.Subscription{{ID: script, Name: script, Gone: time.Now(), Endpoints: map[string]int{script: 1}}},
+				Differences:   []admin.Difference{{Network: script, Name: script, By: script, From: script}},
+			}}
+		}
 		o.Recent = admin.NewRecent(nil, nil)
 		o.Recent.Switch(true)
 		name := zones.NameOf(`"><script>alert\(1\)</script>.`)
@@ -185,7 +195,7 @@ func TestHostileTexts(t *testing.T) {
 	for _, path := range []string{
 		"/endpoints", "/networks", "/explain?name=a.b&server_name=%3Cscript%3E&path=%3Cscript%3E&certificate=%3Cscript%3E&link_id=%3Cscript%3E",
 		"/explain?name=a.b&client=10.0.0.7&path=%3Cscript%3E&certificate=%3Cscript%3E", "/explain?name=a.b&network=%22%3E%3Cscript%3Ealert(1)%3C/script%3E",
-		"/", "/upstreams", "/unmapped", "/unmapped?show=never-asked", "/live", "/operate", "/networks?search=%22%3E%3Cscript%3E",
+		"/", "/upstreams", "/sources", "/unmapped", "/unmapped?show=never-asked", "/live", "/operate", "/networks?search=%22%3E%3Cscript%3E",
 		"/endpoints?search=%22%3E%3Cscript%3E&network=%22%3E%3Cscript%3E&health=%3Cscript%3E",
 		"/explain?name=%22%3E%3Cscript%3E&client=%22%3E%3Cscript%3E&listener=%3Cscript%3E", "/explain?name=%3Cscript%3E&client=10.0.0.7",
 	} {

@@ -57,11 +57,11 @@ const (
 
 // state answers /api/state with the [State].
 func (s *Server) state(w http.ResponseWriter, _ *http.Request) {
-	writeJSON(w, http.StatusOK, stateOf(s.options.Status(), s.networks(), s.options.Upstreams(), time.Now()))
+	writeJSON(w, http.StatusOK, stateOf(s.options.Status(), s.networks(), s.options.Upstreams(), s.sources(time.Now()), time.Now()))
 }
 
 // stateOf finds the conditions of the moment.
-func stateOf(status Status, networks []Network, upstreams []Upstream, now time.Time) State {
+func stateOf(status Status, networks []Network, upstreams []Upstream, sources []Source, now time.Time) State {
 	var all []Condition
 	if !status.Ready {
 		down := Condition{Level: Down, Reason: cmp.Or(status.Reason, "queries are not served")}
@@ -73,6 +73,7 @@ func stateOf(status Status, networks []Network, upstreams []Upstream, now time.T
 	all = append(all, ofUpstreams(upstreams)...)
 	all = append(all, ofEndpoints(networks)...)
 	all = append(all, ofCertificate(status.Certificate, now)...)
+	all = append(all, ofSources(sources)...)
 	all = append(all, ofConfiguration(status, now)...)
 	if len(all) == 0 {
 		return State{Condition: Condition{Level: Serving, Reason: "all is well", Since: status.Loaded}}

@@ -39,7 +39,7 @@ func (s *Server) overview(*http.Request) page {
 		Status: s.options.Status(), Networks: s.networks(), Upstreams: s.options.Upstreams(), Live: s.options.Recent.On(),
 		Form: explained{Types: commonTypes()},
 	}
-	data.State = stateOf(data.Status, data.Networks, data.Upstreams, time.Now())
+	data.State = stateOf(data.Status, data.Networks, data.Upstreams, s.sources(time.Now()), time.Now())
 	if last := data.Status.LastReload; last != nil && !last.OK {
 		data.FailedReload = last
 	}

@@ -99,7 +99,7 @@ func right(t *testing.T, told []said, names []string) {
 			continue
 		}
 		number := strings.TrimSuffix(strings.TrimPrefix(s.name, "n"), ".contoso.com")
-		resolvertest.SameRecords(t, s.name, s.reply.Answer, fmt.Sprintf("%s. A 10.0.0.%s", s.name, number))
+		resolvertest.SameRecords(t, s.name, s.reply.Unpacked().Answer, fmt.Sprintf("%s. A 10.0.0.%s", s.name, number))
 	}
 }
 

@@ -94,11 +94,12 @@ type Config struct {
 	// for each processor, at most 8.
 	Readers int
 
-	// Dedicated says that the process is there to serve: on Linux, while UDP readers are
-	// busy, Run has GOMAXPROCS one higher for each of them (twice as high as it was at
-	// most). A busy reader then waits for packets in the system and not in the poller of
-	// the runtime, which halves what a packet costs when packets come one by one. Only one
-	// Server of a process may say so.
+	// Dedicated says that the process is there to serve: on Linux, Run adds to
+	// GOMAXPROCS one processor of the Go runtime for each UDP reader (twice as many as
+	// there were at most), and takes them off at its end. A busy reader then waits for
+	// packets in the system and not in the poller of the runtime, which halves what a
+	// packet costs when packets come one by one. Only one Server of a process may say
+	// so.
 	Dedicated bool
 
 	// Connections is how many connections, over TCP, TLS and HTTPS, are open at one time. A further one

@@ -29,7 +29,7 @@ type Server struct {
 	datagrams  *pendings      // over UDP
 	streams    *pendings      // over everything else
 	abandoned  atomic.Bool    // what is pending is not waited for any longer
-	holders    *processors    // held by UDP readers
+	holders    room           // UDP readers that hold a processor of the Go runtime
 	work       sync.WaitGroup // everything that runs, and every query that is pending
 	replies    replyCaches
 	queries    sync.Pool // of *query
@@ -42,6 +42,24 @@ type Server struct {
 	complaints complaints
 	troubles   complaints
 }
+
+// room counts places.
+type room struct {
+	limit int64
+	taken atomic.Int64
+}
+
+// enter takes a place, if there is one.
+func (r *room) enter() bool {
+	if r.taken.Add(1) > r.limit {
+		r.taken.Add(-1)
+		return false
+	}
+	return true
+}
+
+// leave gives a place back.
+func (r *room) leave() { r.taken.Add(-1) }
 
 // New makes a Server that is not bound yet. It fails if c cannot be served.
 func New(c Config) (*Server, error) {
@@ -103,11 +121,6 @@ func (s *Server) ListenOn(inherited *Inherited) error {
 		s.config.Log.Info("this host has no IPv6: listening on IPv4 only")
 	}
 	s.sockets = bound
-	if s.config.Dedicated {
-		s.holders = newProcessors(len(bound.udp))
-	} else {
-		s.holders = newProcessors(0)
-	}
 	s.local = localAddrs()
 	return nil
 }

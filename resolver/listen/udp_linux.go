@@ -60,19 +60,18 @@ func (u *udpSocket) takeOver(conn *net.UDPConn) (err error) {
 // stop ends the reading. What is pending is gone on with.
 func (u *udpSocket) stop() { u.mail.stop() }
 
-// spare lets the readers hold processors of the Go runtime, until the function that it
-// gives is called.
-func (s *Server) spare() (end func()) {
-	if s.holders.extra == 0 {
+// spare adds processors to the Go runtime for the readers that hold one while they
+// wait, so that there are as many as before for everything else. It gives what
+// takes them off again.
+func (s *Server) spare() (back func()) {
+	if !s.config.Dedicated {
 		return func() {}
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		s.holders.run(ctx)
-	}()
-	return func() { cancel(); <-ended }
+	processors := runtime.GOMAXPROCS(0)
+	extra := min(len(s.sockets.udp), 2*processors)
+	s.holders.limit = int64(extra)
+	runtime.GOMAXPROCS(processors + extra)
+	return func() { runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) - extra) }
 }
 
 const (

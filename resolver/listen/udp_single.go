@@ -27,7 +27,7 @@ type worker struct{}
 func (*worker) deliver(*query, []byte) bool { return false }
 
 // spare does nothing: no reader here waits outside the poller.
-func (s *Server) spare() (end func()) { return func() {} }
+func (s *Server) spare() (back func()) { return func() {} }
 
 // bindShared opens the socket of a UDP address, for all its readers.
 func bindShared(addr netip.AddrPort, readers int) ([]*udpSocket, error) {
@@ -78,8 +78,3 @@ func (s *Server) readPackets(ctx context.Context, socket *udpSocket) (again bool
 		x.tidy()
 	}
 }
-
-// processors are held by no reader here.
-type processors struct{}
-
-func newProcessors(int) *processors { return nil }

@@ -47,6 +47,7 @@ type Recorder struct {
 	config   configMetrics
 	signals  signalMetrics
 	faults   faultMetrics
+	sources  *liveSources
 	live     *liveMetrics
 	labelled *[]labelled
 	of       subjects
@@ -70,6 +71,8 @@ func New(build Build) *Recorder {
 	m := maker{registry, r.labelled}
 	r.ingress, r.cache, r.upstream = newIngressMetrics(m), newCacheMetrics(m), newUpstreamMetrics(m)
 	r.config, r.signals, r.faults = newConfigMetrics(m), newSignalMetrics(m), newFaultMetrics(m)
+	r.sources = newLiveSources()
+	registry.MustRegister(r.sources)
 	return r
 }
 

@@ -60,6 +60,12 @@ func exercised(t *testing.T) *metrics.Recorder {
 		Table: table, Loaded: time.Unix(1_800_000_000, 0), CertificateEnds: time.Unix(1_900_000_000, 0),
 		Upstreams: []metrics.Upstream{{Group: "azure", Server: "168.63.129.16", Healthy: true}},
 	})
+	r.Learn(func() []metrics.Source {
+		return []metrics.Source{{
+			Name: "azure.corp", Taken: time.Unix(1_800_000_000, 0), OK: true, Calls: 14, Throttled: 1, Runs: 3, Failures: 1, Took: 2 * time.Second,
+			Held: 21, Gone: 1, Differences: 2, States: map[string]int{"Approved": 300, "Pending": 4},
+		}}
+	})
 	r.Ask(metrics.Asked{
 		DroppedLines: func() int64 { return 4 },
 		InFlight:     func() (int64, int64) { return 4, 5 },
@@ -117,6 +123,18 @@ func TestSeries(t *testing.T) {
 		`pldns_endpoint_probes_total{kind="tls",result="ok"} 1`,
 		`pldns_endpoint_addresses_unhealthy 2`,
 		`pldns_query_log_lines_total{result="written"} 3`,
+		`pldns_source_complete_timestamp_seconds{source="azure.corp"} 1.8e+09`,
+		`pldns_source_last_run_successful{source="azure.corp"} 1`,
+		`pldns_source_last_run_duration_seconds{source="azure.corp"} 2`,
+		`pldns_source_saved{source="azure.corp"} 0`,
+		`pldns_source_runs_total{result="ok",source="azure.corp"} 2`,
+		`pldns_source_runs_total{result="failed",source="azure.corp"} 1`,
+		`pldns_source_calls_total{source="azure.corp"} 14`,
+		`pldns_source_throttled_total{source="azure.corp"} 1`,
+		`pldns_source_endpoints{source="azure.corp",state="Pending"} 4`,
+		`pldns_source_removals_held{source="azure.corp"} 21`,
+		`pldns_source_subscriptions_gone{source="azure.corp"} 1`,
+		`pldns_source_differences{source="azure.corp"} 2`,
 		`pldns_dnstap_messages_total{result="dropped"} 2`,
 		`pldns_dnstap_connected 1`,
 		`pldns_queries_in_flight{transport="udp"} 4`,

@@ -11,6 +11,7 @@ import (
 	"pldns/resolver"
 	"pldns/resolver/cache"
 	"pldns/resolver/forward"
+	"pldns/zones"
 )
 
 // parts are the running parts that one configuration is turned into.
@@ -43,6 +44,8 @@ type observers struct {
 	upstream forward.Observer
 	log      *slog.Logger
 	health   resolver.Health // what is asked about the addresses of endpoints
+	// origin says where endpoints come from; nil knows nothing.
+	origin func(network string, endpoint zones.Name) string
 }
 
 // assemble turns settings into running parts. It starts nothing. What the parts
@@ -66,23 +69,29 @@ func assemble(c *config.Config, told observers, before *parts) (*parts, error) {
 		p.pools[group.Name], groups[group.Name] = made, made.asked
 	}
 	var err error
-	p.snapshot, err = newSnapshot(c, groups, told.health, p.loops)
+	p.snapshot, err = newSnapshot(c, groups, told, p.loops)
 	return p, err
 }
 
-func newSnapshot(c *config.Config, groups map[string]resolver.Exchanger, health resolver.Health, loops resolver.Loops) (*resolver.Snapshot, error) {
+func newSnapshot(c *config.Config, groups map[string]resolver.Exchanger, told observers, loops resolver.Loops) (*resolver.Snapshot, error) {
 	return resolver.NewSnapshot(resolver.Options{
-		Table: c.Table, Routes: routes(c, groups), Health: health, Loops: loops, Deadline: c.Deadline,
+		Table: c.Table, Routes: routes(c, groups), Health: told.health, Loops: loops, Deadline: c.Deadline, Origin: told.origin,
 	})
 }
 
 // NewSnapshot turns settings into a snapshot that asks upstreams or, offline, nobody.
 // Nothing checks the health of what it asks.
 func NewSnapshot(c *config.Config, notAsking bool) (*resolver.Snapshot, error) {
+	composed := Composed(c)
+	told := observers{origin: func(network string, name zones.Name) string {
+		origin, _ := composed.Origins.Of(network, name)
+		return origin.String()
+	}}
+	c = composed.Config
 	if notAsking {
-		return offline(c)
+		return offline(c, told)
 	}
-	p, err := assemble(c, observers{}, new(parts))
+	p, err := assemble(c, told, new(parts))
 	if err != nil {
 		return nil, err
 	}
@@ -90,12 +99,12 @@ func NewSnapshot(c *config.Config, notAsking bool) (*resolver.Snapshot, error) {
 }
 
 // offline turns settings into a snapshot that asks nobody.
-func offline(c *config.Config) (*resolver.Snapshot, error) {
+func offline(c *config.Config, told observers) (*resolver.Snapshot, error) {
 	groups := make(map[string]resolver.Exchanger)
 	for _, group := range c.Upstreams {
 		groups[group.Name] = notAsked{}
 	}
-	return newSnapshot(c, groups, nil, nil)
+	return newSnapshot(c, groups, told, nil)
 }
 
 // newMemory makes the cache, or takes over the one before.

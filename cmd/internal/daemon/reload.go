@@ -131,18 +131,22 @@ type served struct {
 	warnings      []string
 	loaded        time.Time
 	catalogue     *azure.Catalogue // that of the configuration
+	forward       []config.Route   // the top-level forward table
+	learned       *learning
 }
 
 // newServed puts together what stays of a configuration.
-func newServed(c *config.Config, made *parts) *served {
+func newServed(c *config.Config, made *parts, learned *learning) *served {
+	learned.Config = nil
 	return &served{
 		parts: made, listen: c.Listen, deadline: c.Deadline, cacheSettings: c.Cache, files: c.Files, patterns: c.Patterns,
-		keys: newKeys(c), keyFiles: append(c.TLS.Files(), c.Probe.Files()...), probe: c.Probe,
+		keys: newKeys(c), keyFiles: slices.Concat(c.TLS.Files(), c.Probe.Files(), c.AzureFiles()), probe: c.Probe,
 		trust:    listen.Trust{ClientSubnet: c.Trust.ClientSubnet, Proxies: c.Trust.ProxyProtocol},
 		limits:   limitsOf(c),
 		networks: networksOf(c), index: admin.NewEndpointIndex(made.snapshot.Table()),
 		probed:  sync.OnceValue(func() []probed { return probedEndpoints(made.snapshot.Table()) }),
-		summary: Summary(c), warnings: warningsOf(c), loaded: time.Now(), catalogue: c.Catalogue,
+		summary: Summary(c), warnings: warningsOf(c, learned.Warnings), loaded: time.Now(), catalogue: c.Catalogue,
+		forward: c.Forward, learned: learned,
 	}
 }
 
@@ -167,6 +171,8 @@ func (s *Server) prepare(loaded *config.Config) (*served, error) {
 	if err := staysOpen(before.listen, loaded.Listen); err != nil {
 		return nil, err
 	}
+	learned := s.learn(loaded, before)
+	loaded = learned.Config
 	made, err := assemble(loaded, s.observers(), before.parts)
 	if err != nil {
 		return nil, err
@@ -174,7 +180,7 @@ func (s *Server) prepare(loaded *config.Config) (*served, error) {
 	if err := selfTest(made.snapshot); err != nil {
 		return nil, err
 	}
-	next := newServed(loaded, made)
+	next := newServed(loaded, made, learned)
 	next.taps, err = s.newTaps(loaded, before.taps) // last: it opens a file
 	return next, err
 }
@@ -238,6 +244,7 @@ func selfTest(snapshot *resolver.Snapshot) error {
 // and what only they still use is retired when the last of them must have ended.
 func (s *Server) serveFrom(next *served) {
 	before := s.now()
+	next.learned.serve()
 	if s.behind != nil {
 		s.behind.begin(next.runners())
 	}
@@ -259,7 +266,9 @@ func (s *Server) serveFrom(next *served) {
 }
 
 // runners are the long-lived parts of what is served.
-func (s *served) runners() []runner { return append(s.parts.runners(), s.taps.runners()...) }
+func (s *served) runners() []runner {
+	return slices.Concat(s.parts.runners(), s.taps.runners(), s.learned.runners())
+}
 
 // runners are the long-lived parts.
 func (p *parts) runners() []runner {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -118,11 +119,13 @@ func New(o Options) (*Server, error) {
 	s.watch = observe.NewUnmapped(0, s.recorder)
 	s.recent = admin.NewRecent(func() { s.listeners.ForgetReplies() }, nil)
 	s.prober = probe.New(probe.Config{Observer: s.recorder, Log: o.Log})
+	learned := s.learn(c, nil)
+	c = learned.Config
 	made, err := assemble(c, s.observers(), new(parts))
 	if err != nil {
 		return nil, err
 	}
-	first := newServed(c, made)
+	first := newServed(c, made, learned)
 	if first.taps, err = s.newTaps(c, taps{}); err != nil {
 		return nil, err
 	}
@@ -138,6 +141,7 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	s.recorder.Ask(s.asked())
+	s.recorder.Learn(s.learnedNow)
 	s.serveFrom(first)
 	s.first = s.firstSignature(began)
 	if c.Listen.Admin.IsValid() {
@@ -148,7 +152,8 @@ func New(o Options) (*Server, error) {
 
 // observers are who is told of what the parts do.
 func (s *Server) observers() observers {
-	return observers{cache: s.recorder, upstream: s.recorder, log: s.log, health: s.prober}
+	origin := func(network string, name zones.Name) string { return s.now().learned.origin(network, name) }
+	return observers{cache: s.recorder, upstream: s.recorder, log: s.log, health: s.prober, origin: origin}
 }
 
 func (s *Server) adminOptions(addr netip.AddrPort) admin.Options {
@@ -159,7 +164,9 @@ func (s *Server) adminOptions(addr netip.AddrPort) admin.Options {
 		Cache:     cacheView{s},
 		Unmapped:  func() []admin.Unmapped { return unmappedNames(s.watch, s.now().snapshot.Table(), s.now().catalogue) },
 		Networks:  func() []admin.Network { return slices.Clone(s.now().networks) },
-		Index:     func() *admin.EndpointIndex { return s.now().index }, NeverAsked: s.watch.Unasked,
+		Sources:   s.sources, Accept: s.accept,
+		Origin: func(network string, name zones.Name) string { return s.now().learned.origin(network, name) },
+		Index:  func() *admin.EndpointIndex { return s.now().index }, NeverAsked: s.watch.Unasked,
 		Health: s.prober, Recent: s.recent, Pending: s.pending,
 		Access:  func() admin.Access { return s.now().access() },
 		Metrics: s.recorder.Handler(), Panicked: s.recorder.Panicked, Log: s.log,
@@ -176,6 +183,9 @@ func (s *Server) status() admin.Status {
 	for _, fault := range s.checker.Faults() {
 		status.Ready, status.Reason = false, "a listener does not answer the program's own question"
 		status.Silent = append(status.Silent, admin.Silent{Transport: fault.Transport, Address: fault.Addr, Since: fault.Since, Error: fault.Err.Error()})
+	}
+	if waiting := now.learned.Waiting; len(waiting) > 0 {
+		status.Ready, status.Reason = false, "nothing has been learned yet from "+strings.Join(waiting, ", ")+": /api/sources says why"
 	}
 	for _, upstream := range now.upstreams() {
 		if upstream.Looping {

@@ -12,16 +12,21 @@ import (
 const maxWarnings = 20
 
 // warningsOf are the warnings of a configuration in words, the first of them if
-// there are many.
-func warningsOf(c *config.Config) []string {
+// there are many; and those of what was learned.
+func warningsOf(c *config.Config, learned []string) []string {
 	var texts []string
 	for i, warning := range c.Warnings {
 		if i == maxWarnings {
-			return append(texts, fmt.Sprintf("%d more: \"pldns check\" tells them all", len(c.Warnings)-maxWarnings))
+			texts = append(texts, fmt.Sprintf("%d more: \"pldns check\" tells them all", len(c.Warnings)-maxWarnings))
+			break
 		}
 		texts = append(texts, warning.String())
 	}
-	return texts
+	if len(learned) > maxWarnings {
+		more := fmt.Sprintf("%d more: /api/sources tells them all", len(learned)-maxWarnings)
+		return append(append(texts, learned[:maxWarnings]...), more)
+	}
+	return append(texts, learned...)
 }
 
 // logWarnings tells what is served and probably not meant.

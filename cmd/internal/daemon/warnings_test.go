@@ -17,7 +17,7 @@ func TestManyWarnings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	texts := warningsOf(loaded)
+	texts := warningsOf(loaded, nil)
 	if len(texts) != maxWarnings+1 || texts[maxWarnings] != "980 more: \"pldns check\" tells them all" {
 		t.Errorf("%d texts, the last %q", len(texts), texts[len(texts)-1])
 	}
