@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"pldns/config"
 	"pldns/config/azureaudit"
 	"pldns/config/azureimport"
 	"pldns/resolver/admin"
@@ -93,7 +92,7 @@ func runAudit(command *cobra.Command, flags auditFlags, args []string) error {
 	if err != nil {
 		return err
 	}
-	options, err := flags.options()
+	options, err := flags.options(command.ErrOrStderr())
 	if err != nil {
 		return err
 	}
@@ -147,7 +146,7 @@ func kindOf(kind azureimport.Kind, file string) (azureimport.Kind, string) {
 }
 
 // options are what the audit looks at besides the exports.
-func (f auditFlags) options() (azureaudit.Options, error) {
+func (f auditFlags) options(stderr io.Writer) (azureaudit.Options, error) {
 	options := azureaudit.Options{Catalogue: azure.New(), VNets: make(map[string]string)}
 	for _, text := range f.names {
 		at := strings.LastIndexByte(text, '=')
@@ -157,7 +156,7 @@ func (f auditFlags) options() (azureaudit.Options, error) {
 		options.VNets[text[:at]] = text[at+1:]
 	}
 	if f.config != "" {
-		loaded, err := config.Load(f.config)
+		loaded, err := loadLearned(stderr, f.config)
 		if err != nil {
 			return options, failing(err)
 		}

@@ -36,7 +36,7 @@ The comments of what is written say how it is applied, tested and removed.
 			if err != nil {
 				return err
 			}
-			loaded, err := config.Load(file)
+			loaded, err := loadLearned(command.ErrOrStderr(), file)
 			if err != nil {
 				return failing(err)
 			}

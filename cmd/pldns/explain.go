@@ -45,7 +45,7 @@ remembers. It exits with 0 if the client gets what it asks for, else with 1.`,
 			if server != "" {
 				e, err = explainRemotely(command.Context(), server, question)
 			} else {
-				e, err = explainFile(command.Context(), file, query, offline)
+				e, err = explainFile(command, file, query, offline)
 			}
 			var problems config.Problems
 			if errors.As(err, &problems) {
@@ -109,16 +109,19 @@ func reportExplanation(w io.Writer, e resolver.Explanation, asJSON bool) error {
 }
 
 // explainFile decides from a file alone.
-func explainFile(ctx context.Context, file string, query resolver.Query, notAsking bool) (resolver.Explanation, error) {
+func explainFile(command *cobra.Command, file string, query resolver.Query, notAsking bool) (resolver.Explanation, error) {
 	loaded, err := config.Load(file)
 	if err != nil {
 		return resolver.Explanation{}, err
+	}
+	if len(loaded.Azure) > 0 {
+		printNotes(command, daemon.Composed(loaded).Warnings)
 	}
 	snapshot, err := daemon.NewSnapshot(loaded, notAsking)
 	if err != nil {
 		return resolver.Explanation{}, err
 	}
-	answer, trace := snapshot.Explain(ctx, query)
+	answer, trace := snapshot.Explain(command.Context(), query)
 	return resolver.NewExplanation(query, answer, trace), nil
 }
 

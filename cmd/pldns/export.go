@@ -57,7 +57,7 @@ first two once they are deployed.`,
 
 // runExport writes a network of a configuration, or some of its zones.
 func runExport(command *cobra.Command, kind azureexport.Kind, file, network string, only []zones.Name) error {
-	loaded, err := config.Load(file)
+	loaded, err := loadLearned(command.ErrOrStderr(), file)
 	if err != nil {
 		return failing(err)
 	}

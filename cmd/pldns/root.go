@@ -25,7 +25,8 @@ belong to it, under the real public names, and forwards everything else.`,
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.AddCommand(orExample(newServe(), defaultFolder()), newCheck(), newExplain(), newCatalog(), newClientConfig(), newDoctor(),
-		newVerify(), newImport(), newDrift(), newAudit(), newExportCommand(), newUnmapped(), newProbe(), newMan(), newVersion())
+		newVerify(), newImport(), newDrift(), newAudit(), newExportCommand(), newDiscover(), newUnmapped(),
+		newProbe(), newMan(), newVersion())
 	return root
 }
 

@@ -35,7 +35,7 @@ address fails.`,
 			if err != nil {
 				return err
 			}
-			loaded, err := config.Load(file)
+			loaded, err := loadLearned(command.ErrOrStderr(), file)
 			if err != nil {
 				return failing(err)
 			}

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"pldns/config/azuregraph/graphtest"
+)
+
+// The program itself learns: with the identity of the machine that its environment names,
+// over TLS, at an address that its own upstream tells. What is new is answered within
+// five seconds and the time between two listings, what is gone goes after two listings,
+// and a program that is started while Azure shows nothing answers what the last one knew.
+func TestLearningProgram(t *testing.T) {
+	l := newLearner(t)
+	m, at, admin := newServiceManager(t)
+	toml := strings.Replace(l.toml, `dns = ["127.0.0.1:0"]`, fmt.Sprintf("dns = [%q]", at), 1)
+	m.config = writeConfig(t, strings.Replace(toml, `admin = "127.0.0.1:0"`, fmt.Sprintf("admin = %q", admin), 1))
+	dialer := &net.Dialer{LocalAddr: &net.UDPAddr{IP: net.ParseIP(europe)}}
+	client := &dns.Client{Timeout: 10 * time.Second, Dialer: dialer}
+	asks := func(name string) string {
+		reply, _, err := client.Exchange(new(dns.Msg).SetQuestion(name+".database.windows.net.", dns.TypeA), at.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return says(reply)
+	}
+	until := func(name string, wanted func(string) bool) time.Duration {
+		t.Helper()
+		begun := time.Now()
+		for got := ""; !wanted(got); got = asks(name) {
+			if time.Since(begun) > time.Minute {
+				t.Fatalf("%s is still answered %s", name, got)
+			}
+		}
+		return time.Since(begun)
+	}
+	command, talk := m.start()
+	m.await("READY=1")
+	until("db1", saysDB("db1", "10.0.1.1"))
+	l.add("fresh", "10.0.1.9")
+	came := until("fresh", saysDB("fresh", "10.0.1.9"))
+	l.Delete(graphtest.Endpoint{Subscription: l.sub, Name: "fresh"}.ID())
+	went := until("fresh", func(got string) bool { return strings.HasPrefix(got, "NXDOMAIN") })
+	if came > 6*time.Second || went > 8*time.Second {
+		t.Errorf("what is new came after %s, and went after %s", came, went)
+	}
+	t.Logf("what is new came after %s, and went after %s", came, went)
+	before := peak(t, command.Process.Pid)
+	for i := range 10_000 {
+		l.Add(graphtest.Endpoint{
+			Subscription: l.Subscription(1 + i%300), Name: fmt.Sprintf("many%05d", i), VNet: l.hub, Address: fmt.Sprintf("10.1.%d.%d", i>>8, i&255),
+			Names: []string{fmt.Sprintf("many%05d.database.windows.net", i)},
+		})
+	}
+	until("many09999", saysDB("many09999", "10.1.39.15"))
+	t.Logf("peak of memory: %d kB with 2 endpoints, %d kB with 10,002", before, peak(t, command.Process.Pid))
+	m.stop(command, talk)
+	l.Hide(l.sub, true)
+	command, talk = m.start()
+	m.await("READY=1")
+	if got := asks("db1"); !saysDB("db1", "10.0.1.1")(got) {
+		t.Errorf("a program that is started without Azure: %s", got)
+	}
+	m.stop(command, talk)
+}
+
+// peak is the most memory that a process has had, in kB.
+func peak(t *testing.T, pid int) int {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(status), "VmHWM:")
+	kilobytes, err := strconv.Atoi(strings.Fields(rest)[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kilobytes
+}

@@ -1,0 +1,23 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"pldns/cmd/internal/daemon"
+	"pldns/config"
+)
+
+// loadLearned reads a configuration with what is on disk of what it learns, for commands
+// that speak of what is served. What is not known is noted on standard error.
+func loadLearned(stderr io.Writer, file string) (*config.Config, error) {
+	loaded, err := config.Load(file)
+	if err != nil || len(loaded.Azure) == 0 {
+		return loaded, err
+	}
+	composed := daemon.Composed(loaded)
+	for _, warning := range composed.Warnings {
+		fmt.Fprintf(stderr, "note: %s\n", warning)
+	}
+	return composed.Config, nil
+}
