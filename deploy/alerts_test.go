@@ -22,6 +22,12 @@ func alerts() []alert {
 	return []alert{
 		{"PldnsDown", "critical", []string{`up 0x60`}, []string{`up 1x60`}},
 		{"PldnsReloadFailed", "warning", []string{`pldns_config_last_reload_successful 0x60`}, []string{`pldns_config_last_reload_successful 1x60`}},
+		{"PldnsSourceOld", "warning", []string{`pldns_source_complete_timestamp_seconds{source="azure.corp"} 0x60`}, []string{`pldns_source_complete_timestamp_seconds{source="azure.corp"} 0+60x60`}},
+		{"PldnsSourceThrottled", "info", []string{`pldns_source_throttled_total{source="azure.corp"} 0+1x60`}, []string{`pldns_source_throttled_total{source="azure.corp"} 9x60`}},
+		{"PldnsSourceNotSaved", "warning", []string{`pldns_source_saved{source="azure.corp"} 0x60`}, []string{`pldns_source_saved{source="azure.corp"} 1x60`}},
+		{"PldnsSubscriptionGone", "warning", []string{`pldns_source_subscriptions_gone{source="azure.corp"} 1x60`}, []string{`pldns_source_subscriptions_gone{source="azure.corp"} 0x60`}},
+		{"PldnsRemovalsHeld", "warning", []string{`pldns_source_removals_held{source="azure.corp"} 21x60`}, []string{`pldns_source_removals_held{source="azure.corp"} 0x60`}},
+		{"PldnsApprovalPending", "info", []string{`pldns_source_endpoints{source="azure.corp",state="Pending"} 1x60`}, []string{`pldns_source_endpoints{source="azure.corp",state="Approved"} 1x60`}},
 		{"PldnsUpstreamUnhealthy", "warning", []string{`pldns_upstream_healthy{group="azure",server="1"} 0x60`}, []string{`pldns_upstream_healthy{group="azure",server="1"} 1x60`}},
 		{"PldnsUpstreamGroupDown", "critical",
 			[]string{`pldns_upstream_healthy{group="azure",server="1"} 0x60`, `pldns_upstream_healthy{group="azure",server="2"} 0x60`},
