@@ -300,8 +300,6 @@ func TestAnyMixOfNewcomers(t *testing.T) {
 		if held := load.queue.Top(1, load.now).Held; held != asked-ended {
 			t.Errorf("seed %d: %d wait, of %d that were asked %d have ended", seed, held, asked, ended)
 		}
-		if t.Failed() {
-		}
 		load.sources = nil
 		load.run(2 * time.Second)
 		if share.QueueShares(load.queue) != 0 {
