@@ -46,7 +46,7 @@ func (l *loader) clashes(err error, draftOf func(name string) *networkDraft) {
 		case zones.SameClients:
 			l.clientsClash(draft, draftOf(clash.Others[0]), clash)
 		case zones.PathOfAnother:
-			l.rep.add(draft.doors[clash.Door], faultf("write another path", "%q is the name of another network", clash.Door.Path))
+			l.rep.add(draft.ingresses[clash.Ingress], faultf("write another path", "%q is the name of another network", clash.Ingress.Path))
 		case zones.TooMany:
 			l.rep.add(draft.place, &fault{"has more endpoints than a network can have", "divide them between networks"})
 		default:
@@ -79,13 +79,13 @@ func (l *loader) nameClash(draft *networkDraft, clash zones.Clash) {
 }
 
 // clientsClash reports two networks that one client matches equally well. What makes
-// them so is written where the clients are or, where all are meant, the door.
+// them so is written where the clients are or, where all are meant, the ingress.
 func (l *loader) clientsClash(later, first *networkDraft, clash zones.Clash) {
 	place := func(draft *networkDraft) Place {
 		if at, written := draft.clients[clash.Prefix]; written {
 			return at
 		}
-		return draft.doors[clash.Door]
+		return draft.ingresses[clash.Ingress]
 	}
 	clients := "clients of " + clash.Prefix.String()
 	if clash.Prefix.Bits() == 0 {

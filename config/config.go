@@ -177,7 +177,7 @@ type Network struct {
 	Clients []netip.Prefix
 	// Listeners are opened by Listen.DNS; [::] stands for every local address.
 	Listeners []netip.AddrPort
-	// LinkIDs, Certificates, DoHPaths and ServerNames are the other doors.
+	// LinkIDs, Certificates, DoHPaths and ServerNames are the other ingresses.
 	LinkIDs      []uint32
 	Certificates []zones.Name
 	DoHPaths     []string

@@ -105,8 +105,8 @@ func meaning(c *config.Config) string {
 func writeNetwork(line func(string, ...any), n *config.Network, listed int) {
 	line("network %s clients %v listeners %v missing %v", n.Name, n.Clients, n.Listeners, n.Missing)
 	spec := n.Spec()
-	for _, door := range spec.Doors() {
-		line("  door %s", door)
+	for _, ingress := range spec.Ingresses() {
+		line("  ingress %s", ingress)
 	}
 	if n.Limit != listed {
 		line("  limit %d", n.Limit)

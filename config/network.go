@@ -15,13 +15,13 @@ type networkDraft struct {
 	Network
 	place      Place
 	clients    map[netip.Prefix]Place
-	doors      map[zones.Door]Place
+	ingresses  map[zones.Ingress]Place
 	include    []entry
 	forward    routes // nil when the network has no table of its own
 	zones      zoneDrafts
 	azureFrom  []entry
 	azurePlace Place
-	// broken says that a client or door is reported already, so that who can match
+	// broken says that a client or ingress is reported already, so that who can match
 	// the network is not known.
 	broken bool
 }
@@ -53,7 +53,7 @@ func (l *loader) network(name string, t table) {
 	if draft == nil {
 		draft = &networkDraft{
 			Network: Network{Name: name, Limit: -1, mapped: newMappings()}, place: t.here(),
-			clients: make(map[netip.Prefix]Place), doors: make(map[zones.Door]Place), zones: make(zoneDrafts),
+			clients: make(map[netip.Prefix]Place), ingresses: make(map[zones.Ingress]Place), zones: make(zoneDrafts),
 		}
 		l.drafts[name] = draft
 	}
@@ -61,7 +61,7 @@ func (l *loader) network(name string, t table) {
 		"missing", "limit", "forward", "endpoints", "zones", "azure")
 	l.clients(t, draft)
 	l.listeners(t, draft)
-	l.doors(t, draft)
+	l.ingresses(t, draft)
 	include, _ := t.texts("include", "shared")
 	draft.include = append(draft.include, include...)
 	if missing, given := l.missing(t); given {
@@ -116,7 +116,7 @@ func (l *loader) listeners(t table, draft *networkDraft) {
 		if f == nil {
 			f = l.listenerFault(socket, e.text)
 		}
-		if l.claim(draft, zones.NewListenerDoor(socket), e.place, e.text, f) {
+		if l.claim(draft, zones.NewListenerIngress(socket), e.place, e.text, f) {
 			draft.Listeners = append(draft.Listeners, socket)
 		}
 	}

@@ -149,7 +149,7 @@ func (l *loader) warnOfNetworks() {
 // warnOfEverybody reports a network whose clients are the whole internet. A network
 // that has to be reached in a way of its own is another matter.
 func (l *loader) warnOfEverybody(draft *networkDraft) {
-	if len(draft.doors) > 0 {
+	if len(draft.ingresses) > 0 {
 		return
 	}
 	for _, all := range []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("2000::/3")} {

@@ -50,8 +50,8 @@ func (t *Trace) network(client zones.Client, match zones.Match, found bool) {
 		return
 	}
 	behind := ""
-	if !match.Door.IsZero() {
-		t.Ingress = match.Door.String()
+	if !match.Ingress.IsZero() {
+		t.Ingress = match.Ingress.String()
 		behind = ", behind " + t.Ingress
 	}
 	if !found {

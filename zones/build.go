@@ -16,7 +16,7 @@ import (
 func Build(specs []NetworkSpec, listeners ...netip.AddrPort) (*Table, error) {
 	table := &Table{
 		open: new(prefixes), nobody: new(prefixes),
-		doors: make(map[Door]*prefixes), listeners: make(map[netip.AddrPort]*prefixes),
+		ingresses: make(map[Ingress]*prefixes), listeners: make(map[netip.AddrPort]*prefixes),
 	}
 	names := make(map[string]bool, len(specs))
 	for i := range specs {
@@ -40,24 +40,24 @@ func Build(specs []NetworkSpec, listeners ...netip.AddrPort) (*Table, error) {
 	return table, nil
 }
 
-// admit enters the client prefixes of a network at its doors. A network without a
-// door is also behind the path with its name: whoever asks there and is one of its
+// admit enters the client prefixes of a network at its ingresses. A network without an
+// ingress is also behind the path with its name: whoever asks there and is one of its
 // clients says only which of the networks that it could belong to is meant. So no
 // other network may claim that path.
 func (t *Table) admit(network *Network, spec *NetworkSpec, names map[string]bool) (clashes Clashes) {
-	doors := spec.Doors()
-	if len(doors) == 0 {
-		doors = []Door{{}, {Kind: PathDoor, Path: spec.Name}}
+	ingresses := spec.Ingresses()
+	if len(ingresses) == 0 {
+		ingresses = []Ingress{{}, {Kind: PathIngress, Path: spec.Name}}
 	}
-	for _, door := range doors {
-		if door.Path != "" && door.Path != spec.Name && names[door.Path] {
-			clashes = append(clashes, Clash{Kind: PathOfAnother, Network: spec.Name, Others: []string{door.Path}, Door: door})
+	for _, ingress := range ingresses {
+		if ingress.Path != "" && ingress.Path != spec.Name && names[ingress.Path] {
+			clashes = append(clashes, Clash{Kind: PathOfAnother, Network: spec.Name, Others: []string{ingress.Path}, Ingress: ingress})
 			continue
 		}
-		behind := t.door(door)
+		behind := t.ingress(ingress)
 		for _, prefix := range spec.clients() {
 			if other, taken := behind.Get(prefix); taken {
-				clashes = append(clashes, Clash{Kind: SameClients, Network: spec.Name, Others: []string{other.name}, Door: door, Prefix: prefix})
+				clashes = append(clashes, Clash{Kind: SameClients, Network: spec.Name, Others: []string{other.name}, Ingress: ingress, Prefix: prefix})
 				continue
 			}
 			behind.Insert(prefix, network)
@@ -66,51 +66,51 @@ func (t *Table) admit(network *Network, spec *NetworkSpec, names map[string]bool
 	return clashes
 }
 
-// clients are the prefixes of the network's clients: everybody for one that has doors
+// clients are the prefixes of the network's clients: everybody for one that has ingresses
 // and names none.
 func (s *NetworkSpec) clients() []netip.Prefix {
-	if len(s.Clients) > 0 || len(s.Doors()) == 0 || s.LearnsClients {
+	if len(s.Clients) > 0 || len(s.Ingresses()) == 0 || s.LearnsClients {
 		return s.Clients
 	}
 	return []netip.Prefix{netip.PrefixFrom(netip.IPv4Unspecified(), 0), netip.PrefixFrom(netip.IPv6Unspecified(), 0)}
 }
 
-// door returns the table behind a door, made when it is first claimed; the zero Door
+// ingress returns the table behind an ingress, made when it is first claimed; the zero Ingress
 // stands for none.
-func (t *Table) door(door Door) *prefixes {
-	t.uses[door.Kind] = true
-	switch door.Kind {
-	case NoDoor:
+func (t *Table) ingress(ingress Ingress) *prefixes {
+	t.uses[ingress.Kind] = true
+	switch ingress.Kind {
+	case NoIngress:
 		return t.open
-	case ListenerDoor:
-		return entered(t.listeners, door.Listener)
+	case ListenerIngress:
+		return entered(t.listeners, ingress.Listener)
 	}
-	return entered(t.doors, door)
+	return entered(t.ingresses, ingress)
 }
 
-func entered[K comparable](doors map[K]*prefixes, door K) *prefixes {
-	if doors[door] == nil {
-		doors[door] = new(prefixes)
+func entered[K comparable](ingresses map[K]*prefixes, ingress K) *prefixes {
+	if ingresses[ingress] == nil {
+		ingresses[ingress] = new(prefixes)
 	}
-	return doors[door]
+	return ingresses[ingress]
 }
 
 // unmatched finds out why no client can match a network.
 func (t *Table) unmatched(network *Network, spec *NetworkSpec, listeners []netip.AddrPort) (Clash, bool) {
-	clients, doors := spec.clients(), spec.Doors()
+	clients, ingresses := spec.clients(), spec.Ingresses()
 	if len(clients) == 0 {
 		return Clash{Kind: NoClients, Network: spec.Name}, true
 	}
-	if len(doors) == 0 {
-		doors = []Door{{}}
+	if len(ingresses) == 0 {
+		ingresses = []Ingress{{}}
 	}
-	if len(listeners) > 0 && !slices.ContainsFunc(doors, func(door Door) bool { return t.isReached(door, listeners) }) {
+	if len(listeners) > 0 && !slices.ContainsFunc(ingresses, func(ingress Ingress) bool { return t.isReached(ingress, listeners) }) {
 		return Clash{Kind: NoListener, Network: spec.Name}, true
 	}
 	rivals := make(map[string]bool)
-	for _, door := range doors {
+	for _, ingress := range ingresses {
 		for _, prefix := range clients {
-			if !covered(t.door(door), prefix, network, rivals) {
+			if !covered(t.ingress(ingress), prefix, network, rivals) {
 				return Clash{}, false
 			}
 		}
@@ -119,14 +119,14 @@ func (t *Table) unmatched(network *Network, spec *NetworkSpec, listeners []netip
 }
 
 // isReached reports whether a query that arrives at one of the listeners can be one
-// for the networks behind a door. A door that is claimed by itself counts as open.
-func (t *Table) isReached(door Door, listeners []netip.AddrPort) bool {
-	if !door.IsZero() && !door.Listener.Addr().IsUnspecified() {
+// for the networks behind an ingress. An ingress that is claimed by itself counts as open.
+func (t *Table) isReached(ingress Ingress, listeners []netip.AddrPort) bool {
+	if !ingress.IsZero() && !ingress.Listener.Addr().IsUnspecified() {
 		return true
 	}
 	return slices.ContainsFunc(listeners, func(listener netip.AddrPort) bool {
 		candidates, _ := t.behind(Client{Listener: listener})
-		return candidates == t.door(door)
+		return candidates == t.ingress(ingress)
 	})
 }
 

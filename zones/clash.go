@@ -21,11 +21,11 @@ const (
 	Differing
 	// TooMany: a network has more endpoints than fit.
 	TooMany
-	// SameClients: two networks have the same prefix of clients behind one door.
+	// SameClients: two networks have the same prefix of clients behind one ingress.
 	SameClients
 	// PathOfAnother: a network claims a path that is the name of another network.
 	PathOfAnother
-	// NoClients: a network has neither clients nor doors.
+	// NoClients: a network has neither clients nor ingresses.
 	NoClients
 	// NoListener: queries reach no listener at which the network is looked for,
 	// because other networks claim all of them.
@@ -37,7 +37,7 @@ const (
 // String names the kind.
 func (k ClashKind) String() string {
 	return [...]string{"mapped twice", "different settings of one private name", "too many endpoints", "the same clients as another network",
-		"the name of another network", "neither clients nor doors", "no listener is left", "longer prefixes cover all clients"}[k]
+		"the name of another network", "neither clients nor ingresses", "no listener is left", "longer prefixes cover all clients"}[k]
 }
 
 // Clash is one reason why networks cannot be one table: who, with whom, and what.
@@ -46,10 +46,10 @@ type Clash struct {
 	Network string
 	// Others are the networks that it clashes with: one of SameClients, all that a
 	// Covered one is covered by.
-	Others []string
-	Door   Door         // of SameClients and PathOfAnother; zero where there is none
-	Prefix netip.Prefix // of SameClients
-	Name   Name         // that is mapped twice, or the private name
+	Others  []string
+	Ingress Ingress      // of SameClients and PathOfAnother; zero where there is none
+	Prefix  netip.Prefix // of SameClients
+	Name    Name         // that is mapped twice, or the private name
 	// Later and First are what claims Name: First before Later, as the specification
 	// has them, and records before endpoints.
 	Later, First Claim
@@ -71,8 +71,8 @@ func (c Clash) String() string {
 	if c.Prefix.IsValid() {
 		text += ": " + c.Prefix.String()
 	}
-	if !c.Door.IsZero() {
-		text += ": " + c.Door.String()
+	if !c.Ingress.IsZero() {
+		text += ": " + c.Ingress.String()
 	}
 	if len(c.Others) > 0 {
 		text += ": " + strings.Join(c.Others, ", ")

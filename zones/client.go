@@ -6,7 +6,7 @@ import (
 )
 
 // Client is what is known of the asker before any name is looked at: the
-// address it asks from and the door it came through. It is comparable.
+// address it asks from and the ingress it came through. It is comparable.
 type Client struct {
 	// Addr is the address it asks from, without an IPv6 zone, IPv4 never mapped
 	// into IPv6: see [NewClient].
@@ -21,7 +21,7 @@ type Client struct {
 	Shown *Shown
 }
 
-// Shown is what a client shows of itself at a door that asks for more than an
+// Shown is what a client shows of itself at an ingress that asks for more than an
 // address. It is not changed once a query carries it.
 type Shown struct {
 	// Link is the link id of the Azure Private Link Service that it came through;

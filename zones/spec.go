@@ -43,14 +43,14 @@ const NegativeTTL = 10
 // checked by whoever made it; Build finds what keeps networks from being one table.
 type NetworkSpec struct {
 	Name string
-	// Clients are the prefixes its clients ask from. A network with a door and
-	// no prefix takes every client of that door.
+	// Clients are the prefixes its clients ask from. A network with an ingress and
+	// no prefix takes every client of that ingress.
 	Clients []netip.Prefix
 	// Listeners are the local addresses it is reached by; an unspecified address
 	// (0.0.0.0 or ::) stands for every local address with that port.
 	Listeners []netip.AddrPort
 	// LearnsClients says that its clients may change by themselves: there may be none,
-	// which does not stand for every client of a door, or none that others leave it.
+	// which does not stand for every client of an ingress, or none that others leave it.
 	LearnsClients bool
 	// Links are the link ids of the Private Link Services that it comes through.
 	Links []uint32

@@ -10,41 +10,41 @@ import (
 // may use it.
 type Table struct {
 	networks []*Network
-	// doors holds, for each door that a network claims, the networks behind it;
-	// open holds those that claim none. A client that comes through a claimed door
-	// can only ever belong to a network behind that door. The listeners stand
+	// ingresses holds, for each ingress that a network claims, the networks behind it;
+	// open holds those that claim none. A client that comes through a claimed ingress
+	// can only ever belong to a network behind that ingress. The listeners stand
 	// apart, because every packet has one.
-	doors     map[Door]*prefixes
+	ingresses map[Ingress]*prefixes
 	listeners map[netip.AddrPort]*prefixes
 	open      *prefixes
-	nobody    *prefixes       // stays empty
-	uses      [doorKinds]bool // whether any network claims a door of the kind
+	nobody    *prefixes          // stays empty
+	uses      [ingressKinds]bool // whether any network claims an ingress of the kind
 }
 
-// prefixes is the longest-prefix table of the networks behind one door.
+// prefixes is the longest-prefix table of the networks behind one ingress.
 type prefixes = bart.Table[*Network]
 
 // Match is the network of a client, and what decided it.
 type Match struct {
 	Network *Network
 	Prefix  netip.Prefix // the longest client prefix that holds the client
-	Door    Door         // what narrowed the candidates; zero when nothing did
+	Ingress Ingress      // what narrowed the candidates; zero when nothing did
 }
 
-// NetworkFor finds the network of a client: its door narrows the candidates, then
+// NetworkFor finds the network of a client: its ingress narrows the candidates, then
 // the longest client prefix wins. It finds none for a client that nobody listed,
 // nor for one of which too little is known to tell two networks apart.
 func (t *Table) NetworkFor(client Client) (Match, bool) {
-	candidates, door := t.behind(client)
+	candidates, ingress := t.behind(client)
 	known := client.Prefix()
 	if !known.IsValid() {
 		return Match{}, false
 	}
 	prefix, network, found := candidates.LookupPrefixLPM(known)
 	if !found || ambiguous(candidates, known, network) {
-		return Match{Door: door}, false
+		return Match{Ingress: ingress}, false
 	}
-	return Match{Network: network, Prefix: prefix, Door: door}, true
+	return Match{Network: network, Prefix: prefix, Ingress: ingress}, true
 }
 
 // NetworkOf finds the same network as [Table.NetworkFor] and does not say what
@@ -72,24 +72,24 @@ func ambiguous(candidates *prefixes, known netip.Prefix, network *Network) bool 
 	return false
 }
 
-// behind gives the networks behind the door that a query came through: the first
+// behind gives the networks behind the ingress that a query came through: the first
 // claimed one of what the client shows, else its listener, the exact address
-// before every address with that port, else those without a door.
-func (t *Table) behind(client Client) (*prefixes, Door) {
+// before every address with that port, else those without an ingress.
+func (t *Table) behind(client Client) (*prefixes, Ingress) {
 	if client.Shown != nil {
-		if candidates, door, decided := t.behindShown(client.Shown); decided {
-			return candidates, door
+		if candidates, ingress, decided := t.behindShown(client.Shown); decided {
+			return candidates, ingress
 		}
 	}
 	if len(t.listeners) == 0 || !client.Listener.IsValid() {
-		return t.open, Door{}
+		return t.open, Ingress{}
 	}
 	for _, listener := range [...]netip.AddrPort{client.Listener, anyAddress(client.Listener.Port())} {
 		if candidates, claimed := t.listeners[listener]; claimed {
-			return candidates, Door{Kind: ListenerDoor, Listener: listener}
+			return candidates, Ingress{Kind: ListenerIngress, Listener: listener}
 		}
 	}
-	return t.open, Door{}
+	return t.open, Ingress{}
 }
 
 // anyAddress is the one form of "every local address with this port".

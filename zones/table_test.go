@@ -41,10 +41,10 @@ func TestNetworkFor(t *testing.T) {
 		{"IPv6, shorter", "fd00:2::7", "10.9.0.4:53", "hub fd00::/8"},
 		{"IPv4 in IPv6", "::ffff:10.0.1.1", "10.9.0.4:53", "europe 10.0.0.0/16"},
 		{"zone of an address is nothing", "fd00:2::7%eth0", "10.9.0.4:53", "hub fd00::/8"},
-		{"the door narrows first", "10.0.200.7", "10.9.0.5:53", "fabrikam 10.0.0.0/16 by listener 10.9.0.5:53"},
-		{"the door in IPv6 form", "10.0.200.7", "[::ffff:10.9.0.5]:53", "fabrikam 10.0.0.0/16 by listener 10.9.0.5:53"},
-		{"a claimed door takes nobody else", "10.200.1.1", "10.9.0.5:53", "none"},
-		{"a door without prefixes takes all", "203.0.113.9", "10.9.0.6:53", "guests 0.0.0.0/0 by listener 10.9.0.6:53"},
+		{"the ingress narrows first", "10.0.200.7", "10.9.0.5:53", "fabrikam 10.0.0.0/16 by listener 10.9.0.5:53"},
+		{"the ingress in IPv6 form", "10.0.200.7", "[::ffff:10.9.0.5]:53", "fabrikam 10.0.0.0/16 by listener 10.9.0.5:53"},
+		{"a claimed ingress takes nobody else", "10.200.1.1", "10.9.0.5:53", "none"},
+		{"an ingress without prefixes takes all", "203.0.113.9", "10.9.0.6:53", "guests 0.0.0.0/0 by listener 10.9.0.6:53"},
 		{"every address of a port", "10.0.1.1", "192.0.2.1:5353", "tailspin 10.0.0.0/16 by listener [::]:5353"},
 		{"unlisted", "203.0.113.9", "10.9.0.4:53", "none"},
 		{"unlisted IPv6", "2001:db8::1", "10.9.0.4:53", "none"},
@@ -55,8 +55,8 @@ func TestNetworkFor(t *testing.T) {
 			got := "none"
 			if found {
 				got = fmt.Sprint(match.Network.Name(), " ", match.Prefix)
-				if !match.Door.IsZero() {
-					got += " by " + match.Door.String()
+				if !match.Ingress.IsZero() {
+					got += " by " + match.Ingress.String()
 				}
 			}
 			if got != test.want {
@@ -103,11 +103,11 @@ func TestClashes(t *testing.T) {
 	}{
 		{"one prefix, two networks", []zones.NetworkSpec{spec("a", "10.0.0.0/16"), spec("b", "10.0.0.0/16")}, "",
 			[]string{"network b: the same clients as another network: 10.0.0.0/16: a"}},
-		{"one prefix and door, two networks", []zones.NetworkSpec{spec("a", "10.0.0.0/16", "10.9.0.5:53"), spec("b", "10.0.0.0/16", "10.9.0.5:53")}, "",
+		{"one prefix and ingress, two networks", []zones.NetworkSpec{spec("a", "10.0.0.0/16", "10.9.0.5:53"), spec("b", "10.0.0.0/16", "10.9.0.5:53")}, "",
 			[]string{"network b: the same clients as another network: 10.0.0.0/16: listener 10.9.0.5:53: a"}},
 		{"the path of another", []zones.NetworkSpec{spec("a", "10.0.0.0/16"), path}, "",
 			[]string{"network b: the name of another network: path /dns-query/a: a"}},
-		{"no clients", []zones.NetworkSpec{{Name: "a"}}, "", []string{"network a: neither clients nor doors"}},
+		{"no clients", []zones.NetworkSpec{{Name: "a"}}, "", []string{"network a: neither clients nor ingresses"}},
 		{"covered", []zones.NetworkSpec{spec("a", "10.0.0.0/8"), spec("b", "10.0.0.0/9 10.1.0.0/16"), spec("c", "10.128.0.0/9")}, "",
 			[]string{"network a: longer prefixes cover all clients: b, c"}},
 		{"not covered by its own", []zones.NetworkSpec{spec("a", "10.0.0.0/8 10.0.0.0/9"), spec("b", "10.128.0.0/9")}, "", nil},

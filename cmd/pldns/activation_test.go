@@ -235,6 +235,9 @@ func (l *load) fault(text string) {
 // TestReplacedProgram: with sockets that are passed, no query is lost while the
 // program is replaced by another: they wait in the sockets.
 func TestReplacedProgram(t *testing.T) {
+	if testing.Short() {
+		t.Skip("replaces the program four times under load: make test-all runs it")
+	}
 	m, at, admin := newServiceManager(t)
 	m.config = writeConfig(t, passedConfig(at, admin, ""))
 	clients := load{beats: make(chan struct{}), faults: make(chan string, 100), ended: make(chan struct{})}

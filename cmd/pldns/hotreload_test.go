@@ -33,7 +33,7 @@ func (r *running) edit(t *testing.T, from, to string) (code int, said string) {
 // Addresses that are open cannot be changed while serving: that is refused, it is
 // said which and why, and everything goes on as before.
 func TestListenTakesARestart(t *testing.T) {
-	b := startBehindDoors(t, "")
+	b := startBehindIngresses(t, "")
 	for key, to := range map[string]string{
 		"dns": `dns = ["127.0.0.1:5399", "127.0.0.2:0"]`, "dot": `dot = ["127.0.0.1:0", "127.0.0.2:0"]`,
 		"doh": `doh = []`, "admin": `admin = "off"`,
@@ -68,7 +68,7 @@ func TestListenTakesARestart(t *testing.T) {
 // Everything else is applied while serving: who may call the admin server how, who
 // signs the certificates of clients, who may speak for others.
 func TestAppliedWhileServing(t *testing.T) {
-	b := startBehindDoors(t, "")
+	b := startBehindIngresses(t, "")
 	call := func() int {
 		request, err := http.NewRequest(http.MethodGet, "http://"+b.admin+"/", nil)
 		if err != nil {

@@ -32,7 +32,7 @@ func (r *running) scrape() string {
 // Prometheus' own tool finds nothing to say about the metrics of a server that has
 // seen a little of everything, and each of them is in the list of the documentation.
 func TestServedMetrics(t *testing.T) {
-	b := startBehindDoors(t, fmt.Sprintf("[trust]\nclient_subnet = [\"127.0.1.1\"]\n%s[query_log]\nmode = \"all\"\nto = %q\n[dnstap]\nto = \"tcp://127.0.0.1:1\"\n",
+	b := startBehindIngresses(t, fmt.Sprintf("[trust]\nclient_subnet = [\"127.0.1.1\"]\n%s[query_log]\nmode = \"all\"\nto = %q\n[dnstap]\nto = \"tcp://127.0.0.1:1\"\n",
 		upstreamTable(azureDNS(t).Addr), filepath.Join(t.TempDir(), "queries.json")))
 	for _, transport := range []string{"udp", "tcp"} {
 		for _, from := range []string{europe, unlisted} {

@@ -75,7 +75,7 @@ func TestQueryLog(t *testing.T) {
 	if len(lines) != 23 {
 		t.Errorf("%d lines for 23 queries", len(lines))
 	}
-	// A line is written once its answer has left, so lines of two doors come in any order.
+	// A line is written once its answer has left, so lines of two ingresses come in any order.
 	for want, times := range map[logged]int{
 		{Network: "europe", Transport: "udp", Client: europe, Name: "momenta-eun.database.windows.net", Type: "A", Rcode: "NOERROR", Source: "local", Rule: "endpoint momenta-eun.database.windows.net"}:       20,
 		{Network: "australia", Transport: "tcp", Client: australia, Name: "momenta-eun.database.windows.net", Type: "A", Rcode: "NOERROR", Source: "local", Rule: "endpoint momenta-eun.database.windows.net"}: 1,
@@ -174,7 +174,7 @@ func tapped(t *testing.T, path string) chan []byte {
 // A receiver of dnstap gets both messages of queries over every transport, as they
 // were sent and received, and those that come from memory too.
 func TestDnstap(t *testing.T) {
-	b := startBehindDoors(t, "") // first, so that it ends after the receiver is told to
+	b := startBehindIngresses(t, "") // first, so that it ends after the receiver is told to
 	path := filepath.Join(b.dir, "tap")
 	messages := tapped(t, path)
 	text, err := os.ReadFile(b.file)

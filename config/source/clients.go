@@ -18,7 +18,7 @@ type holding struct {
 }
 
 // clients gives the networks the prefixes that were learned. A client must match one
-// network alone (ARCHITECTURE.md, rule 1): of networks at the same door that would
+// network alone (ARCHITECTURE.md, rule 1): of networks at the same ingress that would
 // have the same prefix, the one that has it written by hand has it, else the closest;
 // if two are as close, none has it, because its clients could be anybody's.
 func (c *composer) clients(learned []Source, sets []*Set) {
@@ -43,20 +43,20 @@ func (c *composer) clients(learned []Source, sets []*Set) {
 			all = append(all, holding{network: i, prefix: prefix, distance: -1})
 		}
 	}
-	doors := make([][]zones.Door, len(c.Config.Networks))
+	ingresses := make([][]zones.Ingress, len(c.Config.Networks))
 	for i := range c.Config.Networks {
 		spec := c.Config.Networks[i].Spec()
-		doors[i] = spec.Doors()
+		ingresses[i] = spec.Ingresses()
 	}
 	byHand := len(all)
 	all = append(all, wishes...)
 	for i := byHand; i < len(all); i++ {
-		if c.granted(all, i, doors) {
+		if c.granted(all, i, ingresses) {
 			n := &c.Config.Networks[all[i].network]
 			n.Clients = append(slices.Clip(n.Clients), all[i].prefix)
 		}
 	}
-	c.overlaps(all, doors)
+	c.overlaps(all, ingresses)
 }
 
 // addWish adds a prefix that a network would have; of two the closer one.
@@ -72,7 +72,7 @@ func addWish(wishes []holding, w holding) []holding {
 }
 
 // granted tells whether a network gets a prefix that it learned.
-func (c *composer) granted(all []holding, at int, doors [][]zones.Door) bool {
+func (c *composer) granted(all []holding, at int, ingresses [][]zones.Ingress) bool {
 	want := all[at]
 	name := func(h holding) string { return c.Config.Networks[h.network].Name }
 	for i, other := range all {
@@ -80,7 +80,7 @@ func (c *composer) granted(all []holding, at int, doors [][]zones.Door) bool {
 		case i == at || other.prefix != want.prefix:
 		case other.network == want.network:
 			return false // it is written by hand, too
-		case !shareDoor(doors[other.network], doors[want.network]) || other.distance > want.distance:
+		case !shareIngress(ingresses[other.network], ingresses[want.network]) || other.distance > want.distance:
 		case other.distance < 0:
 			c.warn("clients of %s are those of network %s, which names them, and not of %s, whose VNets have them (%s)",
 				want.prefix, name(other), name(want), want.place.Key())
@@ -101,7 +101,7 @@ func (c *composer) granted(all []holding, at int, doors [][]zones.Door) bool {
 
 // overlaps warns of prefixes that lie in those of another network: the longer one has
 // its clients, which may not be meant.
-func (c *composer) overlaps(all []holding, doors [][]zones.Door) {
+func (c *composer) overlaps(all []holding, ingresses [][]zones.Ingress) {
 	sorted := slices.Clone(all)
 	slices.SortStableFunc(sorted, func(a, b holding) int {
 		return cmp.Or(a.prefix.Addr().Compare(b.prefix.Addr()), cmp.Compare(a.prefix.Bits(), b.prefix.Bits()))
@@ -113,7 +113,7 @@ func (c *composer) overlaps(all []holding, doors [][]zones.Door) {
 			}
 			byHand := outer.distance < 0 && inner.distance < 0
 			same := outer.prefix == inner.prefix || outer.network == inner.network
-			if same || byHand || !shareDoor(doors[outer.network], doors[inner.network]) {
+			if same || byHand || !shareIngress(ingresses[outer.network], ingresses[inner.network]) {
 				continue
 			}
 			c.warn("clients of %s of network %s%s lie in %s of network %s%s: they belong to the first, whose prefix is longer",
@@ -131,11 +131,11 @@ func at(h holding) string {
 	return " (" + h.place.Key() + ")"
 }
 
-// shareDoor tells whether a client could come to both networks. Networks without a
-// door stand behind the same one.
-func shareDoor(a, b []zones.Door) bool {
+// shareIngress tells whether a client could come to both networks. Networks without a
+// ingress stand behind the same one.
+func shareIngress(a, b []zones.Ingress) bool {
 	if len(a) == 0 || len(b) == 0 {
 		return len(a) == len(b)
 	}
-	return slices.ContainsFunc(a, func(door zones.Door) bool { return slices.Contains(b, door) })
+	return slices.ContainsFunc(a, func(ingress zones.Ingress) bool { return slices.Contains(b, ingress) })
 }

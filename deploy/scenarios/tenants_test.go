@@ -171,12 +171,12 @@ forward-zone:
 		reached(t, v.decoy, false)
 	}
 	reached(t, n.front, false)
-	tryOtherDoors(t, n, stub, contoso, fabrikam, tailspin)
+	tryOtherIngresses(t, n, stub, contoso, fabrikam, tailspin)
 }
 
-// tryOtherDoors fails the test if a name that is not the server's is a way in over
+// tryOtherIngresses fails the test if a name that is not the server's is a way in over
 // DNS over TLS, or if a name that a tenant does not map is not as its network says.
-func tryOtherDoors(t *testing.T, n *internet, stub *lab.Host, contoso, fabrikam, tailspin *tenant) {
+func tryOtherIngresses(t *testing.T, n *internet, stub *lab.Host, contoso, fabrikam, tailspin *tenant) {
 	tls := []string{"ask", "-server", "203.0.113.200:853", "-ca", n.authority.File, "-name"}
 	if got, err := stub.TryPlay(append(tls, "fabrikam.dns.contoso.net", contosoSQL, "A")...); err == nil {
 		t.Errorf("DNS over TLS by a name that is not the server's: %q", got)

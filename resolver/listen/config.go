@@ -29,7 +29,7 @@ type Handler interface {
 	Begin(s *resolver.Snapshot, q resolver.Query, network *zones.Network, wake func()) (resolver.Answer, resolver.Pending)
 }
 
-// Observer is told what happens at the doors. Its methods are called by many
+// Observer is told what happens at the ingresses. Its methods are called by many
 // goroutines at once and on the path of every query: they must be quick. The
 // transport is "udp", "tcp", "tls" or "https".
 type Observer interface {

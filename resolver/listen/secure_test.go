@@ -22,7 +22,7 @@ import (
 	"pldns/resolver/resolvertest"
 )
 
-// secured is a server with doors of every kind, and what its Handler was asked.
+// secured is a server with ingresses of every kind, and what its Handler was asked.
 type secured struct {
 	server
 	authority *resolvertest.Authority

@@ -93,8 +93,8 @@ func newTemplate(name string) *x509.Certificate {
 // DoHPath is the path of the URL at which an [Upstream] answers over HTTPS.
 const DoHPath = "/dns-query"
 
-// door is one more way to an upstream: a secure one.
-type door struct {
+// secureListener is one more way to an upstream: a secure one.
+type secureListener struct {
 	transport Transport
 	addr      netip.AddrPort
 	config    *tls.Config
@@ -104,7 +104,7 @@ type door struct {
 // and says where. It does so as long as it serves at all.
 func (u *Upstream) ServeTLS(tb testing.TB, certificate tls.Certificate) netip.AddrPort {
 	tb.Helper()
-	return u.openDoor(tb, door{transport: TLS, config: &tls.Config{
+	return u.openSecure(tb, secureListener{transport: TLS, config: &tls.Config{
 		Certificates: []tls.Certificate{certificate}, NextProtos: []string{"dot"},
 	}})
 }
@@ -112,11 +112,11 @@ func (u *Upstream) ServeTLS(tb testing.TB, certificate tls.Certificate) netip.Ad
 // ServeHTTPS makes the upstream answer over HTTPS too (RFC 8484), at [DoHPath].
 func (u *Upstream) ServeHTTPS(tb testing.TB, certificate tls.Certificate) netip.AddrPort {
 	tb.Helper()
-	return u.openDoor(tb, door{transport: HTTPS, config: &tls.Config{Certificates: []tls.Certificate{certificate}}})
+	return u.openSecure(tb, secureListener{transport: HTTPS, config: &tls.Config{Certificates: []tls.Certificate{certificate}}})
 }
 
-// openDoor opens a door on a free port.
-func (u *Upstream) openDoor(tb testing.TB, d door) netip.AddrPort {
+// openSecure opens a secure listener on a free port.
+func (u *Upstream) openSecure(tb testing.TB, d secureListener) netip.AddrPort {
 	tb.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -125,7 +125,7 @@ func (u *Upstream) openDoor(tb testing.TB, d door) netip.AddrPort {
 	d.addr = addrPort(ln.Addr())
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.doors = append(u.doors, d)
+	u.secure = append(u.secure, d)
 	if u.listening == nil {
 		tb.Fatalf("the upstream is stopped")
 	}
@@ -133,8 +133,8 @@ func (u *Upstream) openDoor(tb testing.TB, d door) netip.AddrPort {
 	return d.addr
 }
 
-// open serves one door.
-func (l *listening) open(u *Upstream, d door, ln net.Listener) {
+// open serves one secure listener.
+func (l *listening) open(u *Upstream, d secureListener, ln net.Listener) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.tcp = append(l.tcp, ln)

@@ -53,7 +53,7 @@ type Upstream struct {
 	queries   []Query
 	changed   chan struct{} // closed and replaced whenever a query is noted
 	listening *listening    // nil while stopped
-	doors     []door
+	secure    []secureListener
 }
 
 // StartUpstream starts an upstream that answers from the given master-file
@@ -121,7 +121,7 @@ func (u *Upstream) start(tb testing.TB, addr netip.AddrPort) netip.AddrPort {
 			defer u.mu.Unlock()
 			u.listening = l
 			l.serve(u)
-			for _, d := range u.doors {
+			for _, d := range u.secure {
 				u.reopen(tb, l, d, giveUp)
 			}
 			return l.addr
@@ -132,8 +132,8 @@ func (u *Upstream) start(tb testing.TB, addr netip.AddrPort) netip.AddrPort {
 	}
 }
 
-// reopen opens a door where it was before.
-func (u *Upstream) reopen(tb testing.TB, l *listening, d door, giveUp time.Time) {
+// reopen opens a secure listener where it was before.
+func (u *Upstream) reopen(tb testing.TB, l *listening, d secureListener, giveUp time.Time) {
 	tb.Helper()
 	for {
 		ln, err := net.Listen("tcp", d.addr.String())

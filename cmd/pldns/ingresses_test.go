@@ -24,9 +24,9 @@ import (
 	"pldns/resolver/resolvertest"
 )
 
-// behindDoors is a pldns whose networks all have the same clients, and are told
-// apart by every kind of door.
-type behindDoors struct {
+// behindIngresses is a pldns whose networks all have the same clients, and are told
+// apart by every kind of ingress.
+type behindIngresses struct {
 	*running
 	authority *resolvertest.Authority
 	dir       string
@@ -61,9 +61,9 @@ func writePEM(tb testing.TB, file, kind string, data []byte) {
 	}
 }
 
-// startBehindDoors serves until the test ends. The keys to leave out are whole
+// startBehindIngresses serves until the test ends. The keys to leave out are whole
 // lines of the configuration.
-func startBehindDoors(t *testing.T, trust string, leaveOut ...string) behindDoors {
+func startBehindIngresses(t *testing.T, trust string, leaveOut ...string) behindIngresses {
 	t.Helper()
 	dir, authority := t.TempDir(), resolvertest.NewAuthority(t)
 	writeKeys(t, dir, authority, "127.0.0.1", "dns.contoso.net", "a.dns.contoso.net", "b.dns.contoso.net")
@@ -79,8 +79,8 @@ key = %q
 client_ca = %q
 %s
 `, withToken, filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key"), filepath.Join(dir, "clients.pem"), trust)
-	network := func(name, doors string, number int) string {
-		return fmt.Sprintf("[networks.%s]\nclients = [\"127.0.0.0/24\", \"127.0.1.0/24\", \"10.0.0.0/16\"]\n%s\n[networks.%[1]s.endpoints]\n\"mydb.database.windows.net\" = \"127.9.0.%[3]d\"\n", name, doors, number)
+	network := func(name, ingresses string, number int) string {
+		return fmt.Sprintf("[networks.%s]\nclients = [\"127.0.0.0/24\", \"127.0.1.0/24\", \"10.0.0.0/16\"]\n%s\n[networks.%[1]s.endpoints]\n\"mydb.database.windows.net\" = \"127.9.0.%[3]d\"\n", name, ingresses, number)
 	}
 	links := func(ids string) string {
 		if strings.Contains(trust, "proxy_protocol") {
@@ -96,7 +96,7 @@ client_ca = %q
 		toml = regexp.MustCompile("(?m)^"+key+" = .*\n").ReplaceAllString(toml, "")
 	}
 	r, s := startServer(t, toml)
-	return behindDoors{r, authority, dir, s.TLSAddrs()[0], s.HTTPSAddrs()[0]}
+	return behindIngresses{r, authority, dir, s.TLSAddrs()[0], s.HTTPSAddrs()[0]}
 }
 
 // fromEurope opens a connection from a client of all the networks.
@@ -105,7 +105,7 @@ func fromEurope(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
 	return dialer.DialContext(ctx, "tcp", to.String())
 }
 
-func (b behindDoors) settings(name string, certificate string) *tls.Config {
+func (b behindIngresses) settings(name string, certificate string) *tls.Config {
 	config := &tls.Config{RootCAs: b.authority.Pool, ServerName: name}
 	if certificate != "" {
 		config.Certificates = []tls.Certificate{b.authority.Certificate(b.tb, certificate)}
@@ -127,7 +127,7 @@ func last(reply *dns.Msg, err error) string {
 }
 
 // overTLS asks over DNS over TLS, behind a PROXY header if there is one.
-func (b behindDoors) overTLS(config *tls.Config, header []byte) string {
+func (b behindIngresses) overTLS(config *tls.Config, header []byte) string {
 	b.tb.Helper()
 	conn, err := fromEurope(b.tb.Context(), b.dot)
 	if err != nil {
@@ -146,7 +146,7 @@ func (b behindDoors) overTLS(config *tls.Config, header []byte) string {
 }
 
 // overHTTPS asks over DNS over HTTPS.
-func (b behindDoors) overHTTPS(config *tls.Config, url string) string {
+func (b behindIngresses) overHTTPS(config *tls.Config, url string) string {
 	b.tb.Helper()
 	transport := &http.Transport{TLSClientConfig: config, ForceAttemptHTTP2: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return fromEurope(ctx, b.doh)
@@ -169,13 +169,13 @@ func (b behindDoors) overHTTPS(config *tls.Config, url string) string {
 	return last(reply, nil)
 }
 
-// The same source address belongs to one network or another by the door it comes
+// The same source address belongs to one network or another by the ingress it comes
 // through; who is unknown there gets nothing.
-func TestDoorsOfIdentity(t *testing.T) {
-	b := startBehindDoors(t, "")
+func TestIngressesOfIdentity(t *testing.T) {
+	b := startBehindIngresses(t, "")
 	const refused = "18" // the last word: EDE 18
 	for _, row := range []struct{ name, serverName, certificate, url, want string }{
-		{"no door", "127.0.0.1", "", "", "127.9.0.1"},
+		{"no ingress", "127.0.0.1", "", "", "127.9.0.1"},
 		{"a server name of everybody", "dns.contoso.net", "", "", "127.9.0.1"},
 		{"server name a", "a.dns.contoso.net", "", "", "127.9.0.2"},
 		{"server name b", "b.dns.contoso.net", "", "", "127.9.0.3"},
@@ -188,7 +188,7 @@ func TestDoorsOfIdentity(t *testing.T) {
 		{"host b", "", "", "https://b.dns.contoso.net/dns-query", "127.9.0.3"},
 		{"path a", "", "", "https://dns.contoso.net/dns-query/a", "127.9.0.2"},
 		{"path b", "", "", "https://dns.contoso.net/dns-query/b", "127.9.0.3"},
-		{"path of a network without a door", "", "", "https://dns.contoso.net/dns-query/open", "127.9.0.1"},
+		{"path of a network without an ingress", "", "", "https://dns.contoso.net/dns-query/open", "127.9.0.1"},
 		{"an unknown path", "", "", "https://dns.contoso.net/dns-query/c", refused},
 		{"no path", "", "", "https://127.0.0.1/dns-query", "127.9.0.1"},
 		{"certificate a over HTTPS", "", "gw.a.com", "https://dns.contoso.net/dns-query", "127.9.0.2"},
@@ -212,7 +212,7 @@ func TestDoorsOfIdentity(t *testing.T) {
 // A PROXY header of a trusted source names the client, and Azure's link id its
 // network; over UDP, TCP and TLS.
 func TestLinkIDs(t *testing.T) {
-	b := startBehindDoors(t, "[trust]\nproxy_protocol = [\"127.0.1.1\"]\n")
+	b := startBehindIngresses(t, "[trust]\nproxy_protocol = [\"127.0.1.1\"]\n")
 	wire, err := mydb().Pack()
 	if err != nil {
 		t.Fatal(err)
@@ -252,7 +252,7 @@ func TestLinkIDs(t *testing.T) {
 }
 
 // overUDP sends octets and reads a reply.
-func (b behindDoors) overUDP(packet []byte) string {
+func (b behindIngresses) overUDP(packet []byte) string {
 	b.tb.Helper()
 	conn, err := net.DialUDP("udp", &net.UDPAddr{IP: net.ParseIP(europe)}, net.UDPAddrFromAddrPort(b.addrs[0]))
 	if err != nil {
@@ -269,7 +269,7 @@ func (b behindDoors) overUDP(packet []byte) string {
 // A trusted forwarder's client subnet names the client, from memory too; one of
 // anybody else changes nothing and is counted.
 func TestClientSubnets(t *testing.T) {
-	b := startBehindDoors(t, "[trust]\nclient_subnet = [\"127.0.1.1\"]\n")
+	b := startBehindIngresses(t, "[trust]\nclient_subnet = [\"127.0.1.1\"]\n")
 	for range 3 {
 		for _, row := range []struct{ from, subnet, want string }{
 			{europe, "10.0.1.7/32", "127.9.0.1 10.0.1.7/32/32"},
@@ -314,7 +314,7 @@ func TestClientSubnets(t *testing.T) {
 // A certificate is shown from the next handshake on when its files change; files
 // that are no certificate change nothing.
 func TestCertificateReload(t *testing.T) {
-	b := startBehindDoors(t, "")
+	b := startBehindIngresses(t, "")
 	shown := func() []byte {
 		conn, err := tls.Dial("tcp", b.dot.String(), b.settings("dns.contoso.net", ""))
 		if err != nil {

@@ -22,7 +22,7 @@ import (
 
 // command runs a program and gives what it prints; what it says when it fails is
 // "failed".
-func (b behindDoors) command(name string, args ...string) string {
+func (b behindIngresses) command(name string, args ...string) string {
 	b.tb.Helper()
 	ctx, cancel := context.WithTimeout(b.tb.Context(), time.Minute)
 	defer cancel()
@@ -35,7 +35,7 @@ func (b behindDoors) command(name string, args ...string) string {
 }
 
 // kdig asks as Knot's client does, and gives the last line of its answer.
-func (b behindDoors) kdig(at netip.AddrPort, args ...string) string {
+func (b behindIngresses) kdig(at netip.AddrPort, args ...string) string {
 	b.tb.Helper()
 	args = append([]string{"@" + at.Addr().String(), "-p", fmt.Sprint(at.Port()), "-b", europe, "mydb.database.windows.net",
 		"+short", "+timeout=20", "+retry=0", "+tls-ca=" + filepath.Join(b.dir, "clients.pem")}, args...)
@@ -44,7 +44,7 @@ func (b behindDoors) kdig(at netip.AddrPort, args ...string) string {
 }
 
 // writeClient puts the certificate of a client, and its key, into files.
-func (b behindDoors) writeClient(host string) (certificate, key string) {
+func (b behindIngresses) writeClient(host string) (certificate, key string) {
 	b.tb.Helper()
 	certificate, key = filepath.Join(b.dir, host+".crt"), filepath.Join(b.dir, host+".key")
 	writePair(b.tb, certificate, key, b.authority.Certificate(b.tb, host))
@@ -53,9 +53,9 @@ func (b behindDoors) writeClient(host string) (certificate, key string) {
 
 // One client address, told apart by TLS name, certificate and path, as a client
 // of another making asks.
-func TestKdigAtTheDoors(t *testing.T) {
+func TestKdigAtTheIngresses(t *testing.T) {
 	find(t, "kdig")
-	b := startBehindDoors(t, "")
+	b := startBehindIngresses(t, "")
 	name := func(server string) []string {
 		return []string{"+tls", "+tls-hostname=" + server, "+tls-sni=" + server}
 	}
@@ -126,7 +126,7 @@ func serveReal(t *testing.T, authority *resolvertest.Authority) (port string) {
 // name of the server.
 func TestCurlOverHTTPS(t *testing.T) {
 	find(t, "curl")
-	b := startBehindDoors(t, "")
+	b := startBehindIngresses(t, "")
 	port := serveReal(t, b.authority)
 	url := "https://mydb.database.windows.net:" + port + "/"
 	curl := func(dohURL string, more ...string) string {
@@ -161,7 +161,7 @@ func TestChromiumOverHTTPS(t *testing.T) {
 		t.Skip("a certificate authority of its own needs certutil: .ci/browser installs it and sets PLDNS_BROWSER")
 	}
 	// A browser that is asked for a certificate during secure DNS gives up.
-	b := startBehindDoors(t, "", "client_ca", "certificates")
+	b := startBehindIngresses(t, "", "client_ca", "certificates")
 	port := serveReal(t, b.authority)
 	home := t.TempDir()
 	store := filepath.Join(home, ".pki", "nssdb")
@@ -202,7 +202,7 @@ func TestChromiumOverHTTPS(t *testing.T) {
 
 // run runs a program until the test ends, once there is an answer at an address
 // over TCP.
-func (b behindDoors) run(at netip.AddrPort, program string, args ...string) {
+func (b behindIngresses) run(at netip.AddrPort, program string, args ...string) {
 	b.tb.Helper()
 	runProgram(b.tb, program, args...)
 	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {
@@ -214,7 +214,7 @@ func (b behindDoors) run(at netip.AddrPort, program string, args ...string) {
 }
 
 // digFrom is the last line that dig prints for a client, over UDP or TCP.
-func (b behindDoors) digFrom(at netip.AddrPort, from string, transport string) string {
+func (b behindIngresses) digFrom(at netip.AddrPort, from string, transport string) string {
 	b.tb.Helper()
 	lines := strings.Split(b.command("dig", "@"+at.Addr().String(), "-p", fmt.Sprint(at.Port()), "-b", from, transport, "+short", "+tries=1", "+time=20",
 		"mydb.database.windows.net", "A"), "\n")
@@ -225,7 +225,7 @@ func (b behindDoors) digFrom(at netip.AddrPort, from string, transport string) s
 func TestHAProxySendsProxyV2(t *testing.T) {
 	program := find(t, "haproxy")
 	find(t, "dig")
-	b := startBehindDoors(t, "[trust]\nproxy_protocol = [\"127.0.3.1\"]\n")
+	b := startBehindIngresses(t, "[trust]\nproxy_protocol = [\"127.0.3.1\"]\n")
 	plain, secure := resolvertest.ClosedAddr(t), resolvertest.ClosedAddr(t)
 	file := filepath.Join(t.TempDir(), "haproxy.cfg")
 	var text strings.Builder
@@ -253,7 +253,7 @@ func TestHAProxySendsProxyV2(t *testing.T) {
 func TestDnsdistSaysWhoAsks(t *testing.T) {
 	program := find(t, "dnsdist")
 	find(t, "dig")
-	b := startBehindDoors(t, "[trust]\nproxy_protocol = [\"127.0.3.1\"]\nclient_subnet = [\"127.0.3.2\"]\n")
+	b := startBehindIngresses(t, "[trust]\nproxy_protocol = [\"127.0.3.1\"]\nclient_subnet = [\"127.0.3.2\"]\n")
 	for how, row := range map[string]struct{ server, more string }{
 		"client subnet": {`source="127.0.3.2", useClientSubnet=true`, "setECSSourcePrefixV4(32)\n"},
 		"PROXY": {`source="127.0.3.1", useProxyProtocol=true`, `

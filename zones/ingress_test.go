@@ -7,7 +7,7 @@ import (
 	"pldns/zones"
 )
 
-// tenants are networks with the same address space behind doors of every kind.
+// tenants are networks with the same address space behind ingresses of every kind.
 func tenants(tb testing.TB) *zones.Table {
 	space := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/16")}
 	return build(tb,
@@ -28,9 +28,9 @@ func names(texts ...string) (list []zones.Name) {
 	return list
 }
 
-// TestDoors: what a client shows narrows the candidates, in a fixed order, and
+// TestIngresses: what a client shows narrows the candidates, in a fixed order, and
 // who shows what nobody knows is nobody.
-func TestDoors(t *testing.T) {
+func TestIngresses(t *testing.T) {
 	table := tenants(t)
 	for _, row := range []struct {
 		name, listener string
@@ -48,7 +48,7 @@ func TestDoors(t *testing.T) {
 		{"a path", "10.9.0.4:443", &zones.Shown{Path: "tenant-a"}, "pathed"},
 		{"an unknown path", "10.9.0.4:443", &zones.Shown{Path: "tenant-b"}, "none"},
 		{"the path of a network known by its clients", "10.9.0.4:443", &zones.Shown{Path: "hub"}, "hub"},
-		{"no path to a network that has another door", "10.9.0.4:443", &zones.Shown{Path: "listened"}, "none"},
+		{"no path to a network that has another ingress", "10.9.0.4:443", &zones.Shown{Path: "listened"}, "none"},
 		{"no path to a network whose clients do not hold the asker", "10.9.0.4:443", &zones.Shown{Path: "lab"}, "none"},
 		{"a server name", "10.9.0.4:853", &zones.Shown{ServerName: zones.MustName("A.dns.contoso.net")}, "named"},
 		{"a server name that is everybody's", "10.9.0.4:853", &zones.Shown{ServerName: zones.MustName("dns.contoso.net")}, "hub"},
@@ -77,7 +77,7 @@ func same(t *testing.T, table *zones.Table, client zones.Client, want string) {
 		got = match.Network.Name()
 	}
 	if got != want {
-		t.Errorf("the network is %s, by %s, want %s", got, match.Door, want)
+		t.Errorf("the network is %s, by %s, want %s", got, match.Ingress, want)
 	}
 	if quick, also := table.NetworkOf(client); quick != match.Network || also != found {
 		t.Errorf("NetworkOf gives %v, %v", quick, also)
