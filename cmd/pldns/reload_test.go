@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -117,6 +118,9 @@ func TestBadReload(t *testing.T) {
 	bad, err := filepath.Glob("../../config/testdata/bad/*.toml")
 	if err != nil || len(bad) < 100 {
 		t.Fatalf("%d bad files, %v", len(bad), err)
+	}
+	if testing.Short() { // each takes its time; config has tests of all
+		bad = slices.DeleteFunc(bad, func(file string) bool { return len(file)%8 != 0 })
 	}
 	r := start(t, stamped(1, ""))
 	files := []string{"[networks", strings.Replace(stamped(2, ""), "127.0.0.1:0", "127.0.0.1:5399", 1)}
