@@ -60,7 +60,8 @@ func (l *loader) adminToken(t table, files files) bool {
 	path := files.path(name)
 	data, err := files.readSmall(path)
 	if err != nil {
-		l.rep.add(t.place("admin_token_file"), faultf("write the path of a file that this user can read, relative to the directory of this one", "%s", err))
+		l.rep.add(t.place("admin_token_file"), faultf("write the path of a file that this user can "+
+			"read, relative to the directory of this one", "%s", err))
 		return true
 	}
 	token := strings.TrimSpace(string(data))
@@ -94,7 +95,8 @@ func adminHosts(t table) []string {
 	for _, e := range entries {
 		name, err := zones.ParseName(e.text)
 		if err != nil || strings.ContainsAny(e.text, ":/*") {
-			t.rep.add(e.place, faultf(`write a host name without scheme and port, such as "pldns.contoso.com"`, "%q is no host name", e.text))
+			t.rep.add(e.place, faultf(`write a host name without scheme and port, such as "pldns.contoso.com"`,
+				"%q is no host name", e.text))
 			continue
 		}
 		if !slices.Contains(hosts, name.String()) {

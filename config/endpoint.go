@@ -111,8 +111,8 @@ func derivationFault(endpoint Endpoint, err error) *fault {
 	if len(endpoint.Addresses) > 0 {
 		address = endpoint.Addresses[0].String()
 	}
-	remedy := fmt.Sprintf("write { addresses = [%q], private_name = \"...\" } with the name that the network interface "+
-		"of the private endpoint shows", address)
+	remedy := fmt.Sprintf("write { addresses = [%q], private_name = \"...\" } with the name that the "+
+		"network interface of the private endpoint shows", address)
 	var notDerivable *azure.NotDerivableError
 	if errors.As(err, &notDerivable) {
 		return faultf(remedy, "the private name cannot be derived: %s", notDerivable.Reason)
@@ -143,7 +143,8 @@ func (l *loader) zoneOfPrivate(endpoint Endpoint) (zones.Name, *fault) {
 	case private == endpoint.Name || spelled:
 		return zones.Name{}, faultf("remove private_name", "%s is the private name already", endpoint.Name)
 	case private.IsWildcard() != endpoint.Name.IsWildcard():
-		return zones.Name{}, faultf("give both names the leftmost label *, or neither", "only one of %s and %s is a wildcard", endpoint.Name, private)
+		return zones.Name{}, faultf("give both names the leftmost label *, or neither", "only one of %s and %s is a wildcard",
+			endpoint.Name, private)
 	}
 	if match, known := l.catalogue.ZoneOf(private); known {
 		return match.Zone, nil

@@ -140,7 +140,8 @@ func (r *hostsReader) line(text string) {
 		return
 	}
 	if addr.IsLoopback() {
-		r.rep.warn(r.at, faultf("write the address of the private endpoint", "%q is a loopback address: each client would ask itself", addr))
+		r.rep.warn(r.at, faultf("write the address of the private endpoint", "%q is a loopback "+
+			"address: each client would ask itself", addr))
 	}
 	r.address[0] = addr
 	name, rest := field(names)

@@ -67,7 +67,8 @@ func Parse(name string, data []byte, fsys fs.FS) (*Config, error) {
 	return load(name, data, memoryFiles{fsys}, azure.New())
 }
 
-// ParseWith is [Parse] with a catalogue that has rows of other files.
+// ParseWith is [Parse] with a catalogue that has rows of other files. The error is
+// [Problems].
 func ParseWith(catalogue *azure.Catalogue, name string, data []byte, fsys fs.FS) (*Config, error) {
 	return load(name, data, memoryFiles{fsys}, catalogue)
 }
@@ -112,7 +113,9 @@ func examine(name string, data []byte, files files, catalogue *azure.Catalogue, 
 	l := &loader{
 		rep: newReport(), catalogue: catalogue, now: now, config: &Config{Files: []string{name}}, main: name, files: files,
 		groups: make(map[string]*groupDraft), undefined: make(map[Place]bool),
-		endpointSets: make(map[string]*mappings), included: make(map[string]bool), recordPlaces: make(map[dns.RR]Place), shared: make(zoneDrafts), drafts: make(map[string]*networkDraft),
+		endpointSets: make(map[string]*mappings), included: make(map[string]bool),
+		recordPlaces: make(map[dns.RR]Place), shared: make(zoneDrafts),
+		drafts: make(map[string]*networkDraft),
 	}
 	root, ok := l.rep.open(name, data)
 	if !ok {

@@ -173,7 +173,8 @@ func (l *loader) pick(t table, probed bool) zones.Pick {
 	case text != zones.PickFirstHealthy.String():
 		l.rep.add(t.place("pick"), faultf(`write "first-healthy" or "all"`, "%q is no way to pick", text))
 	case !probed:
-		l.rep.add(t.place("pick"), faultf(`add a probe, such as probe = "tcp:1433"`, "%q needs a probe to tell which address is healthy", text))
+		l.rep.add(t.place("pick"), faultf(`add a probe, such as probe = "tcp:1433"`, "%q needs a "+
+			"probe to tell which address is healthy", text))
 	}
 	return zones.PickFirstHealthy
 }

@@ -70,7 +70,8 @@ func (l *loader) secure(root table, files files) {
 	if certOK && keyOK {
 		var err error
 		if s.Certificate, err = tls.X509KeyPair(cert, key); err != nil {
-			l.rep.add(t.place("cert"), faultf("write the PEM files of one certificate, with those between it and its authority, and of its key",
+			l.rep.add(t.place("cert"), faultf("write the PEM files of one certificate, with those "+
+				"between it and its authority, and of its key",
 				"%s", strings.TrimPrefix(err.Error(), "tls: ")))
 		} else {
 			l.warnOfExpiry(t.place("cert"), s.Certificate.Leaf)
@@ -94,7 +95,8 @@ func (l *loader) pem(t table, key, example string, path *string, files files) ([
 	*path = files.path(text)
 	data, err := files.readSmall(*path)
 	if err != nil {
-		l.rep.add(t.place(key), faultf("write the path of a file that this user can read, relative to the directory of this one", "%s", err))
+		l.rep.add(t.place(key), faultf("write the path of a file that this user can "+
+			"read, relative to the directory of this one", "%s", err))
 	}
 	return data, err == nil
 }

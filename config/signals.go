@@ -102,7 +102,8 @@ func parseReceiver(text string) (network, address string, f *fault) {
 		case !strings.HasPrefix(path, "/"):
 			return "", "", faultf(remedy, "%q does not hold the whole path of a socket", text)
 		case len(path) > maxSocketPath:
-			return "", "", faultf("move the socket", "the path in %q has %d characters, more than the %d of a socket", text, len(path), maxSocketPath)
+			return "", "", faultf("move the socket", "the path in %q has %d characters, more than the %d of a socket", text, len(path),
+				maxSocketPath)
 		}
 		return "unix", path, nil
 	}

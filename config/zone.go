@@ -104,7 +104,8 @@ func (l *loader) finishZoneDrafts(drafts zoneDrafts) {
 	for _, name := range slices.SortedFunc(maps.Keys(drafts), zones.Name.Compare) {
 		draft := drafts[name]
 		if !draft.hasRecords && !draft.hasMissing {
-			l.rep.add(draft.place, &fault{"says neither records nor missing", `add missing = "nxdomain" or records = ["db 300 IN A 10.0.1.4"]`})
+			l.rep.add(draft.place, &fault{"says neither records nor missing",
+				`add missing = "nxdomain" or records = ["db 300 IN A 10.0.1.4"]`})
 		}
 		draft.records = l.consistent(draft)
 	}

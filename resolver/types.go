@@ -134,7 +134,8 @@ type Exchanger interface {
 }
 
 // Exchange is Start for those who wait: until ctx ends, or the deadline that it has. The
-// reply is in the form of records.
+// reply is in the form of records. The error is that of the Exchanger, or says that ctx
+// has ended.
 func Exchange(ctx context.Context, to Exchanger, q Question, from Asker) (Reply, error) {
 	type outcome struct {
 		reply Reply

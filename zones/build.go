@@ -57,7 +57,8 @@ func (t *Table) admit(network *Network, spec *NetworkSpec, names map[string]bool
 		behind := t.ingress(ingress)
 		for _, prefix := range spec.clients() {
 			if other, taken := behind.Get(prefix); taken {
-				clashes = append(clashes, Clash{Kind: SameClients, Network: spec.Name, Others: []string{other.name}, Ingress: ingress, Prefix: prefix})
+				clashes = append(clashes, Clash{Kind: SameClients, Network: spec.Name, Others: []string{other.name}, Ingress: ingress,
+					Prefix: prefix})
 				continue
 			}
 			behind.Insert(prefix, network)

@@ -36,7 +36,8 @@ const (
 
 // String names the kind.
 func (k ClashKind) String() string {
-	return [...]string{"mapped twice", "different settings of one private name", "too many endpoints", "the same clients as another network",
+	return [...]string{"mapped twice", "different settings of one private name", "too many endpoints",
+		"the same clients as another network",
 		"the name of another network", "neither clients nor ingresses", "no listener is left", "longer prefixes cover all clients"}[k]
 }
 

@@ -164,5 +164,5 @@ func (n Name) IsWildcard() bool { return strings.HasPrefix(n.text, "*.") }
 // Compare orders names as plain text, for stable listings.
 func (n Name) Compare(other Name) int { return cmp.Compare(n.text, other.text) }
 
-// MarshalText writes the name as [Name.String] does.
+// MarshalText writes the name as [Name.String] does. The error is always nil.
 func (n Name) MarshalText() ([]byte, error) { return []byte(n.String()), nil }

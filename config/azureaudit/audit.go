@@ -95,11 +95,13 @@ func (a *auditor) readGaps() {
 		held bool
 		what string
 	}{
-		{len(a.inventory.Endpoints) > 0, "private endpoints: whether they are approved was not looked at (az network private-endpoint list)"},
+		{len(a.inventory.Endpoints) > 0, "private endpoints: whether they are approved was not " +
+			"looked at (az network private-endpoint list)"},
 		{len(a.inventory.Interfaces) > 0, "network interfaces: addresses that nobody has were not looked for (az network nic list)"},
 		{len(a.inventory.Records) > 0,
 			"record sets: records that are missing or stale were not looked for (az network private-dns record-set list)"},
-		{len(a.inventory.Links) > 0, "links of zones: what each VNet is answered was not looked at (az network private-dns link vnet list)"},
+		{len(a.inventory.Links) > 0, "links of zones: what each VNet is answered was not looked " +
+			"at (az network private-dns link vnet list)"},
 	} {
 		if !kind.held {
 			a.note("the export has no %s", kind.what)
@@ -117,7 +119,8 @@ func (a *auditor) zoneNames() {
 		case known && match.Entry.Legacy:
 			f.ID, f.Severity = ZoneSuperseded, Warning
 			f.Effect = fmt.Sprintf("no alias of Azure leads to %s any more, so its records answer nobody", z.name)
-			f.Action = "create the zone that the service uses today (pldns catalog " + z.name.String() + "), and let zone groups write there"
+			f.Action = "create the zone that the service uses today (pldns catalog " + z.name.String() + "), " +
+				"and let zone groups write there"
 		case known:
 			continue
 		case azure.HasPrivatelink(z.name):
@@ -213,7 +216,8 @@ func (a *auditor) links() {
 			if l.Registration {
 				a.find(Finding{
 					ID: Registration, Severity: Warning, Resource: l.ID, File: l.File, VNets: []string{l.VNetID},
-					Effect: fmt.Sprintf("the virtual machines of %s register their names in %s, and one that is called as a resource takes its record",
+					Effect: fmt.Sprintf("the virtual machines of %s register their names in %s, and one that "+
+						"is called as a resource takes its record",
 						lastPart(l.VNetID), z.name),
 					Action: "turn registration off on this link: a VNet may register in one zone, which should be one of your own",
 				})

@@ -88,7 +88,8 @@ func (a *auditor) compare() {
 	}
 	for _, network := range a.options.Table.Networks() {
 		if !compared[network.Name()] {
-			a.note("network %s has no linked VNet of its name in the export, and was not compared: --map VNET=%[1]s names one", network.Name())
+			a.note("network %s has no linked VNet of its name in the export, and was not compared: --map VNET=%[1]s names one",
+				network.Name())
 		}
 	}
 }

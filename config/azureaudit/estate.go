@@ -98,7 +98,8 @@ type located struct {
 // newEstate puts an inventory in order.
 func newEstate(inventory azureimport.Inventory, options Options) *estate {
 	e := &estate{
-		catalogue: options.Catalogue, managed: options.Managed, inventory: inventory, byID: make(map[string]*zone), names: make(map[zones.Name]*named),
+		catalogue: options.Catalogue, managed: options.Managed, inventory: inventory,
+		byID: make(map[string]*zone), names: make(map[zones.Name]*named),
 		addresses: make(map[netip.Addr]bool), vnets: make(map[string]*vnet),
 	}
 	e.readZones()

@@ -76,7 +76,8 @@ func (a *auditor) zoneGroups() {
 		f := Finding{
 			ID: NoZoneGroup, Severity: Note, Resource: p.ID, File: p.File, Names: names,
 			Effect: "nothing writes its records, or changes them when it gets another address",
-			Action: "attach a DNS zone group to it (az network private-endpoint dns-zone-group create), or say that records are kept by hand",
+			Action: "attach a DNS zone group to it (az network private-endpoint dns-zone-group create), " +
+				"or say that records are kept by hand",
 		}
 		if len(texts) > 0 {
 			f.Effect = fmt.Sprintf("nothing writes the records of %s, or changes them when it gets another address", some(texts))
@@ -220,10 +221,13 @@ func overlaps(n *named, addrs []netip.Addr) bool {
 // differs reports a record that has another address than its endpoint.
 func (a *auditor) differs(n *named, z *zone, r *record) {
 	a.find(Finding{
-		ID: RecordDiffers, Severity: Error, Resource: cmp.Or(r.id, z.id), File: r.file, VNets: vnetsOf(z.links), Names: []zones.Name{n.public},
+		ID: RecordDiffers, Severity: Error, Resource: cmp.Or(r.id, z.id), File: r.file,
+		VNets: vnetsOf(z.links), Names: []zones.Name{n.public},
 		Answer: spell(r.addrs), Want: spell(n.working()),
-		Effect: fmt.Sprintf("%s are led to %s for %s, and the endpoint has %s", a.clientsOf(z), spell(r.addrs), n.public, spell(n.working())),
-		Action: fmt.Sprintf("change the record to %s, or let the zone group of %s keep it", spell(n.working()), lastPart(n.at[0].endpoint.ID)),
+		Effect: fmt.Sprintf("%s are led to %s for %s, and the endpoint has %s", a.clientsOf(z), spell(r.addrs), n.public,
+			spell(n.working())),
+		Action: fmt.Sprintf("change the record to %s, or let the zone group of %s keep it", spell(n.working()),
+			lastPart(n.at[0].endpoint.ID)),
 	})
 }
 
@@ -235,7 +239,8 @@ func (a *auditor) stale(z *zone, r *record, unknown []netip.Addr, isKnown bool) 
 		public = n.public
 	}
 	f := Finding{
-		ID: RecordStale, Severity: Warning, Resource: cmp.Or(r.id, z.id), File: r.file, VNets: vnetsOf(z.links), Names: []zones.Name{public},
+		ID: RecordStale, Severity: Warning, Resource: cmp.Or(r.id, z.id), File: r.file,
+		VNets: vnetsOf(z.links), Names: []zones.Name{public},
 		Answer: spell(r.addrs),
 		Effect: fmt.Sprintf("%s are led to %s for %s, which no interface of the export has: connections time out if nobody has it",
 			a.clientsOf(z), spell(unknown), public),

@@ -98,7 +98,8 @@ type View struct {
 // Name implements [source.Source].
 func (v *View) Name() string { return v.name }
 
-// Last implements [source.Source].
+// Last implements [source.Source]. The error is that of the newest listing that did not
+// work out, or [ErrNoState].
 func (v *View) Last() (*source.Set, error) {
 	if v.seen == nil {
 		return nil, cmp.Or(v.err, ErrNoState)
@@ -148,7 +149,8 @@ func (d *Discoverer) wake() {
 }
 
 // Run lists again and again until ctx ends: at once, and then as often as was asked for,
-// at times that differ by a tenth, so that many instances do not ask together.
+// at times that differ by a tenth, so that many instances do not ask together. Listings
+// that fail are logged and shown, so the error is always nil.
 func (d *Discoverer) Run(ctx context.Context) error {
 	for wait := rand.N(d.options.Azure.Every/20 + 1); ; wait = d.pause() {
 		timer := time.NewTimer(wait)
@@ -209,7 +211,8 @@ func sameShares(a, b *source.Set) bool {
 }
 
 // Refresh lists once, and keeps what came of it if it is complete. One listing is under
-// way at a time.
+// way at a time. The error says why it is not complete, or that it cannot be kept on
+// disk; what was known before holds then.
 func (d *Discoverer) Refresh(ctx context.Context) error {
 	d.running.Lock()
 	defer d.running.Unlock()

@@ -50,7 +50,8 @@ func (l *Listing) tenants() []string {
 }
 
 // Save writes a listing so that the file holds either the old one or the new one, as a
-// whole, whatever happens meanwhile. Only the user who runs this may read it.
+// whole, whatever happens meanwhile. Only the user who runs this may read it. The error
+// names the file that cannot be written.
 func Save(a config.Azure, l *Listing) error {
 	dir := filepath.Dir(a.State)
 	file, err := os.CreateTemp(dir, "."+filepath.Base(a.State)+".*") // with mode 0600

@@ -93,7 +93,8 @@ func bicepRecord(rr dns.RR) string {
 	case *dns.PTR:
 		return "{ ptrdname: " + bicepQuote(hostOf(rr.Ptr)) + " }"
 	case *dns.SRV:
-		return fmt.Sprintf("{ priority: %d, weight: %d, port: %d, target: %s }", rr.Priority, rr.Weight, rr.Port, bicepQuote(hostOf(rr.Target)))
+		return fmt.Sprintf("{ priority: %d, weight: %d, port: %d, target: %s }", rr.Priority, rr.Weight, rr.Port,
+			bicepQuote(hostOf(rr.Target)))
 	case *dns.TXT:
 		texts := make([]string, len(rr.Txt))
 		for i, text := range rr.Txt {

@@ -43,7 +43,8 @@ func hosts(plan *Plan) (string, []string) {
 			switch {
 			case written[owner]:
 			case set.Type != dns.TypeA && set.Type != dns.TypeAAAA:
-				notes = append(notes, fmt.Sprintf("%s %s is left out: a hosts file holds addresses alone", owner, dns.TypeToString[set.Type]))
+				notes = append(notes, fmt.Sprintf("%s %s is left "+
+					"out: a hosts file holds addresses alone", owner, dns.TypeToString[set.Type]))
 			default:
 				write(owner, addressesOf(set)...)
 			}

@@ -19,7 +19,7 @@ const (
 // Kinds are all of them.
 func Kinds() []Kind { return []Kind{Bicep, Terraform, Hosts, RPZ} }
 
-// ParseKind reads the name of a kind.
+// ParseKind reads the name of a kind. The error lists those that there are.
 func ParseKind(text string) (Kind, error) {
 	if slices.Contains(Kinds(), Kind(text)) {
 		return Kind(text), nil
@@ -37,7 +37,8 @@ func Render(kind Kind, plan *Plan) (text string, notes []string, err error) {
 	case Bicep:
 		// Each zone has at least one link.
 		if n := plan.Resources() + len(plan.Zones); n > maxResources {
-			return "", nil, fmt.Errorf("network %s makes %d resources, and a Bicep file holds %d: export single zones with --zone, or use terraform",
+			return "", nil, fmt.Errorf("network %s makes %d resources, and a Bicep file holds %d: export "+
+				"single zones with --zone, or use terraform",
 				plan.Network, n, maxResources)
 		}
 		return bicep(plan), slices.Concat(plan.Notes, plan.ZoneNotes), nil

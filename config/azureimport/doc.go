@@ -16,7 +16,8 @@
 // with two addresses a [Conflict]; a name that is absent is known to be gone only
 // where no gap may be meant.
 //
-// So: [NewExport], [Export.Read] for each file, [Export.Networks], [Render]. [Render] writes tables, [File.Edit] changes those of an operator's file and leaves
+// So: [NewExport], [Export.Read] for each file, [Export.Networks], [Render]. [Render]
+// writes tables, [File.Edit] changes those of an operator's file and leaves
 // the rest of it byte for byte, and [Export.Compare] finds where a configuration and an
 // export have drifted apart.
 //

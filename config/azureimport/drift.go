@@ -212,7 +212,8 @@ func unmapped(exported map[identity][]Mapping, mapped map[identity]bool) []Drift
 		}
 	}
 	slices.SortFunc(found, func(a, b DriftedEndpoint) int {
-		return cmp.Or(a.Name.Compare(b.Name), cmp.Compare(a.Source, b.Source), cmp.Compare(fmt.Sprint(a.Addresses), fmt.Sprint(b.Addresses)))
+		return cmp.Or(a.Name.Compare(b.Name), cmp.Compare(a.Source, b.Source),
+			cmp.Compare(fmt.Sprint(a.Addresses), fmt.Sprint(b.Addresses)))
 	})
 	return found
 }

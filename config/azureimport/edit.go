@@ -101,7 +101,8 @@ type entry struct {
 	touched bool
 }
 
-// Edit enters the mappings of a table.
+// Edit enters the mappings of a table. It is an error if the table stands in a form that
+// cannot be edited without touching what is not its own.
 func (f *File) Edit(table Table) error {
 	target, err := f.find(table)
 	if err != nil {
@@ -328,7 +329,8 @@ func (f *File) leave(table Table, t *target) error {
 			len(stays[why]), table.Key(), why, strings.Join(stays[why], ", ")))
 	}
 	if left > 0 {
-		f.notes = append(f.notes, fmt.Sprintf("%d of the names in [%s] are not in the export and stay: --prune removes them", left, table.Key()))
+		f.notes = append(f.notes, fmt.Sprintf("%d of the names in [%s] are not in "+
+			"the export and stay: --prune removes them", left, table.Key()))
 	}
 	return nil
 }

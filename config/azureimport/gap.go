@@ -42,7 +42,8 @@ const (
 // Reasons are all reasons.
 func Reasons() []Reason {
 	return []Reason{
-		MorePages, Unknown, NoName, Partial, NoAddress, BadName, NoPrivateName, NotPrivate, Pending, Rejected, Disconnected, Deleting, Failed,
+		MorePages, Unknown, NoName, Partial, NoAddress, BadName, NoPrivateName,
+		NotPrivate, Pending, Rejected, Disconnected, Deleting, Failed,
 		NotSeen, Planned, NoNetwork, Registered, DeadAlias, Conflicting, Refused, Empty,
 	}
 }

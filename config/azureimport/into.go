@@ -46,7 +46,8 @@ const defaultMode = 0o644
 
 // Edit makes the edited file, and checks that the configuration loads with it. What
 // a network has elsewhere, in a set or in another file, with the same addresses,
-// is not entered again. Faults that the configuration had before do not count.
+// is not entered again. It is an error if it does not load, or what is there cannot be
+// read or edited. Faults that the configuration had before do not count.
 func (t Target) Edit(tables []Table) (*Edited, error) {
 	path, err := filepath.EvalSymlinks(t.Path)
 	if err != nil {

@@ -36,7 +36,7 @@ func Kinds() []Kind {
 	return []Kind{AZ, Graph, Terraform, Pulumi, ARM, DNSZone, Hosts, Windows, Infoblox, Dnsmasq, Unbound, CoreDNS}
 }
 
-// ParseKind reads the name of a kind.
+// ParseKind reads the name of a kind. The error lists those that there are.
 func ParseKind(text string) (Kind, error) {
 	if slices.Contains(Kinds(), Kind(text)) {
 		return Kind(text), nil

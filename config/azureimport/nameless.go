@@ -166,7 +166,8 @@ func (c *claims) notePartial() {
 	missing := c.d.zonesOf(cloud, kind, p.endpoint.Connections[0].Groups[0], told)
 	if len(missing) > 0 {
 		c.d.leave(Gap{Reason: Partial, Resource: p.id, File: p.file, Zones: missing},
-			"%s: nothing tells whether it has names in %s too: export its network interface (az network nic list)", p.label, strings.Join(missing, ", "))
+			"%s: nothing tells whether it has names in %s too: export its network interface (az network nic list)",
+			p.label, strings.Join(missing, ", "))
 	}
 }
 
@@ -176,7 +177,8 @@ func (d *decision) zonesOf(cloud azure.Cloud, kind, group string, told map[strin
 	var missing []string
 	for i := range d.e.entries {
 		entry := &d.e.entries[i]
-		if entry.Cloud == cloud && !entry.Legacy && strings.EqualFold(entry.ResourceType, kind) && strings.EqualFold(entry.Subresource, group) &&
+		if entry.Cloud == cloud && !entry.Legacy && strings.EqualFold(entry.ResourceType, kind) &&
+			strings.EqualFold(entry.Subresource, group) &&
 			strings.HasPrefix(entry.PrivateZone, "privatelink") && !told[entry.PrivateZone] {
 			missing = addTo(missing, entry.PrivateZone)
 		}

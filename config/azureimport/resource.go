@@ -121,7 +121,8 @@ func (e *Export) readEndpoint(file string, n node) {
 		for _, connection := range body.get(key).list() {
 			b := connection.body()
 			p.Connections = addNew(p.Connections, Connection{
-				TargetID: b.get("privateLinkServiceId").text(), Alias: b.get("privateLinkServiceAlias").text(), Groups: b.get("groupIds").texts(),
+				TargetID: b.get("privateLinkServiceId").text(),
+				Alias:    b.get("privateLinkServiceAlias").text(), Groups: b.get("groupIds").texts(),
 				Status: b.get("privateLinkServiceConnectionState").get("status").text(),
 			})
 		}
@@ -192,7 +193,8 @@ func interfaceOf(file, id, owner string, n node) Interface {
 		}
 		link := b.get("privateLinkConnectionProperties")
 		read.Configurations = addNew(read.Configurations, IPConfiguration{
-			Address: addr, Group: link.get("groupId").text(), Member: link.get("requiredMemberName").text(), Names: link.get("fqdns").texts(),
+			Address: addr, Group: link.get("groupId").text(),
+			Member: link.get("requiredMemberName").text(), Names: link.get("fqdns").texts(),
 		})
 	}
 	return read
@@ -293,7 +295,8 @@ func (r *Record) takeData(records node) {
 // takeRecord adds a record set, if it tells its name.
 func (e *Export) takeRecord(r Record) {
 	if r.Name == "" {
-		e.lack(Gap{Reason: NoName, Resource: r.ID, File: r.File}, "%s: a record set that does not tell its name and its zone is left out: %s",
+		e.lack(Gap{Reason: NoName, Resource: r.ID, File: r.File},
+			"%s: a record set that does not tell its name and its zone is left out: %s",
 			plain(r.File), "export the record sets with all of their properties")
 		return
 	}

@@ -17,6 +17,7 @@ func (f *File) Changed() bool { return len(f.changes) > 0 }
 
 // Result is the edited file. It is read again before it is given away: every value
 // outside the edited tables must be what it was, and every mapping what it should be.
+// Where it is not, that is the error, and nothing is given.
 func (f *File) Result() ([]byte, error) {
 	f.sortChanges()
 	var text bytes.Buffer

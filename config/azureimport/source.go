@@ -191,7 +191,8 @@ func (d *decision) addEndpoint(pe *PrivateEndpoint, owners map[string]string) {
 		d.notes.add("%s: its connection is approved by hand, and the state does not say whether it is: taken as approved", p.label)
 	}
 	if len(pe.Names) >= maxFacts || len(pe.Connections) >= maxFacts {
-		d.leave(Gap{Reason: Unknown, Resource: pe.ID, File: pe.File}, "%s: it has more than %d names: the others are left out", p.label, maxFacts)
+		d.leave(Gap{Reason: Unknown, Resource: pe.ID, File: pe.File}, "%s: it has more than %d names: the others are left out", p.label,
+			maxFacts)
 	}
 }
 

@@ -189,8 +189,9 @@ func (e *Export) readTerraformEndpoint(file, address string, values node) bool {
 	p := PrivateEndpoint{ID: id, File: file, SubnetID: values.get("subnet_id").text(), Location: values.get("location").text()}
 	for _, connection := range values.get("private_service_connection").listOrOne() {
 		c := Connection{
-			TargetID: connection.get("private_connection_resource_id").text(), Alias: connection.get("private_connection_resource_alias").text(),
-			Groups: connection.get("subresource_names").texts(), Status: connection.get("status").text(),
+			TargetID: connection.get("private_connection_resource_id").text(),
+			Alias:    connection.get("private_connection_resource_alias").text(),
+			Groups:   connection.get("subresource_names").texts(), Status: connection.get("status").text(),
 		}
 		p.Connections = addNew(p.Connections, c)
 		p.Manual = p.Manual || connection.get("is_manual_connection").truth() && c.Status == ""

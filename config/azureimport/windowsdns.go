@@ -161,7 +161,8 @@ func (e *Export) readWindowsCSV(file string, r io.Reader) error {
 			_, host := columns["hostname"]
 			_, kind := columns["recordtype"]
 			if !host || !kind {
-				return fmt.Errorf("line %d: it has no columns HostName and RecordType: export the records of Get-DnsServerResourceRecord", line)
+				return fmt.Errorf("line %d: it has no columns HostName and RecordType: export the records of Get-DnsServerResourceRecord",
+					line)
 			}
 			return nil
 		}

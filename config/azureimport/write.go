@@ -25,7 +25,8 @@ func SetTable(set string, mappings []Mapping) Table {
 // CheckName refuses what cannot be the name of a network or a set.
 func CheckName(name string) error {
 	if name == "" || len(name) > maxNetworkName || strings.IndexFunc(name, func(r rune) bool { return !isHostRune(r) }) >= 0 {
-		return fmt.Errorf("%q is no name for a network or a set: use up to %d letters, digits, hyphens and underscores", name, maxNetworkName)
+		return fmt.Errorf("%q is no name for a network or a set: use up to %d letters, digits, hyphens and underscores", name,
+			maxNetworkName)
 	}
 	return nil
 }

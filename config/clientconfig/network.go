@@ -10,7 +10,8 @@ import (
 	"pldns/config"
 )
 
-// Networks are the network of that name, or all of them where the name is empty.
+// Networks are the network of that name, or all of them where the name is empty. It is an
+// error if there is none of that name.
 func Networks(c *config.Config, name string) ([]config.Network, error) {
 	if name == "" {
 		return c.Networks, nil
@@ -90,7 +91,8 @@ func reachable(socket netip.AddrPort) bool {
 	return socket.Port() != 0 && !addr.IsUnspecified() && !addr.IsLoopback() && !addr.IsLinkLocalUnicast()
 }
 
-// ParseServer reads the address of a server, with a port where it is not 53.
+// ParseServer reads the address of a server, with a port where it is not 53. It is an
+// error if that is no address, or none that clients can send to.
 func ParseServer(text string) (netip.AddrPort, error) {
 	socket, err := netip.ParseAddrPort(text)
 	if err != nil {

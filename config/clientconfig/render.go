@@ -71,7 +71,8 @@ func check(kind Kind, p profile, s Settings) error {
 	for _, server := range s.Servers {
 		switch {
 		case server.Port() != portDNS && !p.port:
-			return fmt.Errorf("%s cannot send to port %d: name an address with --server where the resolver has port 53", kind, server.Port())
+			return fmt.Errorf("%s cannot send to port %d: name an address with --server where the resolver has port 53", kind,
+				server.Port())
 		case !server.Addr().Is4() && p.ipv4:
 			return fmt.Errorf("%s cannot send to %s: name an IPv4 address with --server", kind, server.Addr())
 		}

@@ -206,14 +206,16 @@ func (nothingBad) Healthy(zones.Target) bool    { return true }
 func (nothingBad) Fault(zones.Target) string    { return "" }
 func (nothingBad) Since(zones.Target) time.Time { return time.Time{} }
 
-// Listen opens the address. Without a token it must be a loopback address.
+// Listen opens the address. Without a token it must be a loopback address. It is an error
+// if it cannot be opened, or must not be.
 func (s *Server) Listen() error { return s.ListenOn(nil) }
 
 // ListenOn is Listen with a listener that was opened before for the address; nil
 // stands for none. If it fails, the listener is still the caller's.
 func (s *Server) ListenOn(listener net.Listener) error {
 	if !s.options.Addr.Addr().IsLoopback() && s.access().Token == "" {
-		return fmt.Errorf("open the admin address: %s can be reached from other machines, and there is no token (name a file that holds one in listen.admin_token_file, or set listen.admin to a loopback address)", s.options.Addr)
+		return fmt.Errorf("open the admin address: %s can be reached from other machines, and there is no token (name a file that "+
+			"holds one in listen.admin_token_file, or set listen.admin to a loopback address)", s.options.Addr)
 	}
 	if listener == nil {
 		var err error
@@ -230,8 +232,9 @@ func (s *Server) Addr() netip.AddrPort {
 	return s.conns.Addr().(*net.TCPAddr).AddrPort()
 }
 
-// Run serves until ctx ends, and then until the requests under way are answered
-// or a second has passed. Listen comes first.
+// Run serves until ctx ends, and then until the requests under way are answered or a
+// second has passed. Listen comes first. The error is that of the listener, if it ends by
+// itself.
 func (s *Server) Run(ctx context.Context) error {
 	done := make(chan error, 1)
 	go func() { done <- s.http.Serve(&s.conns) }()
@@ -287,7 +290,8 @@ func (s *Server) recovering(next http.Handler) http.Handler {
 				if s.options.Panicked != nil {
 					s.options.Panicked("admin")
 				}
-				s.options.Log.Error("panic in a request to the admin address", "path", r.URL.Path, "panic", fault, "stack", string(debug.Stack()))
+				s.options.Log.Error("panic in a request to the admin address", "path", r.URL.Path, "panic", fault, "stack",
+					string(debug.Stack()))
 				http.Error(w, "this request met a fault of the program; its log says more", http.StatusInternalServerError)
 			}
 		}()

@@ -28,8 +28,9 @@ func (s *Server) explain(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, resolver.NewExplanation(query, answer, trace))
 }
 
-// ParseQuestion reads the query to be explained from its parameters: name and
-// client are needed; type is A, and the listener unknown, where they are absent.
+// ParseQuestion reads the query to be explained from its parameters: name and client are
+// needed; type is A, and the listener unknown, where they are absent. The error names the
+// parameter that is missing or cannot be read.
 func ParseQuestion(values url.Values) (resolver.Query, error) {
 	var faults []error
 	name, err := zones.ParseName(values.Get("name"))
@@ -130,7 +131,8 @@ func parseListener(text string) (netip.AddrPort, error) {
 	}
 	listener, err := netip.ParseAddrPort(text)
 	if err != nil {
-		return netip.AddrPort{}, fmt.Errorf("listener: %q is no address: give the address that the query reaches, such as 10.9.0.5:53", text)
+		return netip.AddrPort{}, fmt.Errorf("listener: %q is no address: give the address that the query reaches, such as 10.9.0.5:53",
+			text)
 	}
 	return listener, nil
 }

@@ -180,7 +180,8 @@ func (d Decision) Explain() string {
 		link = strconv.FormatUint(uint64(*d.LinkID), 10)
 	}
 	for key, text := range map[string]string{
-		"listener": d.Listener, "server_name": d.ServerName, "certificate": strings.Join(d.Certificates, ","), "path": d.Path, "link_id": link,
+		"listener": d.Listener, "server_name": d.ServerName, "certificate": strings.Join(d.Certificates,
+			","), "path": d.Path, "link_id": link,
 	} {
 		if text != "" {
 			values.Set(key, text)

@@ -30,7 +30,8 @@ func (s *Server) secured(next http.Handler) http.Handler {
 		header.Set("Cross-Origin-Opener-Policy", "same-origin")
 		header.Set("Cache-Control", "no-store")
 		if host := r.Host; !called(host, s.access().Hosts) {
-			http.Error(w, fmt.Sprintf("nobody calls this server %q: ask for its address, or write the name into listen.admin_hosts", host), http.StatusMisdirectedRequest)
+			http.Error(w, fmt.Sprintf("nobody calls this server %q: ask for its address, or write the name into listen.admin_hosts",
+				host), http.StatusMisdirectedRequest)
 			return
 		}
 		next.ServeHTTP(w, r)

@@ -106,7 +106,8 @@ func ofGroup(servers []Upstream) (all []Condition) {
 			loop.Reason = fmt.Sprintf("server %s of upstream %s forwards back to this program: name another server", u.Server, group)
 			all = append(all, loop)
 		case len(u.LoopSuffixes) > 0:
-			loop.Reason = fmt.Sprintf("server %s of upstream %s forwards the names of %s back to this program: remove its forwarder for them",
+			loop.Reason = fmt.Sprintf("server %s of upstream %s forwards the names of %s back to "+
+				"this program: remove its forwarder for them",
 				u.Server, group, strings.Join(u.LoopSuffixes, ", "))
 			all = append(all, loop)
 		}
@@ -175,7 +176,8 @@ func ofConfiguration(status Status, now time.Time) (all []Condition) {
 		all = append(all, Condition{Degraded, "a reload has not ended", *since, "/operate"})
 	}
 	if n := len(status.Warnings); n > 0 {
-		all = append(all, Condition{Level: Degraded, Reason: "the configuration has " + counted(n, "warning", "warnings"), Since: status.Loaded})
+		all = append(all, Condition{Level: Degraded,
+			Reason: "the configuration has " + counted(n, "warning", "warnings"), Since: status.Loaded})
 	}
 	return all
 }

@@ -36,7 +36,8 @@ func (s *Server) guarded(do http.HandlerFunc) http.HandlerFunc {
 		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 		want := s.access().Token
 		if want == "" {
-			s.outcome(w, r, http.StatusForbidden, refusal("there is no token, so nobody may do this here: name a file that holds one in listen.admin_token_file"))
+			s.outcome(w, r, http.StatusForbidden, refusal("there is no token, so nobody may do this here: name a file "+
+				"that holds one in listen.admin_token_file"))
 			return
 		}
 		given, is := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
@@ -46,13 +47,15 @@ func (s *Server) guarded(do http.HandlerFunc) http.HandlerFunc {
 		if !sameToken(strings.TrimSpace(given), want) {
 			s.unlogged.Add(1)
 			s.refusals.Do(func() {
-				s.options.Log.Warn("somebody without the token was turned away from the admin address", "from", r.RemoteAddr, "path", r.URL.Path,
+				s.options.Log.Warn("somebody without the token was turned away from the admin address", "from", r.RemoteAddr, "path",
+					r.URL.Path,
 					"unlogged", s.unlogged.Swap(0)-1)
 			})
 			w.Header().Set("WWW-Authenticate", `Bearer realm="pldns"`)
 			text := "this is not the token: the file that listen.admin_token_file names holds it"
 			if given == "" {
-				text = `this needs the token: send it as "Authorization: Bearer TOKEN"; the file that listen.admin_token_file names holds it`
+				text = `this needs the token: send it as "Authorization: Bearer TOKEN"; ` +
+					`the file that listen.admin_token_file names holds it`
 			}
 			s.outcome(w, r, http.StatusUnauthorized, refusal(text))
 			return

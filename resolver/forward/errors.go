@@ -57,7 +57,7 @@ func (f *Failure) Error() string {
 	}
 }
 
-// Unwrap is what exactly happened.
+// Unwrap is what exactly happened. It is nil where no more than the reason is known.
 func (f *Failure) Unwrap() error { return f.Err }
 
 // Error says that no server of a group said anything usable.

@@ -35,7 +35,8 @@ type Pool struct {
 
 var _ resolver.Exchanger = (*Pool)(nil)
 
-// New makes a group of servers; it asks nobody and starts nothing.
+// New makes a group of servers; it asks nobody and starts nothing. The error names what
+// of c cannot be used.
 func New(c Config) (*Pool, error) {
 	if err := c.check(); err != nil {
 		return nil, err

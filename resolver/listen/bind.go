@@ -258,10 +258,11 @@ func bindError(transport string, addr netip.AddrPort, err error) error {
 	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM):
 		// Container engines give an added capability to root alone; the program runs as somebody else.
 		return fmt.Errorf("%w: ports below 1024, such as 53, need the capability CAP_NET_BIND_SERVICE: "+
-			"give it to the program (`setcap cap_net_bind_service=+ep`) or to its systemd unit (AmbientCapabilities=), or have systemd pass the socket; "+
+			"give it to the program (`setcap cap_net_bind_service=+ep`) "+
+			"or to its systemd unit (AmbientCapabilities=), or have systemd pass the socket; "+
 			"in a container that has not root for its user, allow the ports: `--sysctl net.ipv4.ip_unprivileged_port_start=0`, "+
-			"or with the network of the host `sysctl -w net.ipv4.ip_unprivileged_port_start=53` there; "+
-			"or listen on a port from 1024", err)
+			"or with the network of the host `sysctl -w "+
+			"net.ipv4.ip_unprivileged_port_start=53` there; or listen on a port from 1024", err)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		return fmt.Errorf("%w: no interface of this host has the address; correct it, or add it to an interface first", err)
 	case errors.Is(err, syscall.EAFNOSUPPORT):

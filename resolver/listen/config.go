@@ -145,7 +145,8 @@ func (c Config) check() error {
 		return errors.New("listen: there is no handler")
 	case len(c.TLS)+len(c.HTTPS) > 0 && c.TLSConfig == nil:
 		return errors.New("listen: there is no certificate for TLS")
-	case min(c.Limits.Unlisted, c.Limits.Listed, c.Limits.Responses, c.Limits.Slip, c.Limits.ListedSlip) < 0 || c.Limits.IPv4Bits < 0 || c.Limits.IPv4Bits > 32 ||
+	case min(c.Limits.Unlisted, c.Limits.Listed, c.Limits.Responses, c.Limits.Slip, c.Limits.ListedSlip) < 0 || c.Limits.IPv4Bits < 0 ||
+		c.Limits.IPv4Bits > 32 ||
 		c.Limits.IPv6Bits < 0 || c.Limits.IPv6Bits > 128:
 		return errors.New("listen: a limit of clients is out of range")
 	case min(c.InFlight, c.Readers, c.Connections, c.ClientConnections, c.Pipeline) < 0:

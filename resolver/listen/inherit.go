@@ -65,7 +65,8 @@ func inherit(file *os.File) (*inherited, error) {
 			return newInherited(file, udp, at.AddrPort())
 		}
 	}
-	return nil, errors.New("it is neither a UDP nor a TCP socket: the socket unit may have ListenDatagram= and ListenStream= with an address and a port")
+	return nil, errors.New("it is neither a UDP nor a TCP socket: the socket unit may have ListenDatagram= and " +
+		"ListenStream= with an address and a port")
 }
 
 // newInherited refuses the one kind of socket that hides who asks.
@@ -94,7 +95,7 @@ func (i *Inherited) take(transport string, addr netip.AddrPort) []*os.File {
 }
 
 // Listener gives the listener for an address at which something else than DNS is
-// served, nil if none was passed.
+// served, nil if none was passed. It is an error if what was passed is no listener.
 func (i *Inherited) Listener(addr netip.AddrPort) (net.Listener, error) {
 	files := i.take(tcp, addr)
 	if len(files) == 0 {

@@ -150,7 +150,8 @@ func (c *conn) send(frame []byte, ready time.Time) {
 	if c.broken {
 		return
 	}
-	if by, patience := ready.Add(c.server.config.Send), c.server.config.Send/slack; c.writeBy.Before(by) || c.writeBy.After(by.Add(patience)) {
+	if by, patience := ready.Add(c.server.config.Send), c.server.config.Send/slack; c.writeBy.Before(by) ||
+		c.writeBy.After(by.Add(patience)) {
 		c.writeBy = by.Add(patience)
 		_ = c.SetWriteDeadline(c.writeBy)
 	}

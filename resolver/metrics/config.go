@@ -34,9 +34,11 @@ func newConfigMetrics(m maker) configMetrics {
 		certificate: m.gauge("tls_certificate_expiry_timestamp_seconds",
 			"When the certificate of the listeners for TLS and HTTPS expires, in seconds since 1970; absent without one."),
 		endpoints: m.gauge("endpoints", "Endpoints that a network has.", "network"),
-		probes:    m.counter("endpoint_probes_total", "Probes of addresses of endpoints, by kind: tcp, tls or https, and result: ok or failed.", "kind", "result"),
+		probes: m.counter("endpoint_probes_total", "Probes of addresses of endpoints, by kind: "+
+			"tcp, tls or https, and result: ok or failed.", "kind", "result"),
 		unmapped: m.counter("leaked_answers_total",
-			"Answers from outside for privatelink names that a network does not map, by network; what is given again from memory is not counted again.",
+			"Answers from outside for privatelink names that a network does not map, by network; "+
+				"what is given again from memory is not counted again.",
 			"network"),
 		unhealthy: m.gauge("endpoint_addresses_unhealthy", "Probed addresses of endpoints that are not healthy.").WithLabelValues(),
 	}

@@ -14,8 +14,8 @@ type faultMetrics struct {
 func newFaultMetrics(m maker) faultMetrics {
 	f := faultMetrics{
 		panics: m.counter("panics_total",
-			"Panics that were recovered from, by part of the program: each is a fault of the program, which cost the query, reply or request at hand; "+
-				"the log has the stack.", "part"),
+			"Panics that were recovered from, by part of the program: each is a fault of the program, which cost the query, reply "+
+				"or request at hand; the log has the stack.", "part"),
 	}
 	for _, part := range parts() {
 		f.panics.WithLabelValues(part) // from 0: the first one is an increase

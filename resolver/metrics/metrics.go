@@ -145,14 +145,18 @@ func newIngressMetrics(m maker) ingressMetrics {
 			"Time from reading a query to sending its answer, by source of the answer.",
 			[]float64{.00001, .00003, .0001, .0003, .001, .003, .01, .03, .1, .3, 1, 2.5, 5}, "source"),
 		refused: m.counter("refused_total",
-			"Packets, queries and connections that were refused before anything was decided, by transport and reason: short, response, forged-proxy, no-proxy, "+
-				"unreachable and limited are met with silence; formerr, not-allowed, notimp, badvers, badkey, shed, panic, unpackable and slipped with a reply; "+
+			"Packets, queries and connections that were refused before anything was decided, "+
+				"by transport and reason: short, response, forged-proxy, no-proxy, "+
+				"unreachable and limited are met with silence; formerr, not-allowed, notimp, badvers, badkey, shed, "+
+				"panic, unpackable and slipped with a reply; "+
 				"unsent, crowded, evicted, stalled, handshake and bad-request are about sockets and connections.",
 			"transport", "reason"),
 		subnets: m.counter("client_subnets_ignored_total",
 			"Queries with a client subnet of somebody who is not trusted to tell one, by transport.", "transport"),
 		limited: m.counter("rate_limited_total",
-			"Queries over UDP beyond a limit, by network (empty: none), limit (client: its queries; responses: its replies of one kind; release: the replies that one slow answer releases) and what was done: "+
+			"Queries over UDP beyond a limit, by network (empty: none), limit (client: its queries; "+
+				"responses: its replies of one kind; release: the replies that one slow answer releases) "+
+				"and what was done: "+
 				"dropped, or truncated so that the client comes over TCP.",
 			"network", "limit", "action"),
 		connections: m.gauge("connections", "Open connections, by transport.", "transport"),

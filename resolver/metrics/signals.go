@@ -15,7 +15,8 @@ type signalMetrics struct {
 func newSignalMetrics(m maker) signalMetrics {
 	return signalMetrics{
 		lines: m.counter("query_log_lines_total",
-			"Lines of the query log, by result: written, dropped (the writer was too slow), limited (too many about clients of no network), failed.",
+			"Lines of the query log, by result: written, dropped (the writer was too slow), "+
+				"limited (too many about clients of no network), failed.",
 			"result"),
 		messages: m.counter("dnstap_messages_total",
 			"Messages for the dnstap receiver, two for each query, by result: sent, dropped (it was too slow, or away).",

@@ -10,9 +10,9 @@ import (
 	"pldns/zones"
 )
 
-// Run probes until ctx ends, and returns when the last probe has ended. Probes
-// are spread evenly over the interval, in an order drawn at random, so that
-// neither this program nor the targets see bursts.
+// Run probes until ctx ends, and returns when the last probe has ended. Probes are spread
+// evenly over the interval, in an order drawn at random, so that neither this program nor
+// the targets see bursts. The error is always nil.
 func (p *Prober) Run(ctx context.Context) error {
 	r := round{Prober: p, free: make(chan struct{}, p.config.Parallel)}
 	defer r.probes.Wait()

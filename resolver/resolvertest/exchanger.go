@@ -13,7 +13,8 @@ type Outside func(ctx context.Context, q resolver.Question) (resolver.Reply, err
 
 var _ resolver.Exchanger = Outside(nil)
 
-// Start has the function answer q, with a context that ends at the deadline.
+// Start has the function answer q, with a context that ends at the deadline. The error is
+// what the function, or the answer, says.
 func (o Outside) Start(q resolver.Question, _ resolver.Asker, deadline time.Time,
 	done func(resolver.Reply, error)) (reply resolver.Reply, pending bool, err error) {
 	ctx, cancel := context.Background(), context.CancelFunc(func() {})
@@ -32,7 +33,7 @@ type Known func(q resolver.Question) (resolver.Reply, error)
 
 var _ resolver.Exchanger = Known(nil)
 
-// Start gives the answer.
+// Start gives the answer. The error is what the function, or the answer, says.
 func (k Known) Start(q resolver.Question, _ resolver.Asker, _ time.Time,
 	_ func(resolver.Reply, error)) (reply resolver.Reply, pending bool, err error) {
 	reply, err = k(q)

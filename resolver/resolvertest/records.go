@@ -17,8 +17,8 @@ type Records struct {
 	names map[string]bool // every name that exists, empty non-terminals too
 }
 
-// ParseRecords reads a master-file text whose names are absolute or relative to
-// the root. A missing TTL is 3600.
+// ParseRecords reads a master-file text whose names are absolute or relative to the root.
+// A missing TTL is 3600. The error is that of the first line that cannot be read.
 func ParseRecords(text string) (*Records, error) {
 	d := &Records{sets: make(map[string]map[uint16][]dns.RR), names: map[string]bool{".": true}}
 	parser := dns.NewZoneParser(strings.NewReader(text), ".", "")

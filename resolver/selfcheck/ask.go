@@ -165,7 +165,8 @@ func (c *Checker) askWeb(ctx context.Context, conn net.Conn, to netip.AddrPort) 
 		DialTLSContext:    func(context.Context, string, string) (net.Conn, error) { return tls.Client(conn, trusting()), nil },
 		DisableKeepAlives: true,
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+to.String()+"/dns-query?dns="+base64.RawURLEncoding.EncodeToString(query), nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet,
+		"https://"+to.String()+"/dns-query?dns="+base64.RawURLEncoding.EncodeToString(query), nil)
 	if err != nil {
 		return err
 	}

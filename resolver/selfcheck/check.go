@@ -110,7 +110,8 @@ func (c *Checker) Answered(transport string) int {
 }
 
 // Stuck gives the listener that has not answered for the longest time, if that is at
-// least so long; by the clock of the process, not that of the wall.
+// least so long; by the clock of the process, not that of the wall. The error is a
+// [Fault], nil where there is none.
 func (c *Checker) Stuck(atLeast time.Duration) error {
 	if faults := c.Faults(); len(faults) > 0 && time.Since(faults[0].Since) >= atLeast {
 		return faults[0]
@@ -118,7 +119,7 @@ func (c *Checker) Stuck(atLeast time.Duration) error {
 	return nil
 }
 
-// Run asks until ctx ends.
+// Run asks until ctx ends. The error is always nil.
 func (c *Checker) Run(ctx context.Context) error {
 	var group sync.WaitGroup
 	for _, listener := range c.config.Listeners {
@@ -255,8 +256,10 @@ func (c *Checker) conclude(l Listener, suspects []*suspect) {
 	c.mutex.Unlock()
 	switch {
 	case worst != nil && !was:
-		c.config.Log.Error("a listener does not answer the program's own question", "transport", l.Transport, "address", l.Addr, "since", worst.since, "error", worst.err)
+		c.config.Log.Error("a listener does not answer the program's own question", "transport", l.Transport, "address", l.Addr, "since",
+			worst.since, "error", worst.err)
 	case worst == nil && was:
-		c.config.Log.Info("a listener answers again", "transport", l.Transport, "address", l.Addr, "after", time.Since(before.Since).Round(time.Second))
+		c.config.Log.Info("a listener answers again", "transport", l.Transport, "address", l.Addr, "after",
+			time.Since(before.Since).Round(time.Second))
 	}
 }

@@ -35,7 +35,7 @@ type Conn struct {
 }
 
 // TakeOver makes a socket a Conn with a worker, which [NewWorker] would make of posted.
-// The one it was is closed.
+// The one it was is closed. It is an error if the system refuses a descriptor.
 func TakeOver(conn *net.UDPConn, posted func() bool) (*Conn, error) {
 	defer conn.Close()
 	raw, err := conn.SyscallConn()
@@ -74,7 +74,8 @@ func (c *Conn) prepare(posted func() bool) (err error) {
 	return c.Worker.Client(c.fd)
 }
 
-// Use calls do with the socket, which stays open meanwhile.
+// Use calls do with the socket, which stays open meanwhile. It is [net.ErrClosed] if it
+// is closed already.
 func (c *Conn) Use(do func(fd int)) error {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
@@ -85,20 +86,23 @@ func (c *Conn) Use(do func(fd int)) error {
 	return nil
 }
 
-// Share lets the socket share its address with others of the same user.
+// Share lets the socket share its address with others of the same user. The error is the
+// system's.
 func (c *Conn) Share() error {
 	var failed error
 	err := c.Use(func(fd int) { failed = ReusePort(fd) })
 	return errors.Join(err, failed)
 }
 
-// ReusePort lets a socket share its address with others of the same user.
+// ReusePort lets a socket share its address with others of the same user. The error is
+// the system's.
 func ReusePort(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) }
 
 // SetReadDeadline has the waits of the worker fail from a time on.
 func (c *Conn) SetReadDeadline(at time.Time) error { return c.Worker.SetDeadline(at) }
 
-// Close closes the socket when nobody uses it any more.
+// Close closes the socket when nobody uses it any more. It is [net.ErrClosed] if it is
+// closed already.
 func (c *Conn) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -113,13 +117,13 @@ func (c *Conn) Close() error {
 	return unix.Close(fd)
 }
 
-// Send sends one packet with a control message, which may be empty, and waits for room
-// in the system, for a while.
+// Send sends one packet with a control message, which may be empty, and waits for room in
+// the system, for a while. The error is the system's, or [net.ErrClosed].
 func (c *Conn) Send(packet, control []byte, to netip.AddrPort) error {
 	return c.sendPacket(packet, control, to, sendPatience)
 }
 
-// SendNow is Send without a wait.
+// SendNow is Send without a wait. Where there is no room, that is an error.
 func (c *Conn) SendNow(packet, control []byte, to netip.AddrPort) error {
 	return c.sendPacket(packet, control, to, 0)
 }

@@ -13,16 +13,18 @@ type Conn struct {
 	Worker *Worker // nil
 }
 
-// TakeOver makes a socket a Conn.
+// TakeOver makes a socket a Conn. The error is always nil.
 func TakeOver(conn *net.UDPConn, posted func() bool) (*Conn, error) { return &Conn{UDPConn: conn}, nil }
 
-// Send sends one packet with a control message, which may be empty.
+// Send sends one packet with a control message, which may be empty. The error is the
+// system's, or [net.ErrClosed].
 func (c *Conn) Send(packet, control []byte, to netip.AddrPort) error {
 	_, _, err := c.WriteMsgUDPAddrPort(packet, control, to)
 	return err
 }
 
-// SendNow is Send: here a socket has room for a packet as a rule.
+// SendNow is Send: here a socket has room for a packet as a rule. The errors are those of
+// Send.
 func (c *Conn) SendNow(packet, control []byte, to netip.AddrPort) error {
 	return c.Send(packet, control, to)
 }

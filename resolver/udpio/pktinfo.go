@@ -15,7 +15,8 @@ import (
 // ControlSize is room for the control message of either family.
 const ControlSize = 64
 
-// EnablePacketInfo asks for the local address of every packet that conn reads.
+// EnablePacketInfo asks for the local address of every packet that conn reads. The error
+// is the system's.
 func EnablePacketInfo(conn *net.UDPConn, is6 bool) error {
 	if is6 {
 		return ipv6.NewPacketConn(conn).SetControlMessage(ipv6.FlagDst|ipv6.FlagInterface, true)

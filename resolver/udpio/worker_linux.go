@@ -69,7 +69,7 @@ type Worker struct {
 
 // NewWorker makes a worker. Posted tells whether there is something to do for whoever
 // drives it that no socket tells of: it is asked before each wait, and who posts it calls
-// Wake afterwards.
+// Wake afterwards. It is an error if the system refuses a descriptor.
 func NewWorker(posted func() bool) (*Worker, error) {
 	w := &Worker{epoll: -1, bell: -1, posted: posted}
 	w.sets.Store(new([]Set))
@@ -125,7 +125,8 @@ func (w *Worker) add(fd int, name, serial int32) error {
 	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(w.epoll, unix.EPOLL_CTL_ADD, fd, &event))
 }
 
-// Client has the worker wait for packets of clients, which whoever drives it reads.
+// Client has the worker wait for packets of clients, which whoever drives it reads. The
+// error is the system's.
 func (w *Worker) Client(fd int) error { return w.add(fd, isClient, 0) }
 
 // Forget has the worker not wait for packets of clients any longer.
@@ -147,7 +148,8 @@ func (w *Worker) Wake() {
 
 // Poll waits in the system, for so long at most, until there is something to read, has
 // the sets read what is theirs, and tells whether clients have sent something and whether
-// anything happened. The scheduler is not told of the wait.
+// anything happened. The scheduler is not told of the wait. It is an error if the worker
+// is closed.
 func (w *Worker) Poll(patience time.Duration) (client, any bool, err error) {
 	w.client, w.deaf = false, false
 	if err := w.tell(false); err != nil {
@@ -166,6 +168,7 @@ func (w *Worker) Poll(patience time.Duration) (client, any bool, err error) {
 }
 
 // Alone says that whoever drives the worker is going to wait for its clients by itself.
+// It is an error if the worker is closed.
 func (w *Worker) Alone() error {
 	w.deaf = true
 	return w.tell(false)
@@ -182,7 +185,8 @@ func (w *Worker) Listen() {
 	}
 }
 
-// Await is Poll, in the poller of the Go runtime and without an end.
+// Await is Poll, in the poller of the Go runtime and without an end. It is an error if
+// the deadline is over, or the worker closed.
 func (w *Worker) Await() (client bool, err error) {
 	w.client, w.found, w.deaf = false, 0, false
 	if err := w.tell(true); err != nil {
@@ -265,7 +269,8 @@ func (w *Worker) Expect(change int64) { w.pending.Add(change) }
 // Expecting tells whether the sets wait for anything.
 func (w *Worker) Expecting() bool { return w.pending.Load() > 0 }
 
-// Join takes a set in, and gives its number, for Watch and Leave.
+// Join takes a set in, and gives its number, for Watch and Leave. It is [ErrEnded] where
+// there is no place for one more.
 func (w *Worker) Join(s Set) (number int, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -290,7 +295,7 @@ func (w *Worker) Join(s Set) (number int, err error) {
 func (w *Worker) Serial() int32 { return w.serial.Add(1) }
 
 // Watch has a socket read that the owner of a set has put in a place, below 65,536. To
-// close it ends that. The set must not have left.
+// close it ends that. The set must not have left. The error is the system's.
 func (w *Worker) Watch(fd, number, place int, serial int32) error {
 	return w.add(fd, int32(number<<setBits|place), serial)
 }

@@ -9,7 +9,9 @@ import (
 // section 4.2.2).
 const LengthSize = 2
 
-// ReadFrame reads one message with its length in front, into memory of its own.
+// ReadFrame reads one message with its length in front, into memory of its own. It is
+// [io.EOF] before the first octet, [io.ErrUnexpectedEOF] in the middle of a message, or
+// else the reader's error.
 func ReadFrame(r io.Reader) ([]byte, error) {
 	var length [LengthSize]byte
 	if _, err := io.ReadFull(r, length[:]); err != nil {

@@ -134,7 +134,8 @@ func (m Message) AppendTo(out []byte) (whole []byte, least uint32) {
 	return out, least
 }
 
-// Unpack gives the records of the two sections, with the TTLs that are left.
+// Unpack gives the records of the two sections, with the TTLs that are left. It is an
+// error if the library does not know what a record says.
 func (m Message) Unpack() (answer, authority []dns.RR, err error) {
 	if m.IsZero() {
 		return nil, nil, nil

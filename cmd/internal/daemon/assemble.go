@@ -80,7 +80,8 @@ func newSnapshot(c *config.Config, groups map[string]resolver.Exchanger, told ob
 }
 
 // NewSnapshot turns settings into a snapshot that asks upstreams or, offline, nobody.
-// Nothing checks the health of what it asks.
+// Nothing checks the health of what it asks. The error is what assembling an upstream
+// group or the table finds wrong.
 func NewSnapshot(c *config.Config, notAsking bool) (*resolver.Snapshot, error) {
 	composed := Composed(c)
 	told := observers{origin: func(network string, name zones.Name) string {

@@ -48,10 +48,13 @@ func (s *Server) reload(ctx context.Context) error {
 	case ctx.Err() != nil:
 		return errStopping
 	case s.reloads.isSettled(next):
-		return fmt.Errorf("the configuration has been read, and what follows from it is still being made after %s: /readyz says what comes of it", s.reloads.whole)
+		return fmt.Errorf("the configuration has been read, and what follows from it is still being "+
+			"made after %s: /readyz says what comes of it", s.reloads.whole)
 	}
-	return s.reloaded(begun, nil, fmt.Errorf("reading the configuration has not ended after %s: a file of it does not answer, as on a share that is away, "+
-		"or there is very much to read; it is served when that ends, unless a later reload has ended before", time.Since(begun).Round(time.Millisecond)))
+	return s.reloaded(begun, nil, fmt.Errorf("reading the configuration has not ended after %s: a file of it does "+
+		"not answer, as on a share that is away, "+
+		"or there is very much to read; it is served when that ends, unless a later reload has ended before",
+		time.Since(begun).Round(time.Millisecond)))
 }
 
 // reloadAs is one reload. Reading may hang, so nothing waits for it; all else comes
@@ -199,7 +202,8 @@ func staysOpen(before, after config.Listen) error {
 		{"admin", []netip.AddrPort{before.Admin}, []netip.AddrPort{after.Admin}},
 	} {
 		if !slices.Equal(key.before, key.after) {
-			faults = append(faults, fmt.Errorf("listen.%s is %s now and was %s, which takes a restart: restart the program, or put it back as it was",
+			faults = append(faults, fmt.Errorf("listen.%s is %s now and was %s, which takes a restart: "+
+				"restart the program, or put it back as it was",
 				key.name, spelled(key.after), spelled(key.before)))
 		}
 	}
@@ -233,7 +237,8 @@ func selfTest(snapshot *resolver.Snapshot) error {
 				break
 			}
 			if !network.Lookup(endpoint.Name(), dns.TypeA).Owned() {
-				return fmt.Errorf("network %s does not answer its endpoint %s: this is a fault of the program", network.Name(), endpoint.Name())
+				return fmt.Errorf("network %s does not answer its endpoint %s: this is a fault of the program", network.Name(),
+					endpoint.Name())
 			}
 		}
 	}

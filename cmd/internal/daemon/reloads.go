@@ -63,7 +63,8 @@ func (r *reloads) begin(ctx context.Context) (next *reading, hanging []time.Dura
 		case <-patience.C:
 		case <-ctx.Done():
 			patience.Stop()
-			return nil, hanging, fmt.Errorf("another reload has been under way for %s: try again when it has ended", time.Since(last.since).Round(time.Second))
+			return nil, hanging, fmt.Errorf("another reload has been under way for %s: try again when it has ended",
+				time.Since(last.since).Round(time.Second))
 		}
 		patience.Stop()
 	}

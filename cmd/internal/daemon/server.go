@@ -48,8 +48,9 @@ type Options struct {
 }
 
 // Open makes a Server within the memory that the process may take, and opens its
-// listeners, with the sockets that the service manager passed. Files that do not
-// answer hold it up until ctx ends.
+// listeners, with the sockets that the service manager passed. Files that do not answer
+// hold it up until ctx ends. The error names the file, and says what cannot be read,
+// checked or opened.
 func Open(ctx context.Context, o Options) (*Server, error) {
 	limits := limitMemory(o.Log, groupMemory)
 	type result struct {
@@ -105,7 +106,7 @@ type Server struct {
 func (s *Server) now() *served { return s.current.Load() }
 
 // New puts the parts together for the configuration that o.Load reads. It opens and
-// starts nothing.
+// starts nothing. The error is that of o.Load, or names the part that cannot be made.
 func New(o Options) (*Server, error) {
 	began := time.Now()
 	c, err := o.Load()
@@ -114,7 +115,8 @@ func New(o Options) (*Server, error) {
 	}
 	s := &Server{
 		memory: memoryBounds{limit: math.MaxInt64}, load: o.Load, log: o.Log, droppedLines: o.DroppedLines, checking: o.SelfCheck,
-		recorder: metrics.New(Build()), notifier: newNotifier(o.Log), reloads: newReloads(o), own: ownName(), files: shareFiles(fileLimit()),
+		recorder: metrics.New(Build()), notifier: newNotifier(o.Log),
+		reloads: newReloads(o), own: ownName(), files: shareFiles(fileLimit()),
 	}
 	s.watch = observe.NewUnmapped(0, s.recorder)
 	s.recent = admin.NewRecent(func() { s.listeners.ForgetReplies() }, nil)
@@ -182,18 +184,20 @@ func (s *Server) status() admin.Status {
 	}
 	for _, fault := range s.checker.Faults() {
 		status.Ready, status.Reason = false, "a listener does not answer the program's own question"
-		status.Silent = append(status.Silent, admin.Silent{Transport: fault.Transport, Address: fault.Addr, Since: fault.Since, Error: fault.Err.Error()})
+		status.Silent = append(status.Silent, admin.Silent{Transport: fault.Transport, Address: fault.Addr, Since: fault.Since,
+			Error: fault.Err.Error()})
 	}
 	if waiting := now.learned.Waiting; len(waiting) > 0 {
 		status.Ready, status.Reason = false, "nothing has been learned yet from "+strings.Join(waiting, ", ")+": /api/sources says why"
 	}
 	for _, upstream := range now.upstreams() {
 		if upstream.Looping {
-			status.Loops = append(status.Loops, fmt.Sprintf("server %s of upstream %s forwards back to this program", upstream.Server, upstream.Group))
+			status.Loops = append(status.Loops, fmt.Sprintf("server %s of "+
+				"upstream %s forwards back to this program", upstream.Server, upstream.Group))
 		}
 		for _, suffix := range upstream.LoopSuffixes {
-			status.Loops = append(status.Loops, fmt.Sprintf("server %s of upstream %s forwards the names of %s back to this program: "+
-				"remove its forwarder for them", upstream.Server, upstream.Group, suffix))
+			status.Loops = append(status.Loops, fmt.Sprintf("server %s of upstream %s forwards the names of %s back to "+
+				"this program: remove its forwarder for them", upstream.Server, upstream.Group, suffix))
 		}
 	}
 	for _, network := range now.snapshot.Table().Networks() {
@@ -238,7 +242,8 @@ func (s *Server) AdminAddr() netip.AddrPort {
 // before Listen.
 func (s *Server) Checker() *selfcheck.Checker { return s.checker }
 
-// Listen opens all addresses but those whose sockets were passed.
+// Listen opens all addresses but those whose sockets were passed. It is an error if one
+// of them cannot be had, or a passed socket is for none of them.
 func (s *Server) Listen(passed []*os.File) error {
 	inherited, err := listen.Inherit(passed)
 	if err != nil {
@@ -265,9 +270,10 @@ func (s *Server) Listen(passed []*os.File) error {
 	return err
 }
 
-// Run serves until ctx ends. Then the listeners are closed first, while what they
-// lead to still works, so that every query that was read is answered. Each value
-// from hangUps reloads the configuration, and so does a change of its files.
+// Run serves until ctx ends. Then the listeners are closed first, while what they lead to
+// still works, so that every query that was read is answered. Each value from hangUps
+// reloads the configuration, and so does a change of its files. The error is that of a
+// part which has ended by itself, or of clients that could not be answered in time.
 func (s *Server) Run(ctx context.Context, hangUps <-chan os.Signal) error {
 	s.log.Info("serving", "dns", fmt.Sprint(s.listeners.Addrs()), "dot", fmt.Sprint(s.listeners.TLSAddrs()),
 		"doh", fmt.Sprint(s.listeners.HTTPSAddrs()), "config", s.now().summary)

@@ -39,7 +39,8 @@ func systemServers(system func() ([]netip.AddrPort, error), listen []netip.AddrP
 	var servers []forward.Server
 	for _, server := range named {
 		if isOurs(server, listen) {
-			return nil, fmt.Errorf("the system asks %s, where this program listens: name the servers of the upstream instead of \"system\"", server)
+			return nil, fmt.Errorf("the system asks %s, where this program listens: name the "+
+				"servers of the upstream instead of \"system\"", server)
 		}
 		servers = append(servers, forward.Server{Addr: server, Text: server.Addr().String()})
 	}

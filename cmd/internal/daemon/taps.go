@@ -91,9 +91,10 @@ func (s *Server) newTaps(c *config.Config, before taps) (made taps, err error) {
 
 func (s *Server) newQueryLog(settings config.QueryLog) (*queryLog, error) {
 	c := querylog.Config{
-		Mode:    map[string]querylog.Mode{"errors": querylog.Errors, "sampled": querylog.Sampled, "all": querylog.All}[settings.Mode],
-		Clients: map[string]querylog.Clients{"subnet": querylog.Subnet, "address": querylog.Address, "none": querylog.Nobody}[settings.Client],
-		Sample:  uint32(settings.Sample), Observer: s.recorder, Log: s.log,
+		Mode: map[string]querylog.Mode{"errors": querylog.Errors, "sampled": querylog.Sampled, "all": querylog.All}[settings.Mode],
+		Clients: map[string]querylog.Clients{"subnet": querylog.Subnet, "address": querylog.Address,
+			"none": querylog.Nobody}[settings.Client],
+		Sample: uint32(settings.Sample), Observer: s.recorder, Log: s.log,
 	}
 	if to, standard := map[string]io.Writer{"stdout": os.Stdout, "stderr": os.Stderr}[settings.To]; standard {
 		c.Writer = to
@@ -181,7 +182,8 @@ func (s *served) serving() metrics.Serving {
 		now.CertificateEnds = s.keys.leaf.NotAfter
 	}
 	for _, u := range s.upstreams() {
-		now.Upstreams = append(now.Upstreams, metrics.Upstream{Group: u.Group, Server: u.Server, Healthy: u.Healthy, Capacity: u.Load.Capacity})
+		now.Upstreams = append(now.Upstreams, metrics.Upstream{Group: u.Group, Server: u.Server, Healthy: u.Healthy,
+			Capacity: u.Load.Capacity})
 	}
 	return now
 }

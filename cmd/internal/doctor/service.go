@@ -20,7 +20,8 @@ const (
 	MySQL      Protocol = "mysql"    // MySQL and MariaDB: TLS after the greeting and an SSLRequest
 )
 
-// ParseProtocol reads a protocol as a user writes it.
+// ParseProtocol reads a protocol as a user writes it. The error lists those that there
+// are.
 func ParseProtocol(text string) (Protocol, error) {
 	switch p := Protocol(text); p {
 	case TLS, SQLServer, PostgreSQL, MySQL:

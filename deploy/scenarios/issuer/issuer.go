@@ -23,7 +23,8 @@ type Authority struct {
 	serial int64
 }
 
-// New makes an authority with a key of its own.
+// New makes an authority with a key of its own. The error is that of the key or the
+// certificate.
 func New() (*Authority, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -40,8 +41,8 @@ func New() (*Authority, error) {
 	return a, nil
 }
 
-// Issue makes a certificate for host names, which may begin with a wildcard, and
-// IP addresses, and its key, both as PEM.
+// Issue makes a certificate for host names, which may begin with a wildcard, and IP
+// addresses, and its key, both as PEM. The error is that of the key or the certificate.
 func (a *Authority) Issue(names ...string) (cert, key string, err error) {
 	if len(names) == 0 {
 		return "", "", errors.New("a certificate is for at least one name")

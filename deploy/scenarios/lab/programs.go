@@ -29,7 +29,8 @@ func (h *Host) Serving(program string, arguments ...string) *Process {
 	return p
 }
 
-// TryPldns runs a command of pldns that ends by itself.
+// TryPldns runs a command of pldns that ends by itself. It is an error if the exit code
+// is not 0, with what was printed.
 func (h *Host) TryPldns(arguments ...string) (string, error) {
 	return h.Try(h.lab.pldns, arguments...)
 }
@@ -40,7 +41,8 @@ func (h *Host) Play(arguments ...string) *Process {
 	return h.Start(h.lab.play, arguments...)
 }
 
-// TryPlay runs a role of the helper program that ends by itself.
+// TryPlay runs a role of the helper program that ends by itself. It is an error if the
+// exit code is not 0, with what was printed.
 func (h *Host) TryPlay(arguments ...string) (string, error) {
 	return h.Try(h.lab.play, arguments...)
 }

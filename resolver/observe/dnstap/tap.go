@@ -107,8 +107,9 @@ func (t *Tap) Exchanged(e *listen.Exchange) {
 	}
 }
 
-// Run connects to the receiver, again and again, and sends until ctx ends; then
-// what is in the queue, if the receiver takes it.
+// Run connects to the receiver, again and again, and sends until ctx ends; then what is
+// in the queue, if the receiver takes it. A receiver that cannot be reached is logged and
+// counted, so the error is always nil.
 func (t *Tap) Run(ctx context.Context) error {
 	var left []exchange // of a receiver that went away
 	pause := t.config.Pause
@@ -148,6 +149,7 @@ func (t *Tap) there() {
 func (t *Tap) away(err error) {
 	if !t.absent {
 		t.absent = true
-		t.config.Log.Warn("dnstap: no receiver takes messages: they wait, and are dropped when too many do", "to", t.config.Address, "error", err)
+		t.config.Log.Warn("dnstap: no receiver takes messages: they wait, and are dropped when too many do", "to", t.config.Address,
+			"error", err)
 	}
 }
