@@ -29,8 +29,8 @@ run: build ## serve the built-in example on 127.0.0.1:5353
 test: ## the tests, but for what takes long: -v names what is left out
 	@set -e; for module in $(MODULES); do (cd $$module && $(GO) test -short ./...); done
 
-test-all: ## every test that needs neither root nor another program
-	@set -e; for module in $(MODULES) $(HEAVY); do (cd $$module && $(GO) test ./...); done
+test-all: ## every test that needs neither root nor another program; RACE=-race for the race detector
+	@set -e; for module in $(MODULES) $(HEAVY); do (cd $$module && $(GO) test $(RACE) ./...); done
 
 e2e: ## whole deployments on hosts that are network namespaces; says what it skips
 	PLDNS_E2E=$${PLDNS_E2E:-1} $(GO) test -count=1 -v -timeout 20m ./deploy/scenarios/...
