@@ -1,7 +1,6 @@
 package listen
 
 import (
-	"encoding/binary"
 	"errors"
 	"os"
 	"sync"
@@ -9,6 +8,7 @@ import (
 
 	"pldns/resolver"
 	"pldns/resolver/listen/replycache"
+	"pldns/resolver/wire"
 )
 
 // repliesSize is how many octets of replies are put together before they are sent, at
@@ -36,7 +36,7 @@ func (p *prompt) add(reply []byte, tally replycache.Tally, began time.Time) {
 		}
 		p.queries++
 	}
-	p.frames = appendFrame(p.frames, reply)
+	p.frames = wire.AppendFrame(p.frames, reply)
 }
 
 // tell passes the count on.
@@ -45,12 +45,6 @@ func (p *prompt) tell() {
 		p.tally.Add(p.queries, time.Since(p.began))
 		p.queries = 0
 	}
-}
-
-// appendFrame appends a message after its length.
-func appendFrame(frames, message []byte) []byte {
-	frames = binary.BigEndian.AppendUint16(frames, uint16(len(message)))
-	return append(frames, message...)
 }
 
 // flush sends the replies that were there at once.
@@ -85,7 +79,7 @@ func (c *conn) work() {
 	if c.x == nil {
 		c.x = c.server.scratches.Get().(*scratch)
 		if c.x.frames == nil {
-			c.x.frames = make([]byte, 0, repliesSize+lengthSize+resolver.UDPSize)
+			c.x.frames = make([]byte, 0, repliesSize+wire.LengthSize+resolver.UDPSize)
 		}
 		c.prompt.frames = c.x.frames[:0]
 	}
@@ -110,7 +104,7 @@ func (c *conn) deliver(_ *query, reply []byte) {
 	if len(c.late.frames) == 0 {
 		c.late.ready = time.Now()
 	}
-	c.late.frames = appendFrame(c.late.frames, reply)
+	c.late.frames = wire.AppendFrame(c.late.frames, reply)
 	c.late.queries++
 	if !c.late.sending {
 		c.late.sending = true

@@ -24,7 +24,7 @@ const (
 	packetStride = LargestPacket + 1 + 2048 + 64
 )
 
-// Batch is the room for the packets of clients that are read by one system call, and for
+// Batch holds the buffers for the packets of clients that are read by one system call, and for
 // the replies that are sent by another. It is made once for each reader. A packet
 // and what belongs to it are valid until the next call of Receive.
 type Batch struct {
@@ -46,7 +46,7 @@ type Batch struct {
 	read, filled, sent int
 }
 
-// NewBatch makes the room for a socket, which is wildcard if it is bound to all local
+// NewBatch makes the buffers of a socket, which is wildcard if it is bound to all local
 // addresses: then control messages say which one a packet was sent to.
 func NewBatch(wildcard bool) *Batch {
 	b := &Batch{wildcard: wildcard, packets: make([]byte, BatchSize*packetStride)}

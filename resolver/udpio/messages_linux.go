@@ -111,7 +111,7 @@ type Outbox struct {
 	which [OutboxSize]int // packet of each head
 }
 
-// Fill says that packet i was written to its room, and how long it is.
+// Fill says that packet i was written to its buffer, and its length in octets.
 func (out *Outbox) Fill(i, size int) { out.sizes[i] = size }
 
 // Send sends those of n packets that are chosen, in order, over one socket. It never
