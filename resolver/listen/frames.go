@@ -7,6 +7,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+
+	"pldns/resolver/wire"
 )
 
 // streamBuffer holds the ordinary queries of a connection.
@@ -36,17 +38,17 @@ func (f frames) wait() error {
 // ready tells whether a whole message has been read already.
 func (f frames) ready() bool {
 	held := f.stream.Buffered()
-	if held < lengthSize {
+	if held < wire.LengthSize {
 		return false
 	}
-	head, err := f.stream.Peek(lengthSize)
-	return err == nil && held-lengthSize >= int(binary.BigEndian.Uint16(head))
+	head, err := f.stream.Peek(wire.LengthSize)
+	return err == nil && held-wire.LengthSize >= int(binary.BigEndian.Uint16(head))
 }
 
 // next reads a whole message; it is valid until the next call. The room for a
 // long one grows with what arrives, so that a length alone costs nothing.
 func (f frames) next() ([]byte, error) {
-	head, err := f.stream.Peek(lengthSize)
+	head, err := f.stream.Peek(wire.LengthSize)
 	if err != nil {
 		return nil, err
 	}
@@ -59,16 +61,16 @@ func (f frames) next() ([]byte, error) {
 			return nil, cmp.Or(err, errForged)
 		}
 	}
-	if lengthSize+size <= f.stream.Size() {
-		whole, err := f.stream.Peek(lengthSize + size)
+	if wire.LengthSize+size <= f.stream.Size() {
+		whole, err := f.stream.Peek(wire.LengthSize + size)
 		if err != nil {
 			return nil, err
 		}
 		_, err = f.stream.Discard(len(whole))
-		return whole[lengthSize:], err
+		return whole[wire.LengthSize:], err
 	}
 	var long bytes.Buffer
-	if _, err := f.stream.Discard(lengthSize); err != nil {
+	if _, err := f.stream.Discard(wire.LengthSize); err != nil {
 		return nil, err
 	}
 	if _, err := io.CopyN(&long, f.stream, int64(size)); err != nil {

@@ -163,16 +163,16 @@ func FuzzFrames(f *testing.F) {
 
 // cut takes a stream apart the simple way.
 func cut(stream []byte) (messages [][]byte, err error) {
-	for len(stream) >= lengthSize {
+	for len(stream) >= wire.LengthSize {
 		size := int(binary.BigEndian.Uint16(stream))
 		if size == 0 {
 			return messages, errEmpty
 		}
-		if len(stream) < lengthSize+size {
+		if len(stream) < wire.LengthSize+size {
 			break
 		}
-		messages = append(messages, stream[lengthSize:lengthSize+size])
-		stream = stream[lengthSize+size:]
+		messages = append(messages, stream[wire.LengthSize:wire.LengthSize+size])
+		stream = stream[wire.LengthSize+size:]
 	}
 	return messages, io.EOF
 }

@@ -13,10 +13,7 @@ import (
 	"pldns/zones"
 )
 
-const (
-	lengthSize = 2 // octets of length before a message over TCP (RFC 1035 section 4.2.2)
-	replyRoom  = 4096
-)
+const replyRoom = 4096
 
 // errTooLarge is a reply that no truncation brings under its limit. TC over TCP
 // would send the client in circles, so there it is an error at once.
