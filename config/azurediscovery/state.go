@@ -53,22 +53,11 @@ func (l *Listing) tenants() []string {
 // whole, whatever happens meanwhile. Only the user who runs this may read it. The error
 // names the file that cannot be written.
 func Save(a config.Azure, l *Listing) error {
-	dir := filepath.Dir(a.State)
-	file, err := os.CreateTemp(dir, "."+filepath.Base(a.State)+".*") // with mode 0600
-	if err != nil {
+	h := head{stateFormat, a.Name, string(a.Cloud), a.Endpoint, l.tenants(), strings.Repeat("0", 2*sha256.Size)}
+	if err := config.ReplaceFile(a.State, 0o600, func(file *os.File) error { return write(file, h, l) }); err != nil {
 		return fmt.Errorf("write the state: %w", err)
 	}
-	err = write(file, head{stateFormat, a.Name, string(a.Cloud), a.Endpoint, l.tenants(), strings.Repeat("0", 2*sha256.Size)}, l)
-	if err == nil {
-		err = file.Sync()
-	}
-	if err = errors.Join(err, file.Close()); err == nil {
-		err = os.Rename(file.Name(), a.State)
-	}
-	if err != nil {
-		return fmt.Errorf("write the state: %w", errors.Join(err, os.Remove(file.Name())))
-	}
-	return syncDir(dir)
+	return syncDir(filepath.Dir(a.State))
 }
 
 // write writes the head, the listing without its rows, and each row on a line of its own,

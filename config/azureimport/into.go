@@ -188,27 +188,11 @@ func (e *Edited) Write() error {
 	if !bytes.Equal(now, e.old) {
 		return fmt.Errorf("write %s: somebody changed it meanwhile: import again", e.path)
 	}
-	if err := replace(e.path, e.Data, e.mode); err != nil {
+	if err := config.ReplaceFile(e.path, e.mode, func(file *os.File) error {
+		_, err := file.Write(e.Data)
+		return err
+	}); err != nil {
 		return fmt.Errorf("write %s: %w", e.path, err)
 	}
 	return nil
-}
-
-// replace writes a file beside its place and moves it there.
-func replace(path string, data []byte, mode fs.FileMode) (err error) {
-	temporary, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.tmp")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(temporary.Name()))
-		}
-	}()
-	_, err = temporary.Write(data)
-	err = errors.Join(err, temporary.Chmod(mode), temporary.Sync(), temporary.Close())
-	if err != nil {
-		return err
-	}
-	return os.Rename(temporary.Name(), path)
 }
