@@ -95,3 +95,35 @@ func TestTheTimerIsCoarse(t *testing.T) {
 		}
 	})
 }
+
+// Of thousands of alarms that are due at once, few ring in one round, so that others
+// have their turn; yet all ring soon.
+func TestManyAlarmsAreSpread(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const bells = 16_000
+		var ts timers
+		ts.spacing = timerSpacing
+		all, at := make([]bell, bells), time.Now().Add(time.Second)
+		for i := range all {
+			all[i].rings, all[i].want = &all[i], at
+			ts.set(&all[i].alarm, at)
+		}
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		rounds := make(map[time.Duration]int)
+		for _, b := range all {
+			if len(b.rang) != 1 || b.rang[0] > 300*time.Millisecond {
+				t.Fatalf("an alarm rang %v late", b.rang)
+			}
+			rounds[b.rang[0]]++
+		}
+		if first := rounds[0]; first != leastRound {
+			t.Errorf("%d rang in the first round, want %d", first, leastRound)
+		}
+		for late, n := range rounds {
+			if n > bells/10 {
+				t.Errorf("%d of %d rang at once, %v late", n, bells, late)
+			}
+		}
+	})
+}
