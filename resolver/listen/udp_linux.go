@@ -102,6 +102,7 @@ type worker struct {
 	yielded time.Time // when the scheduler last had its choice
 	busy    bool      // it came soon after the one before
 	holding bool      // a processor of the Go runtime, while waiting
+	polled  bool      // its thread may be the one that waited for the network
 	ended   bool      // the socket is not read any longer
 }
 
@@ -162,7 +163,12 @@ func (w *worker) receive() (int, error) {
 	}
 	if !w.holding {
 		clients, err := w.io.Await()
+		w.polled = true
 		return w.read(clients, err)
+	}
+	if w.polled {
+		w.polled = false
+		go relieve()
 	}
 	if w.mail.waiting.Load() > 0 || w.io.Expecting() || w.ended {
 		clients, any, err := w.io.Poll(udpio.Patience)
@@ -228,9 +234,16 @@ func (w *worker) answer(read int) {
 	w.counts.tell(began)
 	if w.holding && began.Sub(w.yielded) > turn {
 		runtime.Gosched()
-		w.yielded = began
+		w.yielded, w.polled = began, true
 	}
 }
+
+// relieve, started as a goroutine, has the scheduler put another thread to work. The Go
+// runtime has one thread wait for the network. That is the one that runs whoever the
+// network has woken, and it goes back as soon as he waits; but a worker that then waits in
+// the system would keep it, and all that comes to other sockets would be seen only when
+// the runtime looks by itself, after 10 ms.
+func relieve() {}
 
 // send sends the replies that are ready.
 func (w *worker) send() {
