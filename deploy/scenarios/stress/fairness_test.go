@@ -20,27 +20,16 @@ const leastForwarded = 0.99
 // connections, the clients of its network and of another are answered as before.
 func TestBystanders(t *testing.T) {
 	s := chosen(t)
-	silent := func(rate int) func(context.Context, *testing.T, *server) func() {
-		return func(ctx context.Context, t *testing.T, to *server) func() {
-			return flood(ctx, t, to.dns, attacker, "silent", rate)
-		}
-	}
 	for _, test := range []struct {
 		name, group string
-		load        func(context.Context, *testing.T, *server) func()
+		attack      attack
 	}{
-		{"silent domain at 500 a second", "", silent(500)},
-		{"silent domain at 1000 a second", "", silent(1000)},
-		{"silent domain at 3000 a second", "", silent(3000)},
-		{"random names at 3000 a second", "", func(ctx context.Context, t *testing.T, to *server) func() {
-			return flood(ctx, t, to.dns, attacker, "absent", 3000)
-		}},
-		{"random names at four times max_qps", "max_qps = 900", func(ctx context.Context, t *testing.T, to *server) func() {
-			return flood(ctx, t, to.dns, attacker, "absent", 3600)
-		}},
-		{"200 connections full of silent names", "", func(ctx context.Context, t *testing.T, to *server) func() {
-			return pipeline(ctx, t, to.dns, attacker, 200, 127)
-		}},
+		{"silent domain at 500 a second", "", attack{Domain: "silent", Rate: 500}},
+		{"silent domain at 1000 a second", "", attack{Domain: "silent", Rate: 1000}},
+		{"silent domain at 3000 a second", "", attack{Domain: "silent", Rate: 3000}},
+		{"random names at 3000 a second", "", attack{Domain: "absent", Rate: 3000}},
+		{"random names at four times max_qps", "max_qps = 900", attack{Domain: "absent", Rate: 3600}},
+		{"200 connections full of silent names", "", attack{Domain: "silent", Connections: 200, Depth: 127}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			outside := startOutside(t, nil)
@@ -49,7 +38,8 @@ func TestBystanders(t *testing.T) {
 			quiet := observeAll(t, to.dns, s.load/2)
 
 			ctx, cancel := context.WithCancel(context.Background())
-			wait := test.load(ctx, t, to)
+			test.attack.To, test.attack.From = to.dns, attacker
+			wait := test.attack.start(ctx, t)
 			begins := time.NewTimer(time.Second) // until the load has built up
 			<-begins.C
 			under := observeAll(t, to.dns, s.load)

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -19,11 +20,13 @@ import (
 	"github.com/miekg/dns"
 )
 
-// serial makes names that nobody has asked for yet.
+// serial makes names that nobody has asked for yet, each process its own.
 var serial atomic.Int64
 
 // fresh is a new name below a domain of the outside. All have the same length.
-func fresh(kind string) string { return fmt.Sprintf("n%08d.%s.example.", serial.Add(1), kind) }
+func fresh(kind string) string {
+	return fmt.Sprintf("n%07x%08d.%s.example.", os.Getpid(), serial.Add(1), kind)
+}
 
 // wire is a query for an address.
 func wire(name string, id uint16) []byte { return wireOf(name, dns.TypeA, id) }
@@ -48,76 +51,6 @@ func dialer(from, network string) *net.Dialer {
 }
 
 func mustAddrPort(text string) netip.AddrPort { return netip.MustParseAddrPort(text) }
-
-// flooders is how many sockets a flood over UDP comes from.
-const flooders = 8
-
-// flood sends queries for new names of a kind at a rate, from one client, whatever
-// becomes of them, until ctx ends.
-func flood(ctx context.Context, t testing.TB, to netip.AddrPort, from, kind string, rate int) (wait func()) {
-	t.Helper()
-	var work sync.WaitGroup
-	const step = 10 * time.Millisecond
-	for range flooders {
-		conn, err := dialer(from, "udp").Dial("udp", to.String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		work.Go(func() { _, _ = io.Copy(io.Discard, conn) })
-		work.Go(func() {
-			defer conn.Close()
-			tick := time.NewTicker(step)
-			defer tick.Stop()
-			began, sent := time.Now(), 0
-			for id := uint16(0); ; {
-				select {
-				case <-ctx.Done():
-					return
-				case now := <-tick.C:
-					for ; sent < int(now.Sub(began).Seconds()*float64(rate)/flooders); sent++ {
-						_, _ = conn.Write(wire(fresh(kind), id))
-						id++
-					}
-				}
-			}
-		})
-	}
-	return work.Wait
-}
-
-// pipeline keeps connections from one client full of queries for new silent names,
-// until ctx ends.
-func pipeline(ctx context.Context, t testing.TB, to netip.AddrPort, from string, connections, depth int) (wait func()) {
-	t.Helper()
-	var work sync.WaitGroup
-	for range connections {
-		conn, err := dialer(from, "tcp").Dial("tcp", to.String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		work.Go(func() {
-			defer conn.Close()
-			stop := context.AfterFunc(ctx, func() { conn.Close() })
-			defer stop()
-			ask := func(id uint16) error {
-				_, err := conn.Write(framed(wire(fresh("silent"), id)))
-				return err
-			}
-			for id := range uint16(depth) {
-				if ask(id) != nil {
-					return
-				}
-			}
-			for { // every answer makes room for another question
-				packet, err := readFrame(conn)
-				if err != nil || len(packet) < 2 || ask(binary.BigEndian.Uint16(packet)) != nil {
-					return
-				}
-			}
-		})
-	}
-	return work.Wait
-}
 
 // framed is a message with its length in front.
 func framed(packet []byte) []byte {

@@ -44,7 +44,12 @@ func chosen(t *testing.T) setting {
 // built is the program that TestMain has built.
 var built string
 
-func TestMain(m *testing.M) { os.Exit(runTests(m)) }
+func TestMain(m *testing.M) {
+	if what := os.Getenv(attackEnv); what != "" {
+		os.Exit(attackFrom(what))
+	}
+	os.Exit(runTests(m))
+}
 
 // runTests builds the program where it will be needed.
 func runTests(m *testing.M) int {
