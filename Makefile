@@ -13,7 +13,7 @@ ONLY       ?=
 # requirements.
 MODULES   = . cmd/acceptance cmd/bench
 HEAVY     = deploy/validate
-PLATFORMS = windows/amd64 darwin/arm64
+PLATFORMS = windows/arm64 darwin/arm64
 
 .PHONY: build help run test test-all e2e stress race lint check vulnerabilities tidy fuzz bench bench-go image images sbom dist clean
 
@@ -48,7 +48,7 @@ lint: ## gofmt, vet and staticcheck of every module
 
 check: lint vulnerabilities ## lint, other systems, rules of imports, length of lines, tidy modules, known vulnerabilities
 	@set -e; for platform in $(PLATFORMS); do echo "vet $$platform"; \
-	  GOOS=$${platform%/*} GOARCH=$${platform#*/} $(GO) vet ./cmd/... ./config/... ./resolver/... ./zones/...; done
+	  GOOS=$${platform%/*} GOARCH=$${platform#*/} CGO_ENABLED=0 $(GO) vet -trimpath ./cmd/... ./config/... ./resolver/... ./zones/...; done
 	$(GO) test -count=1 .
 	@set -e; for module in $(MODULES) $(HEAVY); do (cd $$module && echo "tidy $$module" && $(GO) mod tidy -diff); done
 

@@ -136,6 +136,7 @@ func TestChains(t *testing.T) {
 // A silent upstream: every query is answered within the deadline, private names
 // at once, and 1,000 equal questions are one upstream question.
 func TestSilentUpstream(t *testing.T) {
+	t.Parallel()
 	upstream := azureDNS(t)
 	upstream.Always(resolvertest.Drop)
 	r := start(t, regions(upstreamTable(upstream.Addr)))

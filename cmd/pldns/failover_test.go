@@ -118,6 +118,7 @@ const nearby, faraway = "127.0.0.81", "127.0.0.82"
 // gets the other one, and nobody else notices; it gets the first one back when it is
 // well again. When nothing is left, it gets the first one, and is told.
 func TestFailover(t *testing.T) {
+	t.Parallel()
 	authority := resolvertest.NewAuthority(t)
 	good := authority.Certificate(t, "contoso.blob.core.windows.net")
 	wrong := authority.Certificate(t, "fabrikam.blob.core.windows.net")

@@ -41,6 +41,7 @@ func (r *running) until(limit time.Duration, qname string, wanted func(says stri
 // All upstreams die and return: in between there are stale answers, with the
 // extended error that says so, and after it fresh ones, soon.
 func TestUpstreamsDieAndReturn(t *testing.T) {
+	t.Parallel()
 	const fresh, stale = "NOERROR | A 203.0.113.80", "NOERROR | EDE 3 | A 203.0.113.80"
 	upstreams := []*resolvertest.Upstream{azureDNS(t), azureDNS(t), azureDNS(t)}
 	for _, u := range upstreams {

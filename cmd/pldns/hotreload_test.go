@@ -130,6 +130,7 @@ func TestAppliedWhileServing(t *testing.T) {
 // A file that is written in place is noticed, too, and so is one of the authorities
 // of endpoints.
 func TestReloadInPlace(t *testing.T) {
+	t.Parallel()
 	r := start(t, stamped(1, ""))
 	if err := os.WriteFile(r.file, []byte(stamped(2, "")), 0o600); err != nil {
 		t.Fatal(err)
@@ -138,6 +139,7 @@ func TestReloadInPlace(t *testing.T) {
 }
 
 func TestProbeAuthorityIsReloaded(t *testing.T) {
+	t.Parallel()
 	authority := resolvertest.NewAuthority(t)
 	_, _, port := twoSites(t, authority.Certificate(t, "contoso.blob.core.windows.net"))
 	ca := filepath.Join(t.TempDir(), "ca.pem")

@@ -314,6 +314,7 @@ func TestClientSubnets(t *testing.T) {
 // A certificate is shown from the next handshake on when its files change; files
 // that are no certificate change nothing.
 func TestCertificateReload(t *testing.T) {
+	t.Parallel()
 	b := startBehindIngresses(t, "")
 	shown := func() []byte {
 		conn, err := tls.Dial("tcp", b.dot.String(), b.settings("dns.contoso.net", ""))

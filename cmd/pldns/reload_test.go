@@ -66,6 +66,7 @@ func (r *running) reload() int {
 
 // The three ways to reload: the admin server, a signal, a change of the file.
 func TestReload(t *testing.T) {
+	t.Parallel()
 	r := start(t, stamped(1, ""))
 	if got := r.vanity(); got != saysStamp(1) {
 		t.Fatalf("before: %s", got)
@@ -83,6 +84,7 @@ func TestReload(t *testing.T) {
 
 // Kubernetes replaces a mounted volume by swapping one link.
 func TestReloadOfASwappedLink(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	for stamp := 1; stamp <= 2; stamp++ {
 		version := filepath.Join(dir, fmt.Sprint("version", stamp))

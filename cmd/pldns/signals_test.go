@@ -174,6 +174,7 @@ func tapped(t *testing.T, path string) chan []byte {
 // A receiver of dnstap gets both messages of queries over every transport, as they
 // were sent and received, and those that come from memory too.
 func TestDnstap(t *testing.T) {
+	t.Parallel()
 	b := startBehindIngresses(t, "") // first, so that it ends after the receiver is told to
 	path := filepath.Join(b.dir, "tap")
 	messages := tapped(t, path)

@@ -247,6 +247,7 @@ func TestHangingReload(t *testing.T) {
 
 // However many reloads hang, the server ends, and there are only so many of them.
 func TestStopWhileReloadsHang(t *testing.T) {
+	t.Parallel()
 	file := writeConfig(t, stamped(1, ""))
 	r, stop := hangingServer(t, file)
 	defer stop()

@@ -18,6 +18,7 @@ import (
 // were meant for others: the loop is found and named with its suffix, questions for
 // names there are cut at once, and all others are answered as ever.
 func TestALoopOfOneSuffix(t *testing.T) {
+	t.Parallel()
 	upstream := azureDNS(t)
 	forwarder := resolvertest.StartUpstream(t)
 	r := start(t, behindForwarder(forwarder.Addr))
