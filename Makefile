@@ -27,7 +27,7 @@ run: build ## serve the built-in example on 127.0.0.1:5353
 	bin/pldns serve --example
 
 test: ## the tests, but for what takes long: -v names what is left out
-	@set -e; for module in $(MODULES); do (cd $$module && $(GO) test -short ./...); done
+	@set -e; for module in $(MODULES); do (cd $$module && $(GO) test -short -parallel 6 ./...); done
 
 test-all: ## every test that needs neither root nor another program; RACE=-race for the race detector
 	@set -e; for module in $(MODULES) $(HEAVY); do (cd $$module && $(GO) test $(RACE) ./...); done
