@@ -37,6 +37,7 @@ type Answer struct {
 	Errors        []Error
 	Reuse         Reuse
 	Waits         bool // there is none yet: the outside has to be asked, and the query is AtOnce
+	Own           bool // the program asked itself whether it answers: nobody is told of that
 
 	// Why, for people: none of it is sent.
 	Network  string     // the network that was found; empty when there is none

@@ -26,6 +26,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"pldns/resolver"
+	"pldns/resolver/observe"
 	"pldns/zones"
 )
 
@@ -77,7 +78,7 @@ type Options struct {
 	// Health knows how the addresses of endpoints are. Nil knows nothing bad.
 	Health Health
 	// Recent are the last decisions. Nil stands for a list that sees none.
-	Recent *Recent
+	Recent *observe.Recent
 	// Access says who may do what. It is asked for every request. Nil stands for
 	// nobody's changing anything.
 	Access func() Access
@@ -188,7 +189,7 @@ func (o *Options) fill() {
 		o.NeverAsked = func(*zones.Network) iter.Seq[zones.Name] { return func(func(zones.Name) bool) {} }
 	}
 	o.Health = cmp.Or[Health](o.Health, nothingBad{})
-	o.Recent = cmp.Or(o.Recent, NewRecent(nil, nil))
+	o.Recent = cmp.Or(o.Recent, observe.NewRecent(nil, nil))
 }
 
 // Health knows how the addresses of endpoints are. Its methods are called by many

@@ -16,7 +16,8 @@ import (
 
 	"pldns/resolver"
 	"pldns/resolver/admin"
-	"pldns/resolver/resolvertest"
+	"pldns/resolver/listen"
+	"pldns/resolver/observe"
 	"pldns/zones"
 )
 
@@ -186,11 +187,13 @@ func TestHostileTexts(t *testing.T) {
 				Differences:   []admin.Difference{{Network: script, Name: script, By: script, From: script}},
 			}}
 		}
-		o.Recent = admin.NewRecent(nil, nil)
+		o.Recent = observe.NewRecent(nil, nil)
 		o.Recent.Switch(true)
 		name := zones.NameOf(`"><script>alert\(1\)</script>.`)
 		txt := &dns.TXT{Hdr: dns.RR_Header{Name: name.FQDN(), Rrtype: dns.TypeTXT, Class: dns.ClassINET}, Txt: []string{script}}
-		o.Recent.Observe(resolver.NewClientQuery(name, dns.TypeTXT, zones.Client{}), resolver.Answer{Network: script, Records: []dns.RR{txt}}, 0)
+		o.Recent.Exchanged(&listen.Exchange{
+			Query: resolver.NewClientQuery(name, dns.TypeTXT, zones.Client{}), Answer: resolver.Answer{Network: script, Records: []dns.RR{txt}},
+		})
 	})
 	for _, path := range []string{
 		"/endpoints", "/networks", "/explain?name=a.b&server_name=%3Cscript%3E&path=%3Cscript%3E&certificate=%3Cscript%3E&link_id=%3Cscript%3E",
@@ -240,50 +243,14 @@ func TestExplainPage(t *testing.T) {
 	}
 }
 
-// The list is off, on for ten minutes, and off again with nothing kept.
-func TestRecent(t *testing.T) {
-	now, began := time.Unix(1_800_000_000, 0), 0
-	recent := admin.NewRecent(func() { began++ }, func() time.Time { return now })
-	saw := func(n int) {
-		for i := range n {
-			q := resolver.NewClientQuery(zones.MustName(fmt.Sprintf("n%d.contoso.com", i)), dns.TypeA, zones.Client{})
-			recent.Observe(q, resolver.Answer{Network: "hub", Rcode: dns.RcodeNameError}, time.Millisecond)
-		}
-	}
-	saw(3)
-	if recent.On() || len(recent.List()) != 0 || began != 0 {
-		t.Error("off, it sees")
-	}
-	recent.Switch(true)
-	saw(1200)
-	list := recent.List()
-	if len(list) != 500 || list[0].Name != "n1199.contoso.com" || list[499].Name != "n700.contoso.com" || list[0].Rcode != "NXDOMAIN" || began != 1 {
-		t.Errorf("%d decisions, from %v to %v", len(list), list[0], list[len(list)-1])
-	}
-	now = now.Add(10 * time.Minute)
-	if recent.On() || len(recent.List()) != 0 {
-		t.Error("it is on after ten minutes")
-	}
-	recent.Switch(true)
-	if len(recent.List()) != 0 {
-		t.Error("what was seen before is shown again")
-	}
-	saw(2)
-	recent.Switch(false)
-	saw(1)
-	if recent.On() || len(recent.List()) != 0 {
-		t.Error("switched off, it shows something")
-	}
-}
-
 // The live list leads to the explanation of the same question by the same client,
 // which arrives at the same listener and shows the same.
 func TestLiveListShowsTheClient(t *testing.T) {
-	recent := admin.NewRecent(nil, nil)
+	recent := observe.NewRecent(nil, nil)
 	recent.Switch(true)
 	client := zones.NewClient(netip.MustParseAddr("10.0.0.7"), netip.MustParseAddrPort("10.0.0.4:853"))
 	client.Shown = &zones.Shown{Link: 0, Linked: true, Certificates: []zones.Name{zones.MustName("gw.a.com"), zones.MustName("gw.b.com")}, Path: "a b", ServerName: zones.MustName("a.net")}
-	recent.Observe(resolver.NewClientQuery(zones.MustName("mydb.contoso.com"), dns.TypeA, client), resolver.Answer{}, 0)
+	recent.Exchanged(&listen.Exchange{Query: resolver.NewClientQuery(zones.MustName("mydb.contoso.com"), dns.TypeA, client)})
 	base := serve(t, admin.Status{}, func(o *admin.Options) { o.Recent = recent })
 	_, body := get(t, base+"/live")
 	body = html.UnescapeString(body)
@@ -345,22 +312,6 @@ func BenchmarkEndpointsPage(b *testing.B) {
 	for b.Loop() {
 		if code, _ := get(b, base+"/endpoints?search=server-09"); code != http.StatusOK {
 			b.Fatal(code)
-		}
-	}
-}
-
-// The live list is on for ten minutes, whatever is done to the clock of the wall.
-func TestLiveListAndTheWallClock(t *testing.T) {
-	for _, by := range []time.Duration{time.Hour, -time.Hour} {
-		begun := time.Now()
-		now := begun
-		recent := admin.NewRecent(nil, func() time.Time { return now })
-		recent.Switch(true)
-		if now = resolvertest.SetWall(t, begun.Add(9*time.Minute), by); !recent.On() {
-			t.Errorf("after nine minutes and with the clock set by %s it is off", by)
-		}
-		if now = resolvertest.SetWall(t, begun.Add(11*time.Minute), by); recent.On() {
-			t.Errorf("after eleven minutes and with the clock set by %s it is on", by)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"pldns/resolver/admin"
+	"pldns/resolver/observe"
 )
 
 // Whoever changes something shows the token, as programs or as the page do.
@@ -56,7 +57,7 @@ func TestNoToken(t *testing.T) {
 }
 
 func TestSwitchLive(t *testing.T) {
-	recent := admin.NewRecent(nil, nil)
+	recent := observe.NewRecent(nil, nil)
 	base := serve(t, admin.Status{}, func(o *admin.Options) { o.Recent = recent })
 	if code, _ := post(t, base+"/-/live", "on=true"); code != http.StatusUnauthorized || recent.On() {
 		t.Errorf("without the token: %d, on: %v", code, recent.On())

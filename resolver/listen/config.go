@@ -29,17 +29,13 @@ type Handler interface {
 	Begin(s *resolver.Snapshot, q resolver.Query, network *zones.Network, wake func()) (resolver.Answer, resolver.Pending)
 }
 
-// Observer is told what happens at the ingresses. Its methods are called by many
+// Observer counts what happens at the ingresses; who wants to know of single queries is a
+// [Tap]. Its methods are called by many
 // goroutines at once and on the path of every query: they must be quick. The
 // transport is "udp", "tcp", "tls" or "https".
 type Observer interface {
-	// Served is called for every query that the Handler answered, when the answer is
-	// being sent; took is the time since the query was read.
-	Served(transport string, q resolver.Query, a resolver.Answer, took time.Duration)
-	// Tally gives what is told of the queries that are answered from memory with
-	// an answer of this kind, in the place of Served. It is called when the answer
-	// is remembered, which counts nothing. An answer for which it gives nil is not
-	// remembered, so that Served is called the next time, too.
+	// Tally gives what counts the queries with an answer of one kind. It may be asked for
+	// the same kind again and again.
 	Tally(transport, network string, rcode int, source resolver.Source) replycache.Tally
 	// SubnetIgnored is called for every query with a client subnet of somebody who
 	// is not trusted to tell one.
@@ -183,10 +179,9 @@ func (c Config) withDefaults() Config {
 // nobody is the Observer of those who have none.
 type nobody struct{}
 
-func (nobody) Served(string, resolver.Query, resolver.Answer, time.Duration) {}
-func (nobody) Tally(string, string, int, resolver.Source) replycache.Tally   { return nobody{} }
-func (nobody) Add(int, time.Duration)                                        {}
-func (nobody) SubnetIgnored(string)                                          {}
-func (nobody) Refused(string, Refusal)                                       {}
-func (nobody) Limited(string, Limit, Refusal)                                {}
-func (nobody) Connections(string, int)                                       {}
+func (nobody) Tally(string, string, int, resolver.Source) replycache.Tally { return nobody{} }
+func (nobody) Add(int, time.Duration)                                      {}
+func (nobody) SubnetIgnored(string)                                        {}
+func (nobody) Refused(string, Refusal)                                     {}
+func (nobody) Limited(string, Limit, Refusal)                              {}
+func (nobody) Connections(string, int)                                     {}

@@ -44,11 +44,10 @@ func known(_ context.Context, q resolver.Query) resolver.Answer {
 // event is one call of an Observer.
 type event struct {
 	transport string
-	why       listen.Refusal // Accepted for Served and Connections
+	why       listen.Refusal // Accepted for what is served, and for Connections
 	served    bool
 	change    int
 	limited   string // network and word, of Limited
-	query     resolver.Query
 }
 
 // recorder is an Observer that passes on what it is told.
@@ -64,27 +63,22 @@ func newRecorder() *recorder {
 	return &recorder{events: make(chan event, 1<<16), ignored: make(chan string, 1<<10)}
 }
 
-func (r *recorder) Served(transport string, q resolver.Query, _ resolver.Answer, took time.Duration) {
-	if took <= 0 {
-		panic("a query took no time")
-	}
-	r.events <- event{transport: transport, served: true, query: q}
+func (r *recorder) Tally(transport, _ string, _ int, _ resolver.Source) replycache.Tally {
+	return &tally{r, transport}
 }
 
-func (r *recorder) Tally(transport, network string, rcode int, source resolver.Source) replycache.Tally {
-	return &tally{r, transport, resolver.Answer{Network: network, Rcode: rcode, Source: source}}
-}
-
-// tally passes on what was answered from memory as if it had been served.
+// tally passes on each query that is counted.
 type tally struct {
 	to        *recorder
 	transport string
-	answer    resolver.Answer
 }
 
-func (t tally) Add(queries int, took time.Duration) {
+func (t *tally) Add(queries int, took time.Duration) {
+	if took <= 0 {
+		panic("a query took no time")
+	}
 	for range queries {
-		t.to.Served(t.transport, resolver.Query{}, t.answer, took)
+		t.to.events <- event{transport: t.transport, served: true}
 	}
 }
 

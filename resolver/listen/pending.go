@@ -1,6 +1,7 @@
 package listen
 
 import (
+	"bytes"
 	"context"
 	"runtime/debug"
 	"sync/atomic"
@@ -205,7 +206,6 @@ func (s *Server) deliver(q *query, x *scratch, out outcome) {
 	} else if x.worker == nil || !x.worker.deliver(q, out.reply) {
 		q.to.deliver(q, out.reply)
 	}
-	s.told(q, x, out.reply)
 	if held && !out.taken {
 		s.queries.Put(q)
 	}
@@ -216,6 +216,11 @@ func (q *query) keep(r *request) {
 	q.wait.question = append(q.wait.question[:0], r.question...)
 	q.request = *r
 	q.request.question, q.request.options, q.request.tsig, q.request.subnet.data = q.wait.question, nil, nil, nil
+	if q.sample.drawn() {
+		q.message = bytes.Clone(q.message)
+	} else {
+		q.message = nil
+	}
 	if q.control != nil {
 		q.wait.control = append(q.wait.control[:0], q.control...)
 		q.control = q.wait.control

@@ -63,7 +63,7 @@ func (m *memory) name() string {
 }
 
 // recall finds the reply to the request of q, nil when it is not remembered, larger
-// than it may be, or not to be given from memory. What offers a time to be idle is never
+// than it may be, or not to be given again. What offers a time to be idle is never
 // remembered, because the time differs.
 func (m *memory) recall(r *request, q *query) *replycache.Reply {
 	m.key = m.room[:0]
@@ -78,13 +78,17 @@ func (m *memory) recall(r *request, q *query) *replycache.Reply {
 	return reply
 }
 
-// remember keeps the reply that says the whole of an answer, if that may be given again.
-// Tally gives what is told then; nothing is kept where that is nil.
-func (m *memory) remember(reply []byte, answer *resolver.Answer, about account, tally func() replycache.Tally) {
+// remember keeps the reply to q that says the whole of an answer, if that may be given
+// again.
+func (s *Server) remember(q *query, x *scratch, reply []byte, answer *resolver.Answer, about account) {
+	m := &x.memory
 	if len(m.key) == 0 || answer.Reuse == resolver.Once || len(reply) > resolver.UDPSize {
 		return
 	}
-	entry := replycache.Entry{Message: reply, AsOf: m.now, Expires: replycache.Forever, Generation: m.generation, Account: uint64(about)}
+	entry := replycache.Entry{
+		Message: reply, AsOf: m.now, Expires: replycache.Forever, Generation: m.generation, Account: uint64(about),
+		Source: answer.Source, Tally: s.config.Observer.Tally(q.transport, answer.Network, answer.Rcode, answer.Source),
+	}
 	if answer.Reuse == resolver.WhileFresh {
 		offsets, least := wire.TTLs(entry.Message)
 		life := min(time.Duration(least)*time.Second/freshPart, freshMax)
@@ -93,9 +97,7 @@ func (m *memory) remember(reply []byte, answer *resolver.Answer, about account, 
 		}
 		entry.TTLs, entry.Expires = offsets, m.now+replycache.Moment(life)
 	}
-	if entry.Tally = tally(); entry.Tally != nil {
-		m.replies.Put(m.key, entry)
-	}
+	m.replies.Put(m.key, entry)
 }
 
 // asks are the things that the reply to r depends on besides its question.
@@ -117,4 +119,45 @@ func (r *request) asks() replycache.Asks {
 		asks |= replycache.AD
 	}
 	return asks
+}
+
+// counts are queries that were answered from the reply cache, by kind: to count many at
+// once is cheaper, and most are of the same kind.
+type counts struct {
+	began time.Time // when the first of them was read
+	kinds int
+	of    [16]struct {
+		tally   replycache.Tally
+		queries int
+	}
+}
+
+// add counts a query that was read at began.
+func (c *counts) add(tally replycache.Tally, began time.Time) {
+	for i := range c.of[:c.kinds] {
+		if c.of[i].tally == tally {
+			c.of[i].queries++
+			return
+		}
+	}
+	if c.kinds == len(c.of) {
+		c.tell()
+	}
+	if c.kinds == 0 {
+		c.began = began
+	}
+	c.of[c.kinds].tally, c.of[c.kinds].queries = tally, 1
+	c.kinds++
+}
+
+// tell passes the counts on, when the replies have been sent, and begins anew.
+func (c *counts) tell() {
+	if c.kinds == 0 {
+		return
+	}
+	took, kinds := time.Since(c.began), c.kinds
+	c.kinds = 0
+	for i := range c.of[:kinds] {
+		c.of[i].tally.Add(c.of[i].queries, took)
+	}
 }

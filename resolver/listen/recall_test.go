@@ -13,12 +13,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/miekg/dns"
 
-	"pldns/resolver"
 	"pldns/resolver/listen/replycache"
 	"pldns/resolver/resolvertest"
 	"pldns/zones"
@@ -27,47 +27,36 @@ import (
 // running is a server of an estate.
 type running struct {
 	*Server
-	told chan string // what the Observer was told, one line for each query
+	told chan string // one line for each query
 	conn net.Conn
 }
 
-// books is an Observer that passes on what it is told.
-type books struct {
-	nobody
-	told chan string
-}
+// books is a Tap that wants no more than to know where replies come from. It has one line
+// for each query.
+type books chan string
 
-func (b books) Served(transport string, _ resolver.Query, a resolver.Answer, _ time.Duration) {
-	b.told <- fmt.Sprintln("served", transport, a.Network, a.Rcode, a.Source)
-}
+func (books) Wants() Wants { return Wants{Remembered: 1} }
 
-func (b books) Tally(transport, network string, rcode int, source resolver.Source) replycache.Tally {
-	return page{b.told, fmt.Sprintln("remembered", transport, network, rcode, source)}
-}
-
-type page struct {
-	told chan string
-	line string
-}
-
-func (p page) Add(queries int, _ time.Duration) {
-	for range queries {
-		p.told <- p.line
+func (b books) Exchanged(e *Exchange) {
+	how := "decided"
+	if e.Remembered {
+		how = "remembered"
 	}
+	b <- fmt.Sprintln(how, e.Transport, e.Answer.Network, e.Answer.Rcode, e.Answer.Source)
 }
 
-func run(tb testing.TB, h Handler, observer bool) running {
+func run(tb testing.TB, h Handler, told bool) running {
 	tb.Helper()
 	r := running{told: make(chan string, 1<<10)}
 	here := []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}
 	certificate := resolvertest.NewAuthority(tb).Certificate(tb, "127.0.0.1")
 	config := Config{Addrs: here, TLS: here, TLSConfig: &tls.Config{Certificates: []tls.Certificate{certificate}}, Handler: h}
-	if observer {
-		config.Observer = books{told: r.told}
-	}
 	var err error
 	if r.Server, err = New(config); err != nil {
 		tb.Fatal(err)
+	}
+	if told {
+		r.SetTap(books(r.told))
 	}
 	if err := r.Listen(); err != nil {
 		tb.Fatal(err)
@@ -128,7 +117,7 @@ func TestRemembered(t *testing.T) {
 		if reply.Question[0].Name != name || len(reply.Answer) != 2 || reply.Answer[0].Header().Name != name || !reply.Authoritative {
 			t.Errorf("the reply is %v", reply)
 		}
-		want := []string{"served", "remembered"}[i] + " udp europe 0 local\n"
+		want := []string{"decided", "remembered"}[i] + " udp europe 0 local\n"
 		if got := <-r.told; got != want {
 			t.Errorf("the books say %q, want %q", got, want)
 		}
@@ -198,7 +187,7 @@ func (r running) askPipelined(t *testing.T, conn net.Conn, transport string) {
 		for range total {
 			if line := <-r.told; strings.HasPrefix(line, "remembered "+transport+" europe 0 ") {
 				fromMemory++
-			} else if !strings.HasPrefix(line, "served "+transport+" europe 0 ") {
+			} else if !strings.HasPrefix(line, "decided "+transport+" europe 0 ") {
 				t.Fatalf("the books say %q", line)
 			}
 		}
@@ -211,11 +200,12 @@ func (r running) askPipelined(t *testing.T, conn net.Conn, transport string) {
 // TestRememberedHTTPS: over HTTPS too, octet for octet what was decided, and padded for
 // who pads.
 func TestRememberedHTTPS(t *testing.T) {
-	told := make(chan string, 10)
-	s, err := New(Config{Addrs: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:53")}, Handler: newEstate(t), Observer: books{told: told}})
+	told := make(books, 10)
+	s, err := New(Config{Addrs: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:53")}, Handler: newEstate(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.SetTap(told)
 	client := zones.NewClient(netip.MustParseAddr("127.0.0.9"), netip.AddrPort{})
 	client.Shown = new(zones.Shown)
 	w := &web{conn: &conn{server: s, transport: doh, client: client}}
@@ -242,7 +232,7 @@ func TestRememberedHTTPS(t *testing.T) {
 	if got := head.Get("Content-Length"); got != strconv.Itoa(paddingBlock) {
 		t.Errorf("a padded reply has %s octets", got)
 	}
-	for _, want := range []string{"served", "remembered", "remembered"} {
+	for _, want := range []string{"decided", "remembered", "remembered"} {
 		if got := <-told; got != want+" https europe 0 local\n" {
 			t.Errorf("the books say %q, want %s", got, want)
 		}
@@ -286,7 +276,7 @@ func TestForgotten(t *testing.T) {
 		<-r.told
 	}
 	r.ForgetReplies()
-	if got := address(); got != "10.0.1.4" || <-r.told != "served udp europe 0 local\n" {
+	if got := address(); got != "10.0.1.4" || <-r.told != "decided udp europe 0 local\n" {
 		t.Errorf("after a flush, %s from memory", got)
 	}
 	e.Swap(e.snapshot(t, "10.0.1.5"))
@@ -344,10 +334,35 @@ func TestFreshness(t *testing.T) {
 	}
 }
 
+// audience is a Tap that counts what it is told, and wants to be told of everything.
+type audience struct{ queries, anonymous atomic.Int64 }
+
+func (*audience) Wants() Wants { return Wants{Remembered: 1} }
+
+func (c *audience) Exchanged(e *Exchange) {
+	c.queries.Add(1)
+	if e.Answer.Network == "" || len(e.Question) == 0 {
+		c.anonymous.Add(1)
+	}
+}
+
 // TestAllocations: a query that is answered from memory costs no garbage, from
-// packet to packet.
+// packet to packet, and neither does to observe it.
 func TestAllocations(t *testing.T) {
-	r := run(t, newEstate(t), false)
+	t.Run("nobody is told", func(t *testing.T) { run(t, newEstate(t), false).allocateNothing(t) })
+	t.Run("a tap", func(t *testing.T) {
+		r, told := run(t, newEstate(t), false), new(audience)
+		r.SetTap(told)
+		r.allocateNothing(t)
+		if told.queries.Load() < 2000 || told.anonymous.Load() > 0 {
+			t.Errorf("told of %d queries, of %d of which little", told.queries.Load(), told.anonymous.Load())
+		}
+	})
+}
+
+// allocateNothing asks for what is remembered.
+func (r running) allocateNothing(t *testing.T) {
+	t.Helper()
 	for _, row := range []struct {
 		name   string
 		opt    bool
@@ -398,7 +413,7 @@ func BenchmarkMemory(b *testing.B) {
 	a.x.memory.open(s, time.Now())
 	b.ReportAllocs()
 	for b.Loop() {
-		if s.receive(a.query, a.x, a.socket, packet, a.peer, nil).tally == nil {
+		if !s.receive(a.query, a.x, a.socket, packet, a.peer, nil).inRoom {
 			b.Fatal("not from memory")
 		}
 	}

@@ -21,12 +21,13 @@ var errTooLarge = errors.New("the reply is larger than the transport carries")
 
 // query is what a client asks by r, for package resolver.
 func (r *request) query(client zones.Client) resolver.Query {
-	q := resolver.Query{Class: r.class, Client: client, RecursionDesired: r.flags&wire.RD != 0, WantsAD: r.flags&wire.AD != 0}
+	q := resolver.Query{
+		Question: resolver.Question{Type: r.kind, DNSSEC: r.do, CheckingDisabled: r.flags&wire.CD != 0},
+		Spelling: r.name, Class: r.class, Client: client,
+		RecursionDesired: r.flags&wire.RD != 0, WantsAD: r.flags&wire.AD != 0,
+	}
 	if r.name != "" {
-		q.Spelling = r.name
-		q.Question = resolver.Question{
-			Name: zones.NameOf(r.name), Type: r.kind, DNSSEC: r.do, CheckingDisabled: r.flags&wire.CD != 0,
-		}
+		q.Name = zones.NameOf(r.name)
 	}
 	return q
 }

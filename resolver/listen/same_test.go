@@ -117,7 +117,7 @@ func fast(s *Server, packet []byte, a *asker) (reply []byte, known bool) {
 	if out.taken {
 		a.query = new(query)
 	}
-	return reply, out.tally != nil
+	return reply, out.inRoom
 }
 
 // withoutTTLs is a reply with every TTL zero, and the server's part of a cookie,

@@ -18,8 +18,10 @@ type query struct {
 	origin
 	client  zones.Client // who asks: as the transport knows it, or a client subnet says
 	began   time.Time    // when it was read
+	message []byte       // as it came; once the query is pending, only if a tap wants it
 	size    int          // of the message, in octets
 	asked   resolver.Query
+	network string  // of the client; empty for none, or while it is not known
 	request request // the message, once the query is pending
 	control []byte  // control message of the reply, over UDP; a part of the packet until the query is pending
 	sample  sample
@@ -29,7 +31,7 @@ type query struct {
 
 // origin is what a transport knows of a query before it is read.
 type origin struct {
-	transport string          // as an Observer is told
+	transport string          // as an Observer and a Tap are told
 	kind      replycache.Asks // keeps apart what is counted apart
 	stream    bool            // the address of the client is proven, and nothing is truncated
 	encrypted bool            // padding is worth something
@@ -57,11 +59,9 @@ type scratch struct {
 	buf    []byte // where replies are packed
 	room   []byte // where replies from the reply cache are written
 	frames []byte // where replies of a connection are put together
+	counts counts // queries that were answered from the reply cache, and not counted yet
 
-	// What became of the query, for those who are told; see told.
-	answer  resolver.Answer
-	why     Refusal // Accepted if answer is what the reply says
-	details []any   // for the log, if it is not
+	exchange Exchange // what a tap is being told
 }
 
 func newScratch() *scratch {
@@ -72,54 +72,70 @@ func newScratch() *scratch {
 // tidy drops what should not be kept while nothing is worked on.
 func (x *scratch) tidy() {
 	x.memory.close()
-	x.answer, x.details = resolver.Answer{}, nil
+	x.counts.tell()
 }
 
 // outcome is what is to be done about a message.
 type outcome struct {
-	reply []byte           // to be sent; nil if nothing is said, or nothing yet
-	tally replycache.Tally // to be told when it has been sent; nil if it is told or counted elsewhere
-	waits bool             // the reply is yet to come
-	later bool             // nothing was done: it would be pending, and there is no room for that
-	taken bool             // the query is in use further on, or may be: it serves no other
-	why   Refusal          // Accepted, or why there is silence or a refusal
+	reply  []byte  // to be sent; nil if nothing is said, or nothing yet
+	inRoom bool    // the reply is in the room of the scratch
+	waits  bool    // the reply is yet to come
+	later  bool    // nothing was done: it would be pending, and there is no room for that
+	taken  bool    // the query is in use further on, or may be: it serves no other
+	why    Refusal // Accepted, or why there is silence or a refusal
 }
 
 // serve deals with one message, over any transport. Each step of every query is here,
 // in order: what it asks, who asks, how much that one may ask, whether the reply is
 // known, and what is decided. A reply that is there at once is given for the transport
-// to send, in one of the buffers of x, and then told, and so is silence; one that has to
-// be waited for is given to the sink of q.
+// to send, in one of the buffers of x; one that has to be waited for is given to the sink
+// of q. Those who observe queries have been told of it then.
 func (s *Server) serve(q *query, x *scratch, message []byte) outcome {
-	q.size = len(message)
-	x.memory.afresh = q.sample.begin(s.tap.Load(), message, q.peer, q.client)
+	q.message, q.size = message, len(message)
+	x.memory.afresh = q.sample.begin(s.tap.Load(), q.peer, q.client)
 	r, why := glance(message)
 	if why == Accepted && !s.subnetOf(q.transport, &r, &q.client) {
 		why = Malformed
 	}
-	if !why.silent() {
-		x.memory.locate(q.client)
-		if !q.stream {
-			why = s.limited(q, &x.memory, &r, why)
-		}
+	if why.silent() {
+		return s.ignore(q, why)
+	}
+	x.memory.locate(q.client)
+	if !q.stream {
+		why = s.limited(q, &x.memory, &r, why)
 	}
 	if why == Accepted {
 		if known := x.memory.recall(&r, q); known == nil {
 			why = r.readName()
 		} else if why = s.overdone(q, &r, account(known.Account()), x.memory.name()); why == Accepted {
-			reply := known.Write(x.room, r.id, r.question, x.memory.now)
-			return outcome{reply: s.complete(q, &r, reply), tally: known.Tally()}
+			return s.repeat(q, x, &r, known)
 		}
 	}
+	q.network = x.memory.name()
 	switch {
 	case why == Accepted:
 		return s.decide(q, x, &r)
 	case why.silent():
-		x.answer, x.why, x.details = resolver.Answer{}, why, nil
-		return outcome{why: why}
+		return s.ignore(q, why)
 	default:
 		return s.refuse(q, x, &r, why)
 	}
+}
+
+// ignore meets a message with silence.
+func (s *Server) ignore(q *query, why Refusal) outcome {
+	s.refused(q.transport, why, q.peer)
+	return outcome{why: why}
+}
+
+// repeat gives a reply that is remembered.
+func (s *Server) repeat(q *query, x *scratch, r *request, known *replycache.Reply) outcome {
+	reply := s.complete(q, r, known.Write(x.room, r.id, r.question, x.memory.now))
+	x.counts.add(known.Tally(), q.began)
+	if q.sample.remembered() {
+		s.tellRemembered(q, x, r, known.Source(), reply)
+	}
+	return outcome{reply: reply, inRoom: true}
 }
 
 // decide has the Handler decide, once. A fault of this program costs the query that
@@ -160,31 +176,31 @@ func (s *Server) finish(q *query, x *scratch, r *request, answer resolver.Answer
 		about = s.accountOf(&q.asked, &answer)
 	}
 	if whole {
-		x.memory.remember(reply, &answer, about, func() replycache.Tally {
-			return s.config.Observer.Tally(q.transport, answer.Network, answer.Rcode, answer.Source)
-		})
+		s.remember(q, x, reply, &answer, about)
 	} else if q.held(r) {
 		s.config.Observer.Limited(answer.Network, ReleaseLimit, Slipped)
 	}
 	switch s.overdone(q, r, about, answer.Network) {
 	case Limited:
-		x.answer, x.why, x.details = resolver.Answer{}, Limited, nil
-		return outcome{why: Limited}
+		return s.ignore(q, Limited)
 	case Slipped:
 		return s.refuse(q, x, r, Slipped)
 	}
-	x.answer, x.why, x.details = answer, Accepted, nil
-	return outcome{reply: s.complete(q, r, reply)}
+	reply = s.complete(q, r, reply)
+	if !answer.Own {
+		s.tell(q, x, r, Exchange{Answer: answer, Reply: reply})
+	}
+	return outcome{reply: reply}
 }
 
 // refuse makes the reply that refuses a query.
 func (s *Server) refuse(q *query, x *scratch, r *request, why Refusal, details ...any) outcome {
-	x.answer, x.why, x.details = resolver.Answer{}, why, details
 	q.asked = r.query(q.client)
 	reply := r.appendRefusal(x.buf[:0], why, q.limit(r))
 	if why == Panicked || why == Unpackable || why == Shed {
 		reply = s.complete(q, r, reply)
 	}
+	s.tell(q, x, r, Exchange{Why: why, Answer: resolver.Answer{Network: q.network, Rcode: why.rcode()}, Reply: reply}, details...)
 	return outcome{reply: reply, why: why}
 }
 
@@ -210,18 +226,4 @@ func (s *Server) complete(q *query, r *request, reply []byte) []byte {
 		reply = pad(reply, opt)
 	}
 	return reply
-}
-
-// told tells those who are told of queries what became of one that was not answered
-// from the reply cache. As a rule its reply has been sent; where there is a tap, it
-// always has.
-func (s *Server) told(q *query, x *scratch, reply []byte) {
-	if x.why == Accepted {
-		s.config.Observer.Served(q.transport, q.asked, x.answer, time.Since(q.began))
-	} else {
-		s.refused(q.transport, x.why, q.peer, x.details...)
-	}
-	if reply != nil {
-		q.sample.end(q, x, reply)
-	}
 }

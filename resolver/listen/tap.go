@@ -6,37 +6,84 @@ import (
 	"time"
 
 	"pldns/resolver"
+	"pldns/resolver/wire"
 	"pldns/zones"
 )
 
-// Tap is told of single queries and what became of them, for logs. Its method is
-// called by many goroutines at once, when the reply has been sent, and must not
-// wait for anything.
+// Tap observes single queries and what became of them. Its methods are called by many
+// goroutines at once, by those who answer, and must not wait for anything.
 type Tap interface {
-	// Exchanged is called for every query that was decided, and for every one that
-	// was refused with a reply. Of those that could be answered from memory, which
-	// is nearly all, it is called only for the sample that [Server.SetTap] names:
-	// these are decided anew. The messages in e are valid until it returns.
+	// Wants says of which queries more is to be told. It is asked by [Server.SetTap].
+	Wants() Wants
+	// Exchanged is told of every query that was decided, and of every one that was
+	// refused with a reply, when that is ready to be sent. What is answered from the reply
+	// cache, which is nearly all, it is told of as Wants says. What is met with silence,
+	// and what the program asks itself, nobody is told of. Nothing in e may be kept or
+	// changed after it returns, but Query and Answer, which are values.
 	Exchanged(e *Exchange)
+}
+
+// Wants says what a [Tap] is told beyond what is decided anyway. Both are samples: one
+// query in so many, 1 for all and 0 for none.
+type Wants struct {
+	// Anew is the sample of queries that are decided although their reply is in the reply
+	// cache, so that Answer says all of why. To decide a query costs several times as much
+	// as to give a reply again.
+	Anew uint32
+	// Remembered is the sample of which also those are told of that are answered from the
+	// reply cache. It costs hardly more than what the tap makes of them.
+	Remembered uint32
+}
+
+// Or is what serves both who wants w and who wants other.
+func (w Wants) Or(other Wants) Wants {
+	return Wants{Anew: larger(w.Anew, other.Anew), Remembered: larger(w.Remembered, other.Remembered)}
+}
+
+// larger is the sample that holds the other.
+func larger(a, b uint32) uint32 {
+	if a == 0 || b == 0 {
+		return max(a, b)
+	}
+	return min(a, b)
 }
 
 // Exchange is one query and what became of it.
 type Exchange struct {
-	Transport string         // as an [Observer] is told
+	Transport string         // "udp", "tcp", "tls" or "https"
 	From      netip.AddrPort // who sent the query; port 0 if a PROXY header names it
 	Began     time.Time      // when it was read
-	Took      time.Duration  // until its reply was sent
-	Why       Refusal        // Accepted if Answer says what was replied
-	Query     resolver.Query // without a question if it was refused before that was read
-	Answer    resolver.Answer
-	Request   []byte // as it came; nil unless the query was drawn for the sample
-	Reply     []byte
-	lot       uint32
+	Took      time.Duration  // until its reply was ready
+	// Why is Accepted if Answer says what was replied, or why it was refused.
+	Why Refusal
+	// Remembered says that the reply is from the reply cache. Then Name alone gives the
+	// name, and Answer says no more than Network, Rcode and Source.
+	Remembered bool
+	// Question is the question section as it came: name, type and class. It is empty if the
+	// query was refused before that was read.
+	Question []byte
+	// Query is what was asked, as far as that was read; Query.Client is who asked, and at
+	// which listener.
+	Query resolver.Query
+	// Answer is what was decided. Network, Rcode and Source are set whatever became of the
+	// query: Network is that of the client, Rcode that of the reply.
+	Answer  resolver.Answer
+	Request []byte // as it came; nil unless the query is drawn for one of the samples wanted
+	Reply   []byte // as it is sent
+	lot     uint32
 }
 
-// Drawn tells whether e belongs to a sample of one query in so many, which may not
-// be fewer than SetTap was told; 0 draws none. It says the same for everybody who
-// asks, and a smaller sample is part of a larger one.
+// Name is the name that was asked for; zero if none was read.
+func (e *Exchange) Name() zones.Name {
+	if !e.Query.Name.IsZero() || len(e.Question) == 0 {
+		return e.Query.Name
+	}
+	name, _ := wire.Name(e.Question, 0)
+	return name
+}
+
+// Drawn tells whether e belongs to a sample of one query in so many; 0 draws none. It
+// says the same for everybody who asks, and a smaller sample is part of a larger one.
 func (e *Exchange) Drawn(oneIn uint32) bool { return drawn(e.lot, oneIn) }
 
 // drawn compares in 64 bits: a lot is below 2^32, so all of them are one in one.
@@ -45,68 +92,94 @@ func drawn(lot, oneIn uint32) bool { return oneIn > 0 && uint64(lot)*uint64(oneI
 // Rcode is the response code of a refusal.
 func (r Refusal) Rcode() int { return r.rcode() }
 
-// tapped is a Tap and its sample.
+// tapped is a Tap and what it wants.
 type tapped struct {
 	to    Tap
-	oneIn uint32
+	wants Wants
 }
 
-// SetTap says who is told of single queries, nil for nobody, from the next query
-// on, and which sample of those that could be answered from memory is drawn for it:
-// one query in so many, 1 for all, 0 for none. To decide a query anew costs several
-// times as much as to answer it from memory.
-func (s *Server) SetTap(tap Tap, oneIn uint32) {
+// SetTap says who is told of single queries, nil for nobody, from the next query on. Who
+// wants something else than before is set again.
+func (s *Server) SetTap(tap Tap) {
 	if tap == nil {
 		s.tap.Store(nil)
 		return
 	}
-	s.tap.Store(&tapped{tap, oneIn})
+	s.tap.Store(&tapped{tap, tap.Wants()})
 }
 
 // sample is what a tap is told of a query, as far as it is known on reading.
 type sample struct {
-	tap   *tapped // nil for nobody
-	drawn bool    // it is not answered from memory
-	lot   uint32
-	from  netip.AddrPort
-	query []byte // the message, if drawn
+	tap  *tapped // nil for nobody
+	lot  uint32
+	from netip.AddrPort
 }
 
-// begin notes what a query is, for the tap of the moment if there is one, and tells
-// whether it is drawn. What a proxy says of its client has been read, a client
-// subnet has not.
-func (p *sample) begin(tap *tapped, message []byte, peer netip.AddrPort, client zones.Client) bool {
-	p.tap, p.drawn = tap, false
-	if tap == nil {
+// begin notes the tap of the moment, if there is one, and who has sent the query: what a
+// proxy says of its client has been read, a client subnet has not. It tells whether the
+// query is to be decided anew.
+func (p *sample) begin(tap *tapped, peer netip.AddrPort, client zones.Client) (anew bool) {
+	if p.tap = tap; tap == nil {
 		return false
 	}
 	p.lot = rand.Uint32()
-	p.drawn = drawn(p.lot, tap.oneIn)
 	p.from = netip.AddrPortFrom(client.Addr, 0)
 	if client.Addr == peer.Addr().Unmap().WithZone("") {
 		p.from = netip.AddrPortFrom(client.Addr, peer.Port())
 	}
-	p.query = p.query[:0]
-	if p.drawn {
-		p.query = append(p.query, message...)
-	}
-	return p.drawn
+	return drawn(p.lot, tap.wants.Anew)
 }
 
-// end tells the tap what became of the query that p belongs to.
-func (p *sample) end(q *query, x *scratch, reply []byte) {
+// remembered tells whether somebody wants to know of a reply from the reply cache.
+func (p *sample) remembered() bool { return p.tap != nil && drawn(p.lot, p.tap.wants.Remembered) }
+
+// drawn tells whether somebody wants the octets of the query.
+func (p *sample) drawn() bool {
+	return p.remembered() || p.tap != nil && drawn(p.lot, p.tap.wants.Anew)
+}
+
+// tell counts what became of q, and tells its tap. Details are for the log, if it was
+// refused.
+func (s *Server) tell(q *query, x *scratch, r *request, e Exchange, details ...any) {
+	defer s.survive(q.transport)
+	e.Took = time.Since(q.began)
+	if e.Why == Accepted {
+		s.config.Observer.Tally(q.transport, e.Answer.Network, e.Answer.Rcode, e.Answer.Source).Add(1, e.Took)
+	} else {
+		s.refused(q.transport, e.Why, q.peer, details...)
+	}
+	s.tellTap(q, x, r, e)
+}
+
+// tellRemembered tells the tap of q of a reply from the reply cache. That is counted
+// elsewhere, many at a time.
+func (s *Server) tellRemembered(q *query, x *scratch, r *request, source resolver.Source, reply []byte) {
+	q.asked = r.query(q.client)
+	s.tellTap(q, x, r, Exchange{
+		Took: time.Since(q.began), Remembered: true, Reply: reply,
+		Answer: resolver.Answer{Network: x.memory.name(), Rcode: int(wire.Flags(reply) & wire.Rcodes), Source: source},
+	})
+}
+
+// tellTap tells the tap of q what became of it.
+func (s *Server) tellTap(q *query, x *scratch, r *request, e Exchange) {
+	p := &q.sample
 	if p.tap == nil {
 		return
 	}
-	e := &Exchange{
-		Transport: q.transport, From: p.from, Began: q.began, Took: time.Since(q.began),
-		Why: x.why, Query: q.asked, Answer: x.answer, Reply: reply, lot: p.lot,
+	defer s.survive(q.transport)
+	e.Transport, e.From, e.Began, e.Question, e.Query, e.lot = q.transport, p.from, q.began, r.question, q.asked, p.lot
+	if p.drawn() {
+		e.Request = q.message
 	}
-	if p.drawn {
-		e.Request = p.query
-	}
-	p.tap.to.Exchanged(e)
-	if p.tap = nil; cap(p.query) > replyRoom {
-		p.query = nil
+	x.exchange = e // what a tap is given would be garbage otherwise
+	p.tap.to.Exchanged(&x.exchange)
+	x.exchange = Exchange{}
+}
+
+// survive ends a panic of those who are told of queries, so that it costs nobody a reply.
+func (s *Server) survive(transport string) {
+	if fault := recover(); fault != nil {
+		s.panicked(transport, fault)
 	}
 }

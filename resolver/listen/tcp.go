@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"pldns/resolver/listen/replycache"
+	"pldns/resolver/wire"
 	"pldns/zones"
 )
 
@@ -48,10 +49,12 @@ type conn struct {
 	webbing  atomic.Bool // an HTTP server reads
 
 	// Of the goroutine that reads.
-	begun  bool     // the connections know that it has messages to work on
-	query  *query   // for the next message; nil when it must be got
-	x      *scratch // nil while nothing is worked on
-	prompt prompt
+	begun bool     // the connections know that it has messages to work on
+	query *query   // for the next message; nil when it must be got
+	x     *scratch // nil while nothing is worked on
+	// prompt are the replies that were there at once, each after its length. They are sent
+	// in one piece when nothing more has been read to be answered.
+	prompt []byte
 	late   late
 
 	readBy  time.Time // the deadline of reading
@@ -272,18 +275,13 @@ func (c *conn) receive(message []byte) bool {
 		return c.receive(message)
 	case out.waits: // the slot and what has begun are that query's now
 		c.waits()
-		c.begun = len(c.prompt.frames) > 0 && s.conns.begin(c)
+		c.begun = len(c.prompt) > 0 && s.conns.begin(c)
 		return true
 	case out.reply == nil:
-		s.told(q, c.x, nil)
 		return false // it does not speak DNS, or not as a client
 	}
-	c.prompt.add(out.reply, out.tally, q.began)
-	if len(c.prompt.frames) >= repliesSize || q.sample.tap != nil {
+	if c.prompt = wire.AppendFrame(c.prompt, out.reply); len(c.prompt) >= repliesSize {
 		c.flush()
-	}
-	if out.tally == nil {
-		s.told(q, c.x, out.reply)
 	}
 	return true
 }

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"pldns/resolver"
-	"pldns/resolver/listen/replycache"
 	"pldns/resolver/wire"
 )
 
@@ -15,46 +14,14 @@ import (
 // least.
 const repliesSize = 8192
 
-// prompt are the replies of one connection that were there at once. They are sent in one
-// piece when nothing more has been read to be answered.
-type prompt struct {
-	frames  []byte    // each after its length
-	began   time.Time // when the first of their queries was read
-	tally   replycache.Tally
-	queries int // that tally is to be told of
-}
-
-// add adds a reply. Tally is told when it has been sent, unless it is nil.
-func (p *prompt) add(reply []byte, tally replycache.Tally, began time.Time) {
-	if len(p.frames) == 0 {
-		p.began = began
-	}
-	if tally != nil {
-		if p.tally != tally {
-			p.tell()
-			p.tally = tally
-		}
-		p.queries++
-	}
-	p.frames = wire.AppendFrame(p.frames, reply)
-}
-
-// tell passes the count on.
-func (p *prompt) tell() {
-	if p.queries > 0 {
-		p.tally.Add(p.queries, time.Since(p.began))
-		p.queries = 0
-	}
-}
-
 // flush sends the replies that were there at once.
 func (c *conn) flush() {
-	if len(c.prompt.frames) == 0 {
+	if len(c.prompt) == 0 {
 		return
 	}
-	c.send(c.prompt.frames, time.Now())
-	c.prompt.frames = c.prompt.frames[:0]
-	c.prompt.tell()
+	c.send(c.prompt, time.Now())
+	c.prompt = c.prompt[:0]
+	c.x.counts.tell()
 }
 
 // rest sends what there is, before c waits, and lets go of what it does not need then.
@@ -65,12 +32,12 @@ func (c *conn) rest() {
 		c.server.conns.end(c)
 	}
 	if c.x != nil {
-		if c.x.frames = c.prompt.frames; cap(c.x.frames) > 4*repliesSize {
+		if c.x.frames = c.prompt; cap(c.x.frames) > 4*repliesSize {
 			c.x.frames = nil
 		}
 		c.x.tidy()
 		c.server.scratches.Put(c.x)
-		c.x, c.prompt.frames = nil, nil
+		c.x, c.prompt = nil, nil
 	}
 }
 
@@ -81,7 +48,7 @@ func (c *conn) work() {
 		if c.x.frames == nil {
 			c.x.frames = make([]byte, 0, repliesSize+wire.LengthSize+resolver.UDPSize)
 		}
-		c.prompt.frames = c.x.frames[:0]
+		c.prompt = c.x.frames[:0]
 	}
 	if c.query == nil {
 		c.query = c.server.query()

@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/netip"
 
-	"pldns/resolver"
 	"pldns/resolver/udpio"
 	"pldns/zones"
 )
@@ -47,8 +46,7 @@ func (s *Server) receive(q *query, x *scratch, socket *udpSocket, packet []byte,
 		why = Unreachable
 	}
 	if why != Accepted {
-		x.answer, x.why, x.details = resolver.Answer{}, why, nil
-		return outcome{why: why}
+		return s.ignore(q, why)
 	}
 	return s.serve(q, x, packet)
 }

@@ -13,7 +13,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"pldns/resolver/listen/replycache"
 	"pldns/resolver/udpio"
 )
 
@@ -95,7 +94,6 @@ type worker struct {
 	batch  *udpio.Batch
 	next   *query // for the next packet
 	x      *scratch
-	counts counts
 	ready  *query // those of the woken that are to be gone on with, in order
 
 	began   time.Time // when the last batch was read
@@ -226,12 +224,12 @@ func (w *worker) answer(read int) {
 		for i := range read {
 			w.deal(i, began)
 		}
-		w.x.tidy()
+		w.x.memory.close()
 	}
 	w.goOn()
 	w.io.Flush()
 	w.send()
-	w.counts.tell(began)
+	w.x.counts.tell()
 	if w.holding && began.Sub(w.yielded) > turn {
 		runtime.Gosched()
 		w.yielded, w.polled = began, true
@@ -289,25 +287,18 @@ func (w *worker) deal(i int, began time.Time) {
 		w.next = w.server.query()
 	}
 	switch {
-	case out.waits:
-	case out.reply == nil:
-		w.server.told(q, w.x, nil)
-	case out.tally != nil:
+	case out.reply == nil: // or not yet
+	case out.inRoom:
 		w.batch.Reply(i, len(out.reply), q.peer, q.control)
-		w.counts.add(out.tally)
-	case q.sample.tap != nil:
-		w.server.sendUDP(q, w.socket, out.reply)
-		w.server.told(q, w.x, out.reply)
 	default:
 		w.batch.Reply(i, copy(w.x.room, out.reply), q.peer, q.control)
-		w.server.told(q, w.x, out.reply)
 	}
 }
 
 // deliver sends the reply to a query that was pending, with the batch; false if it has to
 // leave at once.
 func (w *worker) deliver(q *query, reply []byte) bool {
-	if q.mail != w.mail || q.sample.tap != nil || len(reply) > udpio.ReplyRoom {
+	if q.mail != w.mail || len(reply) > udpio.ReplyRoom {
 		return false
 	}
 	if reply == nil {
@@ -318,37 +309,4 @@ func (w *worker) deliver(q *query, reply []byte) bool {
 	}
 	w.batch.ReplyLate(copy(w.batch.Room(), reply), q.peer, q.control)
 	return true
-}
-
-// counts are the queries of a batch that were answered from memory, by kind: to
-// count many at once is cheaper, and most are of the same kind.
-type counts struct {
-	kinds int
-	of    [udpio.BatchSize]struct {
-		tally   replycache.Tally
-		queries int
-	}
-}
-
-func (c *counts) add(tally replycache.Tally) {
-	for i := range c.of[:c.kinds] {
-		if c.of[i].tally == tally {
-			c.of[i].queries++
-			return
-		}
-	}
-	c.of[c.kinds].tally, c.of[c.kinds].queries = tally, 1
-	c.kinds++
-}
-
-// tell passes the counts on and begins anew.
-func (c *counts) tell(began time.Time) {
-	if c.kinds == 0 {
-		return
-	}
-	took, kinds := time.Since(began), c.kinds
-	c.kinds = 0
-	for i := range c.of[:kinds] {
-		c.of[i].tally.Add(c.of[i].queries, took)
-	}
 }

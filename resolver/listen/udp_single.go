@@ -65,13 +65,6 @@ func (s *Server) readPackets(ctx context.Context, socket *udpSocket) (again bool
 		if out.reply != nil {
 			s.sendUDP(q, socket, out.reply)
 		}
-		switch {
-		case out.waits:
-		case out.tally != nil:
-			out.tally.Add(1, time.Since(q.began))
-		default:
-			s.told(q, x, out.reply)
-		}
 		if out.taken {
 			q = s.query()
 		}

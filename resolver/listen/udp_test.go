@@ -8,12 +8,12 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/miekg/dns"
 
 	"pldns/resolver"
 	"pldns/resolver/listen"
+	"pldns/resolver/listen/replycache"
 	"pldns/zones"
 )
 
@@ -191,16 +191,28 @@ func TestPanic(t *testing.T) {
 // hostileObserver panics where a fault of the books would.
 type hostileObserver struct{ *recorder }
 
-func (hostileObserver) Served(string, resolver.Query, resolver.Answer, time.Duration) {
+func (hostileObserver) Tally(string, string, int, resolver.Source) replycache.Tally {
 	panic("this must not stop the process either")
 }
 
-// TestObserverPanic: nor does a panic after the answer.
+// hostileTap is a Tap that panics.
+type hostileTap struct{}
+
+func (hostileTap) Wants() listen.Wants { return listen.Wants{Anew: 1} }
+
+func (hostileTap) Exchanged(*listen.Exchange) { panic("nor must this") }
+
+// TestObserverPanic: nor does a panic of those who are told of the answer, who has asked
+// gets it.
 func TestObserverPanic(t *testing.T) {
 	s := start(t, listen.Config{Observer: hostileObserver{newRecorder()}})
+	s.SetTap(hostileTap{})
 	for range 3 {
-		exchange(t, "udp", s.addr, query("a.example"))
-		exchange(t, "tcp", s.addr, query("a.example"))
+		for _, transport := range []string{"udp", "tcp"} {
+			if reply := exchange(t, transport, s.addr, query("a.example")); reply.Rcode != dns.RcodeSuccess {
+				t.Errorf("over %s: %v", transport, reply)
+			}
+		}
 	}
 }
 

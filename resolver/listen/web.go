@@ -163,22 +163,16 @@ func (w *web) answer(ctx context.Context, out http.ResponseWriter, message []byt
 	}
 	defer x.tidy()
 	if outcome.reply == nil {
-		s.told(q, x, nil)
 		http.Error(out, "this is no DNS query", http.StatusBadRequest)
 		return
 	}
 	if outcome.why == Shed {
-		s.told(q, x, outcome.reply)
 		w.write(ctx, out, nil)
 		return
 	}
 	w.write(ctx, out, outcome.reply)
-	if outcome.tally != nil {
-		outcome.tally.Add(1, time.Since(began))
-	} else {
-		s.told(q, x, outcome.reply)
-	}
 	if !outcome.taken {
+		q.message = nil
 		s.queries.Put(q)
 	}
 }

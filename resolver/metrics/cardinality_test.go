@@ -17,6 +17,7 @@ import (
 	"pldns/resolver"
 	"pldns/resolver/cache"
 	"pldns/resolver/forward"
+	"pldns/resolver/listen"
 	"pldns/resolver/metrics"
 	"pldns/resolver/observe"
 	"pldns/resolver/resolvertest"
@@ -125,11 +126,8 @@ func (s served) ask(ctx context.Context, number int) {
 		q.Type = []uint16{dns.TypeNone, dns.TypeOPT, dns.TypeTSIG, dns.TypeTKEY, dns.TypeAXFR, dns.TypeIXFR, dns.TypeANY}[number%7]
 	}
 	a := s.Resolve(ctx, q)
-	s.watch.Observe(q, a)
-	s.told.Served(transport, q, a, time.Microsecond)
-	if a.Reuse != resolver.Once {
-		s.told.Tally(transport, a.Network, a.Rcode, a.Source).Add(1, time.Microsecond)
-	}
+	s.watch.Exchanged(&listen.Exchange{Query: q, Answer: a})
+	s.told.Tally(transport, a.Network, a.Rcode, a.Source).Add(1, time.Microsecond)
 }
 
 // A million different names of as many clients leave the number of series as it
@@ -193,7 +191,7 @@ func TestSeriesOfWhatIsGone(t *testing.T) {
 		}
 		// Of what is gone, as from queries that are under way.
 		gone := fmt.Sprintf("net-\"%d\\\n\xe2\x80\xa8", round-1)
-		r.Served("udp", resolver.Query{}, resolver.Answer{Network: gone}, time.Millisecond)
+		r.Tally("udp", gone, dns.RcodeSuccess, resolver.FromNowhere).Add(1, time.Millisecond)
 		r.UpstreamHealth(gone, fmt.Sprintf("10.0.0.%d", round-1), false)
 		switch {
 		case round == 2:

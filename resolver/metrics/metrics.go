@@ -170,11 +170,6 @@ func newIngressMetrics(m maker) ingressMetrics {
 	return d
 }
 
-// Served counts an answer.
-func (r *Recorder) Served(transport string, _ resolver.Query, a resolver.Answer, took time.Duration) {
-	r.ingress.tallies.of(kind{transport, a.Network, rcode(a.Rcode), a.Source}).Add(1, took)
-}
-
 // kind is what the answers that one tally counts have in common.
 type kind struct {
 	transport, network, rcode string
@@ -187,8 +182,7 @@ type tally struct {
 	duration prometheus.Observer
 }
 
-// Tally gives what counts the answers of a kind that come from memory: the same
-// series as Served, found once.
+// Tally gives what counts the answers of a kind.
 func (r *Recorder) Tally(transport, network string, code int, source resolver.Source) replycache.Tally {
 	return r.ingress.tallies.of(kind{transport, network, rcode(code), source})
 }
@@ -205,6 +199,9 @@ func (t *tally) Add(queries int, took time.Duration) {
 // Refused counts what was refused.
 func (r *Recorder) Refused(transport string, why listen.Refusal) {
 	r.ingress.refused.WithLabelValues(transport, why.String()).Inc()
+	if why == listen.Panicked {
+		r.Panicked("listen")
+	}
 }
 
 // SubnetIgnored counts client subnets that nobody may tell.

@@ -1,11 +1,3 @@
-// Package observe is told of the answers that are given. [Unmapped] watches for names
-// that should perhaps be mapped and are not, and for mappings that nobody asks for: a
-// privatelink name that an upstream answered says that somebody has a private endpoint,
-// and that this network uses it over the public Internet. What is told of single
-// queries lies below: the query log in package querylog, dnstap in package dnstap.
-//
-// What Unmapped remembers is bounded for each network, and lives no longer than the
-// process.
 package observe
 
 import (
@@ -22,6 +14,7 @@ import (
 	"github.com/miekg/dns"
 
 	"pldns/resolver"
+	"pldns/resolver/listen"
 	"pldns/zones"
 )
 
@@ -35,7 +28,14 @@ type Observer interface {
 	AnsweredOutside(network string)
 }
 
-// Unmapped sees answers. Its methods may be called by many goroutines at once.
+// Unmapped watches for names that should perhaps be mapped and are not, and for mappings
+// that nobody asks for: a privatelink name that an upstream answered says that somebody
+// has a private endpoint, and that this network uses it over the public Internet. What is
+// given again from the reply cache it does not see: a name is seen when it is decided,
+// every few seconds.
+//
+// What it remembers is bounded for each network, and lives no longer than the process.
+// Its methods may be called by many goroutines at once.
 type Unmapped struct {
 	names    int
 	observer Observer // nil is nobody
@@ -74,8 +74,15 @@ func NewUnmapped(names int, observer Observer) *Unmapped {
 	return &Unmapped{names: cmp.Or(max(names, 0), defaultNames), observer: observer, now: time.Now, networks: make(map[string]*seen)}
 }
 
-// Observe records one answer, if it says something of unmapped names or of endpoints.
-func (w *Unmapped) Observe(q resolver.Query, a resolver.Answer) {
+// Wants is no more than what is decided.
+func (*Unmapped) Wants() listen.Wants { return listen.Wants{} }
+
+// Exchanged records an answer, if it says something of unmapped names or of endpoints.
+func (w *Unmapped) Exchanged(e *listen.Exchange) {
+	if e.Why != listen.Accepted || e.Remembered {
+		return
+	}
+	a := e.Answer
 	if bytes.Contains(a.Wire.Octets(), []byte(privateLink)) { // else there is nothing to look at
 		a = a.Unpacked()
 	}
@@ -102,7 +109,7 @@ func (w *Unmapped) Observe(q resolver.Query, a resolver.Answer) {
 		name = &UnmappedName{Private: private, First: w.now()}
 		s.unmapped.Add(private, name)
 	}
-	name.Asked, name.Last = q.Name, w.now()
+	name.Asked, name.Last = e.Query.Name, w.now()
 	name.Count++
 	if addr := lastAddress(a.Records); addr.IsValid() {
 		name.Address = addr

@@ -10,6 +10,7 @@ import (
 	"github.com/miekg/dns"
 
 	"pldns/resolver"
+	"pldns/resolver/listen"
 	"pldns/resolver/observe"
 	"pldns/resolver/resolvertest"
 	"pldns/zones"
@@ -31,8 +32,9 @@ func table(t *testing.T, mapped ...string) *zones.Table {
 	return built
 }
 
-func asked(name string) resolver.Query {
-	return resolver.NewClientQuery(zones.MustName(name), dns.TypeA, zones.Client{})
+// exchange is a query for a name, and its answer.
+func exchange(name string, a resolver.Answer) *listen.Exchange {
+	return &listen.Exchange{Query: resolver.NewClientQuery(zones.MustName(name), dns.TypeA, zones.Client{}), Answer: a}
 }
 
 // outside is an answer from outside over the privatelink name of an account.
@@ -60,17 +62,17 @@ func summary(w *observe.Unmapped, table *zones.Table) []string {
 func TestReport(t *testing.T) {
 	w := observe.NewUnmapped(0, nil)
 	local := resolver.Answer{Network: "europe", Source: resolver.FromLocal, Endpoint: zones.MustName("used.blob.core.windows.net")}
-	w.Observe(asked("used.blob.core.windows.net"), local)
-	w.Observe(asked("rare.blob.core.windows.net"), outside(t, "rare"))
-	w.Observe(asked("fabrikam.blob.core.windows.net"), outside(t, "fabrikam"))
-	w.Observe(asked("vanity.contoso.com"), outside(t, "fabrikam"))
+	w.Exchanged(exchange("used.blob.core.windows.net", local))
+	w.Exchanged(exchange("rare.blob.core.windows.net", outside(t, "rare")))
+	w.Exchanged(exchange("fabrikam.blob.core.windows.net", outside(t, "fabrikam")))
+	w.Exchanged(exchange("vanity.contoso.com", outside(t, "fabrikam")))
 	for _, nothing := range []resolver.Answer{
 		{},
 		{Network: "europe", Source: resolver.FromUpstream, Records: resolvertest.RRs(t, "www.contoso.com. 60 IN A 203.0.113.80")},
 		{Network: "europe", Source: resolver.FromUpstream, Rcode: dns.RcodeNameError},
 		{Network: "europe", Source: resolver.FromNowhere, Rcode: dns.RcodeServerFailure},
 	} {
-		w.Observe(asked("www.contoso.com"), nothing)
+		w.Exchanged(exchange("www.contoso.com", nothing))
 	}
 	want := []string{
 		"europe lacks fabrikam.privatelink.blob.core.windows.net as vanity.contoso.com to 203.0.113.5 2 times",
@@ -97,7 +99,7 @@ func TestNamesAreBounded(t *testing.T) {
 	for worker := range 4 {
 		group.Go(func() {
 			for i := range 500 {
-				w.Observe(asked("x.contoso.com"), outside(t, fmt.Sprintf("a%d-%d", worker, i)))
+				w.Exchanged(exchange("x.contoso.com", outside(t, fmt.Sprintf("a%d-%d", worker, i))))
 			}
 		})
 	}

@@ -262,7 +262,7 @@ func (s *Server) serveFrom(next *served) {
 	s.certificates.current.Store(next.keys)
 	s.listeners.SetTrust(next.trust)
 	s.listeners.SetLimits(next.limits)
-	s.listeners.SetTap(next.listener(s.own))
+	s.tap()
 	next.forget(before.parts)
 	s.recorder.Loaded(next.serving())
 	if s.behind != nil {

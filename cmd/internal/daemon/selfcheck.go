@@ -10,7 +10,6 @@ import (
 	"github.com/miekg/dns"
 
 	"pldns/resolver"
-	"pldns/resolver/listen"
 	"pldns/resolver/selfcheck"
 	"pldns/zones"
 )
@@ -26,7 +25,7 @@ func ownName() zones.Name { return zones.MustName(rand.Text() + ".check.pldns.in
 
 // ownAnswer is the answer to the program's own question: nothing, at once.
 func ownAnswer() resolver.Answer {
-	return resolver.Answer{Rcode: dns.RcodeSuccess, Source: resolver.FromLocal, Reuse: resolver.Once}
+	return resolver.Answer{Rcode: dns.RcodeSuccess, Source: resolver.FromLocal, Reuse: resolver.Once, Own: true}
 }
 
 // selfAsked is a resolver that answers the program's own question at once, by the way of
@@ -41,19 +40,6 @@ func (s selfAsked) Begin(at *resolver.Snapshot, q resolver.Query, network *zones
 		return ownAnswer(), nil
 	}
 	return s.Resolver.Begin(at, q, network, wake)
-}
-
-// uncounted is an observer that is not told of the program's own questions: metrics
-// are about clients.
-type uncounted struct {
-	listen.Observer
-	own zones.Name
-}
-
-func (u uncounted) Served(transport string, q resolver.Query, a resolver.Answer, took time.Duration) {
-	if q.Name != u.own {
-		u.Observer.Served(transport, q, a, took)
-	}
 }
 
 // newChecker makes what asks at the listeners that are open.

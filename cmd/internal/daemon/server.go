@@ -78,7 +78,7 @@ type Server struct {
 	recorder     *metrics.Recorder
 	prober       *probe.Prober
 	watch        *observe.Unmapped
-	recent       *admin.Recent
+	recent       *observe.Recent
 	current      atomic.Pointer[served]
 	resolver     *resolver.Resolver
 	listeners    *listen.Server
@@ -98,6 +98,7 @@ type Server struct {
 	first        string       // signature of the files that were read first
 	reloading    sync.Mutex   // held while what was read becomes what is served
 	stopping     bool         // under reloading: nothing more may be served
+	tapping      sync.Mutex   // held while it is said who observes queries
 	mutex        sync.Mutex
 	lastReload   admin.Reload // under mutex
 }
@@ -119,7 +120,7 @@ func New(o Options) (*Server, error) {
 		reloads: newReloads(o), own: ownName(), files: shareFiles(fileLimit()),
 	}
 	s.watch = observe.NewUnmapped(0, s.recorder)
-	s.recent = admin.NewRecent(func() { s.listeners.ForgetReplies() }, nil)
+	s.recent = observe.NewRecent(s.tap, nil)
 	s.prober = probe.New(probe.Config{Observer: s.recorder, Log: o.Log})
 	learned := s.learn(c, nil)
 	c = learned.Config
@@ -136,7 +137,7 @@ func New(o Options) (*Server, error) {
 	s.resolver = resolver.New(made.snapshot)
 	s.listeners, err = listen.New(listen.Config{
 		Addrs: c.Listen.DNS, TLS: c.Listen.DoT, HTTPS: c.Listen.DoH, TLSConfig: s.certificates.settings(),
-		Handler: selfAsked{s.resolver, s.own}, Log: o.Log, Observer: uncounted{observed{s.recorder, s.watch, s.recent}, s.own},
+		Handler: selfAsked{s.resolver, s.own}, Log: o.Log, Observer: s.recorder,
 		Dedicated: true, Connections: s.files.connections,
 	})
 	if err != nil {

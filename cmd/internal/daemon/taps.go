@@ -4,49 +4,14 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"time"
 
 	"pldns/config"
-	"pldns/resolver"
-	"pldns/resolver/admin"
-	"pldns/resolver/listen"
-	"pldns/resolver/listen/replycache"
 	"pldns/resolver/metrics"
 	"pldns/resolver/observe"
 	"pldns/resolver/observe/dnstap"
 	"pldns/resolver/observe/querylog"
 	"pldns/zones"
 )
-
-// observed is who is told of every query that is decided: the metrics, the unmapped
-// names, and the live list of the page. What is answered from the reply cache passes the
-// last two by: a name is seen when it is decided, every few seconds. While somebody looks
-// at the live list nothing is remembered, so that it shows every query.
-type observed struct {
-	*metrics.Recorder
-	watch  *observe.Unmapped
-	recent *admin.Recent
-}
-
-func (o observed) Served(transport string, q resolver.Query, a resolver.Answer, took time.Duration) {
-	o.Recorder.Served(transport, q, a, took)
-	o.watch.Observe(q, a)
-	o.recent.Observe(q, a, took)
-}
-
-func (o observed) Tally(transport, network string, rcode int, source resolver.Source) replycache.Tally {
-	if o.recent.On() {
-		return nil
-	}
-	return o.Recorder.Tally(transport, network, rcode, source)
-}
-
-func (o observed) Refused(transport string, why listen.Refusal) {
-	o.Recorder.Refused(transport, why)
-	if why == listen.Panicked {
-		o.Recorder.Panicked("listen")
-	}
-}
 
 // taps are who is told of single queries.
 type taps struct {
@@ -58,7 +23,6 @@ type taps struct {
 type queryLog struct {
 	*querylog.Log
 	settings config.QueryLog
-	oneIn    uint32
 }
 
 // tap is what sends dnstap, and what it was made of.
@@ -105,7 +69,7 @@ func (s *Server) newQueryLog(settings config.QueryLog) (*queryLog, error) {
 	if err != nil {
 		return nil, fmt.Errorf("query_log.to: %w", err)
 	}
-	return &queryLog{log, settings, c.OneIn()}, nil
+	return &queryLog{log, settings}, nil
 }
 
 func (s *Server) newTap(settings config.Dnstap) *tap {
@@ -137,42 +101,19 @@ func (g taps) reopen() {
 	}
 }
 
-// tapList passes everything on to each, but the program's own questions.
-type tapList struct {
-	all []listen.Tap
-	own zones.Name
-}
-
-func (t tapList) Exchanged(e *listen.Exchange) {
-	if e.Query.Name == t.own {
-		return
+// tap has the listeners tell whoever observes single queries. It is called whenever
+// somebody of them comes or goes, or wants something else.
+func (s *Server) tap() {
+	s.tapping.Lock()
+	defer s.tapping.Unlock()
+	all, now := observe.Taps{s.watch, s.recent}, s.now().taps
+	if now.log != nil {
+		all = append(all, now.log)
 	}
-	for _, each := range t.all {
-		each.Exchanged(e)
+	if now.tap != nil {
+		all = append(all, now.tap)
 	}
-}
-
-// listener is what the listeners tell, nil for nobody, and the sample that is large
-// enough for each of them.
-func (g taps) listener(own zones.Name) (listen.Tap, uint32) {
-	var all []listen.Tap
-	var oneIn uint32
-	add := func(tap listen.Tap, in uint32) {
-		all = append(all, tap)
-		if oneIn == 0 || in != 0 && in < oneIn {
-			oneIn = in
-		}
-	}
-	if g.log != nil {
-		add(g.log, g.log.oneIn)
-	}
-	if g.tap != nil {
-		add(g.tap, uint32(g.tap.settings.Sample))
-	}
-	if all == nil {
-		return nil, 0
-	}
-	return tapList{all, own}, oneIn
+	s.listeners.SetTap(all)
 }
 
 // serving is what metrics say of what is served.

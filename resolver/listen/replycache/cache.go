@@ -100,10 +100,10 @@ func (c *Cache) Put(key []byte, e Entry) {
 		return
 	}
 	s := &c.sets[at]
-	way := s.place(reply, c.bytes.Load()+reply.size > c.limit)
+	way := s.place(reply, c.bytes.Load()+reply.size() > c.limit)
 	s.remove(c, way)
-	if c.bytes.Add(reply.size) > c.limit {
-		c.bytes.Add(-reply.size)
+	if c.bytes.Add(reply.size()) > c.limit {
+		c.bytes.Add(-reply.size())
 		return
 	}
 	s.put(way, reply)

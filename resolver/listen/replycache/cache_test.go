@@ -107,7 +107,7 @@ func TestBounds(t *testing.T) {
 		for i := range m.sets {
 			for way := range m.sets[i].ways {
 				if reply := m.sets[i].ways[way].Load(); reply != nil {
-					held += reply.size
+					held += reply.size()
 				}
 			}
 		}

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"pldns/resolver"
 )
 
 // questionAt is where the question of a message begins, after the header (RFC
@@ -32,6 +34,8 @@ type Entry struct {
 	Tally Tally
 	// Account is given back with the reply: what it counts to, for whoever keeps count.
 	Account uint64
+	// Source is given back with the reply: where its answer came from.
+	Source resolver.Source
 }
 
 // Forever is the end of what is right as long as its snapshot.
@@ -50,8 +54,8 @@ type Reply struct {
 	used       atomic.Int64 // the second in which it was last given out, plus 1; 0 for never
 	asOf       Moment
 	ttls       []uint16
-	size       int64
 	account    uint64
+	source     resolver.Source
 }
 
 func newReply(key []byte, hash uint64, e Entry) *Reply {
@@ -66,7 +70,7 @@ func newReply(key []byte, hash uint64, e Entry) *Reply {
 		generation: e.Generation,
 		tally:      e.Tally,
 		account:    e.Account,
-		size:       int64(replyBytes + len(both) + 2*len(e.TTLs)),
+		source:     e.Source,
 	}
 }
 
@@ -78,6 +82,12 @@ func (r *Reply) Tally() Tally { return r.tally }
 
 // Account is what the reply was put in with.
 func (r *Reply) Account() uint64 { return r.account }
+
+// Source is what the reply was put in with.
+func (r *Reply) Source() resolver.Source { return r.source }
+
+// size is the memory that the reply takes, about.
+func (r *Reply) size() int64 { return int64(replyBytes + len(r.key) + len(r.message) + 2*len(r.ttls)) }
 
 // Write writes the message into out, which has room for Len octets, as the reply
 // to a query: with its id, with its question in its own letter case (the same as

@@ -68,7 +68,7 @@ func (s *set) remove(c *Cache, way int) {
 	}
 	s.tag(way, 0)
 	s.ways[way].Store(nil)
-	c.bytes.Add(-held.size)
+	c.bytes.Add(-held.size())
 }
 
 // tag writes the tag of a way. Only holders of the lock write.

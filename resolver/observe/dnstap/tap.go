@@ -88,6 +88,9 @@ func (nobody) Tapped(Result, int) {}
 // Connected tells whether a receiver takes messages.
 func (t *Tap) Connected() bool { return t.connected.Load() }
 
+// Wants is the sample of queries that are sent, wherever their replies come from.
+func (t *Tap) Wants() listen.Wants { return listen.Wants{Remembered: t.config.Sample} }
+
 // Exchanged takes note of a query that was drawn for the sample.
 func (t *Tap) Exchanged(e *listen.Exchange) {
 	if !e.Drawn(t.config.Sample) {

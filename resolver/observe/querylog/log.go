@@ -96,19 +96,6 @@ type Config struct {
 	Now func() time.Time
 }
 
-// OneIn is the sample of all queries that the log wants to be told of: one in so
-// many, 0 for none.
-func (c Config) OneIn() uint32 {
-	switch c.Mode {
-	case All:
-		return 1
-	case Sampled:
-		return c.Sample
-	default:
-		return 0
-	}
-}
-
 // Log is a query log. It is a [listen.Tap].
 type Log struct {
 	config   Config
@@ -154,6 +141,21 @@ func (nobody) Panicked(string)    {}
 // a rotation; it looks by itself once a second, too.
 func (l *Log) Reopen() { l.reopen.Store(true) }
 
+// Wants is the sample of queries that are written: each line says why it was answered so.
+func (l *Log) Wants() listen.Wants { return listen.Wants{Anew: l.oneIn()} }
+
+// oneIn is that sample.
+func (l *Log) oneIn() uint32 {
+	switch l.config.Mode {
+	case All:
+		return 1
+	case Sampled:
+		return l.config.Sample
+	default:
+		return 0
+	}
+}
+
 // Exchanged takes note of a query, if the mode asks for it. Errors are what was
 // refused or failed, with whatever response code but NXDOMAIN, what was answered
 // with data that has expired, and what was answered with an address though none of
@@ -163,7 +165,7 @@ func (l *Log) Exchanged(e *listen.Exchange) {
 		return
 	}
 	line := newEntry(e)
-	if e.Answer.Network == "" && !l.admits(e.Began.Add(e.Took), &line) {
+	if (e.Answer.Network == "" || e.Why != listen.Accepted) && !l.admits(e.Began.Add(e.Took), &line) {
 		l.config.Observer.Logged(Limited, 1)
 		return
 	}
@@ -176,10 +178,14 @@ func (l *Log) Exchanged(e *listen.Exchange) {
 }
 
 func (l *Log) wants(e *listen.Exchange) bool {
-	if l.config.Mode == Errors {
+	switch {
+	case e.Remembered: // for somebody else: it was neither drawn for this log nor is it an error
+		return false
+	case l.config.Mode == Errors:
 		return isError(e)
+	default:
+		return e.Drawn(l.oneIn())
 	}
-	return e.Drawn(l.config.OneIn())
 }
 
 func isError(e *listen.Exchange) bool {
