@@ -57,15 +57,18 @@ vulnerabilities: ## what is known of Go and the modules in the program, by govul
 
 tidy: ## go.mod and go.sum of every module
 	@set -e; for module in $(MODULES) $(HEAVY); do (cd $$module && $(GO) mod tidy); done
-
-# Counted, not timed: at the end of its time a busy machine reports a failure of
-# the fuzzer itself.
+# Counted, not timed: at the end of its time a busy machine reports a failure of the
+# fuzzer itself. A package is linked once for all of its targets.
 fuzz: ## every fuzz target, FUZZTIME inputs each
-	@set -e; for package in $$($(GO) list ./...); do \
-	  for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+	@set -e; work=$$(mktemp -d); trap 'rm -rf "$$work"' EXIT; cache=$$($(GO) env GOCACHE)/fuzz; \
+	for package in $$($(GO) list -f '{{range .TestGoFiles}}{{$$.Dir}}/{{.}} {{end}}{{range .XTestGoFiles}}{{$$.Dir}}/{{.}} {{end}}' ./... | \
+	    xargs grep -l '^func Fuzz' | xargs -n 1 dirname | sort -u); do \
+	  (cd $$package && $(GO) test -c -fuzz=. -o "$$work/fuzz" . && \
+	  for target in $$("$$work/fuzz" -test.list '^Fuzz'); do \
 	    echo "fuzz $$package $$target"; \
-	    $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$package; \
-	  done; \
+	    "$$work/fuzz" -test.run '^$$' -test.fuzz "^$$target$$" -test.fuzztime $(FUZZTIME) -test.fuzzminimizetime 10x \
+	      -test.fuzzcachedir "$$cache/$$package"; \
+	  done); \
 	done
 
 bench: build ## every table of BENCHMARKS.md: queries over sockets, against an echo and other servers
