@@ -47,6 +47,8 @@ func run(t *testing.T, program string, args ...string) {
 	}
 }
 
+var tokenFile = regexp.MustCompile(`admin_token_file = "[^"]*"`)
+
 // Every configuration that is shipped can be served.
 func TestConfigurations(t *testing.T) {
 	token := filepath.Join(t.TempDir(), "token")
@@ -54,7 +56,7 @@ func TestConfigurations(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range []string{"compose/etc/pldns.toml", "kubernetes/pldns.toml", "azure/pldns.toml", "deb/pldns.toml"} {
-		text := strings.ReplaceAll(read(t, path), "/etc/pldns-admin/token", token)
+		text := tokenFile.ReplaceAllString(read(t, path), `admin_token_file = "`+token+`"`)
 		copied := filepath.Join(t.TempDir(), "pldns.toml")
 		if err := os.WriteFile(copied, []byte(text), 0o600); err != nil {
 			t.Fatal(err)

@@ -7,7 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -127,70 +127,12 @@ func referenced(traversal hcl.Traversal) string {
 		}
 	}
 	switch {
-	case parts[0] == "path" || parts[0] == "each" || len(parts) < 2:
+	case slices.Contains([]string{"path", "each", "security_rule", "nic"}, parts[0]) || len(parts) < 2:
 		return ""
 	case parts[0] == "data":
 		return strings.Join(parts[:min(3, len(parts))], ".")
 	}
 	return strings.Join(parts[:2], ".")
-}
-
-var (
-	bicepParameter = regexp.MustCompile(`(?m)^param (\w+) \w+ = '([^']*)'$`)
-	capital        = regexp.MustCompile(`[A-Z]`)
-)
-
-// The two descriptions of the hub have the same defaults.
-func TestBicepAndTerraformAgree(t *testing.T) {
-	defaults := map[string]string{}
-	for _, block := range terraform(t).Blocks {
-		if block.Type != "variable" || block.Body.Attributes["default"] == nil {
-			continue
-		}
-		value, problems := block.Body.Attributes["default"].Expr.Value(nil)
-		if problems.HasErrors() {
-			t.Fatal(problems)
-		}
-		if value.Type().FriendlyName() == "string" {
-			defaults[block.Labels[0]] = value.AsString()
-		}
-	}
-	found := bicepParameter.FindAllStringSubmatch(read(t, "../azure/hub.bicep"), -1)
-	if len(found) != len(defaults) {
-		t.Errorf("Bicep has %d texts as defaults, Terraform %d", len(found), len(defaults))
-	}
-	for _, parameter := range found {
-		name := capital.ReplaceAllStringFunc(parameter[1], func(letter string) string { return "_" + strings.ToLower(letter) })
-		if defaults[name] != parameter[2] {
-			t.Errorf("%s is %q in Bicep, %s is %q in Terraform", parameter[1], parameter[2], name, defaults[name])
-		}
-	}
-}
-
-var bicepDeclaration = regexp.MustCompile(`(?m)^(?:targetScope|param|var|resource|output).*$`)
-
-// Bicep's own compiler is in no package that could be had, so this only shows what
-// the files declare, and that nothing of it changes unnoticed. "go test -update"
-// writes the golden files anew.
-func TestBicepDeclarations(t *testing.T) {
-	for _, name := range []string{"hub", "aci"} {
-		text := read(t, "../azure/"+name+".bicep")
-		for _, pair := range []string{"{}", "[]", "()"} {
-			if strings.Count(text, pair[:1]) != strings.Count(text, pair[1:]) {
-				t.Errorf("%s.bicep: unequal numbers of %s", name, pair)
-			}
-		}
-		got := strings.Join(bicepDeclaration.FindAllString(text, -1), "\n") + "\n"
-		golden := filepath.Join("testdata", name+".golden")
-		if *update {
-			if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if want := read(t, golden); got != want {
-			t.Errorf("%s.bicep declares:\n%s\nthe golden file has:\n%s", name, got, want)
-		}
-	}
 }
 
 // cloudInit is what is used of cloud-init's format.
@@ -206,8 +148,7 @@ type cloudInit struct {
 	RunCmd [][]string `json:"runcmd"`
 }
 
-// cloud-init finds what it is to run, shellcheck finds nothing in it, and both
-// descriptions of the hub fill in the same two gaps.
+// cloud-init finds what it writes, and prepares the service that apply.sh starts.
 func TestCloudInit(t *testing.T) {
 	text := read(t, "../azure/cloud-init.yaml")
 	if !strings.HasPrefix(text, "#cloud-config\n") {
@@ -217,30 +158,19 @@ func TestCloudInit(t *testing.T) {
 	if err := yaml.UnmarshalStrict([]byte(text), &setup); err != nil {
 		t.Fatal(err)
 	}
-	scripts := map[string]string{}
+	written := map[string]string{}
 	for _, file := range setup.WriteFiles {
-		if strings.HasPrefix(file.Content, "#!") {
-			scripts[file.Path] = file.Content
+		written[file.Path] = file.Content
+	}
+	unit := written["/etc/systemd/system/pldns.service"]
+	for _, want := range []string{"EnvironmentFile=/etc/default/pldns\n", " ${IMAGE} serve\n", "\nRestart=always\n", "\nStartLimitIntervalSec=0\n"} {
+		if !strings.Contains(unit, want) {
+			t.Errorf("the unit has no %q", strings.TrimSpace(want))
 		}
 	}
 	for _, command := range setup.RunCmd {
-		if _, written := scripts[command[0]]; !written {
-			t.Errorf("%s is run, and not written", command[0])
-		}
-	}
-	for _, gap := range []string{"@IMAGE@", "@CONFIG@"} {
-		for _, file := range []string{"../azure/cloud-init.yaml", "../azure/hub.bicep", "../azure/hub.tf"} {
-			if !strings.Contains(read(t, file), gap) {
-				t.Errorf("%s has no %s", file, gap)
-			}
-		}
-	}
-	needs(t, "shellcheck")
-	for path, script := range scripts {
-		command := exec.Command("shellcheck", "-")
-		command.Stdin = strings.NewReader(script)
-		if out, err := command.CombinedOutput(); err != nil {
-			t.Errorf("%s: %v\n%s", path, err, out)
+		if file := command[len(command)-1]; strings.HasPrefix(file, "/etc/sysctl.d/") && written[file] == "" {
+			t.Errorf("%s is used, and not written", file)
 		}
 	}
 }
