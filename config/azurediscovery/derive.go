@@ -108,6 +108,7 @@ func (d *deriving) endpoints(n *config.Network, regions []string, share *source.
 			inventory.Interfaces = append(inventory.Interfaces, *row.Interface)
 		}
 	}
+	inventory.Records = d.written(inventory.Interfaces)
 	d.mappings(n, inventory, regions, share, KindEndpoint)
 }
 

@@ -180,6 +180,54 @@ func TestEndpoints(t *testing.T) {
 	}
 }
 
+// What an interface does not tell, the records tell that the endpoint's zone group wrote:
+// the private name of a workspace's online endpoints, and the name of an API server. A
+// record that another endpoint may have written tells nothing, and none adds a name to an
+// endpoint that has its own.
+func TestWrittenRecords(t *testing.T) {
+	w := newWorld(t, hubSees)
+	const learning, cluster = "privatelink.api.azureml.ms", "privatelink.westeurope.azmk8s.io"
+	add := func(name, vnet, address string, names ...string) string {
+		return w.Add(graphtest.Endpoint{Subscription: w.sub, Name: name, VNet: vnet, Group: "management", Address: address, Names: names})
+	}
+	written := func(zone, name, address, endpoint string) {
+		w.Wrote(endpoint, w.Record(w.sub, zone, name, address))
+	}
+	ml := add("ml", w.hub, "10.0.1.4", "*.westeurope.inference.ml.azure.com")
+	written(learning, "*.0a1b2c3d-0000-0000-0000-000000000001.inference.westeurope", "10.0.1.4", ml)
+	aks := add("aks", w.hub, "10.0.1.5")
+	written(cluster, "shop-1a2b", "10.0.1.5", aks)
+	written(cluster, "old-1a2b", "10.0.9.9", aks)
+	w.Record(w.sub, cluster, "nobody-1a2b", "10.0.1.5")
+	db := w.add("db", "10.0.1.6")
+	written("privatelink.database.windows.net", "more", "10.0.1.6", db)
+	copied := w.VNet(w.Subscription(2), "copy", "westeurope", []string{"10.0.0.0/16"}, nil)
+	twice := add("twice", w.hub, "10.0.1.7")
+	w.Put(strings.Replace(twice, "/rg/", "/copy/", 1), "microsoft.network/privateendpoints", "westeurope", map[string]any{
+		"provisioningState": "Succeeded", "subnet": map[string]any{"id": copied + "/subnets/endpoints"},
+		"privateLinkServiceConnections": []any{}, "manualPrivateLinkServiceConnections": []any{}, "customDnsConfigs": []any{},
+	})
+	w.Put(strings.Replace(twice, "/rg/providers/Microsoft.Network/privateEndpoints/", "/copy/providers/Microsoft.Network/networkInterfaces/", 1),
+		"microsoft.network/networkinterfaces", "westeurope", map[string]any{
+			"privateEndpoint": map[string]any{"id": strings.Replace(twice, "/rg/", "/copy/", 1)},
+			"ipConfigurations": []any{map[string]any{"properties": map[string]any{
+				"privateIPAddress": "10.0.1.7", "privateLinkConnectionProperties": map[string]any{"fqdns": []any{}},
+			}}},
+		})
+	written(cluster, "whose-1a2b", "10.0.1.7", twice)
+	w.list()
+	w.wants("hub", "*.westeurope.inference.ml.azure.com [10.0.1.4]", "shop-1a2b.privatelink.westeurope.azmk8s.io [10.0.1.5]", "db.database.windows.net [10.0.1.6]")
+	network, _ := w.composed().Config.Table.Network("hub")
+	const private = "ep1.0a1b2c3d-0000-0000-0000-000000000001.inference.westeurope.privatelink.api.azureml.ms"
+	if got := network.Lookup(zones.MustName(private), 1); got.Kind != zones.Records {
+		t.Errorf("the private name is %v", got.Kind)
+	}
+	origin, _ := w.composed().Origins.Of("hub", zones.MustName("*.westeurope.inference.ml.azure.com"))
+	if origin.Place != ml {
+		t.Errorf("it comes from %s", origin.Place)
+	}
+}
+
 // An endpoint anywhere in the scopes belongs to the network that its tag names, where
 // the network says that tags count.
 func TestTags(t *testing.T) {

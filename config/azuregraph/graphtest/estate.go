@@ -206,6 +206,16 @@ func (e *Estate) Record(subscription, zone, name string, values ...string) strin
 	return id
 }
 
+// Wrote says that a record set was written by the zone group of an endpoint.
+func (e *Estate) Wrote(endpoint, record string) {
+	e.mutex.Lock()
+	defer e.mutex.Unlock()
+	name := endpoint[strings.LastIndexByte(endpoint, '/')+1:]
+	e.resources[strings.ToLower(record)]["properties"].(map[string]any)["metadata"] = map[string]any{
+		"creator": "created by private endpoint " + name + " with resource guid " + Tenant,
+	}
+}
+
 // find are the resources that a query finds, by id.
 func (e *Estate) find(q query, r request) []map[string]any {
 	e.mutex.Lock()
