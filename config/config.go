@@ -47,6 +47,8 @@ type Config struct {
 	// Patterns are what the key files says, as [filepath.Glob] takes it: files that
 	// match them later belong to the configuration too.
 	Patterns []string
+
+	lines lines
 }
 
 // Listen holds the local addresses that are opened.

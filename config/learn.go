@@ -21,18 +21,6 @@ type Learned struct {
 // LearnedAt is the place of what a source learned about a resource.
 func LearnedAt(source, resource string) Place { return placeOf(source, resource) }
 
-// Line is the line of a hosts file; 0 elsewhere.
-func (p Place) Line() int { return int(p.line) }
-
-// WithLine is the place with another line.
-func (p Place) WithLine(line int) Place {
-	p.line = int32(line)
-	return p
-}
-
-// Table is the place of the table, the hosts file or the resource that holds the place.
-func (p Place) Table() Place { return Place{in: p.in} }
-
 // Learn makes endpoints of what was learned, by the rules that hold for what is
 // written: each name gets its private name of the catalogue, and a private name the
 // public ones that it stands for. The problems are of those that are left out.

@@ -143,7 +143,7 @@ func (l *loader) report() Report {
 	r := Report{Catalogue: l.catalogue, Faults: l.rep.sorted(l.rep.problems), Warnings: l.rep.sorted(l.rep.warnings)}
 	if len(r.Faults) == 0 {
 		r.Config = l.config
-		r.Config.Catalogue, r.Config.Warnings = l.catalogue, r.Warnings
+		r.Config.Catalogue, r.Config.Warnings, r.Config.lines = l.catalogue, r.Warnings, newLines(l.rep.documents)
 	}
 	return r
 }

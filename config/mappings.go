@@ -22,8 +22,11 @@ type mappings struct {
 // sectionMark says where the endpoints from a number on are written.
 type sectionMark struct {
 	from int
-	in   unique.Handle[section]
+	in   sectionHandle
 }
+
+// sectionHandle stands for a section.
+type sectionHandle = unique.Handle[section]
 
 func newMappings() *mappings { return &mappings{list: new(zones.Endpoints)} }
 
@@ -54,6 +57,14 @@ func (m *mappings) addAll(others *mappings) {
 	for _, e := range others.all() {
 		m.add(e)
 	}
+}
+
+// end is the number behind the last endpoint of a section mark.
+func (m *mappings) end(mark int) int {
+	if mark+1 < len(m.sections) {
+		return m.sections[mark+1].from
+	}
+	return m.count()
 }
 
 // place is where an endpoint is written.

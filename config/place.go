@@ -10,7 +10,7 @@ import (
 // Place says where in the files something is written. It is comparable. The zero Place
 // is nowhere.
 type Place struct {
-	in   unique.Handle[section]
+	in   sectionHandle
 	key  string // empty where the table itself is meant
 	line int32  // of a hosts file, which has no keys; 0 for a file in TOML
 }

@@ -10,12 +10,11 @@ import (
 	"pldns/zones"
 )
 
-// Origins tells where the mappings of a configuration come from, in 16 octets for each
+// Origins tells where the mappings of a configuration come from, in 12 octets for each
 // that a file holds. It may be used by any number of goroutines.
 type Origins struct {
-	seed   maphash.Seed
-	places []config.Place // tables of files; a mapping there is named by its key
-	marks  map[string]*marks
+	seed  maphash.Seed
+	files map[string]*marks
 	// byName are the origins of what was learned.
 	byName map[string]map[zones.Name]Origin
 }
@@ -24,42 +23,37 @@ type Origins struct {
 type marks struct {
 	list   []mark
 	sorted sync.Once
+	places *config.Places
 }
 
-// mark is a mapping that a file holds.
-type mark struct {
-	hash  uint64
-	place uint32 // in Origins.places
-	line  uint32
+// mark is a mapping that a file holds: the hash of its name, in two parts because a
+// number of 64 bits would take room that is not used, and the number of its place.
+type mark struct{ high, low, place uint32 }
+
+func (m mark) compare(other mark) int {
+	return cmp.Or(cmp.Compare(m.high, other.high), cmp.Compare(m.low, other.low))
 }
 
 func newOrigins(c *config.Config) *Origins {
-	o := &Origins{seed: maphash.MakeSeed(), marks: make(map[string]*marks), byName: make(map[string]map[zones.Name]Origin)}
-	numbers := make(map[config.Place]uint32)
-	var last config.Place
-	var lastAt uint32
+	o := &Origins{seed: maphash.MakeSeed(), files: make(map[string]*marks), byName: make(map[string]map[zones.Name]Origin)}
 	for i := range c.Networks {
-		n := &c.Networks[i]
-		count, _ := n.Count()
+		count, _ := c.Networks[i].Count()
 		m := &marks{list: make([]mark, 0, count)}
-		for e := range n.Endpoints() {
-			if table := e.Place.Table(); table != last || len(o.places) == 0 {
-				at, known := numbers[table]
-				if !known {
-					at = uint32(len(o.places))
-					numbers[table] = at
-					o.places = append(o.places, table)
-				}
-				last, lastAt = table, at
-			}
-			m.list = append(m.list, mark{o.hash(e.Name), lastAt, uint32(e.Place.Line())})
-		}
-		o.marks[n.Name] = m
+		m.places = c.Places(i, func(name zones.Name, place uint32) {
+			one := o.mark(name)
+			one.place = place
+			m.list = append(m.list, one)
+		})
+		o.files[c.Networks[i].Name] = m
 	}
 	return o
 }
 
-func (o *Origins) hash(name zones.Name) uint64 { return maphash.String(o.seed, name.FQDN()) }
+// mark is that of a name, without a place.
+func (o *Origins) mark(name zones.Name) mark {
+	hash := maphash.String(o.seed, name.FQDN())
+	return mark{high: uint32(hash >> 32), low: uint32(hash)}
+}
 
 // learned notes the origin of a mapping that no file holds.
 func (o *Origins) learned(network string, name zones.Name, origin Origin) {
@@ -78,19 +72,19 @@ func (o *Origins) Of(network string, name zones.Name) (Origin, bool) {
 	if origin, known := o.byName[network][name]; known {
 		return origin, true
 	}
-	m := o.marks[network]
+	m := o.files[network]
 	if m == nil {
 		return Origin{}, false
 	}
-	m.sorted.Do(func() { slices.SortFunc(m.list, func(a, b mark) int { return cmp.Compare(a.hash, b.hash) }) })
-	at, found := slices.BinarySearchFunc(m.list, o.hash(name), func(a mark, hash uint64) int { return cmp.Compare(a.hash, hash) })
+	m.sorted.Do(func() { slices.SortFunc(m.list, mark.compare) })
+	at, found := slices.BinarySearchFunc(m.list, o.mark(name), mark.compare)
 	if !found {
 		return Origin{}, false
 	}
-	table, line := o.places[m.list[at].place], int(m.list[at].line)
-	if line > 0 {
-		at := table.WithLine(line)
-		return Origin{Source: HostsName, Place: at.String(), File: table.File(), Line: line}, true
+	spot := m.places.At(m.list[at].place)
+	origin := Origin{Source: FileName, Place: spot.String(), File: spot.File, Line: spot.Line}
+	if spot.InHosts {
+		origin.Source = HostsName
 	}
-	return Origin{Source: FileName, Place: table.String(), File: table.File()}, true
+	return origin, true
 }

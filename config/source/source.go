@@ -66,10 +66,10 @@ type Zone struct {
 // Origin is where a mapping comes from. It is comparable.
 type Origin struct {
 	Source string    `json:"source"`         // "file", "hosts" or "azure." and a name
-	Place  string    `json:"place"`          // file and table, file and line, or the id of a resource
+	Place  string    `json:"place"`          // file and line, or the id of a resource
 	Seen   time.Time `json:"seen,omitzero"`  // when it was last seen; zero for what a file says
 	File   string    `json:"file,omitempty"` // for what a file says
-	Line   int       `json:"line,omitempty"` // for a hosts file
+	Line   int       `json:"line,omitempty"` // in it; 0 where it is not known, as in a file of more than 1 MiB in TOML
 }
 
 // String is the origin on one line.

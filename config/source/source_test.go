@@ -2,7 +2,9 @@ package source_test
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -16,14 +18,20 @@ import (
 // loaded is a configuration of two files.
 func loaded(t *testing.T) *config.Config {
 	t.Helper()
-	files := fstest.MapFS{"big.hosts": {Data: []byte("# none\n10.0.1.5 db2.database.windows.net\n10.0.1.6 db3.database.windows.net\n")}}
-	c, err := config.Parse("pldns.toml", []byte(`
+	files := fstest.MapFS{
+		"big.hosts":   {Data: []byte("# none\n10.0.1.5 db2.database.windows.net\n10.0.1.6 db3.database.windows.net\n")},
+		"other.hosts": {Data: []byte("\nfd00::8 db4.database.windows.net\n10.0.1.8 db5.database.windows.net\n10.0.1.9 db4.database.windows.net\n")},
+		"more.toml":   {Data: []byte("# more\n[networks.hub]\nendpoints = { \"files.blob.core.windows.net\" = [\n\"10.0.1.11\"] }\n")},
+		"long.toml":   {Data: []byte("[networks.hub.endpoints]\n\"long.database.windows.net\" = \"10.0.1.12\"\n" + strings.Repeat("# long\n", 1<<18))},
+	}
+	c, err := config.Parse("pldns.toml", []byte(`files = ["more.toml", "long.toml"]
 [networks.hub]
 clients = ["10.0.0.0/16"]
-hosts = ["big.hosts"]
+hosts = ["big.hosts", "other.hosts"]
 include = ["shared"]
 [networks.hub.endpoints]
-"db1.database.windows.net" = "10.0.1.4"
+"DB1.database.windows.net" = "10.0.1.4"
+"dbs.privatelink.database.windows.net" = "10.0.1.10"
 [endpoints.shared]
 "kv.vault.azure.net" = "10.0.1.7"
 `), files)
@@ -42,7 +50,7 @@ func TestFiles(t *testing.T) {
 		source source.Source
 		name   string
 		want   int
-	}{{toml, "file", 2}, {hosts, "hosts", 2}} {
+	}{{toml, "file", 5}, {hosts, "hosts", 4}} {
 		set, err := row.source.Last()
 		if row.source.Name() != row.name || set.Endpoints() != row.want || !set.Taken.Equal(now) || !errors.Is(err, failed) {
 			t.Errorf("%s maps %d, %v", row.source.Name(), set.Endpoints(), err)
@@ -50,12 +58,15 @@ func TestFiles(t *testing.T) {
 	}
 }
 
-// Each mapping tells where it is from: the file and its table, or the line.
+// Each mapping tells where it is from: the file and the line; in a long file in TOML,
+// the table.
 func TestOriginsOfFiles(t *testing.T) {
 	c := source.Compose(loaded(t))
 	for name, want := range map[string]string{
-		"db1.database.windows.net": "pldns.toml: networks.hub.endpoints", "db2.database.windows.net": "big.hosts:2",
-		"db3.database.windows.net": "big.hosts:3", "kv.vault.azure.net": "pldns.toml: endpoints.shared",
+		"db1.database.windows.net": "pldns.toml:7", "dbs.database.windows.net": "pldns.toml:8", "kv.vault.azure.net": "pldns.toml:10",
+		"db2.database.windows.net": "big.hosts:2", "db3.database.windows.net": "big.hosts:3",
+		"db4.database.windows.net": "other.hosts:4", "db5.database.windows.net": "other.hosts:3",
+		"files.blob.core.windows.net": "more.toml:3", "long.database.windows.net": "long.toml: networks.hub.endpoints",
 	} {
 		origin, known := c.Origins.Of("hub", zones.MustName(name))
 		if !known || origin.String() != want {
@@ -110,7 +121,7 @@ func TestAuthority(t *testing.T) {
 	}
 	want := "new.database.windows.net in network hub is 10.0.2.1 by azure.a: /resource/new.database.windows.net, seen 2027-01-15T08:00:00Z, " +
 		"and would be 10.0.2.2 by azure.b: /resource/new.database.windows.net, seen 2027-01-15T08:00:00Z\n" +
-		"kv.vaultcore.azure.net in network hub is 10.0.1.7 by pldns.toml: endpoints.shared, and would be 10.0.2.3 by azure.c: /resource/kv.vaultcore.azure.net, seen 2027-01-15T08:00:00Z"
+		"kv.vaultcore.azure.net in network hub is 10.0.1.7 by pldns.toml:10, and would be 10.0.2.3 by azure.c: /resource/kv.vaultcore.azure.net, seen 2027-01-15T08:00:00Z"
 	if got := strings.Join(texts, "\n"); got != want {
 		t.Errorf("differences:\n%s\nwant:\n%s", got, want)
 	}
@@ -121,5 +132,38 @@ func TestAgreement(t *testing.T) {
 	c := source.Compose(loaded(t), learns(t, "azure.c", "kv.vaultcore.azure.net", "10.0.1.7"))
 	if len(c.Differences)+len(c.Warnings) > 0 {
 		t.Errorf("warnings %v, differences %v", c.Warnings, c.Differences)
+	}
+}
+
+// What tells the origins of a large hosts file takes little, and keeps nothing else of
+// the configuration.
+func TestOriginsTakeLittle(t *testing.T) {
+	const count = 200_000
+	load := func(count int) *config.Config {
+		var text strings.Builder
+		for i := range count {
+			fmt.Fprintf(&text, "10.%d.%d.%d db-%07d.database.windows.net\n", i>>16&255, i>>8&255, i&255, i)
+		}
+		c, err := config.Parse("pldns.toml", []byte("[networks.hub]\nclients = [\"10.0.0.0/8\"]\nhosts = [\"big.hosts\"]\n"),
+			fstest.MapFS{"big.hosts": {Data: []byte(text.String())}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	heap := func() uint64 {
+		var stats runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&stats)
+		return stats.HeapAlloc
+	}
+	before := heap()
+	origins := source.Compose(load(count)).Origins
+	after := heap()
+	if each := float64(after-before) / count; after > before && each > 13 {
+		t.Errorf("%.1f octets stay for the origin of a mapping", each)
+	}
+	if origin, _ := origins.Of("hub", zones.MustName("db-0000099.database.windows.net")); origin.String() != "big.hosts:100" {
+		t.Errorf("it is from %s", origin)
 	}
 }

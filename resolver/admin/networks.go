@@ -81,7 +81,7 @@ type Endpoint struct {
 	Pick      string    `json:"pick"`
 	Probe     string    `json:"probe,omitempty"`      // absent: its addresses are not probed
 	ProbeName string    `json:"probe_name,omitempty"` // what its certificate must be for, where that is not Name
-	Origin    string    `json:"origin,omitempty"`     // file and table, file and line, or the resource that it was learned of
+	Origin    string    `json:"origin,omitempty"`     // file and line, or the resource that it was learned of
 }
 
 // Address is an address of an endpoint, and how it is.
