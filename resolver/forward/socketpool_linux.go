@@ -227,7 +227,7 @@ func (sp *socketPool) take(now time.Time) *socket {
 				sk.mu.Unlock()
 			}
 		}
-		if sk := sp.replace(at, sk, now); sk != nil {
+		if sk := sp.fill(at, now); sk != nil {
 			return sk
 		}
 	}
@@ -251,9 +251,9 @@ func (sp *socketPool) takeAny(from int) *socket {
 	return nil
 }
 
-// replace puts a new socket in the place of an old one, and gives it locked; nil if
-// somebody else has, or none can be opened.
-func (sp *socketPool) replace(at int, old *socket, now time.Time) *socket {
+// fill puts a new socket in an empty place, and gives it locked; nil if somebody else
+// has, or none can be opened.
+func (sp *socketPool) fill(at int, now time.Time) *socket {
 	if !sp.limit.take(sp.sockets.Load()) {
 		return nil
 	}
@@ -265,7 +265,7 @@ func (sp *socketPool) replace(at int, old *socket, now time.Time) *socket {
 	sp.sockets.Add(1)
 	sk.at, sk.serial, sk.born = int32(at), sp.worker.Serial(), now
 	sk.mu.Lock()
-	if !sp.places[at].CompareAndSwap(old, sk) || sp.watch(sk) != nil {
+	if !sp.places[at].CompareAndSwap(nil, sk) || sp.watch(sk) != nil {
 		sp.shut(sk)
 		sk.mu.Unlock()
 		return nil
