@@ -146,7 +146,7 @@ func shardsFor(entries int, bytes int64) int {
 // nexts, so a group that now asks other servers needs a FlushGroup.
 func (c *Cache) Group(name string, next resolver.Exchanger) resolver.Exchanger {
 	return &group{
-		cache: c, name: name, next: next,
+		cache: c, name: name, next: next, hasher: newHasher(c.store.seed, name),
 		late: fmt.Errorf("wait for upstream %s: %w", name, context.DeadlineExceeded),
 	}
 }

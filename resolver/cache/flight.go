@@ -14,6 +14,7 @@ type group struct {
 	name  string
 	next  resolver.Exchanger
 	late  error // for whoever has waited in vain
+	hasher
 }
 
 // What those are told who wait for a question of which nothing comes.
@@ -28,6 +29,7 @@ type request struct {
 	from     resolver.Asker
 	deadline time.Time     // zero for that of the configuration
 	now      moment        // by the clock by which what is remembered ages
+	seen     uint64        // how often the shard had changed when it was looked at
 	began    time.Duration // by the clock by which is waited
 	waiter   waiter
 }
@@ -38,9 +40,10 @@ func (g *group) Start(q resolver.Question, from resolver.Asker, deadline time.Ti
 	done func(resolver.Reply, error)) (reply resolver.Reply, pending bool, err error) {
 	c := g.cache
 	r := request{
-		key: newKey(c.store.seed, g.name, q), from: from, deadline: deadline, now: c.now(), waiter: waiter{done: done},
+		key: g.key(q), from: from, deadline: deadline, now: c.now(), waiter: waiter{done: done},
 	}
 	seen := c.store.look(r.key, r.now)
+	r.seen = seen.changes
 	if seen.state == fresh {
 		g.count(Hit)
 		if seen.due {
@@ -70,7 +73,7 @@ func (g *group) Start(q resolver.Question, from resolver.Asker, deadline time.Ti
 // ask puts the question of r to the upstream, or waits with others that have.
 func (g *group) ask(r *request) (resolver.Reply, bool, error) {
 	c := g.cache
-	f, first, gave := c.pending.join(g, r.key.question, &r.waiter, r.began)
+	f, first, gave := c.pending.join(g, r.key, &r.waiter, r.began)
 	if gave != nil {
 		gave.flight.group.count(Busy)
 		gave.told(resolver.Reply{}, ErrBusy)
@@ -80,7 +83,7 @@ func (g *group) ask(r *request) (resolver.Reply, bool, error) {
 		return resolver.Reply{}, true, nil
 	}
 	// Another flight may have landed since the caller looked.
-	if e := c.store.fresh(r.key, r.now); e != nil {
+	if e := c.store.fresh(r.key, r.now, r.seen); e != nil {
 		return f.landHere(e.reply(r.now, false))
 	}
 	ends := c.pending.start.Add(r.began + c.config.Late)
@@ -97,7 +100,7 @@ func (g *group) ask(r *request) (resolver.Reply, bool, error) {
 // begin puts the question of k to the upstream, for nobody who waits, unless it is
 // being asked already. Ahead says that the answer in memory has not expired.
 func (g *group) begin(k key, from resolver.Asker, ahead bool) {
-	f, first, _ := g.cache.pending.join(g, k.question, nil, 0)
+	f, first, _ := g.cache.pending.join(g, k, nil, 0)
 	if !first {
 		return
 	}
@@ -109,19 +112,20 @@ func (g *group) begin(k key, from resolver.Asker, ahead bool) {
 	}
 }
 
-// start asks the upstream. What it says at once is remembered.
+// start asks the upstream. What it says at once is remembered; else the flight is not to be
+// used by whoever started it any more.
 func (f *flight) start(from resolver.Asker, ends time.Time) (reply resolver.Reply, pending bool, err error) {
 	err = errGivenUp // unless something better comes
 	defer f.group.cache.guard()
-	reply, pending, err = f.group.next.Start(f.question, from, ends, f.replied)
+	reply, pending, err = f.group.next.Start(f.key.question, from, ends, f.replied)
 	if !pending {
 		reply, err = f.settle(reply, err)
 	}
 	return reply, pending, err
 }
 
-// replied takes what came of a question that was started.
-func (f *flight) replied(reply resolver.Reply, err error) {
+// reply takes what came of a question that was started.
+func (f *flight) reply(reply resolver.Reply, err error) {
 	reply, err = f.settle(reply, err)
 	f.land(reply, err)
 }
@@ -135,27 +139,31 @@ func (f *flight) settle(reply resolver.Reply, err error) (told resolver.Reply, f
 	if errors.Is(err, resolver.ErrOverload) {
 		return reply, err // it was not even asked
 	}
-	return f.group.cache.remember(newKey(f.group.cache.store.seed, f.group.name, f.question), reply, err, f.epoch)
+	return f.group.cache.remember(f.key, reply, err, f.epoch)
 }
 
 // land ends the flight and tells all who wait for it.
 func (f *flight) land(reply resolver.Reply, err error) {
-	waiters := f.group.cache.pending.land(f)
-	if waiters == nil && f.wanted && err == nil && answered(reply) {
+	p, told := f.group.cache.pending, 0
+	waiters := p.land(f)
+	if waiters == nil && f.waiters > 0 && err == nil && answered(reply) {
 		f.group.count(Late)
 	}
-	for w := waiters; w != nil; {
+	for w := waiters; w != nil; told++ {
 		next := w.after
 		w.told(reply, err)
 		w = next
+	}
+	if err != errGivenUp { // else the upstream may still say something
+		p.done(f, told)
 	}
 }
 
 // landHere ends a flight whose outcome is known before its opener has begun to
 // wait, and gives what the opener is told.
 func (f *flight) landHere(reply resolver.Reply, err error) (resolver.Reply, bool, error) {
-	here := false
-	for w := f.group.cache.pending.land(f); w != nil; {
+	p, here, told := f.group.cache.pending, false, 0
+	for w := p.land(f); w != nil; told++ {
 		next := w.after
 		if w == &f.opener {
 			here = true
@@ -167,7 +175,11 @@ func (f *flight) landHere(reply resolver.Reply, err error) (resolver.Reply, bool
 	if !here { // it has been told already that its time was up
 		return resolver.Reply{}, true, nil
 	}
+	over := err != errGivenUp // else the upstream may still say something
 	reply, err = f.opener.outcome(reply, err)
+	if over {
+		p.done(f, told)
+	}
 	return reply, false, err
 }
 
@@ -195,7 +207,7 @@ func (w *waiter) outcome(reply resolver.Reply, err error) (resolver.Reply, error
 func (w *waiter) timeUp() {
 	g := w.flight.group
 	if c := g.cache; w.old != nil && w.full { // whoever asks next need not wait as long to learn the same
-		c.store.fail(newKey(c.store.seed, g.name, w.flight.question), w.old, c.now())
+		c.store.fail(w.flight.key, w.old, c.now())
 	}
 	w.told(resolver.Reply{}, g.late)
 }

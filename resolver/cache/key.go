@@ -2,8 +2,7 @@ package cache
 
 import (
 	"hash/maphash"
-
-	"github.com/miekg/dns"
+	"strconv"
 
 	"pldns/resolver"
 	"pldns/zones"
@@ -18,17 +17,31 @@ type key struct {
 	base     uint64 // the hash of all of it but the type
 }
 
+// hasher makes the hashes of the keys of one group. The seed is drawn for each process, so
+// nobody outside can choose names whose hashes meet.
+type hasher struct {
+	seed  maphash.Seed
+	group string
+	asked [4]uint64 // the group's part, with neither, one or both of DO and CD
+}
+
+// newHasher makes the hasher of a group.
+func newHasher(seed maphash.Seed, group string) hasher {
+	h := hasher{seed: seed, group: group}
+	for bits := range h.asked {
+		h.asked[bits] = maphash.String(seed, group+" "+strconv.Itoa(bits))
+	}
+	return h
+}
+
 // typeSpread makes the hashes of the types of one name differ in all their bits:
 // the golden ratio, as multiplicative hashing has it.
 const typeSpread = 0x9E3779B97F4A7C15
 
-// newKey makes the key of a question to a group. The seed is drawn for each
-// process, so nobody outside can choose names whose hashes meet.
-func newKey(seed maphash.Seed, group string, q resolver.Question) key {
-	k := key{group: group, question: q}
-	whole := k
-	whole.question.Type = dns.TypeNone
-	k.base = maphash.Comparable(seed, whole)
+// key makes the key of a question to the group.
+func (h *hasher) key(q resolver.Question) key {
+	k := key{group: h.group, question: q}
+	k.base = maphash.String(h.seed, q.Name.FQDN()) + h.asked[k.traits()]
 	return k
 }
 

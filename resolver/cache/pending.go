@@ -16,6 +16,7 @@ type pending struct {
 
 	mu      sync.Mutex
 	flights map[flightKey]*flight // that take waiters on
+	spare   sync.Pool             // of *flight: those that nobody refers to
 	flying  int                   // flights under way, those that a flush replaced included
 	waiting int
 	wheel   wheel
@@ -24,23 +25,27 @@ type pending struct {
 	landed  chan struct{} // closed when nothing flies any more; nil if nobody wants to know
 }
 
-// flightKey is what tells two flights apart. Views of one group by the same name
-// have flights of their own, since they may ask different servers.
+// flightKey is under which a flight is found. Views of one group by the same name have
+// flights of their own, since they may ask different servers. Of two questions with one
+// hash the newer takes waiters on.
 type flightKey struct {
-	group    *group
-	question resolver.Question
+	group *group
+	hash  uint64
 }
 
-// flight is one question under way.
+// flight is one question under way. When nobody refers to it any more, it serves the next.
 type flight struct {
+	replied    func(resolver.Reply, error) // its method reply, made once
 	group      *group
-	question   resolver.Question
+	key        key
 	epoch      uint64 // of the store when it began
-	wanted     bool   // somebody waited for it at some time
+	waiters    int    // who ever waited for it
 	over       bool
 	head, tail *waiter
 	opener     waiter // the first waiter, in the same piece of memory
 }
+
+func (f *flight) at() flightKey { return flightKey{f.group, f.key.exact()} }
 
 // waiter is a caller who waits for a flight.
 type waiter struct {
@@ -59,6 +64,26 @@ func newPending(most int) *pending {
 	return &pending{most: most, start: time.Now(), flights: make(map[flightKey]*flight)}
 }
 
+// newFlight makes a flight for a question.
+func (p *pending) newFlight(g *group, k key, epoch uint64) *flight {
+	f, _ := p.spare.Get().(*flight)
+	if f == nil {
+		f = new(flight)
+		f.replied = f.reply
+	}
+	f.group, f.key, f.epoch = g, k, epoch
+	return f
+}
+
+// done is the end of a flight that has landed, and whose upstream says nothing more. So
+// many of those who ever waited for it have been told; any other may still refer to it.
+func (p *pending) done(f *flight, told int) {
+	if told == f.waiters {
+		*f = flight{replied: f.replied}
+		p.spare.Put(f)
+	}
+}
+
 // now is the time since the start, by the monotonic clock.
 func (p *pending) now() time.Duration { return time.Since(p.start) }
 
@@ -66,14 +91,14 @@ func (p *pending) now() time.Duration { return time.Since(p.start) }
 // wait for it; w is nil for a flight that nobody waits for. A flight that began
 // before the last flush takes nobody on. If too many wait, the one whose time would
 // have been up first gives way.
-func (p *pending) join(g *group, q resolver.Question, w *waiter, now time.Duration) (f *flight, first bool, gave *waiter) {
+func (p *pending) join(g *group, k key, w *waiter, now time.Duration) (f *flight, first bool, gave *waiter) {
 	epoch := g.cache.store.epoch.Load()
-	at := flightKey{g, q}
+	at := flightKey{g, k.exact()}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	f = p.flights[at]
-	if f == nil || f.epoch != epoch {
-		f, first = &flight{group: g, question: q, epoch: epoch}, true
+	if f == nil || f.epoch != epoch || f.key.question != k.question {
+		f, first = p.newFlight(g, k, epoch), true
 		p.flights[at] = f
 		p.flying++
 	}
@@ -101,7 +126,8 @@ func (p *pending) enter(f *flight, w *waiter, now time.Duration) {
 	} else {
 		f.tail.after = w
 	}
-	f.tail, f.wanted = w, true
+	f.tail = w
+	f.waiters++
 	p.waiting++
 	p.wheel.add(w, now)
 	p.arm()
@@ -139,8 +165,7 @@ func (p *pending) land(f *flight) *waiter {
 		return nil
 	}
 	f.over = true
-	at := flightKey{f.group, f.question}
-	if p.flights[at] == f { // not if a flush had it replaced
+	if at := f.at(); p.flights[at] == f { // not if another has taken its place
 		delete(p.flights, at)
 	}
 	for w := f.head; w != nil; w = w.after {

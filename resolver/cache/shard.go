@@ -20,6 +20,7 @@ type shard struct {
 	ghosts    ghosts
 	entries   int   // budget
 	bytes     int64 // budget
+	changes   uint64
 }
 
 // segment is an LRU that knows its bytes; what bounds it is its shard. It is keyed

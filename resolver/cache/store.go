@@ -70,8 +70,9 @@ const (
 type found struct {
 	state   state
 	entry   *entry
-	failing bool // a refresh failed not long ago: do not wait for another
-	due     bool // whoever gets this should have it refreshed in the background
+	failing bool   // a refresh failed not long ago: do not wait for another
+	due     bool   // whoever gets this should have it refreshed in the background
+	changes uint64 // of the shard so far
 }
 
 // look gives what is known of k now. To be looked for is what earns an entry its
@@ -82,7 +83,7 @@ func (s *store) look(k key, now moment) found {
 	defer sh.mu.Unlock()
 	hash, e := sh.best(k, now, s.rules)
 	if e == nil {
-		return found{}
+		return found{changes: sh.changes}
 	}
 	if !e.traits.has(failure) && !sh.protected.touch(hash) {
 		sh.probation.remove(hash)
@@ -94,18 +95,22 @@ func (s *store) look(k key, now moment) found {
 		return found{state: fresh, entry: e, due: s.rules.prefetch && e.ending(now) && e.call(now, s.rules)}
 	case e.usable(now, s.rules):
 		failing := e.failed != 0 && now < e.failed+s.rules.recheck
-		return found{state: stale, entry: e, failing: failing, due: failing && e.call(now, s.rules)}
+		return found{state: stale, entry: e, failing: failing, due: failing && e.call(now, s.rules), changes: sh.changes}
 	default:
-		return found{}
+		return found{changes: sh.changes}
 	}
 }
 
-// fresh gives what is known of k and has not expired, without taking the look for
-// interest in it; nil if there is nothing.
-func (s *store) fresh(k key, now moment) *entry {
+// fresh gives what has become known of k since a look that found nothing fresh, when the
+// shard had had so many changes, without taking this one for interest in it; nil if there
+// is nothing.
+func (s *store) fresh(k key, now moment, changes uint64) *entry {
 	sh := s.shardOf(k)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
+	if sh.changes == changes {
+		return nil
+	}
 	if _, e := sh.best(k, now, s.rules); e != nil && now < e.expires {
 		return e
 	}
@@ -161,6 +166,7 @@ func (s *store) change(k key, epoch uint64, work func(sh *shard)) {
 		return
 	}
 	entries, bytes := sh.held()
+	sh.changes++
 	work(sh)
 	sh.makeRoom(func(hash uint64, evicted *entry) {
 		sh.ghosts.remember(hash)

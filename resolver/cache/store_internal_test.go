@@ -18,10 +18,10 @@ func BenchmarkShards(b *testing.B) {
 	for _, count := range []int{1, 4, 16, 64} {
 		b.Run(fmt.Sprint(count), func(b *testing.B) {
 			s := newStore(Config{Entries: 100_000}.withDefaults(), count)
-			keys := make([]key, 1_000)
+			keys, h := make([]key, 1_000), newHasher(s.seed, "azure")
 			for i := range keys {
 				name := zones.MustName(fmt.Sprintf("h%d.example.com", i))
-				keys[i] = newKey(s.seed, "azure", resolver.Question{Name: name, Type: dns.TypeA})
+				keys[i] = h.key(resolver.Question{Name: name, Type: dns.TypeA})
 				s.put(keys[i], newEntry(keys[i], resolver.Reply{}, 1, time.Hour), 0)
 				s.look(keys[i], 1)
 			}
