@@ -36,7 +36,7 @@ type connPool struct {
 	dial     func(context.Context) (net.Conn, error)
 	panicked func(fault any, stack []byte) // is told of a panic of what a reply was told to
 	idle     time.Duration                 // how long a connection is kept on which nothing is asked
-	running  workers                       // dials, readers and writers
+	running  count                         // dials, readers and writers
 
 	mu      sync.Mutex
 	conns   []*stream      // that have not ended
@@ -230,42 +230,4 @@ func (p *connPool) close() {
 	}
 	p.mu.Unlock()
 	p.running.wait()
-}
-
-// workers counts goroutines that are waited for; unlike a WaitGroup, while others
-// may begin.
-type workers struct {
-	mu   sync.Mutex
-	n    int
-	none chan struct{} // closed when there are none; nil if nobody waits
-}
-
-func (w *workers) add() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.n++
-}
-
-func (w *workers) done() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.n--; w.n == 0 && w.none != nil {
-		close(w.none)
-		w.none = nil
-	}
-}
-
-// wait returns when there are none.
-func (w *workers) wait() {
-	w.mu.Lock()
-	if w.n == 0 {
-		w.mu.Unlock()
-		return
-	}
-	if w.none == nil {
-		w.none = make(chan struct{})
-	}
-	none := w.none
-	w.mu.Unlock()
-	<-none
 }

@@ -139,10 +139,7 @@ func TestQuestionsOnConnectionsTakeNoGoroutine(t *testing.T) {
 	}
 	// A connection that is silent for long takes no more questions, on a busy machine.
 	const most = maxConns + maxRetiring
-	p.running.mu.Lock()
-	running := p.running.n
-	p.running.mu.Unlock()
-	if running > 1+2*most {
+	if running := p.running.n.Load(); running > 1+2*most {
 		t.Errorf("%d questions take %d goroutines", questions, running)
 	}
 	close(release)

@@ -177,3 +177,9 @@ func ReadPlain(q resolver.Question, header, records []byte) (short, whole resolv
 	}
 	return short, whole, true
 }
+
+// writeQuery writes the query for q.
+func writeQuery(q resolver.Question, o queryOptions) (*query, error) {
+	asked := new(query)
+	return asked, asked.write(q, o, nil, make([]byte, querySize))
+}

@@ -40,7 +40,7 @@ type web struct {
 
 	panicked func(fault any, stack []byte) // as of a connPool
 	room     chan struct{}                 // has a token for each question under way
-	running  workers
+	running  count
 }
 
 // maxPosts is how many questions may be under way to one server. Each takes a

@@ -28,9 +28,9 @@ type Pool struct {
 	shedCount atomic.Int64
 	timers    timers
 	turnTimer timers
-	running   atomic.Bool  // Run looks after the servers
-	owed      atomic.Int64 // questions that Run waits for
-	exchanges sync.Pool    // of *exchange
+	running   atomic.Bool // Run looks after the servers
+	owed      count       // questions that Run waits for
+	exchanges sync.Pool   // of *exchange
 }
 
 var _ resolver.Exchanger = (*Pool)(nil)
@@ -161,23 +161,20 @@ func (p *Pool) shed(q resolver.Question) error {
 
 // owes tells whether Run waits for a question that begins now.
 func (p *Pool) owes() bool {
-	p.owed.Add(1)
+	p.owed.add()
 	if p.running.Load() {
 		return true
 	}
-	p.owed.Add(-1)
+	p.owed.done()
 	return false
 }
 
 // settle is the end of a question for which Run waits.
 func (p *Pool) settle(owed bool) {
 	if owed {
-		p.owed.Add(-1)
+		p.owed.done()
 	}
 }
-
-// closingPause is how often Run looks, at its end, whether all questions are answered.
-const closingPause = 5 * time.Millisecond
 
 // Run looks after the servers until ctx ends, and then returns nil, when all that
 // was asked meanwhile is answered: it keeps sockets for them and connections to
@@ -195,9 +192,7 @@ func (p *Pool) Run(ctx context.Context) error {
 	}
 	checking.Wait()
 	p.running.Store(false)
-	for p.owed.Load() > 0 {
-		time.Sleep(closingPause)
-	}
+	p.owed.wait()
 	for _, s := range p.servers {
 		s.close()
 	}

@@ -38,12 +38,6 @@ type query struct {
 // record that pads it to a whole number of blocks.
 const querySize = wire.HeaderSize + 255 + 4 + 2*padBlock
 
-// writeQuery writes the query for q.
-func writeQuery(q resolver.Question, o queryOptions) (*query, error) {
-	asked := new(query)
-	return asked, asked.write(q, o, nil, make([]byte, querySize))
-}
-
 // write makes q the query for what is asked, with secrets of its own, in a room of
 // querySize octets or more. RD asks for recursion; AD says that the AD bit of the
 // reply is understood (RFC 6840 section 5.7).

@@ -25,7 +25,7 @@ type server struct {
 	lanes   lanes       // the same for single workers
 	streams *connPool   // over TCP or TLS
 	web     *web        // nil unless it is asked over HTTPS
-	alone   workers     // that read sockets of single queries
+	alone   count       // goroutines that read sockets of single queries
 	network network     // instead of all these, in tests
 	cookies cookies
 	learned *learned

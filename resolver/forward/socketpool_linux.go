@@ -31,7 +31,7 @@ type socketPool struct {
 	joined bool // the worker has it
 
 	opened   atomic.Bool  // places may be taken
-	users    atomic.Int64 // who may still need the worker
+	users    count        // who may still need the worker
 	sockets  atomic.Int64 // how many are open
 	sweeping atomic.Bool  // the alarm is set
 	places   []atomic.Pointer[socket]
@@ -76,16 +76,16 @@ func (sp *socketPool) ready() bool {
 // enter makes sure that the sockets are read until leave, or is false if there are to
 // be none.
 func (sp *socketPool) enter() bool {
-	sp.users.Add(1)
+	sp.users.add()
 	if sp.opened.Load() || sp.begin() {
 		return true
 	}
-	sp.users.Add(-1)
+	sp.users.done()
 	return false
 }
 
 // leave is the end of what enter began.
-func (sp *socketPool) leave() { sp.users.Add(-1) }
+func (sp *socketPool) leave() { sp.users.done() }
 
 // begin has the sockets read, if the pool is kept.
 func (sp *socketPool) begin() bool {
@@ -133,9 +133,7 @@ func (sp *socketPool) close() {
 	if !joined {
 		return
 	}
-	for sp.users.Load() > 0 {
-		time.Sleep(closingPause)
-	}
+	sp.users.wait()
 	sp.each(func(*socket) bool { return true })
 	sp.worker.Leave(sp.number)
 	sp.server.pool.timers.stop(&sp.idle)

@@ -34,6 +34,7 @@ type timers struct {
 	last    time.Time // when it fired last
 	round   int       // how many may ring in the next round
 	ringing bool      // it has fired, and what is due is being told
+	rung    sync.Cond // told when that is over; its lock is mu
 	due     []*alarm  // of the round under way
 }
 
@@ -115,6 +116,7 @@ func (t *timers) fire() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.due, t.ringing = due[:0], false
+	t.rung.Broadcast()
 	if len(t.heap) > 0 {
 		t.arm(t.heap[0].at)
 	}
@@ -122,14 +124,11 @@ func (t *timers) fire() {
 
 // wait waits until nobody is being told anything by a round that has begun.
 func (t *timers) wait() {
-	for {
-		t.mu.Lock()
-		ringing := t.ringing
-		t.mu.Unlock()
-		if !ringing {
-			return
-		}
-		time.Sleep(time.Millisecond)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.rung.L = &t.mu
+	for t.ringing {
+		t.rung.Wait()
 	}
 }
 
