@@ -9,8 +9,8 @@ import (
 	"pldns/resolver/wire"
 )
 
-// Most replies are a few addresses, or the SOA record of a zone that has none, behind
-// the aliases that lead there, and nothing has to be dropped but the OPT record. They
+// Most replies are a few records of a usual type, or the SOA record of a zone that has none,
+// behind the aliases that lead there, and nothing has to be dropped but the OPT record. They
 // stay in wire form, and only their header, letter case and TTLs are changed; what comes
 // out says what the library and scrub would have made of them (FuzzPlain).
 
@@ -69,9 +69,12 @@ func (w *plainWalk) answer(count int) bool {
 			return false
 		}
 		switch {
-		case rec.Type == w.qtype && (w.qtype == dns.TypeA || w.qtype == dns.TypeAAAA):
+		case rec.Type == w.qtype && isPlain(w.qtype):
 			if !w.ended {
 				w.ended, first = true, rec
+			}
+			if name, ok := nameIn(rec); ok {
+				wire.LowerName(message, name)
 			}
 			if i-hops >= maxPlain || w.repeats(first, rec) {
 				return false
@@ -102,14 +105,36 @@ func (w *plainWalk) stands(name int) bool {
 	return wire.First(w.reader.Message, name) == wire.First(w.reader.Message, w.at)
 }
 
+// isPlain tells whether the records of a type may be plain.
+func isPlain(qtype uint16) bool {
+	switch qtype {
+	case dns.TypeA, dns.TypeAAAA, dns.TypeTXT, dns.TypePTR, dns.TypeMX:
+		return true
+	}
+	return false
+}
+
+// nameIn is where the name stands with which the data of a record ends; false if it has none.
+func nameIn(rec wire.Record) (at int, ok bool) {
+	switch rec.Type {
+	case dns.TypePTR:
+		return rec.Data, true
+	case dns.TypeMX:
+		return rec.Data + 2, true
+	}
+	return rec.End, false
+}
+
 // repeats tells whether a record of a set, which begins with first, says what one before
 // it says.
 func (w *plainWalk) repeats(first, rec wire.Record) bool {
 	message := w.reader.Message
+	name, named := nameIn(rec)
 	set := wire.Reader{Message: message, At: first.Owner}
 	for set.At < rec.Owner {
 		other, _ := set.Record()
-		if bytes.Equal(message[other.Data:other.End], message[rec.Data:rec.End]) {
+		at, _ := nameIn(other)
+		if bytes.Equal(message[other.Data:at], message[rec.Data:name]) && (!named || wire.SameName(message, at, name)) {
 			return true
 		}
 	}

@@ -23,7 +23,11 @@ func FuzzPlain(f *testing.F) {
 		far   = "\xC0\x2D\x00\x01\x00\x01\x00\x00\x01\x2C\x00\x04\xC0\x00\x02\x01"
 		soa   = "\xC0\x10\x00\x06\x00\x01\x00\x00\x03\x84\x00\x1C\x02nS\xC0\x10\x01H\xC0\x18\x00\x00\x00\x01" +
 			"\x00\x00\x0e\x10\x00\x00\x02\x58\x00\x01\x51\x80\x00\x00\x01\x2c"
-		opt = "\x00\x00\x29\x04\xD0\x00\x00\x80\x00\x00\x00"
+		txt  = "\xC0\x0C\x00\x10\x00\x01\x00\x00\x01\x2C\x00\x05\x03a\"B\x00"
+		ptr  = "\xC0\x0C\x00\x0C\x00\x01\x00\x00\x01\x2C\x00\x05\x02Hi\xC0\x10"
+		mx   = "\xC0\x0C\x00\x0F\x00\x01\x00\x00\x01\x2C\x00\x07\x00\x0A\x02Mx\xC0\x10"
+		same = "\xC0\x0C\x00\x0F\x00\x01\x00\x00\x01\x2C\x00\x04\x00\x0A\xC0\x2B" // the name of mx
+		opt  = "\x00\x00\x29\x04\xD0\x00\x00\x80\x00\x00\x00"
 	)
 	for _, seed := range []struct {
 		header, records string
@@ -38,6 +42,10 @@ func FuzzPlain(f *testing.F) {
 		{"\x81\x80\x00\x02\x00\x00\x00\x00", cname + far, dns.TypeA},
 		{"\x81\x80\x00\x01\x00\x01\x00\x01", cname + soa + opt, dns.TypeAAAA},
 		{"\x81\x83\x00\x00\x00\x01\x00\x01", soa + opt, dns.TypeA},
+		{"\x81\x80\x00\x02\x00\x00\x00\x01", txt + txt + opt, dns.TypeTXT},
+		{"\x81\x80\x00\x01\x00\x00\x00\x01", txt + opt, dns.TypeTXT},
+		{"\x81\x80\x00\x01\x00\x00\x00\x01", ptr + opt, dns.TypePTR},
+		{"\x81\x80\x00\x02\x00\x00\x00\x01", mx + same + opt, dns.TypeMX},
 		{"\x83\x80\x00\x01\x00\x00\x00\x00", a, dns.TypeA},
 		{"\x81\x83\x00\x01\x00\x00\x00\x00", a, dns.TypeA},
 	} {
@@ -69,6 +77,11 @@ func TestWhatIsPlain(t *testing.T) {
 			dns.RcodeSuccess, dns.TypeA},
 		{"no such type", "|contoso.com. 900 IN SOA ns.contoso.com. host.contoso.com. 1 3600 600 86400 300|", dns.RcodeSuccess, dns.TypeTXT},
 		{"no such name", "|contoso.com. 900 IN SOA ns.contoso.com. host.contoso.com. 1 3600 600 86400 300|", dns.RcodeNameError, dns.TypeA},
+		{"texts", "www.contoso.com. 300 IN TXT \"v=spf1 -all\" \"\"\nwww.contoso.com. 60 IN TXT \"A \\\"b\\\" \\200\"||",
+			dns.RcodeSuccess, dns.TypeTXT},
+		{"a pointer", "www.contoso.com. 300 IN PTR Host.contoso.com.||", dns.RcodeSuccess, dns.TypePTR},
+		{"two exchangers", "www.contoso.com. 300 IN MX 10 Mail.contoso.com.\nwww.contoso.com. 300 IN MX 20 mail.contoso.com.||",
+			dns.RcodeSuccess, dns.TypeMX},
 		{"a chain to nothing", "www.contoso.com. 300 IN CNAME a.contoso.com.|contoso.com. 900 IN SOA ns.contoso.com. host.contoso.com. 1 3600 600 86400 300|",
 			dns.RcodeNameError, dns.TypeA},
 	} {
