@@ -8,6 +8,7 @@ import (
 
 	"pldns/resolver"
 	"pldns/resolver/cache"
+	"pldns/resolver/wire"
 )
 
 // at asks without waiting: nothing is pending where memory has the answer.
@@ -45,5 +46,42 @@ func TestHitAllocatesNothing(t *testing.T) {
 		if asked := server.asked.Load(); asked != 1 {
 			t.Errorf("%s: the upstream was asked %d times", test.name, asked)
 		}
+	}
+}
+
+// held is an upstream that says nothing until it is told to.
+type held struct {
+	done func(resolver.Reply, error)
+}
+
+func (h *held) Start(_ resolver.Question, _ resolver.Asker, _ time.Time, done func(resolver.Reply, error)) (resolver.Reply, bool, error) {
+	h.done = done
+	return resolver.Reply{}, true, nil
+}
+
+// A question that has to be waited for leaves nothing behind but what is kept of its
+// answer; here that is nothing.
+func TestMissLeavesNothingBehind(t *testing.T) {
+	var server held
+	group, q := cache.New(cache.Config{}).Group("azure", &server), question("www.example.com", dns.TypeA)
+	reply, err := said(t, dns.RcodeSuccess, "www.example.com. 0 IN A 192.0.2.1", "").Packed(q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := 0
+	done := func(got resolver.Reply, err error) {
+		if told++; err != nil || got.Wire.Count(wire.Answer) != 1 {
+			t.Errorf("told %v, %v", got, err)
+		}
+	}
+	const rounds = 100
+	allocs := testing.AllocsPerRun(rounds, func() {
+		if _, pending, _ := group.Start(q, resolver.Asker{}, time.Time{}, done); !pending {
+			t.Fatal("it does not wait")
+		}
+		server.done(reply, nil)
+	})
+	if allocs > 0 || told != rounds+1 {
+		t.Errorf("%v pieces of memory for each of %d questions, want none", allocs, told)
 	}
 }
