@@ -2,13 +2,19 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"log/slog"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"pldns/cmd/internal/daemon"
+	"pldns/config"
 	"pldns/config/azureaudit"
 	"pldns/config/azureimport"
 	"pldns/resolver/admin"
@@ -19,6 +25,7 @@ import (
 // auditFlags are the flags of audit.
 type auditFlags struct {
 	config          string
+	azure           bool
 	names           []string
 	asked           string
 	asJSON, asSARIF bool
@@ -28,6 +35,11 @@ type auditFlags struct {
 const auditHelp = `Audit reads exported files, of the kinds of import, and says for each VNet where
 what Azure DNS answers is not what it should be. It needs no running pldns and no
 configuration. A file of another kind is written KIND:FILE; "-" is standard input.
+
+With --azure it reads no files: it lists each [azure.NAME] of the configuration once,
+with the identity that it names, as discover does. What the identity cannot read is
+not taken for absent.
+
 It looks for
 
   record-missing            a zone is linked, and lacks an endpoint's record: NXDOMAIN
@@ -52,15 +64,15 @@ absent: standard error says what was not looked at. The exit code is 1 with an e
 or a warning; notes alone are fine.
 
 With -c, the answers of a configuration are compared: a VNet belongs to the network
-of its name, or to that of --map. --asked names a file with names that clients ask
+that learns from it, to that of its name, or to that of --map. --asked names a file with names that clients ask
 for, one a line, or what "pldns unmapped --json" prints: with it, no-fallback is a
 warning where these are denied.`
 
 func newAudit() *cobra.Command {
 	var flags auditFlags
 	command := &cobra.Command{
-		Use:   "audit KIND FILE...",
-		Short: "Say where Azure DNS does not answer what it should, from exports",
+		Use:   "audit (KIND FILE... | --azure)",
+		Short: "Say where Azure DNS does not answer what it should",
 		Long:  auditHelp,
 		Example: `  az network private-endpoint list -o json > pe.json
   az network nic list -o json > nic.json
@@ -71,11 +83,18 @@ func newAudit() *cobra.Command {
   done
   pldns audit az pe.json nic.json zones.json links.json records.json
   pldns audit graph estate.json az:records.json --sarif > pldns.sarif
-  pldns audit terraform state.json -c pldns.toml --map vnet-hub=europe`,
-		Args: cobra.MinimumNArgs(2),
+  pldns audit terraform state.json -c pldns.toml --map vnet-hub=europe
+  pldns audit --azure -c pldns.toml`,
+		Args: func(command *cobra.Command, args []string) error {
+			if flags.azure {
+				return cobra.NoArgs(command, args)
+			}
+			return cobra.MinimumNArgs(2)(command, args)
+		},
 		RunE: func(command *cobra.Command, args []string) error { return runAudit(command, flags, args) },
 	}
 	f := command.Flags()
+	f.BoolVar(&flags.azure, "azure", false, "list Azure itself, as the configuration of -c says")
 	f.StringVarP(&flags.config, "config", "c", "", "compare with what this configuration `file` answers")
 	f.StringArrayVar(&flags.names, "map", nil, "`VNET=NETWORK`: the network of a VNet, by name or id; may be given again")
 	f.StringVar(&flags.asked, "asked", "", "a `file` with names that clients ask for")
@@ -83,45 +102,103 @@ func newAudit() *cobra.Command {
 	jsonFlag(command, &flags.asJSON)
 	f.BoolVar(&flags.asSARIF, "sarif", false, "print SARIF 2.1.0, for code scanning")
 	command.MarkFlagsMutuallyExclusive("json", "sarif")
+	command.MarkFlagsMutuallyExclusive("azure", "origin")
 	kindThenFiles(command, azureimport.Kinds())
 	return command
 }
 
 func runAudit(command *cobra.Command, flags auditFlags, args []string) error {
+	options := azureaudit.Options{Catalogue: azure.New()}
+	read := flags.exports
+	if flags.azure {
+		read = flags.live
+	}
+	inventory, err := read(command, args, &options)
+	if err != nil {
+		return err
+	}
+	return flags.report(command, azureaudit.Audit(inventory, options), options.Reach)
+}
+
+// exports reads exported files, and the configuration if there is one.
+func (f auditFlags) exports(command *cobra.Command, args []string, options *azureaudit.Options) (none azureimport.Inventory, err error) {
 	kind, err := azureimport.ParseKind(args[0])
 	if err != nil {
-		return err
+		return none, err
 	}
-	options, err := flags.options(command.ErrOrStderr())
-	if err != nil {
-		return err
+	var loaded *config.Config
+	if f.config != "" {
+		if loaded, err = loadLearned(command.ErrOrStderr(), f.config); err != nil {
+			return none, failing(err)
+		}
 	}
-	export, err := newExport(command, flags.read, options.Catalogue)
+	if err := f.compareWith(loaded, options); err != nil {
+		return none, err
+	}
+	export, err := newExport(command, f.read, options.Catalogue)
 	if err != nil {
-		return err
+		return none, err
 	}
 	for _, file := range args[1:] {
 		its, file := kindOf(kind, file)
 		if err := readExport(command, export, its, file); err != nil {
-			return err
+			return none, err
 		}
 		if its == azureimport.Terraform || its == azureimport.Pulumi {
 			options.Managed = append(options.Managed, titleOf(file))
 		}
 	}
-	report := azureaudit.Audit(export.Inventory(), options)
+	return export.Inventory(), nil
+}
+
+// live lists each source of the configuration once.
+func (f auditFlags) live(command *cobra.Command, _ []string, options *azureaudit.Options) (none azureimport.Inventory, err error) {
+	if f.config == "" {
+		return none, errors.New("--azure lists what a configuration says: name it with -c FILE")
+	}
+	c, err := loadAzure(f.config)
+	if err != nil {
+		return none, err
+	}
+	if err := f.compareWith(c, options); err != nil { // before Azure is asked for minutes
+		return none, err
+	}
+	found, err := daemon.Discover(command.Context(), c, false, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return none, failing(err)
+	}
+	options.Table = found.Config.Table
+	var all []azureaudit.Listed
+	for i, a := range c.Azure {
+		all = append(all, azureaudit.Listed{
+			Source: found.Sources[i].Name, Scopes: a.Scopes, Listing: found.Listings[i], Err: errors.Unwrap(found.Faults[i]),
+		})
+	}
+	if faults := errors.Join(found.Faults...); !slices.ContainsFunc(all, func(l azureaudit.Listed) bool { return l.Listing != nil }) {
+		return none, failing(faults)
+	}
+	inventory, reach := azureaudit.Inventory(all)
+	options.Reach = reach
+	return inventory, nil
+}
+
+// report prints what was found. An error is that it cannot be printed, or that it is not
+// all well.
+func (f auditFlags) report(command *cobra.Command, report *azureaudit.Report, reach *azureaudit.Reach) (err error) {
 	for _, note := range report.Notes {
 		fmt.Fprintf(command.ErrOrStderr(), "not looked at: %s\n", note)
 	}
 	switch out := command.OutOrStdout(); {
-	case flags.asJSON:
+	case f.asJSON:
 		err = printJSON(out, newAuditReport(report))
-	case flags.asSARIF:
-		err = printJSON(out, newSARIF(report))
+	case f.asSARIF && f.azure:
+		err = printJSON(out, newSARIF(report, f.config)) // what says where the sources are
+	case f.asSARIF:
+		err = printJSON(out, newSARIF(report, ""))
 	default:
 		err = printAudit(out, report)
 	}
-	if err == nil && report.Worst() != azureaudit.Note {
+	if err == nil && (report.Worst() != azureaudit.Note || !reach.Whole()) {
 		err = errNo
 	}
 	return err
@@ -145,38 +222,56 @@ func kindOf(kind azureimport.Kind, file string) (azureimport.Kind, string) {
 	return kind, file
 }
 
-// options are what the audit looks at besides the exports.
-func (f auditFlags) options(stderr io.Writer) (azureaudit.Options, error) {
-	options := azureaudit.Options{Catalogue: azure.New(), VNets: make(map[string]string)}
+// compareWith has the audit look at a configuration, nil for none, and at names that
+// clients ask for.
+func (f auditFlags) compareWith(c *config.Config, options *azureaudit.Options) error {
+	options.VNets = make(map[string]string)
 	for _, text := range f.names {
 		at := strings.LastIndexByte(text, '=')
-		if at <= 0 || f.config == "" {
-			return options, fmt.Errorf("--map %s: write a VNet and a network, as in --map vnet-hub=hub, beside -c", text)
+		if at <= 0 || c == nil {
+			return fmt.Errorf("--map %s: write a VNet and a network, as in --map vnet-hub=hub, beside -c", text)
 		}
 		options.VNets[text[:at]] = text[at+1:]
 	}
-	if f.config != "" {
-		loaded, err := loadLearned(stderr, f.config)
-		if err != nil {
-			return options, failing(err)
-		}
-		options.Table, options.Catalogue = loaded.Table, loaded.Catalogue
+	if c != nil {
+		options.Table, options.Catalogue = c.Table, c.Catalogue
 	}
 	for vnet, network := range options.VNets {
 		if _, known := options.Table.Network(network); !known {
-			return options, fmt.Errorf("--map %s=%s: the configuration has no such network: name one that it has", vnet, network)
+			return fmt.Errorf("--map %s=%s: the configuration has no such network: name one that it has", vnet, network)
 		}
 	}
-	if f.asked != "" {
-		text, err := os.ReadFile(f.asked)
-		if err != nil {
-			return options, failing(fmt.Errorf("read the names of --asked: %w", err))
+	if c != nil {
+		mapLearned(c, options.VNets)
+	}
+	if f.asked == "" {
+		return nil
+	}
+	text, err := os.ReadFile(f.asked)
+	if err != nil {
+		return failing(fmt.Errorf("read the names of --asked: %w", err))
+	}
+	if options.Asked, err = askedNames(text); err != nil {
+		return failing(fmt.Errorf("read the names of --asked: %s: %w", f.asked, err))
+	}
+	return nil
+}
+
+// mapLearned adds the VNets that networks learn from. What is there already holds.
+func mapLearned(c *config.Config, vnets map[string]string) {
+	named := slices.Collect(maps.Keys(vnets))
+	for _, n := range c.Networks {
+		if n.Azure == nil {
+			continue
 		}
-		if options.Asked, err = askedNames(text); err != nil {
-			return options, failing(fmt.Errorf("read the names of --asked: %s: %w", f.asked, err))
+		for _, id := range n.Azure.VNets {
+			name := id[strings.LastIndexByte(id, '/')+1:]
+			same := func(other string) bool { return strings.EqualFold(other, id) || strings.EqualFold(other, name) }
+			if !slices.ContainsFunc(named, same) {
+				vnets[id] = n.Name
+			}
 		}
 	}
-	return options, nil
 }
 
 // askedNames reads names, one a line, or what unmapped prints as JSON.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"net/url"
 	"path/filepath"
 	"slices"
@@ -74,8 +75,9 @@ const sarifSchema = "https://json.schemastore.org/sarif-2.1.0.json"
 
 // newSARIF is a report in that format: a rule for each kind of finding, a result for
 // each finding at the file that tells of it, and what was not looked at as
-// notifications.
-func newSARIF(report *azureaudit.Report) sarifLog {
+// notifications. Where the sources are no files, one stands for all of them; else it is
+// empty.
+func newSARIF(report *azureaudit.Report, file string) sarifLog {
 	rules := azureaudit.Rules()
 	run := sarifRun{
 		Tool: sarifTool{sarifDriver{Name: "pldns audit", Version: daemon.Build().Version}}, Results: []sarifResult{},
@@ -90,8 +92,8 @@ func newSARIF(report *azureaudit.Report) sarifLog {
 	}
 	for _, f := range report.Findings {
 		location := sarifLocation{Logical: []sarifLogical{{f.Resource, "resource"}}}
-		if f.File != "" {
-			location.Physical = &sarifPhysical{sarifArtifact{fileURI(f.File)}}
+		if at := cmp.Or(file, f.File); at != "" {
+			location.Physical = &sarifPhysical{sarifArtifact{fileURI(at)}}
 		}
 		var names []string
 		for _, name := range f.Names {

@@ -18,7 +18,6 @@ import (
 
 	"pldns/cmd/internal/daemon"
 	"pldns/config"
-	"pldns/config/azurediscovery"
 	"pldns/config/azureimport"
 	"pldns/config/source"
 	"pldns/zones"
@@ -77,26 +76,24 @@ func runDiscover(command *cobra.Command, flags discoverFlags) error {
 	if err := flags.check(); err != nil {
 		return err
 	}
-	c, err := config.Load(flags.file)
+	c, err := loadAzure(flags.file)
 	if err != nil {
-		return failing(fmt.Errorf("the configuration cannot be used:\n%w", err))
-	}
-	if len(c.Azure) == 0 {
-		return failing(fmt.Errorf("%s has no [azure.NAME], so there is nothing to list", flags.file))
+		return err
 	}
 	learns := func(n config.Network) bool { return n.Name == flags.network && n.Azure != nil }
 	if flags.network != "" && !slices.ContainsFunc(c.Networks, learns) {
 		return failing(fmt.Errorf("%s has no network %q that learns", flags.file, flags.network))
 	}
-	composed, all, listed := daemon.Discover(command.Context(), c, flags.into != "", slog.New(slog.DiscardHandler))
-	if all == nil {
-		return failing(listed)
+	listed, err := daemon.Discover(command.Context(), c, flags.into != "", slog.New(slog.DiscardHandler))
+	if err != nil {
+		return failing(err)
 	}
-	found := discoveredOf(c, composed, all, flags.network)
+	faults := errors.Join(listed.Faults...)
+	found := discoveredOf(c, listed, flags.network)
 	switch {
-	case flags.into != "" && len(composed.Waiting) > 0:
+	case flags.into != "" && len(listed.Waiting) > 0:
 		return failing(fmt.Errorf("nothing is written, because nothing is known yet of %s: %w",
-			strings.Join(composed.Waiting, ", "), listed))
+			strings.Join(listed.Waiting, ", "), faults))
 	case flags.into != "":
 		err = found.write(command, flags)
 	case flags.asJSON:
@@ -105,7 +102,7 @@ func runDiscover(command *cobra.Command, flags discoverFlags) error {
 		err = found.print(command)
 	}
 	if err == nil {
-		err = failing(listed)
+		err = failing(faults)
 	}
 	return err
 }
@@ -146,7 +143,7 @@ type discoveredSource struct {
 }
 
 // discoveredOf are what networks learn, or the one of a name.
-func discoveredOf(base *config.Config, c *source.Composed, all []azurediscovery.Status, only string) *discovered {
+func discoveredOf(base *config.Config, c *daemon.Discovered, only string) *discovered {
 	d := &discovered{Networks: []discoveredNetwork{}, Differences: c.Differences, Warnings: c.Warnings, catalogue: c.Config.Catalogue}
 	for i := range c.Config.Networks {
 		n, before := &c.Config.Networks[i], &base.Networks[i]
@@ -175,7 +172,7 @@ func discoveredOf(base *config.Config, c *source.Composed, all []azurediscovery.
 		}
 		d.Networks = append(d.Networks, shown)
 	}
-	for _, s := range all {
+	for _, s := range c.Sources {
 		shown := discoveredSource{Name: s.Name, Calls: s.Calls}
 		if s.Error != nil {
 			shown.Error = s.Error.Error()

@@ -8,6 +8,18 @@ import (
 	"pldns/config"
 )
 
+// loadAzure reads a configuration that says which Azure is to be listed.
+func loadAzure(file string) (*config.Config, error) {
+	c, err := config.Load(file)
+	if err != nil {
+		return nil, failing(fmt.Errorf("the configuration cannot be used:\n%w", err))
+	}
+	if len(c.Azure) == 0 {
+		return nil, failing(fmt.Errorf("%s has no [azure.NAME], so there is nothing to list", file))
+	}
+	return c, nil
+}
+
 // loadLearned reads a configuration with what is on disk of what it learns, for commands
 // that speak of what is served. What is not known is noted on standard error.
 func loadLearned(stderr io.Writer, file string) (*config.Config, error) {

@@ -27,6 +27,9 @@ type Options struct {
 	// VNets are the ids or names of VNets and the networks of Table that their clients
 	// belong to. A VNet that is not among them belongs to the network of its name.
 	VNets map[string]string
+	// Reach is how far the listing goes where the inventory is one of a live Azure; nil
+	// where it is an export.
+	Reach *Reach
 }
 
 // Report is what an audit found.
@@ -53,11 +56,18 @@ type auditor struct {
 	findings []Finding
 	notes    []string
 	partial  bool // pages are missing, so that nothing is known to be absent
+	// word is what reports call the inventory.
+	word string
+	// withheld are what was not reported, because it may be where nothing was read.
+	withheld withheld
 }
 
 // Audit looks at everything that an export holds.
 func Audit(inventory azureimport.Inventory, options Options) *Report {
-	a := &auditor{estate: newEstate(inventory, options), options: options}
+	a := &auditor{estate: newEstate(inventory, options), options: options, word: "the export"}
+	if options.Reach != nil {
+		a.word = "the listing"
+	}
 	a.readGaps()
 	a.zoneNames()
 	a.zonesTwice()
@@ -70,6 +80,7 @@ func Audit(inventory azureimport.Inventory, options Options) *Report {
 	if options.Table != nil {
 		a.compare()
 	}
+	a.tellWithheld()
 	sortFindings(a.findings)
 	return &Report{Findings: a.findings, Notes: a.notes, VNets: len(a.vnets), Zones: len(a.zones), Endpoints: len(a.endpoints)}
 }
@@ -91,20 +102,27 @@ func (a *auditor) readGaps() {
 	if a.partial {
 		a.note("the export is one page of several: what it lacks is not reported")
 	}
+	a.readReach()
 	for _, kind := range []struct {
-		held bool
-		what string
+		held          bool
+		what, command string
+		right         string // to read them
 	}{
-		{len(a.inventory.Endpoints) > 0, "private endpoints: whether they are approved was not " +
-			"looked at (az network private-endpoint list)"},
-		{len(a.inventory.Interfaces) > 0, "network interfaces: addresses that nobody has were not looked for (az network nic list)"},
-		{len(a.inventory.Records) > 0,
-			"record sets: records that are missing or stale were not looked for (az network private-dns record-set list)"},
-		{len(a.inventory.Links) > 0, "links of zones: what each VNet is answered was not looked " +
-			"at (az network private-dns link vnet list)"},
+		{len(a.inventory.Endpoints) > 0, "private endpoints: whether they are approved was not looked at",
+			"az network private-endpoint list", "privateEndpoints/read"},
+		{len(a.inventory.Interfaces) > 0, "network interfaces: addresses that nobody has were not looked for",
+			"az network nic list", "networkInterfaces/read"},
+		{len(a.inventory.Records) > 0, "record sets: records that are missing or stale were not looked for",
+			"az network private-dns record-set list", "privateDnsZones/*/read"},
+		{len(a.inventory.Links) > 0, "links of zones: what each VNet is answered was not looked at",
+			"az network private-dns link vnet list", "privateDnsZones/virtualNetworkLinks/read"},
 	} {
+		remedy := kind.command
+		if a.options.Reach != nil {
+			remedy = "the identity needs Microsoft.Network/" + kind.right
+		}
 		if !kind.held {
-			a.note("the export has no %s", kind.what)
+			a.note("%s has no %s (%s)", a.word, kind.what, remedy)
 		}
 	}
 }
@@ -252,9 +270,9 @@ func (a *auditor) noFallback(z *zone, strict []azureimport.VNetLink) {
 	}
 	if len(asked) > 0 {
 		f.Severity = Warning
-		f.Effect = fmt.Sprintf("clients in %s ask for %s, which no endpoint of the export has, "+
+		f.Effect = fmt.Sprintf("clients in %s ask for %s, which no endpoint of %s has, "+
 			"and get NXDOMAIN where these have a private endpoint elsewhere",
-			a.named(strict), some(texts))
+			a.named(strict), some(texts), a.word)
 	}
 	a.find(f)
 }

@@ -44,13 +44,18 @@ func (a answer) same(b answer) bool {
 func (a *auditor) azureSays(v *vnet, private zones.Name) (said answer, known bool) {
 	at := v.decides(private)
 	if at == nil {
-		return answer{}, true
+		n, ok := a.privateOf(private)
+		if unknown := ok && a.mayBeLinked(&n); unknown {
+			a.withheld.uncompared = append(a.withheld.uncompared, n.public.String())
+			return answer{}, false
+		}
+		return answer{}, !a.partial
 	}
 	if found := at.zone.find(private); found != nil {
 		return answer{addrs: found.addrs}, !found.alias
 	}
 	falls, _ := at.fallsBack()
-	return answer{denied: !falls}, at.zone.whole
+	return answer{denied: !falls}, at.zone.whole && !a.partial
 }
 
 // pldnsSays is what pldns answers in a network for a private name.
@@ -88,20 +93,24 @@ func (a *auditor) compare() {
 	}
 	for _, network := range a.options.Table.Networks() {
 		if !compared[network.Name()] {
-			a.note("network %s has no linked VNet of its name in the export, and was not compared: --map VNET=%[1]s names one",
-				network.Name())
+			a.note("network %s has no linked VNet of its name in %s, and was not compared: --map VNET=%[1]s names one",
+				network.Name(), a.word)
 		}
 	}
 }
 
 // networkOf is the network that the clients of a VNet belong to.
 func (a *auditor) networkOf(v *vnet) string {
+	byName := lastPart(v.id)
 	for named, network := range a.options.VNets {
-		if strings.EqualFold(named, v.id) || strings.EqualFold(named, lastPart(v.id)) {
+		if strings.EqualFold(named, v.id) {
 			return network
 		}
+		if strings.EqualFold(named, lastPart(v.id)) {
+			byName = network
+		}
 	}
-	return lastPart(v.id)
+	return byName
 }
 
 // compareVNet holds the answers of a network against those of a VNet: for what the

@@ -1,4 +1,4 @@
-// Package azureaudit says what Azure DNS answers in each VNet of an exported estate,
+// Package azureaudit says what Azure DNS answers in each VNet of an estate,
 // and where that is not what it should be: a zone that is linked and lacks a record,
 // a record whose address no interface has, an endpoint that nobody approved. It is
 // pure: the inventory of an export in, findings out.
@@ -11,5 +11,6 @@
 // is approved, for everybody.
 //
 // What an export does not hold is not taken for absent: a check that needs records,
-// links or interfaces is left out where there are none, and a note says so.
+// links or interfaces is left out where there are none, and a note says so. Of a live
+// Azure, [Inventory] makes the same of listings, and a [Reach] that says how far they go.
 package azureaudit

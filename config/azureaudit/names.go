@@ -82,7 +82,8 @@ func (a *auditor) zoneGroups() {
 		if len(texts) > 0 {
 			f.Effect = fmt.Sprintf("nothing writes the records of %s, or changes them when it gets another address", some(texts))
 		}
-		if slices.ContainsFunc(p.names, func(n *named) bool { return !a.isRecorded(n) }) && len(a.inventory.Records) > 0 {
+		missing := func(n *named) bool { return !a.isRecorded(n) && !a.mayBeRecorded(n) }
+		if slices.ContainsFunc(p.names, missing) && len(a.inventory.Records) > 0 {
 			f.Severity = Warning
 		}
 		a.find(f)
@@ -109,7 +110,7 @@ func (a *auditor) missingRecords() {
 		if len(n.working()) == 0 {
 			continue
 		}
-		if len(byName[n.zone]) == 0 && len(a.inventory.Zones) > 0 {
+		if len(byName[n.zone]) == 0 && (len(a.inventory.Zones) > 0 || a.options.Reach != nil) {
 			a.unlisted(n)
 		}
 		reported := a.isRecorded(n)
@@ -131,17 +132,21 @@ func (a *auditor) missingRecords() {
 		if !unlisted[name] {
 			continue // the note about record sets says it
 		}
-		a.note("the export has no record set of %s: whether it lacks records was not looked at", name)
+		a.note("%s has no record set of %s: whether it lacks records was not looked at", a.word, name)
 	}
 }
 
 // unlisted reports a name that no zone has.
 func (a *auditor) unlisted(n *named) {
+	if a.mayBeRecorded(n) {
+		a.withheld.unrecorded = append(a.withheld.unrecorded, n.public.String())
+		return
+	}
 	p := n.at[0].endpoint
 	a.find(Finding{
 		ID: InterfaceUnlisted, Severity: Warning, Resource: p.ID, File: p.File, Names: []zones.Name{n.public},
 		Answer: answer{}.String(), Want: spell(n.working()),
-		Effect: fmt.Sprintf("no zone of the export has a record for %s, so clients everywhere get its public address", n.private),
+		Effect: fmt.Sprintf("no zone of %s has a record for %s, so clients everywhere get its public address", a.word, n.private),
 		Action: fmt.Sprintf("create the zone %s, link it, and attach a DNS zone group to %s (it has %s)", n.zone, lastPart(p.ID),
 			spell(n.working())),
 	})
@@ -204,7 +209,7 @@ func (a *auditor) records() {
 			case r.registered:
 			case n != nil && len(n.working()) > 0 && len(r.addrs) > 0 && !overlaps(n, r.addrs):
 				a.differs(n, z, r)
-			case len(unknown) > 0 && !a.partial:
+			case len(unknown) > 0 && !a.partial && a.nobodyHas(r, unknown):
 				a.stale(z, r, unknown, endpoints[strings.ToLower(r.creator)])
 			}
 		}
@@ -242,9 +247,12 @@ func (a *auditor) stale(z *zone, r *record, unknown []netip.Addr, isKnown bool) 
 		ID: RecordStale, Severity: Warning, Resource: cmp.Or(r.id, z.id), File: r.file,
 		VNets: vnetsOf(z.links), Names: []zones.Name{public},
 		Answer: spell(r.addrs),
-		Effect: fmt.Sprintf("%s are led to %s for %s, which no interface of the export has: connections time out if nobody has it",
-			a.clientsOf(z), spell(unknown), public),
+		Effect: fmt.Sprintf("%s are led to %s for %s, which no interface of %s has: connections time out if nobody has it",
+			a.clientsOf(z), spell(unknown), public, a.word),
 		Action: "remove the record, unless its endpoint is in a subscription that was not exported: then export that, too",
+	}
+	if a.options.Reach != nil {
+		f.Action = "remove the record, unless something else than a private endpoint has the address"
 	}
 	if isKnown {
 		f.Severity = Error
@@ -276,7 +284,11 @@ func (a *auditor) unlinkedZones() {
 		key := strings.ToLower(id)
 		ids[key] = id
 		for _, n := range p.names {
-			if held[n.zone] && a.vnet(id).decides(n.private) == nil {
+			switch {
+			case !held[n.zone] || a.vnet(id).decides(n.private) != nil:
+			case a.mayBeLinked(n):
+				a.withheld.unlinked = append(a.withheld.unlinked, n.zone.String()+" to "+lastPart(id))
+			default:
 				lost[pair{key, n.zone}] = append(lost[pair{key, n.zone}], n)
 			}
 		}

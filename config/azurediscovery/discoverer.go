@@ -29,6 +29,9 @@ type Options struct {
 	// Ask makes what is asked; the error says why there is nothing. It is called before
 	// a listing until it has made something.
 	Ask func() (Asker, error)
+	// Listed is called with each complete listing as it came, before what was known is
+	// kept in it. Nil calls nobody.
+	Listed func(*Listing)
 	// Changed is called when networks see something else than before. It may wait.
 	Changed func(ctx context.Context)
 	Log     *slog.Logger
@@ -266,6 +269,9 @@ func (d *Discoverer) take(fresh *Listing) (next *Listing, changed bool, err erro
 				delete(fresh.Rows, id)
 			}
 		}
+	}
+	if d.options.Listed != nil {
+		d.options.Listed(fresh)
 	}
 	if d.listing == nil {
 		return fresh, true, nil

@@ -129,38 +129,47 @@ func Composed(c *config.Config) *source.Composed {
 	return l.Composed
 }
 
+// Discovered is what listing each source of a configuration once came to.
+type Discovered struct {
+	*source.Composed
+	Sources []azurediscovery.Status // in the order of the configuration
+	// Listings are what each source was listed as, and Faults why it was not: one of the
+	// two is nil. What is on disk stands in for a source in Composed, and not here.
+	Listings []*azurediscovery.Listing
+	Faults   []error
+}
+
 // Discover lists each source of a configuration once, and gives it with what that comes
 // to. Nothing is served. With keep, the last good listings on disk are renewed, so that
-// what one run lacks is kept until the next one. The errors are those of single sources,
-// which give what is on disk then.
-func Discover(ctx context.Context, c *config.Config, keep bool, log *slog.Logger) (*source.Composed, []azurediscovery.Status, error) {
+// what one run lacks is kept until the next one. The error says that nothing can be asked.
+func Discover(ctx context.Context, c *config.Config, keep bool, log *slog.Logger) (*Discovered, error) {
 	parts, err := assemble(Composed(c).Config, observers{}, new(parts))
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	l := new(learning)
-	var faults []error
-	for _, a := range c.Azure {
-		settings := a
+	found := &Discovered{Listings: make([]*azurediscovery.Listing, len(c.Azure)), Faults: make([]error, len(c.Azure))}
+	for i, a := range c.Azure {
 		d := azurediscovery.New(azurediscovery.Options{
-			Azure: settings, Log: log, ReadOnly: !keep,
+			Azure: a, Log: log, ReadOnly: !keep,
+			Listed: func(l *azurediscovery.Listing) { found.Listings[i] = l },
 			Ask: func() (azurediscovery.Asker, error) {
 				return azuregraph.New(a, httpOver(a, func() reach { return parts.reach(a.Network, c.Forward) }))
 			},
 		})
 		d.Serve(d.View(c.Networks, c.Catalogue))
 		if err := d.Refresh(ctx); err != nil {
-			faults = append(faults, fmt.Errorf("%s: %w", d.Name(), err))
+			found.Listings[i], found.Faults[i] = nil, fmt.Errorf("%s: %w", d.Name(), err)
 		}
 		l.discoverers = append(l.discoverers, d)
 	}
 	l.compose(c)
 	l.serve()
-	var all []azurediscovery.Status
+	found.Composed = l.Composed
 	for _, d := range l.discoverers {
-		all = append(all, d.Status())
+		found.Sources = append(found.Sources, d.Status())
 	}
-	return l.Composed, all, errors.Join(faults...)
+	return found, nil
 }
 
 // accept lets go of what is held of one source, or of all where none is named.
