@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"pldns/zones"
 )
 
 // parseAddr reads an IP address without port, prefix length or zone.
@@ -46,9 +48,7 @@ func parseEndpointAddr(text string, allowPublic bool) (netip.Addr, *fault) {
 	if addr.IsLinkLocalUnicast() {
 		return addr, faultf("write the address of the private endpoint", "%q is a link-local address", text)
 	}
-	// Azure networks may use the shared address space (RFC 6598), too.
-	shared := netip.PrefixFrom(netip.AddrFrom4([4]byte{100, 64}), 10)
-	if allowPublic || addr.IsPrivate() || addr.IsLoopback() || shared.Contains(addr) {
+	if allowPublic || zones.IsPrivate(addr) {
 		return addr, nil
 	}
 	return addr, faultf(fmt.Sprintf("write the private address, or { addresses = [%q], allow_public = true } if this is meant", text),

@@ -81,7 +81,7 @@ func (n *Network) zoneAt(name Name) (Zone, bool) {
 			return zone, true
 		}
 		routed = routed || n.routes[at]
-		if isSpecial(at) {
+		if IsSpecial(at) {
 			if routed || n.routedAbove(at) {
 				return Zone{}, false
 			}

@@ -8,11 +8,11 @@ import (
 	"github.com/miekg/dns"
 )
 
-// isSpecial reports whether the name is the apex of a zone that is answered here
+// IsSpecial reports whether the name is the apex of a zone that is answered here
 // so that no question about it reaches the public: the reverse zones of private
 // and reserved addresses (RFC 6303 section 4, RFC 7793) and special-use names
 // (RFC 6761, RFC 7686, RFC 8375, RFC 9462 section 6.4).
-func isSpecial(name Name) bool {
+func IsSpecial(name Name) bool {
 	switch name.text {
 	case "localhost.", "invalid.", "onion.", "home.arpa.", "resolver.arpa.",
 		"0.in-addr.arpa.", "10.in-addr.arpa.", "127.in-addr.arpa.", "254.169.in-addr.arpa.",

@@ -137,7 +137,7 @@ type Finding struct {
 func Inspect(catalogue *azure.Catalogue, chain Chain) Finding {
 	private := 0
 	for _, addr := range chain.Addresses {
-		if isPrivate(addr) {
+		if zones.IsPrivate(addr) {
 			private++
 		}
 	}

@@ -56,10 +56,3 @@ func isTimeout(err error) bool {
 	return errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) ||
 		errors.As(err, &timeout) && timeout.Timeout()
 }
-
-// isPrivate tells whether an address is of a range that is not used on the
-// Internet: RFC 1918, RFC 4193, RFC 6598, loopback and link-local.
-func isPrivate(addr netip.Addr) bool {
-	shared := netip.PrefixFrom(netip.AddrFrom4([4]byte{100, 64, 0, 0}), 10)
-	return addr.IsPrivate() || addr.IsLoopback() || addr.IsLinkLocalUnicast() || shared.Contains(addr)
-}

@@ -208,7 +208,7 @@ func (e *examination) compareFamilies() {
 func (e *examination) leaksIPv6() bool {
 	public := 0
 	for _, addr := range e.server.addresses() {
-		if !isPrivate(addr) {
+		if !zones.IsPrivate(addr) {
 			public++
 		}
 	}
@@ -252,7 +252,7 @@ func (e *examination) reachable() []netip.Addr {
 	if !e.served || len(addrs) == 0 {
 		addrs = slices.Clone(e.system)
 	}
-	return slices.DeleteFunc(addrs, func(addr netip.Addr) bool { return !isPrivate(addr) })
+	return slices.DeleteFunc(addrs, func(addr netip.Addr) bool { return !zones.IsPrivate(addr) })
 }
 
 // probe connects to one address and looks at its certificate.

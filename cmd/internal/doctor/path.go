@@ -188,4 +188,4 @@ func (e *examination) derived() zones.Name {
 	return match.Private
 }
 
-func isPublic(addr netip.Addr) bool { return !isPrivate(addr) }
+func isPublic(addr netip.Addr) bool { return !zones.IsPrivate(addr) }

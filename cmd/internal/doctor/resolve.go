@@ -70,7 +70,7 @@ func newAnswer(server netip.AddrPort, name zones.Name, v4, v6 *dns.Msg) answer {
 		a.chain.Addresses = append(a.chain.Addresses, six.Addresses...)
 	}
 	for _, addr := range six.Addresses {
-		if !isPrivate(addr) {
+		if !zones.IsPrivate(addr) {
 			a.public6 = append(a.public6, addr)
 		}
 	}
