@@ -29,6 +29,8 @@ type Config struct {
 	// QueryLog and Dnstap say who is told of single queries.
 	QueryLog QueryLog
 	Dnstap   Dnstap
+	// Shadow says with whom answers are compared.
+	Shadow Shadow
 	// Catalogue pairs public names with private ones: what is built in, and the rows
 	// that the file adds.
 	Catalogue *azure.Catalogue

@@ -88,20 +88,26 @@ func (l *loader) networkForward(own routes) []Route {
 func (l *loader) effective(table routes) []Route {
 	var list []Route
 	for _, suffix := range slices.SortedFunc(maps.Keys(table), zones.Name.Compare) {
-		route := table[suffix]
-		group := l.groups[route.upstream]
-		switch {
-		case group != nil:
-			group.used = true
-		case route.upstream == defaultUpstream:
-			l.groups[defaultUpstream] = &groupDraft{name: defaultUpstream, used: true, builtIn: true}
-		default:
-			l.undefinedUpstream(route)
-			continue
+		if route := table[suffix]; l.uses(route) {
+			list = append(list, Route{suffix, route.upstream})
 		}
-		list = append(list, Route{suffix, route.upstream})
 	}
 	return list
+}
+
+// uses marks a group that is asked; false, and a fault, where there is none.
+func (l *loader) uses(route routeDraft) bool {
+	group := l.groups[route.upstream]
+	switch {
+	case group != nil:
+		group.used = true
+	case route.upstream == defaultUpstream:
+		l.groups[defaultUpstream] = &groupDraft{name: defaultUpstream, used: true, builtIn: true}
+	default:
+		l.undefinedUpstream(route)
+		return false
+	}
+	return true
 }
 
 // undefinedUpstream reports a group that no file defines.

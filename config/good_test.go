@@ -81,6 +81,9 @@ func meaning(c *config.Config) string {
 	if c.QueryLog.Mode != "off" {
 		line("query_log %+v", c.QueryLog)
 	}
+	if c.Shadow.Upstream != "" {
+		line("shadow %+v", c.Shadow)
+	}
 	if c.Dnstap.Network != "" {
 		line("dnstap %+v", c.Dnstap)
 	}

@@ -100,12 +100,15 @@ type loader struct {
 	recordPlaces map[dns.RR]Place
 	shared       zoneDrafts
 	drafts       map[string]*networkDraft
-	azurePlaces  []Place // of the tables of Config.Azure
-	hasNetworks  bool    // whether a file says anything about networks, faulty or not
-	odd          []oddName
-	oddMore      int      // how many there are besides
-	oddMoreAt    Place    // and the first of them
-	egress       []uint16 // ports that probes may use; nil where the file does not say
+	shadowed     Place // where Config.Shadow names its group
+	// shadowedNetworks are the networks that Config.Shadow names.
+	shadowedNetworks []entry
+	azurePlaces      []Place // of the tables of Config.Azure
+	hasNetworks      bool    // whether a file says anything about networks, faulty or not
+	odd              []oddName
+	oddMore          int      // how many there are besides
+	oddMoreAt        Place    // and the first of them
+	egress           []uint16 // ports that probes may use; nil where the file does not say
 }
 
 // examine reads a configuration, as of a time.
@@ -130,6 +133,7 @@ func examine(name string, data []byte, files files, catalogue *azure.Catalogue, 
 	l.probes(root, files)
 	l.settings(root)
 	l.signals(root, files)
+	l.shadow(root)
 	l.catalogued(root)
 	l.azures(root, files)
 	l.tables(root)
@@ -150,7 +154,9 @@ func (l *loader) report() Report {
 
 // mainKeys are the top-level keys of the main file alone.
 func mainKeys() []string {
-	return []string{"listen", "tls", "trust", "limit", "cache", "probe", "query_log", "dnstap", "deadline", "files", "catalogue", "azure"}
+	return []string{
+		"listen", "tls", "trust", "limit", "cache", "probe", "query_log", "dnstap", "shadow", "deadline", "files", "catalogue", "azure",
+	}
 }
 
 // sharedKeys are the top-level keys that every file may hold.
@@ -172,6 +178,7 @@ func (l *loader) finish() {
 	l.finishZones()
 	l.finishAzure()
 	l.finishNetworks()
+	l.finishShadow()
 	l.finishUpstreams()
 	l.warnOfNames()
 	l.warnOfNetworks()

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
-	"math"
 	"net/netip"
 	"slices"
 )
@@ -48,26 +47,9 @@ func (l *loader) group(name string, t table) {
 		draft.policy = t.choice("policy", defaultPolicy, "fastest", "spread")
 	}
 	if value, given := t.value("max_qps"); given {
-		draft.maxQPS = l.maxQPS(t.place("max_qps"), value)
+		const remedy = "write a number of queries a second above 0, or leave it out for no limit"
+		draft.maxQPS = l.number(t.place("max_qps"), value, maxMaxQPS, remedy)
 	}
-}
-
-// maxQPS reads how much a group may be asked.
-func (l *loader) maxQPS(at Place, value any) float64 {
-	const remedy = "write a number of queries a second above 0, or leave it out for no limit"
-	number, is := value.(float64)
-	if whole, isWhole := value.(int64); isWhole {
-		number, is = float64(whole), true
-	}
-	switch {
-	case !is:
-		l.rep.add(at, faultf(remedy, "is %s, not a number", kindOf(value)))
-	case math.IsNaN(number) || number <= 0 || number > maxMaxQPS:
-		l.rep.add(at, faultf(remedy, "%v is out of range", value))
-	default:
-		return number
-	}
-	return 0
 }
 
 // finishUpstreams makes the groups that all files together define.
@@ -87,7 +69,7 @@ func (l *loader) finishUpstreams() {
 func (l *loader) finishGroup(draft *groupDraft) Upstream {
 	if !draft.used {
 		l.rep.add(draft.place, &fault{"nothing is forwarded to this group",
-			fmt.Sprintf(`add "." = %q or another suffix to [forward], or remove the group`, draft.name)})
+			fmt.Sprintf(`add "." = %q or another suffix to [forward], name it in [shadow], or remove the group`, draft.name)})
 	}
 	if len(draft.servers) == 0 && !draft.broken {
 		l.rep.add(draft.place, &fault{"has no servers", `add servers = ["168.63.129.16"] or other addresses`})
