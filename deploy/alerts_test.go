@@ -44,6 +44,8 @@ func alerts() []alert {
 		{"PldnsEndpointUnhealthy", "warning", []string{`pldns_endpoint_addresses_unhealthy 1x60`}, []string{`pldns_endpoint_addresses_unhealthy 0x60`}},
 		{"PldnsEndpointDown", "critical", []string{`pldns_endpoints_unreachable{network="europe"} 1x60`}, []string{`pldns_endpoints_unreachable{network="europe"} 0x60`}},
 		{"PldnsUnmappedNames", "info", []string{`pldns_leaked_answers_total{network="europe"} 0+1x60`}, []string{`pldns_leaked_answers_total{network="europe"} 7x60`}},
+		{"PldnsShadowDiffers", "info",
+			[]string{`pldns_shadow_answers_total{network="europe",result="addresses"} 0+1x60`}, []string{`pldns_shadow_answers_total{network="europe",result="same"} 0+1x60`}},
 		// promtool begins at the epoch, and looks after an hour.
 		{"PldnsCertificateExpires", "warning", []string{`pldns_tls_certificate_expiry_timestamp_seconds 1200000x60`}, []string{`pldns_tls_certificate_expiry_timestamp_seconds 1300000x60`}},
 		{"PldnsCertificateExpired", "critical", []string{`pldns_tls_certificate_expiry_timestamp_seconds 0x60`}, []string{`pldns_tls_certificate_expiry_timestamp_seconds 1200000x60`}},

@@ -259,6 +259,7 @@ func lookAtViews(t *testing.T, b *browser, r served) {
 		"/upstreams":                    {"azure", "127.0.0.1", "udp"},
 		"/unmapped":                     {"fabrikam.blob.core.windows.net", "europe", "203.0.113.5"},
 		"/unmapped?show=never-asked":    {"server-00000.database.windows.net", "1 to 50 of 10,0"},
+		"/shadow":                       {"No answers are compared"},
 		"/explain":                      {"Decided now", "Explain"},
 		"/live":                         {"Switch on for ten minutes", "forgets them"},
 		"/operate":                      {"Reload the configuration", "Flush"},
@@ -398,7 +399,7 @@ func lookWithoutMouse(t *testing.T, b *browser, _ served) {
 	}
 	b.visit("/operate")
 	const unlabelled = "[...document.querySelectorAll('input:not([type=hidden]), select')].filter(e => e.labels.length === 0).length"
-	for _, path := range []string{"/", "/networks", "/endpoints", "/unmapped", "/explain", "/live", "/operate"} {
+	for _, path := range []string{"/", "/networks", "/endpoints", "/unmapped", "/shadow", "/explain", "/live", "/operate"} {
 		b.visit(path)
 		if b.number(unlabelled) != 0 {
 			t.Errorf("%s has fields without a label", path)

@@ -68,7 +68,12 @@ func TestScripts(t *testing.T) {
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"azure": func(ts *testscript.TestScript, _ bool, args []string) { startAzure(t, ts, args) },
+			"azure":    func(ts *testscript.TestScript, _ bool, args []string) { startAzure(t, ts, args) },
+			"upstream": func(ts *testscript.TestScript, _ bool, args []string) { startUpstream(t, ts, args) },
+			"serve":    func(ts *testscript.TestScript, _ bool, args []string) { startServer(ts, args) },
+			"fill":     func(ts *testscript.TestScript, _ bool, args []string) { rewrite(ts, args[0]) },
+			"ask":      func(ts *testscript.TestScript, _ bool, args []string) { ask(ts, args) },
+			"await":    func(ts *testscript.TestScript, _ bool, args []string) { await(ts, args) },
 		},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("PLDNS_CONFIG", "")

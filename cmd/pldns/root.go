@@ -25,7 +25,7 @@ belong to it, under the real public names, and forwards everything else.`,
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.AddCommand(orExample(newServe(), defaultFolder()), newCheck(), newExplain(), newCatalog(), newClientConfig(), newDoctor(),
-		newVerify(), newImport(), newDrift(), newAudit(), newExportCommand(), newDiscover(), newUnmapped(),
+		newVerify(), newImport(), newDrift(), newAudit(), newExportCommand(), newDiscover(), newUnmapped(), newShadow(),
 		newProbe(), newMan(), newVersion())
 	return root
 }

@@ -75,6 +75,9 @@ type Options struct {
 	// Origin says where an endpoint comes from; empty where that is not known. Nil
 	// knows nothing.
 	Origin func(network string, name zones.Name) string
+	// Shadow is how answers compare with those of another upstream, for /api/shadow. Nil
+	// compares none.
+	Shadow func() Shadow
 	// Health knows how the addresses of endpoints are. Nil knows nothing bad.
 	Health Health
 	// Recent are the last decisions. Nil stands for a list that sees none.
@@ -271,6 +274,7 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("GET /api/pending", s.listPending)
 	mux.HandleFunc("GET /api/recent", s.recent)
 	mux.HandleFunc("GET /api/sources", s.listSources)
+	mux.HandleFunc("GET /api/shadow", s.showShadow)
 	mux.HandleFunc("POST /-/flush", s.guarded(s.flush))
 	mux.HandleFunc("POST /-/reload", s.guarded(s.reload))
 	mux.HandleFunc("POST /-/live", s.guarded(s.live))

@@ -138,6 +138,7 @@ func TestPages(t *testing.T) {
 		{"/api/explain?name=a.b&client=10.0.0.7&type=NONSENSE", 400, "is no record type"},
 		{"/api/explain?name=a.b&client=10.0.0.7&listener=x", 400, "is no address"},
 		{"/api/upstreams", 200, `"server": "168.63.129.16"`},
+		{"/api/shadow", 200, `"networks": []`},
 		{"/api/unmapped", 200, `"name": "fabrikam.blob.core.windows.net"`},
 		{"/leaks", 301, `href="/unmapped"`},
 		{"/api/leaks", 200, `"name": "fabrikam.blob.core.windows.net"`},

@@ -29,7 +29,7 @@ func (s *Server) views() []view {
 	return []view{
 		{"/", "Overview", s.overview}, {"/networks", "Networks", s.networksPage}, {"/endpoints", "Endpoints", s.endpointsPage},
 		{"/upstreams", "Upstreams", s.upstreamsPage}, {"/sources", "Sources", s.sourcesPage},
-		{"/unmapped", "Unmapped names", s.unmappedPage},
+		{"/unmapped", "Unmapped names", s.unmappedPage}, {"/shadow", "Shadow", s.shadowPage},
 		{"/explain", "Explain", s.explainPage}, {"/live", "Live", s.livePage}, {"/operate", "Operate", s.operatePage},
 	}
 }

@@ -141,7 +141,7 @@ func TestPagesOfNothing(t *testing.T) {
 	})
 	for path, want := range map[string]string{
 		"/": "<strong>Not ready:</strong>\ndraining", "/networks": "Nothing found", "/endpoints": "No endpoint matches", "/upstreams": "Nothing is forwarded",
-		"/sources":  "There are none.",
+		"/sources": "There are none.", "/shadow": "No answers are compared",
 		"/unmapped": "None.", "/unmapped?show=never-asked": "None.", "/explain": "Client address", "/live": "there is no token", "/operate": "there is no token",
 		"/static/page.css": "prefers-color-scheme", "/static/icon.svg": "<svg",
 	} {
@@ -187,6 +187,14 @@ func TestHostileTexts(t *testing.T) {
 				Differences:   []admin.Difference{{Network: script, Name: script, By: script, From: script}},
 			}}
 		}
+		o.Shadow = func() admin.Shadow {
+			answer := admin.ShadowAnswer{Rcode: script, Alias: script, Text: script}
+			difference := admin.ShadowDifference{Name: script, Type: script, Kind: script, Ours: answer, Theirs: answer}
+			return admin.Shadow{
+				Upstream: script, Failing: []string{script},
+				Networks: []admin.ShadowNetwork{{Network: script, Differences: []admin.ShadowDifference{difference}}},
+			}
+		}
 		o.Recent = observe.NewRecent(nil, nil)
 		o.Recent.Switch(true)
 		name := zones.NameOf(`"><script>alert\(1\)</script>.`)
@@ -198,7 +206,7 @@ func TestHostileTexts(t *testing.T) {
 	for _, path := range []string{
 		"/endpoints", "/networks", "/explain?name=a.b&server_name=%3Cscript%3E&path=%3Cscript%3E&certificate=%3Cscript%3E&link_id=%3Cscript%3E",
 		"/explain?name=a.b&client=10.0.0.7&path=%3Cscript%3E&certificate=%3Cscript%3E", "/explain?name=a.b&network=%22%3E%3Cscript%3Ealert(1)%3C/script%3E",
-		"/", "/upstreams", "/sources", "/unmapped", "/unmapped?show=never-asked", "/live", "/operate", "/networks?search=%22%3E%3Cscript%3E",
+		"/", "/upstreams", "/sources", "/shadow", "/shadow?search=%22%3E%3Cscript%3E", "/unmapped", "/unmapped?show=never-asked", "/live", "/operate", "/networks?search=%22%3E%3Cscript%3E",
 		"/endpoints?search=%22%3E%3Cscript%3E&network=%22%3E%3Cscript%3E&health=%3Cscript%3E",
 		"/explain?name=%22%3E%3Cscript%3E&client=%22%3E%3Cscript%3E&listener=%3Cscript%3E", "/explain?name=%3Cscript%3E&client=10.0.0.7",
 	} {

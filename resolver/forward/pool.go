@@ -87,6 +87,10 @@ func (p *Pool) Start(q resolver.Question, from resolver.Asker, deadline time.Tim
 	return resolver.Reply{}, true, nil
 }
 
+// Spare takes a turn of the group's for a query that its servers are sent besides those of
+// the pool, if there is one that no question needs. Without MaxQPS there always is.
+func (p *Pool) Spare() bool { return p.queue == nil || p.queue.TakeSpare(time.Now()) }
+
 // enter takes a place for an exchange.
 func (p *Pool) enter(x *exchange, key share.Key, now time.Time) bool {
 	usual := x.patience

@@ -26,7 +26,7 @@ func newFaultMetrics(m maker) faultMetrics {
 // parts are the values that the label part may have: packages of the program, and
 // what is none of them.
 func parts() []string {
-	return []string{"admin", "cache", "dnstap", "listen", "log", "probe", "querylog", "reload", "resolver", "upstream", otherPart}
+	return []string{"admin", "cache", "dnstap", "listen", "log", "probe", "querylog", "reload", "resolver", "shadow", "upstream", otherPart}
 }
 
 // otherPart is what a part that is not listed counts as.

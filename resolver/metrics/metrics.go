@@ -25,6 +25,7 @@ import (
 	"pldns/resolver/observe/dnstap"
 	"pldns/resolver/observe/querylog"
 	"pldns/resolver/probe"
+	"pldns/resolver/shadow"
 )
 
 // The observers that a Recorder is.
@@ -36,6 +37,7 @@ var (
 	_ observe.Observer  = (*Recorder)(nil)
 	_ querylog.Observer = (*Recorder)(nil)
 	_ dnstap.Observer   = (*Recorder)(nil)
+	_ shadow.Observer   = (*Recorder)(nil)
 )
 
 // Recorder counts. It may be used by any number of goroutines.

@@ -17,6 +17,7 @@ import (
 	"pldns/resolver/metrics"
 	"pldns/resolver/observe/dnstap"
 	"pldns/resolver/observe/querylog"
+	"pldns/resolver/shadow"
 	"pldns/zones"
 )
 
@@ -55,6 +56,7 @@ func exercised(t *testing.T) *metrics.Recorder {
 	}
 	r.Logged(querylog.Written, 3)
 	r.Tapped(dnstap.Dropped, 2)
+	r.Shadowed("europe", shadow.AddressesDiffer)
 	r.Loaded(metrics.Serving{
 		Table: table, Loaded: time.Unix(1_800_000_000, 0), CertificateEnds: time.Unix(1_900_000_000, 0),
 		Upstreams: []metrics.Upstream{{Group: "azure", Server: "168.63.129.16", Healthy: true}},
@@ -122,6 +124,7 @@ func TestSeries(t *testing.T) {
 		`pldns_endpoint_probes_total{kind="tls",result="ok"} 1`,
 		`pldns_endpoint_addresses_unhealthy 2`,
 		`pldns_query_log_lines_total{result="written"} 3`,
+		`pldns_shadow_answers_total{network="europe",result="addresses"} 1`,
 		`pldns_source_complete_timestamp_seconds{source="azure.corp"} 1.8e+09`,
 		`pldns_source_last_run_successful{source="azure.corp"} 1`,
 		`pldns_source_last_run_duration_seconds{source="azure.corp"} 2`,

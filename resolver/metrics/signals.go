@@ -5,11 +5,12 @@ import (
 
 	"pldns/resolver/observe/dnstap"
 	"pldns/resolver/observe/querylog"
+	"pldns/resolver/shadow"
 )
 
-// signalMetrics are about the query log and dnstap.
+// signalMetrics are about the query log, dnstap and answers that are compared.
 type signalMetrics struct {
-	lines, messages *prometheus.CounterVec
+	lines, messages, shadowed *prometheus.CounterVec
 }
 
 func newSignalMetrics(m maker) signalMetrics {
@@ -21,7 +22,17 @@ func newSignalMetrics(m maker) signalMetrics {
 		messages: m.counter("dnstap_messages_total",
 			"Messages for the dnstap receiver, two for each query, by result: sent, dropped (it was too slow, or away).",
 			"result"),
+		shadowed: m.counter("shadow_answers_total",
+			"Answers of the sample that is compared with another upstream group ([shadow]), by network and result: same; rcode, nodata, "+
+				"addresses or alias, which are differences; failed (the other did not answer); repeated (compared a moment ago); "+
+				"dropped (beyond max_qps, or every turn of the group was needed).",
+			"network", "result"),
 	}
+}
+
+// Shadowed counts an answer that was to be compared.
+func (r *Recorder) Shadowed(network string, result shadow.Result) {
+	r.signals.shadowed.WithLabelValues(network, result.String()).Inc()
 }
 
 // Logged counts lines of the query log.

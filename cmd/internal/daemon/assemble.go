@@ -152,7 +152,7 @@ func (p *parts) newPool(c *config.Config, group config.Upstream, told observers,
 		return nil, fmt.Errorf("upstream %s: %w", group.Name, err)
 	}
 	settings := forward.Config{
-		Name: group.Name, Servers: servers, Policy: named(group.Policy, forward.Ordered, forward.Fastest, forward.Spread),
+		Name: group.Name, Servers: servers, Policy: policyOf(group),
 		Timeout: max(c.Deadline, c.Cache.Late, forward.DefaultTimeout), MaxQPS: group.MaxQPS,
 		Loops: p.loops, Sockets: p.sockets, Observer: told.upstream, Log: told.log,
 	}
@@ -169,6 +169,11 @@ func (p *parts) newPool(c *config.Config, group config.Upstream, told observers,
 		made.asked = p.cache.Group(group.Name, made.Pool)
 	}
 	return made, nil
+}
+
+// policyOf is how a group chooses among its servers.
+func policyOf(group config.Upstream) forward.Policy {
+	return named(group.Policy, forward.Ordered, forward.Fastest, forward.Spread)
 }
 
 // forget drops what is remembered of groups that the parts before do not share.

@@ -264,6 +264,7 @@ func (s *Server) serveFrom(next *served) {
 	s.listeners.SetLimits(next.limits)
 	s.tap()
 	next.forget(before.parts)
+	next.shadow.serve(next.snapshot.Table())
 	s.recorder.Loaded(next.serving())
 	if s.behind != nil {
 		s.behind.retire(append(next.runners(), s.prober, s.notifier), before.deadline+time.Second)

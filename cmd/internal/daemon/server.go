@@ -167,7 +167,7 @@ func (s *Server) adminOptions(addr netip.AddrPort) admin.Options {
 		Cache:     cacheView{s},
 		Unmapped:  func() []admin.Unmapped { return unmappedNames(s.watch, s.now().snapshot.Table(), s.now().catalogue) },
 		Networks:  func() []admin.Network { return slices.Clone(s.now().networks) },
-		Sources:   s.sources, Accept: s.accept,
+		Sources:   s.sources, Accept: s.accept, Shadow: s.shadow,
 		Origin: func(network string, name zones.Name) string { return s.now().learned.origin(network, name) },
 		Index:  func() *admin.EndpointIndex { return s.now().index }, NeverAsked: s.watch.Unasked,
 		Health: s.prober, Recent: s.recent, Pending: s.pending,

@@ -15,8 +15,9 @@ import (
 
 // taps are who is told of single queries.
 type taps struct {
-	log *queryLog // nil when it is off
-	tap *tap      // nil when it is off
+	log    *queryLog // nil when it is off
+	tap    *tap      // nil when it is off
+	shadow *shadowed // nil when it is off
 }
 
 // queryLog is the query log, and what it was made of.
@@ -34,6 +35,9 @@ type tap struct {
 // newTaps makes those that a configuration asks for, or takes over those before.
 // A file that cannot be written is an error, and then nothing is left open.
 func (s *Server) newTaps(c *config.Config, before taps) (made taps, err error) {
+	if made.shadow, err = s.newShadow(c, before.shadow); err != nil {
+		return taps{}, err
+	}
 	switch {
 	case c.QueryLog.Mode == "off":
 	case before.log != nil && before.log.settings == c.QueryLog:
@@ -91,6 +95,9 @@ func (g taps) runners() (all []runner) {
 	if g.tap != nil {
 		all = append(all, g.tap.Tap)
 	}
+	if g.shadow != nil {
+		all = append(all, g.shadow.Shadow)
+	}
 	return all
 }
 
@@ -112,6 +119,9 @@ func (s *Server) tap() {
 	}
 	if now.tap != nil {
 		all = append(all, now.tap)
+	}
+	if now.shadow != nil {
+		all = append(all, now.shadow)
 	}
 	s.listeners.SetTap(all)
 }

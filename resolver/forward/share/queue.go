@@ -45,6 +45,19 @@ func (q *Queue) Take(now time.Time) bool {
 	return true
 }
 
+// TakeSpare lets a query pass that is not one of those whom the queue serves, if there is
+// a turn for it that nobody needs: nobody waits, and so little was asked lately that no
+// further turn can be saved up.
+func (q *Queue) TakeSpare(now time.Time) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.held > 0 || q.limiter.TokensAt(now) < float64(q.limiter.Burst()) {
+		return false
+	}
+	q.take(now)
+	return true
+}
+
 // Spend counts a query that is sent in any case: others wait a little longer for it.
 func (q *Queue) Spend(now time.Time) {
 	q.mu.Lock()
