@@ -296,12 +296,13 @@ func (l *loader) finishAzure() {
 
 func (l *loader) finishDiscovery(draft *networkDraft, names []string) {
 	for _, e := range draft.azureFrom {
-		if !slices.Contains(names, e.text) {
+		if !slices.Contains(names, e.text) && !e.place.Released() { // not every machine of a fleet lists Azure
 			l.rep.add(e.place, faultf(fmt.Sprintf("define [%s], or write the name of one that is", join("azure", e.text)),
 				"[azure.%s] is not defined", e.text))
 		}
 	}
 	switch {
+	case len(names) == 0 && draft.azurePlace.Released():
 	case len(names) == 0:
 		l.rep.add(draft.azurePlace, &fault{"there is nothing to learn from", "define [azure.NAME] with its identity and scopes"})
 	case draft.azureFrom == nil && draft.Azure.Tagged && len(names) > 1:

@@ -42,6 +42,10 @@ type Config struct {
 	Table *zones.Table
 	// Azure are the tenants that endpoints are learned from, sorted by name.
 	Azure []Azure
+	// Store is where the configuration that a fleet shares is; nil for nowhere. Release
+	// is what of it is in this configuration; nil where there is none yet.
+	Store   *Store
+	Release *Release
 	// Files are the files that were read, the main one first.
 	Files []string
 	// Warnings are what is probably not meant, in the order of files and lines.

@@ -54,6 +54,9 @@ func (l *loader) route(at Place, key string, value any, into routes) {
 		return
 	}
 	if first, twice := into[suffix]; twice {
+		if at.Released() && !first.place.Released() {
+			return
+		}
 		l.rep.clash(at, first.place, faultf("keep one of the two", "%s is forwarded twice", suffix))
 		return
 	}

@@ -99,6 +99,12 @@ func meaning(c *config.Config) string {
 		line("  every %v within %v, state %s, cloud %s", a.Every, a.Deadline, a.State, a.Cloud)
 		line("  endpoint %q authority %q roots %v network %q", a.Endpoint, a.Authority, a.Roots != nil, a.Network)
 	}
+	if s := c.Store; s != nil {
+		line("store %s channel %s as %s, state %s", s.Where(), s.Channel, s.Name, s.State)
+		line("  prefix %q user %q password %q every %v identity %q of %s in %s", s.Prefix, s.User, s.Password, s.Every, s.Identity,
+			s.ClientID, s.Tenant)
+		line("  files %v roots %v certificate %v", s.Files(), s.Roots != nil, s.Certificate != nil)
+	}
 	for i := range c.Networks {
 		writeNetwork(line, &c.Networks[i], c.Limit.Listed)
 	}

@@ -49,7 +49,7 @@ func (l *loader) hostsFile(pattern entry, name string, into *mappings) {
 		return
 	case known == nil:
 		l.rep.documents[name] = &document{name: name, rank: len(l.rep.documents), isHosts: true}
-		l.config.Files = append(l.config.Files, name)
+		l.readFrom(name)
 	}
 	file, err := l.files.open(name)
 	if err != nil {

@@ -48,14 +48,26 @@ func Learn(catalogue *azure.Catalogue, learned []Learned) ([]Endpoint, Problems)
 	return all, l.rep.sorted(l.rep.problems)
 }
 
-// Count is how many endpoints the network has, and how many of them are in hosts files.
-func (n *Network) Count() (all, inHosts int) {
-	for _, line := range n.mapped.lines {
-		if line > 0 {
-			inHosts++
+// Count is how many endpoints the network has, how many of them are in hosts files of
+// this machine, and how many in a release.
+func (n *Network) Count() (all, inHosts, released int) {
+	m := n.mapped
+	for i, from := range m.sections {
+		end := m.count()
+		if i+1 < len(m.sections) {
+			end = m.sections[i+1].from
+		}
+		if (Place{in: from.in}).Released() {
+			released += end - from.from
+			continue
+		}
+		for _, line := range m.lines[from.from:end] {
+			if line > 0 {
+				inHosts++
+			}
 		}
 	}
-	return n.mapped.count(), inHosts
+	return m.count(), inHosts, released
 }
 
 // With is the network with further endpoints. Neither it nor n changes the other.

@@ -26,7 +26,11 @@ type Report struct {
 
 // Check reads a configuration as [Load] does, and tells all of its faults and
 // warnings. The error says why the file cannot be read.
-func Check(path string) (Report, error) {
+func Check(path string) (Report, error) { return CheckWith(path, nil) }
+
+// CheckWith is [Check] of a file together with the release of its store; nil for the file
+// alone.
+func CheckWith(path string, releases Releases) (Report, error) {
 	data, err := readMain(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -36,7 +40,7 @@ func Check(path string) (Report, error) {
 	case err != nil:
 		return Report{}, fmt.Errorf("read the configuration: %w: name a file that can be read", err)
 	}
-	return examine(path, data, diskFiles{filepath.Dir(path)}, azure.New(), time.Now()), nil
+	return examine(path, data, diskFiles{filepath.Dir(path)}, azure.New(), time.Now(), releases), nil
 }
 
 // Load reads the configuration in a file and in those that it names with the key
@@ -44,8 +48,12 @@ func Check(path string) (Report, error) {
 // says why the file cannot be read. What is no regular file, or has more than 64
 // MiB, is refused; a share that does not answer holds Load up for as long as the
 // system waits for it.
-func Load(path string) (*Config, error) {
-	report, err := Check(path)
+func Load(path string) (*Config, error) { return LoadWith(path, nil) }
+
+// LoadWith is [Load] of a file together with the release of its store; nil for the file
+// alone. The error is that of Load.
+func LoadWith(path string, releases Releases) (*Config, error) {
+	report, err := CheckWith(path, releases)
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +82,7 @@ func ParseWith(catalogue *azure.Catalogue, name string, data []byte, fsys fs.FS)
 }
 
 func load(name string, data []byte, files files, catalogue *azure.Catalogue) (*Config, error) {
-	return examine(name, data, files, catalogue, time.Now()).result()
+	return examine(name, data, files, catalogue, time.Now(), nil).result()
 }
 
 // loader reads the files of one configuration. What a file says goes into drafts,
@@ -88,7 +96,9 @@ type loader struct {
 	now       time.Time
 	main      string // name of the main file
 	files     files
-	inTOML    int // how many mappings files in TOML have
+	releases  Releases      // nil for none
+	released  releasedFiles // of the release, if there is one
+	inTOML    int           // how many mappings files in TOML have
 
 	listenKnown  bool // whether every address of listen is in order
 	opened       opened
@@ -112,9 +122,9 @@ type loader struct {
 }
 
 // examine reads a configuration, as of a time.
-func examine(name string, data []byte, files files, catalogue *azure.Catalogue, now time.Time) Report {
+func examine(name string, data []byte, files files, catalogue *azure.Catalogue, now time.Time, releases Releases) Report {
 	l := &loader{
-		rep: newReport(), catalogue: catalogue, now: now, config: &Config{Files: []string{name}}, main: name, files: files,
+		rep: newReport(), catalogue: catalogue, now: now, config: &Config{Files: []string{name}}, main: name, files: files, releases: releases,
 		groups: make(map[string]*groupDraft), undefined: make(map[Place]bool),
 		endpointSets: make(map[string]*mappings), included: make(map[string]bool),
 		recordPlaces: make(map[dns.RR]Place), shared: make(zoneDrafts),
@@ -125,19 +135,23 @@ func examine(name string, data []byte, files files, catalogue *azure.Catalogue, 
 		return l.report()
 	}
 	root.only(append(mainKeys(), sharedKeys()...)...)
-	l.listen(root, files)
-	l.secure(root, files)
-	l.trust(root)
-	l.limit(root)
-	l.open(root)
-	l.probes(root, files)
-	l.settings(root)
-	l.signals(root, files)
-	l.shadow(root)
-	l.catalogued(root)
-	l.azures(root, files)
+	l.store(root, files)
+	released := l.openRelease()
+	main := root.over(released)
+	l.listen(main, files)
+	l.secure(main, files)
+	l.trust(main)
+	l.limit(main)
+	l.open(main)
+	l.probes(main, l.filesFor(main, "probe"))
+	l.settings(main)
+	l.signals(main, files)
+	l.shadow(main)
+	l.catalogued(main)
+	l.azures(main, files)
 	l.tables(root)
 	l.more(root, files)
+	l.releasedTables(released)
 	l.finish()
 	return l.report()
 }
@@ -155,7 +169,7 @@ func (l *loader) report() Report {
 // mainKeys are the top-level keys of the main file alone.
 func mainKeys() []string {
 	return []string{
-		"listen", "tls", "trust", "limit", "cache", "probe", "query_log", "dnstap", "shadow", "deadline", "files", "catalogue", "azure",
+		"listen", "tls", "trust", "limit", "cache", "probe", "query_log", "dnstap", "shadow", "deadline", "files", "catalogue", "azure", "store",
 	}
 }
 
@@ -254,7 +268,7 @@ func (l *loader) file(pattern entry, name string, files files) {
 		l.rep.add(pattern.place, faultf("write a pattern that matches only files this user can read", "%s", err))
 		return
 	}
-	l.config.Files = append(l.config.Files, name)
+	l.readFrom(name)
 	root, ok := l.rep.open(name, data)
 	if !ok {
 		return
@@ -266,5 +280,15 @@ func (l *loader) file(pattern entry, name string, files files) {
 		}
 	}
 	root.only(sharedKeys()...)
+	if root.here().Released() {
+		l.rep.prune(root)
+	}
 	l.tables(root)
+}
+
+// readFrom notes a file of the machine that was read.
+func (l *loader) readFrom(name string) {
+	if !placeOf(name, "").Released() {
+		l.config.Files = append(l.config.Files, name)
+	}
 }

@@ -17,6 +17,8 @@ type mappings struct {
 	// look at a million of them.
 	lines []int32
 	keys  []string
+	// claimed are names that a release cannot map.
+	claimed map[string]bool
 }
 
 // sectionMark says where the endpoints from a number on are written.
@@ -39,6 +41,9 @@ func (m *mappings) grow(count int) {
 }
 
 func (m *mappings) add(e Endpoint) {
+	if m.yields(&e) {
+		return
+	}
 	if last := len(m.sections) - 1; last < 0 || m.sections[last].in != e.Place.in {
 		m.sections = append(m.sections, sectionMark{m.count(), e.Place.in})
 	}

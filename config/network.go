@@ -195,7 +195,7 @@ func (l *loader) looseEndpoint(t table, name string) bool {
 
 // finishNetworks makes the networks that all files together define.
 func (l *loader) finishNetworks() {
-	if !l.hasNetworks {
+	if !l.hasNetworks && l.config.Store == nil { // whose release may have them
 		l.rep.add(placeOf(l.main, "networks"), &fault{"no network is defined, so every client would be refused",
 			`add [networks.NAME] with clients = ["10.0.0.0/16"]`})
 	}
@@ -222,6 +222,9 @@ func (l *loader) include(draft *networkDraft) {
 	for _, e := range draft.include {
 		set, known := l.endpointSets[e.text]
 		if first, twice := seen[e.text]; twice {
+			if e.place.Released() && !first.Released() {
+				continue
+			}
 			l.rep.clash(e.place, first, faultf("keep one of the two", "%q is included twice", e.text))
 			continue
 		}

@@ -17,6 +17,8 @@ type table struct {
 	file   string
 	path   string // key path; empty for the root
 	values map[string]any
+	// elsewhere are the files of keys that stand in another file than the table.
+	elsewhere map[string]string
 }
 
 // entry is one element of a list of strings.
@@ -26,7 +28,7 @@ type entry struct {
 }
 
 // place is where a key of the table stands.
-func (t table) place(key string) Place { return t.here().below(key) }
+func (t table) place(key string) Place { return placeOf(t.fileOf(key), t.path).below(key) }
 
 // here is where the table itself stands.
 func (t table) here() Place { return placeOf(t.file, t.path) }
@@ -88,7 +90,7 @@ func (t table) sub(key string) (table, bool) {
 		t.mismatch(at, value, fmt.Sprintf("write it under [%s]", at.Key()), "a table")
 		return table{}, false
 	}
-	return table{rep: t.rep, file: t.file, path: at.Key(), values: values}, true
+	return table{rep: t.rep, file: at.File(), path: at.Key(), values: values}, true
 }
 
 // text gives the string at a key.

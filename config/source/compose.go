@@ -205,7 +205,7 @@ type claims struct {
 }
 
 func claimsOf(n *config.Network) *claims {
-	size, _ := n.Count()
+	size, _, _ := n.Count()
 	c := &claims{names: make(map[zones.Name]*config.Endpoint, size), private: make(map[zones.Name]*config.Endpoint, size)}
 	for e := range n.Endpoints() {
 		c.enter(&e)

@@ -37,7 +37,7 @@ func (m mark) compare(other mark) int {
 func newOrigins(c *config.Config) *Origins {
 	o := &Origins{seed: maphash.MakeSeed(), files: make(map[string]*marks), byName: make(map[string]map[zones.Name]Origin)}
 	for i := range c.Networks {
-		count, _ := c.Networks[i].Count()
+		count, _, _ := c.Networks[i].Count()
 		m := &marks{list: make([]mark, 0, count)}
 		m.places = c.Places(i, func(name zones.Name, place uint32) {
 			one := o.mark(name)
@@ -83,7 +83,10 @@ func (o *Origins) Of(network string, name zones.Name) (Origin, bool) {
 	}
 	spot := m.places.At(m.list[at].place)
 	origin := Origin{Source: FileName, Place: spot.String(), File: spot.File, Line: spot.Line}
-	if spot.InHosts {
+	switch {
+	case spot.Released():
+		origin.Source = StoreName
+	case spot.InHosts:
 		origin.Source = HostsName
 	}
 	return origin, true

@@ -294,8 +294,7 @@ type fileSource struct {
 // filesOf are the files of a configuration as sources.
 func filesOf(c *config.Config, loaded time.Time) []fileSource {
 	var all []fileSource
-	toml, hosts := source.Files(c, loaded, nil)
-	for _, of := range []source.Source{toml, hosts} {
+	for _, of := range source.Files(c, loaded, nil) {
 		set, _ := of.Last()
 		all = append(all, fileSource{of.Name(), set.Endpoints()})
 	}
