@@ -75,6 +75,10 @@ func forbidden(from, to string) string {
 		if from != "config/azuregraph" {
 			return "only config/azuregraph knows the SDK of Azure"
 		}
+	case strings.HasPrefix(to, "go.etcd.io/"), strings.HasPrefix(to, "google.golang.org/grpc"):
+		if !below(from, "config/store") {
+			return "only config/store knows etcd"
+		}
 	case below(to, "cmd") && !below(from, "cmd"):
 		return "nothing imports the commands"
 	case below(from, "zones") && below(to, "config", "resolver", "deploy"):
@@ -143,6 +147,8 @@ func TestForbidden(t *testing.T) {
 		{"cmd/pldns", "resolver/listen", true},
 		{"config/azurediscovery", "github.com/Azure/azure-sdk-for-go/sdk/azidentity", true},
 		{"config/azurediscovery", "resolver", true},
+		{"cmd/internal/daemon", "go.etcd.io/etcd/client/v3", true},
+		{"config/store", "go.etcd.io/etcd/client/v3", false},
 		{"config/azuregraph", "github.com/Azure/azure-sdk-for-go/sdk/azidentity", false},
 		{"resolver/metrics", "github.com/prometheus/client_golang/prometheus", false},
 		{"cmd/internal/daemon", "config", false},
