@@ -31,7 +31,7 @@ func Collect(path string) (Collected, error) {
 	}
 	dir := filepath.Dir(path)
 	keeper := &keptFiles{diskFiles: diskFiles{dir}, kept: make(map[string][]byte), relative: make(map[string]bool)}
-	c := Collected{Report: examine(path, data, keeper, azure.New(), time.Now(), nil), Main: filepath.Base(path)}
+	c := Collected{Report: newLoader(path, keeper, azure.New(), time.Now()).examine(data), Main: filepath.Base(path)}
 	if c.Config == nil {
 		return c, nil
 	}

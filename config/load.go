@@ -29,8 +29,12 @@ type Report struct {
 func Check(path string) (Report, error) { return CheckWith(path, nil) }
 
 // CheckWith is [Check] of a file together with the release of its store; nil for the file
-// alone.
+// alone. The error is that of Check.
 func CheckWith(path string, releases Releases) (Report, error) {
+	return checkWith(path, releases, false)
+}
+
+func checkWith(path string, releases Releases, own bool) (Report, error) {
 	data, err := readMain(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -40,7 +44,9 @@ func CheckWith(path string, releases Releases) (Report, error) {
 	case err != nil:
 		return Report{}, fmt.Errorf("read the configuration: %w: name a file that can be read", err)
 	}
-	return examine(path, data, diskFiles{filepath.Dir(path)}, azure.New(), time.Now(), releases), nil
+	l := newLoader(path, diskFiles{filepath.Dir(path)}, azure.New(), time.Now())
+	l.releases, l.own = releases, own
+	return l.examine(data), nil
 }
 
 // Load reads the configuration in a file and in those that it names with the key
@@ -82,7 +88,7 @@ func ParseWith(catalogue *azure.Catalogue, name string, data []byte, fsys fs.FS)
 }
 
 func load(name string, data []byte, files files, catalogue *azure.Catalogue) (*Config, error) {
-	return examine(name, data, files, catalogue, time.Now(), nil).result()
+	return newLoader(name, files, catalogue, time.Now()).examine(data).result()
 }
 
 // loader reads the files of one configuration. What a file says goes into drafts,
@@ -97,6 +103,8 @@ type loader struct {
 	main      string // name of the main file
 	files     files
 	releases  Releases      // nil for none
+	own       bool          // whether of the main file only what belongs to the machine counts
+	anywhere  bool          // whether nothing is known of the machine
 	released  releasedFiles // of the release, if there is one
 	inTOML    int           // how many mappings files in TOML have
 
@@ -121,20 +129,28 @@ type loader struct {
 	egress           []uint16 // ports that probes may use; nil where the file does not say
 }
 
-// examine reads a configuration, as of a time.
-func examine(name string, data []byte, files files, catalogue *azure.Catalogue, now time.Time, releases Releases) Report {
-	l := &loader{
-		rep: newReport(), catalogue: catalogue, now: now, config: &Config{Files: []string{name}}, main: name, files: files, releases: releases,
+// newLoader makes what reads a configuration, as of a time.
+func newLoader(name string, files files, catalogue *azure.Catalogue, now time.Time) *loader {
+	return &loader{
+		rep: newReport(), catalogue: catalogue, now: now, config: &Config{Files: []string{name}}, main: name, files: files,
 		groups: make(map[string]*groupDraft), undefined: make(map[Place]bool),
 		endpointSets: make(map[string]*mappings), included: make(map[string]bool),
 		recordPlaces: make(map[dns.RR]Place), shared: make(zoneDrafts),
 		drafts: make(map[string]*networkDraft),
 	}
-	root, ok := l.rep.open(name, data)
+}
+
+// examine reads a configuration.
+func (l *loader) examine(data []byte) Report {
+	files := l.files
+	root, ok := l.rep.open(l.main, data)
 	if !ok {
 		return l.report()
 	}
 	root.only(append(mainKeys(), sharedKeys()...)...)
+	if l.own {
+		root.keep(ownKeys()...)
+	}
 	l.store(root, files)
 	released := l.openRelease()
 	main := root.over(released)
@@ -143,6 +159,9 @@ func examine(name string, data []byte, files files, catalogue *azure.Catalogue, 
 	l.trust(main)
 	l.limit(main)
 	l.open(main)
+	if l.anywhere {
+		l.listenKnown, l.opened = false, opened{names: true, certificates: true, paths: true, links: true}
+	}
 	l.probes(main, l.filesFor(main, "probe"))
 	l.settings(main)
 	l.signals(main, files)

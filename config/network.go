@@ -195,7 +195,7 @@ func (l *loader) looseEndpoint(t table, name string) bool {
 
 // finishNetworks makes the networks that all files together define.
 func (l *loader) finishNetworks() {
-	if !l.hasNetworks && l.config.Store == nil { // whose release may have them
+	if !l.hasNetworks && l.config.Store == nil && !l.own { // whose release may have them
 		l.rep.add(placeOf(l.main, "networks"), &fault{"no network is defined, so every client would be refused",
 			`add [networks.NAME] with clients = ["10.0.0.0/16"]`})
 	}

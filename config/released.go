@@ -8,6 +8,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
+
+	"pldns/zones/azure"
 )
 
 // Release is the files of a fleet's store that belong to a configuration: what is
@@ -31,6 +34,35 @@ const releasedPrefix = "release "
 
 // Released tells whether a place is in a file of a release.
 func (p Place) Released() bool { return strings.HasPrefix(p.File(), releasedPrefix) }
+
+// CheckRelease is [CheckWith] where of the file only the tables that belong to one machine
+// count, and everything else is as the release says. The error is that of Check.
+func CheckRelease(path string, releases Releases) (Report, error) {
+	return checkWith(path, releases, true)
+}
+
+// ParseRelease reads a release by itself, whatever machine it is for: nothing is missing
+// that a machine would have in its own file. The error is [Problems], or that of the files.
+func ParseRelease(r *Release) (*Config, error) {
+	files := newReleasedFiles(r, memoryFiles{})
+	name := files.path(r.Main)
+	data, err := files.read(name)
+	if err != nil {
+		return nil, err
+	}
+	l := newLoader(name, files, azure.New(), time.Now())
+	l.anywhere = true
+	return l.examine(data).result()
+}
+
+// keep removes all keys but some.
+func (t table) keep(keys ...string) {
+	for _, key := range t.keys() {
+		if !slices.Contains(keys, key) {
+			delete(t.values, key)
+		}
+	}
+}
 
 // releasedFiles are the files of a release. What is written as an absolute path is on the
 // machine.
@@ -93,10 +125,14 @@ func (r releasedFiles) readSmall(name string) ([]byte, error) {
 // openRelease opens the main file of the release that belongs to the store, if there is
 // one. The table has no values where there is none, or where it is no TOML.
 func (l *loader) openRelease() (root table) {
-	if l.config.Store == nil || l.releases == nil {
+	var settings Store
+	switch {
+	case l.releases == nil, l.config.Store == nil && !l.own:
 		return table{}
+	case l.config.Store != nil:
+		settings = *l.config.Store
 	}
-	release, err := l.releases(*l.config.Store)
+	release, err := l.releases(settings)
 	if err != nil {
 		l.rep.add(placeOf(l.main, "store"), faultf("correct the store, or name another release", "%s", err))
 		return table{}

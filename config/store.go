@@ -8,10 +8,13 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
+
+	"pldns/zones/azure"
 )
 
 // Store is where the configuration that several instances share is: the table [store].
@@ -60,6 +63,26 @@ const (
 )
 
 var instanceName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$`)
+
+// LoadStore reads the table [store] of a file, whatever else is in it. The error is
+// [Problems], or says why the file cannot be read, or that it has none.
+func LoadStore(path string) (*Store, error) {
+	data, err := readMain(path)
+	if err != nil {
+		return nil, fmt.Errorf("read the configuration: %w: name a file that can be read", err)
+	}
+	l := newLoader(path, diskFiles{filepath.Dir(path)}, azure.New(), time.Now())
+	if root, ok := l.rep.open(path, data); ok {
+		l.store(root, l.files)
+	}
+	if faults := l.report().Faults; len(faults) > 0 {
+		return nil, faults
+	}
+	if l.config.Store == nil {
+		return nil, fmt.Errorf("%s has no [store]: add it, or name a folder", path)
+	}
+	return l.config.Store, nil
+}
 
 // store reads the table [store].
 func (l *loader) store(root table, files files) {
@@ -132,7 +155,8 @@ func (l *loader) storeEtcd(s *Store, t table, files files) {
 		u, err := url.Parse(e.text)
 		if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || u.Port() == "" || u.User != nil ||
 			strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
-			l.rep.add(e.place, faultf(fmt.Sprintf("write the URL of a member, such as %q", exampleEtcd), "%q is no member of a cluster", e.text))
+			remedy := fmt.Sprintf("write the URL of a member, such as %q", exampleEtcd)
+			l.rep.add(e.place, faultf(remedy, "%q is no member of a cluster", e.text))
 			continue
 		}
 		if u.Scheme == "http" && !onThisMachine(u.Hostname()) {
@@ -152,7 +176,8 @@ func (l *loader) storeEtcd(s *Store, t table, files files) {
 		s.Password = strings.TrimSpace(string(secret))
 	}
 	if t.has("user") != t.has("password_file") {
-		l.rep.add(t.here(), &fault{"user and password_file need each other", "write both or neither; a certificate with cert and key names a user, too"})
+		l.rep.add(t.here(), &fault{"user and password_file need each other",
+			"write both or neither; a certificate with cert and key names a user, too"})
 	}
 }
 
@@ -167,8 +192,10 @@ func (l *loader) storeURL(s *Store, t table) {
 	s.Every = t.duration("every", defaultStoreEvery, minEvery, time.Hour)
 	if text, given := t.text("url", exampleURL); given {
 		u, err := url.Parse(text)
-		if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-			l.rep.add(t.place("url"), faultf(fmt.Sprintf("write the URL of a folder, such as %q", exampleURL), "%q is no URL of a folder", text))
+		if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || u.User != nil || u.RawQuery != "" ||
+			u.Fragment != "" {
+			remedy := fmt.Sprintf("write the URL of a folder, such as %q", exampleURL)
+			l.rep.add(t.place("url"), faultf(remedy, "%q is no URL of a folder", text))
 		} else if u.Scheme == "http" && !onThisMachine(u.Hostname()) {
 			l.rep.warn(t.place("url"), faultf("write https://", "whoever is on the way to %s can change what is served", u.Host))
 		}
@@ -185,7 +212,8 @@ func (l *loader) storeURL(s *Store, t table) {
 	}
 	s.ClientID, s.Tenant = l.guid(t, "client_id"), l.guid(t, "tenant")
 	if s.Identity == "" && (s.ClientID != "" || s.Tenant != "") {
-		l.rep.add(t.here(), &fault{"client_id and tenant are about an identity, and there is none", `add identity = "managed", or remove them`})
+		l.rep.add(t.here(), &fault{"client_id and tenant are about an identity, and there is none",
+			`add identity = "managed", or remove them`})
 	}
 }
 
@@ -208,7 +236,8 @@ func (l *loader) storeTLS(s *Store, t table, files files) {
 	}
 	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
-		l.rep.add(t.place("cert"), faultf("write the PEM files of one certificate and of its key", "%s", strings.TrimPrefix(err.Error(), "tls: ")))
+		l.rep.add(t.place("cert"), faultf("write the PEM files of one certificate and of its key", "%s",
+			strings.TrimPrefix(err.Error(), "tls: ")))
 		return
 	}
 	l.warnOfExpiry(t.place("cert"), pair.Leaf)

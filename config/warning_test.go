@@ -40,7 +40,7 @@ clients = ["10.0.0.0/16"]
 		if err != nil {
 			t.Fatal(err)
 		}
-		report := examine("pldns.toml", document, files, azure.New(), at, nil)
+		report := newLoader("pldns.toml", files, azure.New(), at).examine(document)
 		got := ""
 		for _, warning := range report.Warnings {
 			got += warning.Text

@@ -64,7 +64,7 @@ func serve(t *testing.T, toml string, hosts ...string) served {
 		}
 	}
 	server, err := daemon.New(daemon.Options{
-		Load: func() (*config.Config, error) { return config.Load(file) }, Log: slog.New(slog.DiscardHandler),
+		Load: func(config.Releases) (*config.Config, error) { return config.Load(file) }, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -26,10 +26,10 @@ configuration anew when its files change, on SIGHUP, and on POST /-/reload at th
 admin address; a faulty one changes nothing.`,
 		Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			load := func() (*config.Config, error) { return config.Load(file) }
+			load := func(releases config.Releases) (*config.Config, error) { return config.LoadWith(file, releases) }
 			if example {
 				file = "the built-in example"
-				load = func() (*config.Config, error) { return config.Parse(file, config.Example(), nil) }
+				load = func(config.Releases) (*config.Config, error) { return config.Parse(file, config.Example(), nil) }
 			}
 			// Whoever should read the log may be stuck: that holds up nobody who logs.
 			lines := logqueue.New(command.ErrOrStderr())

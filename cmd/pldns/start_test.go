@@ -97,7 +97,7 @@ func startLogging(tb testing.TB, toml string, log *slog.Logger, change ...func(*
 func tryStartLogging(tb testing.TB, toml string, log *slog.Logger, change ...func(*daemon.Options)) (*running, *daemon.Server, error) {
 	tb.Helper()
 	file := writeConfig(tb, toml)
-	options := daemon.Options{Load: func() (*config.Config, error) { return config.Load(file) }, Log: log}
+	options := daemon.Options{Load: func(r config.Releases) (*config.Config, error) { return config.LoadWith(file, r) }, Log: log}
 	for _, each := range change {
 		each(&options)
 	}

@@ -172,7 +172,7 @@ func TestReloadOfAPipe(t *testing.T) {
 // path hangs as a share does that is away.
 func hangingServer(t *testing.T, file string) (*running, func()) {
 	t.Helper()
-	load := func() (*config.Config, error) {
+	load := func(config.Releases) (*config.Config, error) {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			return nil, err

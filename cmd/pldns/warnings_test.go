@@ -27,7 +27,7 @@ clients = ["127.0.0.0/8"]
 	file := writeConfig(t, toml)
 	var log bytes.Buffer
 	if _, err := daemon.New(daemon.Options{
-		Load: func() (*config.Config, error) { return config.Load(file) }, Log: slog.New(slog.NewTextHandler(&log, nil)),
+		Load: func(config.Releases) (*config.Config, error) { return config.Load(file) }, Log: slog.New(slog.NewTextHandler(&log, nil)),
 	}); err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,10 @@
 package azuregraph
 
 import (
+	"context"
 	"fmt"
+	"net/http"
+	"sync"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
@@ -59,4 +62,33 @@ func newCredential(a config.Azure, options policy.ClientOptions) (azcore.TokenCr
 		return azidentity.NewAzureCLICredential(&azidentity.AzureCLICredentialOptions{TenantID: a.Tenant})
 	}
 	return nil, fmt.Errorf("identity %q is none", a.Identity)
+}
+
+// storageScope is what a token for Azure Storage is good for, in every cloud.
+const storageScope = "https://storage.azure.com/.default"
+
+// StorageToken gives tokens of the identity of a store for Azure Storage, which are kept
+// until they expire; nil where the store has no identity. The credential is made, and its
+// errors told, when the first token is wanted. It asks over HTTP as told; nil for the
+// usual way.
+func StorageToken(settings config.Store, over *http.Client) func(context.Context) (string, error) {
+	if settings.Identity == "" {
+		return nil
+	}
+	a := config.Azure{Identity: settings.Identity, ClientID: settings.ClientID, Tenant: settings.Tenant, Cloud: azure.Public}
+	made := sync.OnceValues(func() (azcore.TokenCredential, error) {
+		options := policy.ClientOptions{Cloud: cloudOf(a), Telemetry: policy.TelemetryOptions{ApplicationID: "pldns"}}
+		if over != nil {
+			options.Transport = over
+		}
+		return newCredential(a, options)
+	})
+	return func(ctx context.Context) (string, error) {
+		credential, err := made()
+		if err != nil {
+			return "", err
+		}
+		token, err := credential.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{storageScope}})
+		return token.Token, err
+	}
 }

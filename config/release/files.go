@@ -50,7 +50,7 @@ func content(d Digest, objects Objects) ([]byte, error) {
 	return Decode(d, stored)
 }
 
-// Open implements [fs.FS]. There are no folders to open.
+// Open implements [fs.FS]. There are no folders to open. The error is [fs.ErrNotExist].
 func (r *Release) Open(name string) (fs.File, error) {
 	at, found := slices.BinarySearchFunc(r.Manifest.Files, name, func(f File, name string) int { return strings.Compare(f.Path, name) })
 	if !found {
@@ -60,7 +60,7 @@ func (r *Release) Open(name string) (fs.File, error) {
 	return &opened{file: f, objects: r.objects, left: f.Objects}, nil
 }
 
-// ReadFile implements [fs.ReadFileFS].
+// ReadFile implements [fs.ReadFileFS]. The error is that of the objects, or [ErrDamaged].
 func (r *Release) ReadFile(name string) ([]byte, error) {
 	file, err := r.Open(name)
 	if err != nil {
@@ -69,7 +69,7 @@ func (r *Release) ReadFile(name string) ([]byte, error) {
 	return io.ReadAll(file)
 }
 
-// Glob implements [fs.GlobFS].
+// Glob implements [fs.GlobFS]. The error is [path.ErrBadPattern].
 func (r *Release) Glob(pattern string) ([]string, error) {
 	if _, err := path.Match(pattern, ""); err != nil {
 		return nil, err

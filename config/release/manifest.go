@@ -102,7 +102,7 @@ func (m *Manifest) check() error {
 	for i, f := range m.Files {
 		switch {
 		case !goodPath(f.Path):
-			return fmt.Errorf("%q is no path that a release can have: write it relative to the folder of the main file, and below it", f.Path)
+			return fmt.Errorf("%q is no path that a release can have: name it relative to the main file, and below its folder", f.Path)
 		case i > 0 && m.Files[i-1].Path >= f.Path:
 			return errors.New("the files of a release are sorted, and each is there once")
 		case f.Size < 0 || f.Size > MaxFile || f.Size > int64(len(f.Objects))*MaxObject:

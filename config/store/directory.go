@@ -73,7 +73,7 @@ func read(path string, most int64) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(file, most))
 }
 
-// Object implements [Store].
+// Object implements [Store], with its errors.
 func (d *Directory) Object(_ context.Context, of release.Digest) ([]byte, error) {
 	if !of.Valid() {
 		return nil, ErrAbsent
@@ -81,7 +81,7 @@ func (d *Directory) Object(_ context.Context, of release.Digest) ([]byte, error)
 	return read(d.object(of), release.MaxStored)
 }
 
-// Stored implements [release.Objects].
+// Stored implements [release.Objects]. The error is that of the file, or [ErrAbsent].
 func (d *Directory) Stored(of release.Digest) ([]byte, error) {
 	return d.Object(context.Background(), of)
 }
@@ -96,7 +96,7 @@ func (d *Directory) has(of release.Digest) bool {
 	return err == nil
 }
 
-// PutObject implements [Store]. What is there is marked as used.
+// PutObject implements [Store], with its errors. What is there is marked as used.
 func (d *Directory) PutObject(_ context.Context, of release.Digest, stored []byte) error {
 	if d.has(of) {
 		now := time.Now()
@@ -116,7 +116,7 @@ func (d *Directory) put(path string, data []byte) error {
 	})
 }
 
-// Channel implements [Store].
+// Channel implements [Store], with its errors.
 func (d *Directory) Channel(_ context.Context, name string) (Channel, Version, error) {
 	text, err := read(d.channel(name), largestChannel)
 	if err != nil {
@@ -126,7 +126,7 @@ func (d *Directory) Channel(_ context.Context, name string) (Channel, Version, e
 	return c, Version{tag: string(release.DigestOf(text))}, err
 }
 
-// SwapChannel implements [Store].
+// SwapChannel implements [Store], with its errors.
 func (d *Directory) SwapChannel(ctx context.Context, name string, was Version, next Channel) error {
 	text, err := next.encode()
 	if err != nil {
@@ -160,7 +160,7 @@ func (d *Directory) locked(ctx context.Context, do func() error) error {
 	return do()
 }
 
-// AwaitChannel implements [Store]: it waits for a second.
+// AwaitChannel implements [Store]: it waits for a second. The error is that of ctx.
 func (d *Directory) AwaitChannel(ctx context.Context, _ string, _ Version) error {
 	return pause(ctx, time.Second)
 }
@@ -177,7 +177,7 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// Sweep implements [Store].
+// Sweep implements [Store], with its errors.
 func (d *Directory) Sweep(ctx context.Context, used func([]Channel) (map[release.Digest]bool, error)) (gone int, err error) {
 	err = d.locked(ctx, func() error {
 		channels, err := d.channels(ctx)

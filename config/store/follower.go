@@ -122,7 +122,7 @@ func (f *Follower) restore() {
 // Settings are those that it was made of.
 func (f *Follower) Settings() config.Store { return f.options.Settings }
 
-// Stored implements [release.Objects] with what is here.
+// Stored implements [release.Objects] with what is here; [ErrAbsent] for what is not.
 func (f *Follower) Stored(d release.Digest) ([]byte, error) {
 	if stored, err := f.spare.Stored(d); err == nil {
 		return stored, nil
@@ -159,7 +159,7 @@ func (h *held) config() *config.Release {
 	if h == nil {
 		return nil
 	}
-	return &config.Release{ID: string(h.release.ID), Main: h.release.Manifest.Main, Files: h.release}
+	return Configured(h.release)
 }
 
 // Serve says which release is served from now on; nil for none. One that was refused is

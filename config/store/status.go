@@ -6,6 +6,7 @@ import (
 	"os"
 	"time"
 
+	"pldns/config"
 	"pldns/config/release"
 )
 
@@ -126,4 +127,16 @@ func (m *memory) forget() {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
 	m.objects = nil
+}
+
+// LastGood is the last good release of a store on this machine's disk, for those who do
+// not serve; nil where there is none. The error says why it cannot be used.
+func LastGood(settings config.Store) (*config.Release, error) {
+	f := NewFollower(FollowerOptions{Settings: settings})
+	return f.Served(), f.Status().Restored
+}
+
+// Configured is a release as a configuration takes it.
+func Configured(r *release.Release) *config.Release {
+	return &config.Release{ID: string(r.ID), Main: r.Manifest.Main, Files: r}
 }

@@ -84,8 +84,8 @@ func (w *web) get(ctx context.Context, path, etag string, most int64) (data []by
 	case http.StatusNotFound:
 		return nil, "", fmt.Errorf("%s: %w", request.URL, ErrAbsent)
 	case http.StatusUnauthorized, http.StatusForbidden:
-		return nil, "", fmt.Errorf("%s is refused (%s): %w: give the identity the role Storage Blob Data Reader, or the certificate its right",
-			request.URL, response.Status, errRefused)
+		return nil, "", fmt.Errorf("%s is refused (%s): %w: give the identity the role Storage Blob Data Reader, or "+
+			"the certificate its right", request.URL, response.Status, errRefused)
 	default:
 		return nil, "", fmt.Errorf("%s answers %s", request.URL, response.Status)
 	}

@@ -116,6 +116,8 @@ type Status struct {
 	// ReloadingSince is when the first reload began that has not ended; absent when
 	// there is none. One that hangs does not hold up the next.
 	ReloadingSince *time.Time `json:"reloading_since,omitempty"`
+	// Store is how the store of the fleet is followed; absent where there is none.
+	Store *Store `json:"store,omitempty"`
 }
 
 // Listening is an address at which queries arrive.

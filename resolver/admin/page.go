@@ -45,6 +45,7 @@ type page struct {
 	Path  string // of the entry of the menu that leads here
 	Menu  []view
 	Now   time.Time
+	Store *Store // whose release is served; nil where there is none
 }
 
 // handlePages routes what browsers show.
@@ -66,7 +67,7 @@ func (s *Server) handlePages(mux *http.ServeMux) {
 // show writes a page by the template of that name. It is put together before anything
 // is sent, so that a fault never sends half of one.
 func (s *Server) show(w http.ResponseWriter, name string, p page) {
-	p.Menu, p.Now = s.views(), time.Now()
+	p.Menu, p.Now, p.Store = s.views(), time.Now(), s.options.Status().Store
 	var written bytes.Buffer
 	if err := s.templates()[name].Execute(&written, p); err != nil {
 		s.options.Log.Error("a page of the admin server could not be made", "page", name, "error", err)

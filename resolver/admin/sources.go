@@ -11,7 +11,7 @@ import (
 
 // Source is where mappings come from, as /api/sources shows it.
 type Source struct {
-	Name  string    `json:"name"`            // "file", "hosts" or "azure." and a name
+	Name  string    `json:"name"`            // "file", "hosts", "store" or "azure." and a name
 	Taken time.Time `json:"taken,omitzero"`  // when what it gives was complete; absent where it never was
 	Age   float64   `json:"age"`             // seconds since then
 	Tried time.Time `json:"tried,omitzero"`  // when it was asked last
@@ -109,11 +109,12 @@ func ofSources(sources []Source) (all []Condition) {
 // sourceList is what the page of the sources shows.
 type sourceList struct {
 	Sources []Source
+	Store   *Store
 	Change  bool // whether there is a token, so that something can be accepted
 }
 
 func (s *Server) sourcesPage(*http.Request) page {
-	return page{Data: sourceList{s.sources(time.Now()), s.access().Token != ""}}
+	return page{Data: sourceList{s.sources(time.Now()), s.options.Status().Store, s.access().Token != ""}}
 }
 
 // listSources answers /api/sources with every source.

@@ -74,6 +74,7 @@ func stateOf(status Status, networks []Network, upstreams []Upstream, sources []
 	all = append(all, ofEndpoints(networks)...)
 	all = append(all, ofCertificate(status.Certificate, now)...)
 	all = append(all, ofSources(sources)...)
+	all = append(all, ofStore(status.Store)...)
 	all = append(all, ofConfiguration(status, now)...)
 	if len(all) == 0 {
 		return State{Condition: Condition{Level: Serving, Reason: "all is well", Since: status.Loaded}}

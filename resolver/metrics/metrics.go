@@ -50,6 +50,7 @@ type Recorder struct {
 	signals  signalMetrics
 	faults   faultMetrics
 	sources  *liveSources
+	store    *liveStore
 	live     *liveMetrics
 	labelled *[]labelled
 	of       subjects
@@ -75,6 +76,8 @@ func New(build Build) *Recorder {
 	r.config, r.signals, r.faults = newConfigMetrics(m), newSignalMetrics(m), newFaultMetrics(m)
 	r.sources = newLiveSources()
 	registry.MustRegister(r.sources)
+	r.store = newLiveStore()
+	registry.MustRegister(r.store)
 	return r
 }
 

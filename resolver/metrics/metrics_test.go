@@ -67,6 +67,12 @@ func exercised(t *testing.T) *metrics.Recorder {
 			Held: 21, Gone: 1, Differences: 2, States: map[string]int{"Approved": 300, "Pending": 4},
 		}}
 	})
+	r.Follow(func() *metrics.Store {
+		return &metrics.Store{
+			Channel: "stable", Release: "3f2a91c04d17", Pushed: time.Unix(1_800_000_000, 0), Reachable: true, Current: true, Saved: true,
+			Failures: map[string]int64{"away": 2},
+		}
+	})
 	r.Ask(metrics.Asked{
 		DroppedLines: func() int64 { return 4 },
 		InFlight:     func() (int64, int64) { return 4, 5 },

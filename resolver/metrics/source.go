@@ -72,11 +72,7 @@ func (l *liveSources) Collect(to chan<- prometheus.Metric) {
 		gauge := func(d *prometheus.Desc, value float64) {
 			to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, s.Name)
 		}
-		taken := 0.0
-		if !s.Taken.IsZero() {
-			taken = float64(s.Taken.UnixMilli()) / 1000
-		}
-		gauge(l.taken, taken)
+		gauge(l.taken, unixOf(s.Taken))
 		gauge(l.ok, truth(s.OK))
 		gauge(l.saved, truth(s.Saved))
 		gauge(l.took, s.Took.Seconds())

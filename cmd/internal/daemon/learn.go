@@ -13,6 +13,7 @@ import (
 	"pldns/config/azurediscovery"
 	"pldns/config/azuregraph"
 	"pldns/config/source"
+	"pldns/config/store"
 	"pldns/resolver/admin"
 	"pldns/resolver/metrics"
 	"pldns/zones"
@@ -24,13 +25,15 @@ type learning struct {
 	discoverers []*azurediscovery.Discoverer // in the order of the configuration
 	views       []*azurediscovery.View       // what of each is served
 	files       []fileSource                 // what is written, as sources
+	follower    *store.Follower              // of the fleet's store; nil where there is none
+	release     *config.Release              // of it; nil where there is none yet
 	*source.Composed
 }
 
 // learn completes a configuration by what is learned. What a discoverer knows stays; a
 // new one begins with the last good listing on disk. It asks nobody.
-func (s *Server) learn(c *config.Config, before *served) *learning {
-	l := &learning{files: filesOf(c, time.Now())}
+func (s *Server) learn(c *config.Config, follower *store.Follower, before *served) *learning {
+	l := &learning{files: filesOf(c, time.Now()), follower: follower, release: c.Release}
 	for _, a := range c.Azure {
 		l.discoverers = append(l.discoverers, s.discoverer(a, before))
 	}
@@ -59,7 +62,7 @@ func (s *Server) discoverer(a config.Azure, before *served) *azurediscovery.Disc
 	return azurediscovery.New(azurediscovery.Options{
 		Azure: a, Log: s.log,
 		Ask: func() (azurediscovery.Asker, error) {
-			return azuregraph.New(a, httpOver(a, func() reach { return s.now().reach(a.Network) }))
+			return azuregraph.New(a, httpOver(a.Roots, nil, func() reach { return s.now().reach(a.Network) }))
 		},
 		Changed: func(ctx context.Context) { _ = s.reload(ctx) }, // logged, and shown by /readyz
 	})
@@ -79,6 +82,9 @@ func (l *learning) serve() {
 	for i, d := range l.discoverers {
 		d.Serve(l.views[i])
 	}
+	if l.follower != nil {
+		l.follower.Serve(l.release)
+	}
 }
 
 // runners are the long-lived parts.
@@ -86,6 +92,9 @@ func (l *learning) runners() []runner {
 	all := make([]runner, len(l.discoverers))
 	for i, d := range l.discoverers {
 		all[i] = d
+	}
+	if l.follower != nil {
+		all = append(all, l.follower)
 	}
 	return all
 }
@@ -154,7 +163,7 @@ func Discover(ctx context.Context, c *config.Config, keep bool, log *slog.Logger
 			Azure: a, Log: log, ReadOnly: !keep,
 			Listed: func(l *azurediscovery.Listing) { found.Listings[i] = l },
 			Ask: func() (azurediscovery.Asker, error) {
-				return azuregraph.New(a, httpOver(a, func() reach { return parts.reach(a.Network, c.Forward) }))
+				return azuregraph.New(a, httpOver(a.Roots, nil, func() reach { return parts.reach(a.Network, c.Forward) }))
 			},
 		})
 		d.Serve(d.View(c.Networks, c.Catalogue))
@@ -206,6 +215,9 @@ func (s *Server) sources() []admin.Source {
 		shown := admin.Source{Name: file.name, Taken: now.loaded, Serving: file.serving}
 		if failed != nil {
 			shown.Error = failed.Error()
+		}
+		if file.name == source.StoreName {
+			ofFollower(&shown, now.learned.follower.Status())
 		}
 		all = append(all, shown)
 	}

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"net"
 	"net/http"
@@ -114,11 +115,26 @@ const (
 	dialPatience = 10 * time.Second
 )
 
-// httpOver is HTTP to a cloud, over addresses that the program itself finds. Proxies are
-// those of the environment, but not to the metadata service, which is on the machine.
-func httpOver(a config.Azure, now func() reach) *http.Client {
+// httpOver is HTTP to a cloud or a store, over addresses that the program itself finds; a
+// certificate is shown where there is one. Proxies are those of the environment, but not to the metadata service, which is on the machine.
+func httpOver(roots *x509.CertPool, shown *tls.Certificate, now func() reach) *http.Client {
+	// A token goes where it was sent, and nowhere else.
+	stays := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	secure := &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	if shown != nil {
+		secure.Certificates = []tls.Certificate{*shown}
+	}
+	return &http.Client{CheckRedirect: stays, Transport: &http.Transport{
+		DialContext: dialOver(now), Proxy: proxyOf, ForceAttemptHTTP2: true, TLSClientConfig: secure,
+		TLSHandshakeTimeout: dialPatience, ResponseHeaderTimeout: time.Minute, IdleConnTimeout: 90 * time.Second, MaxIdleConnsPerHost: 2,
+		MaxResponseHeaderBytes: 256 << 10,
+	}}
+}
+
+// dialOver opens connections to addresses that the program itself finds.
+func dialOver(now func() reach) func(ctx context.Context, network, at string) (net.Conn, error) {
 	dialer := &net.Dialer{Timeout: dialPatience}
-	dial := func(ctx context.Context, network, at string) (net.Conn, error) {
+	return func(ctx context.Context, network, at string) (net.Conn, error) {
 		host, port, err := net.SplitHostPort(at)
 		if err != nil {
 			return nil, err
@@ -140,14 +156,6 @@ func httpOver(a config.Azure, now func() reach) *http.Client {
 		}
 		return nil, err
 	}
-	// A token goes where it was sent, and nowhere else.
-	stays := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &http.Client{CheckRedirect: stays, Transport: &http.Transport{
-		DialContext: dial, Proxy: proxyOf, ForceAttemptHTTP2: true,
-		TLSClientConfig:     &tls.Config{RootCAs: a.Roots, MinVersion: tls.VersionTLS12},
-		TLSHandshakeTimeout: dialPatience, ResponseHeaderTimeout: time.Minute, IdleConnTimeout: 90 * time.Second, MaxIdleConnsPerHost: 2,
-		MaxResponseHeaderBytes: 256 << 10,
-	}}
 }
 
 // proxyOf is the proxy for a request.

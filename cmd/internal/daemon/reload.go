@@ -18,6 +18,7 @@ import (
 	"github.com/miekg/dns"
 
 	"pldns/config"
+	"pldns/config/store"
 	"pldns/resolver"
 	"pldns/resolver/admin"
 	"pldns/resolver/listen"
@@ -30,7 +31,10 @@ import (
 // error says why. Reloads come one after another, whoever asks for them. One that
 // has not ended in time is an error, too; it is served all the same if it ends
 // before a later one.
-func (s *Server) reload(ctx context.Context) error {
+func (s *Server) reload(ctx context.Context) error { return s.reloadBy(ctx, false) }
+
+// reloadBy is [Server.reload]; where the store asks for it, of the release that it offers.
+func (s *Server) reloadBy(ctx context.Context, byStore bool) error {
 	within, cancel := context.WithTimeout(ctx, s.reloads.whole)
 	defer cancel()
 	begun := time.Now()
@@ -41,7 +45,7 @@ func (s *Server) reload(ctx context.Context) error {
 	for _, age := range hanging {
 		s.log.Warn("an earlier reload hangs: a file of the configuration does not answer", "for", age.Round(time.Millisecond))
 	}
-	result, late := abandon(within, func() error { return s.reloadAs(next) })
+	result, late := abandon(within, func() error { return s.reloadAs(next, byStore) })
 	switch {
 	case late == nil:
 		return result
@@ -59,7 +63,7 @@ func (s *Server) reload(ctx context.Context) error {
 
 // reloadAs is one reload. Reading may hang, so nothing waits for it; all else comes
 // one after another.
-func (s *Server) reloadAs(turn *reading) (err error) {
+func (s *Server) reloadAs(turn *reading, byStore bool) (err error) {
 	defer s.reloads.end(turn)
 	defer func() {
 		if fault := recover(); fault != nil {
@@ -70,7 +74,11 @@ func (s *Server) reloadAs(turn *reading) (err error) {
 	}()
 	s.notifier.tell(reloading())
 	s.now().taps.reopen()
-	loaded, err := s.load()
+	which := (*store.Follower).Served
+	if byStore {
+		which = offered
+	}
+	loaded, follower, err := s.read(which, s.now().learned.follower)
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
 	if s.stopping {
@@ -80,10 +88,13 @@ func (s *Server) reloadAs(turn *reading) (err error) {
 		s.log.Warn("a reload that hung has ended", "after", time.Since(turn.since).Round(time.Millisecond), "error", cmp.Or(err, overtaken))
 		return overtaken
 	}
-	if err != nil {
-		return s.reloaded(turn.since, nil, err)
+	var next *served
+	if err == nil {
+		next, err = s.prepare(loaded, follower)
 	}
-	next, err := s.prepare(loaded)
+	if err != nil && byStore && follower != nil {
+		follower.Refuse(err)
+	}
 	return s.reloaded(turn.since, next, err)
 }
 
@@ -143,7 +154,7 @@ func newServed(c *config.Config, made *parts, learned *learning) *served {
 	learned.Config = nil
 	return &served{
 		parts: made, listen: c.Listen, deadline: c.Deadline, cacheSettings: c.Cache, files: c.Files, patterns: c.Patterns,
-		keys: newKeys(c), keyFiles: slices.Concat(c.TLS.Files(), c.Probe.Files(), c.AzureFiles()), probe: c.Probe,
+		keys: newKeys(c), keyFiles: slices.Concat(c.TLS.Files(), c.Probe.Files(), c.AzureFiles(), c.Store.Files()), probe: c.Probe,
 		trust:    listen.Trust{ClientSubnet: c.Trust.ClientSubnet, Proxies: c.Trust.ProxyProtocol},
 		limits:   limitsOf(c),
 		networks: networksOf(c), index: admin.NewEndpointIndex(made.snapshot.Table()),
@@ -169,12 +180,12 @@ func limitsOf(c *config.Config) listen.Limits {
 }
 
 // prepare makes everything that a configuration needs, and changes nothing.
-func (s *Server) prepare(loaded *config.Config) (*served, error) {
+func (s *Server) prepare(loaded *config.Config, follower *store.Follower) (*served, error) {
 	before := s.now()
 	if err := staysOpen(before.listen, loaded.Listen); err != nil {
 		return nil, err
 	}
-	learned := s.learn(loaded, before)
+	learned := s.learn(loaded, follower, before)
 	loaded = learned.Config
 	made, err := assemble(loaded, s.observers(), before.parts)
 	if err != nil {

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"pldns/config"
+	"pldns/config/store"
 	"pldns/resolver"
 	"pldns/resolver/admin"
 	"pldns/resolver/listen"
@@ -34,9 +35,9 @@ import (
 type Options struct {
 	// File is what messages call the configuration.
 	File string
-	// Load reads the configuration, at the start and at each reload. It may hang, as
-	// on a share that is away.
-	Load func() (*config.Config, error)
+	// Load reads the configuration with the release of its store, at the start and at
+	// each reload. It may hang, as on a share that is away.
+	Load func(config.Releases) (*config.Config, error)
 	Log  *slog.Logger
 	// DroppedLines counts the lines that the log has dropped; nil where it drops none.
 	DroppedLines func() int64
@@ -73,7 +74,7 @@ func Open(ctx context.Context, o Options) (*Server, error) {
 
 // Server is everything that runs, and nothing that decides.
 type Server struct {
-	load         func() (*config.Config, error) // reads the configuration
+	load         func(config.Releases) (*config.Config, error) // reads the configuration
 	log          *slog.Logger
 	recorder     *metrics.Recorder
 	prober       *probe.Prober
@@ -110,19 +111,19 @@ func (s *Server) now() *served { return s.current.Load() }
 // starts nothing. The error is that of o.Load, or names the part that cannot be made.
 func New(o Options) (*Server, error) {
 	began := time.Now()
-	c, err := o.Load()
-	if err != nil {
-		return nil, err
-	}
 	s := &Server{
 		memory: memoryBounds{limit: math.MaxInt64}, load: o.Load, log: o.Log, droppedLines: o.DroppedLines, checking: o.SelfCheck,
 		recorder: metrics.New(Build()), notifier: newNotifier(o.Log),
 		reloads: newReloads(o), own: ownName(), files: shareFiles(fileLimit()),
 	}
+	c, follower, err := s.read((*store.Follower).Served, nil)
+	if err != nil {
+		return nil, err
+	}
 	s.watch = observe.NewUnmapped(0, s.recorder)
 	s.recent = observe.NewRecent(s.tap, nil)
 	s.prober = probe.New(probe.Config{Observer: s.recorder, Log: o.Log})
-	learned := s.learn(c, nil)
+	learned := s.learn(c, follower, nil)
 	c = learned.Config
 	made, err := assemble(c, s.observers(), new(parts))
 	if err != nil {
@@ -145,6 +146,7 @@ func New(o Options) (*Server, error) {
 	}
 	s.recorder.Ask(s.asked())
 	s.recorder.Learn(s.learnedNow)
+	s.recorder.Follow(s.followed)
 	s.serveFrom(first)
 	s.first = s.firstSignature(began)
 	if c.Listen.Admin.IsValid() {
@@ -191,6 +193,7 @@ func (s *Server) status() admin.Status {
 	if waiting := now.learned.Waiting; len(waiting) > 0 {
 		status.Ready, status.Reason = false, "nothing has been learned yet from "+strings.Join(waiting, ", ")+": /api/sources says why"
 	}
+	s.ofStore(&status)
 	for _, upstream := range now.upstreams() {
 		if upstream.Looping {
 			status.Loops = append(status.Loops, fmt.Sprintf("server %s of "+

@@ -33,7 +33,7 @@ func TestReadOnceMore(t *testing.T) {
 	} {
 		t.Run(test.what, func(t *testing.T) {
 			s, err := New(Options{
-				File: test.name, Load: func() (*config.Config, error) { return config.Parse(test.name, config.Example(), nil) },
+				File: test.name, Load: func(config.Releases) (*config.Config, error) { return config.Parse(test.name, config.Example(), nil) },
 				Log: slog.New(slog.DiscardHandler),
 			})
 			if err != nil {
