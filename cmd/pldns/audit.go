@@ -26,6 +26,7 @@ import (
 type auditFlags struct {
 	config          string
 	azure           bool
+	released        releaseFlag
 	names           []string
 	asked           string
 	asJSON, asSARIF bool
@@ -63,8 +64,9 @@ happens to which client, and what to do. What the files do not hold is not taken
 absent: standard error says what was not looked at. The exit code is 1 with an error
 or a warning; notes alone are fine.
 
-With -c, the answers of a configuration are compared: a VNet belongs to the network
-that learns from it, to that of its name, or to that of --map. --asked names a file with names that clients ask
+With -c, the answers of a configuration are compared, with --release those of a release
+of its store: a VNet belongs to the network that learns from it, to that of its name, or
+to that of --map. --asked names a file with names that clients ask
 for, one a line, or what "pldns unmapped --json" prints: with it, no-fallback is a
 warning where these are denied.`
 
@@ -96,6 +98,7 @@ func newAudit() *cobra.Command {
 	f := command.Flags()
 	f.BoolVar(&flags.azure, "azure", false, "list Azure itself, as the configuration of -c says")
 	f.StringVarP(&flags.config, "config", "c", "", "compare with what this configuration `file` answers")
+	flags.released.add(command)
 	f.StringArrayVar(&flags.names, "map", nil, "`VNET=NETWORK`: the network of a VNet, by name or id; may be given again")
 	f.StringVar(&flags.asked, "asked", "", "a `file` with names that clients ask for")
 	f.StringVar(&flags.read.origin, "origin", "", "the `zone` of a zone file that does not say $ORIGIN, or of records of Windows DNS")
@@ -103,6 +106,7 @@ func newAudit() *cobra.Command {
 	f.BoolVar(&flags.asSARIF, "sarif", false, "print SARIF 2.1.0, for code scanning")
 	command.MarkFlagsMutuallyExclusive("json", "sarif")
 	command.MarkFlagsMutuallyExclusive("azure", "origin")
+	command.MarkFlagsMutuallyExclusive("azure", "release")
 	kindThenFiles(command, azureimport.Kinds())
 	return command
 }
@@ -128,9 +132,10 @@ func (f auditFlags) exports(command *cobra.Command, args []string, options *azur
 	}
 	var loaded *config.Config
 	if f.config != "" {
-		if loaded, err = loadLearned(command.ErrOrStderr(), f.config); err != nil {
+		if loaded, err = f.released.load(command, f.config); err != nil {
 			return none, failing(err)
 		}
+		loaded = withLearned(command.ErrOrStderr(), loaded)
 	}
 	if err := f.compareWith(loaded, options); err != nil {
 		return none, err
@@ -156,7 +161,7 @@ func (f auditFlags) live(command *cobra.Command, _ []string, options *azureaudit
 	if f.config == "" {
 		return none, errors.New("--azure lists what a configuration says: name it with -c FILE")
 	}
-	c, err := loadAzure(f.config)
+	c, err := loadAzure(command.ErrOrStderr(), f.config)
 	if err != nil {
 		return none, err
 	}

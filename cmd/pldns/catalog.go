@@ -68,7 +68,7 @@ func catalogueOf(file string) (*azure.Catalogue, error) {
 	if file == "" {
 		return azure.New(), nil
 	}
-	loaded, err := config.Load(file)
+	loaded, err := config.LoadWith(file, onDisk(io.Discard))
 	if err != nil {
 		return nil, failing(err)
 	}

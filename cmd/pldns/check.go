@@ -15,6 +15,7 @@ import (
 func newCheck() *cobra.Command {
 	var file string
 	var asJSON, strict bool
+	var released releaseFlag
 	command := &cobra.Command{
 		Use:   "check",
 		Short: "Check a configuration file",
@@ -23,10 +24,12 @@ reports every fault with the place it is at and what to do about it, and as
 warnings what can be served and is probably not meant: a misspelt name, a
 certificate that ends soon, clients that are the whole internet. It exits with 0
 if the configuration can be served, with 1 if it cannot. With --strict a warning
-counts as a fault.`,
+counts as a fault. With --release it checks a release of the store as this machine
+would serve it.`,
 		Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			result := checkFile(file, strict)
+			report, err := released.check(command, file)
+			result := checkedOf(file, report, err, strict)
 			if asJSON {
 				return result.printJSON(command.OutOrStdout())
 			}
@@ -35,6 +38,7 @@ counts as a fault.`,
 	}
 	configFlag(command, &file)
 	jsonFlag(command, &asJSON)
+	released.add(command)
 	command.Flags().BoolVar(&strict, "strict", false, "count warnings as faults")
 	return command
 }
@@ -48,9 +52,8 @@ type checked struct {
 	summary  string // empty where there is a fault
 }
 
-func checkFile(file string, strict bool) checked {
+func checkedOf(file string, report config.Report, err error, strict bool) checked {
 	result := checked{file: file, strict: strict}
-	report, err := config.Check(file)
 	result.warnings = report.Warnings
 	if len(report.Faults) > 0 {
 		err = report.Faults

@@ -76,7 +76,7 @@ func runDiscover(command *cobra.Command, flags discoverFlags) error {
 	if err := flags.check(); err != nil {
 		return err
 	}
-	c, err := loadAzure(flags.file)
+	c, err := loadAzure(command.ErrOrStderr(), flags.file)
 	if err != nil {
 		return err
 	}

@@ -59,7 +59,7 @@ func runDrift(command *cobra.Command, flags driftFlags) error {
 	if len(flags.exports) == 0 {
 		return errors.New("nothing to compare with: name an export, as in --export az:pe.json")
 	}
-	loaded, err := config.Load(flags.config)
+	loaded, err := config.LoadWith(flags.config, onDisk(command.ErrOrStderr()))
 	if err != nil {
 		return failing(err)
 	}

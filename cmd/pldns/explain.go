@@ -19,6 +19,7 @@ func newExplain() *cobra.Command {
 	var file, client, listener, server string
 	var shown shownFlags
 	var asJSON, offline bool
+	var released releaseFlag
 	command := &cobra.Command{
 		Use:   "explain NAME [TYPE]",
 		Short: "Say what a client is answered, and why",
@@ -27,7 +28,8 @@ the network of the client and why, the zone and the rule, every hop, what was
 asked of which upstream, and the answer. Without --server it reads the
 configuration file and asks the upstreams itself; with --server it asks a
 running pldns at its admin address, which answers from what it serves and
-remembers. It exits with 0 if the client gets what it asks for, else with 1.`,
+remembers; with --release it decides as of a release of the store, also of one that
+is not served any more. It exits with 0 if the client gets what it asks for, else with 1.`,
 		Example: `  pldns explain mydb.database.windows.net --client 10.0.0.7
   pldns explain mydb.database.windows.net AAAA --client 10.0.0.7 --server 127.0.0.1:8053`,
 		Args: cobra.RangeArgs(1, 2),
@@ -45,7 +47,7 @@ remembers. It exits with 0 if the client gets what it asks for, else with 1.`,
 			if server != "" {
 				e, err = explainRemotely(command.Context(), server, question)
 			} else {
-				e, err = explainFile(command, file, query, offline)
+				e, err = explainFile(command, file, released, query, offline)
 			}
 			var problems config.Problems
 			if errors.As(err, &problems) {
@@ -63,11 +65,13 @@ remembers. It exits with 0 if the client gets what it asks for, else with 1.`,
 	flags.StringVar(&client, "client", "", "the `address` that the query comes from")
 	flags.StringVar(&listener, "listener", "", "the local `address` that the query reaches")
 	shown.register(command)
+	released.add(command)
 	flags.StringVar(&server, "server", "", "the admin `address` of a running pldns to ask")
 	flags.BoolVar(&offline, "offline", false, "do not ask upstreams; say where one would be asked")
 	command.ValidArgsFunction = nameThenTypes
 	command.MarkFlagsMutuallyExclusive("server", "offline")
 	command.MarkFlagsMutuallyExclusive("server", "config")
+	command.MarkFlagsMutuallyExclusive("server", "release")
 	return command
 }
 
@@ -109,8 +113,9 @@ func reportExplanation(w io.Writer, e resolver.Explanation, asJSON bool) error {
 }
 
 // explainFile decides from a file alone.
-func explainFile(command *cobra.Command, file string, query resolver.Query, notAsking bool) (resolver.Explanation, error) {
-	loaded, err := config.Load(file)
+func explainFile(command *cobra.Command, file string, released releaseFlag, query resolver.Query, notAsking bool) (resolver.Explanation,
+	error) {
+	loaded, err := released.load(command, file)
 	if err != nil {
 		return resolver.Explanation{}, err
 	}

@@ -9,8 +9,8 @@ import (
 )
 
 // loadAzure reads a configuration that says which Azure is to be listed.
-func loadAzure(file string) (*config.Config, error) {
-	c, err := config.Load(file)
+func loadAzure(stderr io.Writer, file string) (*config.Config, error) {
+	c, err := config.LoadWith(file, onDisk(stderr))
 	if err != nil {
 		return nil, failing(fmt.Errorf("the configuration cannot be used:\n%w", err))
 	}
@@ -23,13 +23,21 @@ func loadAzure(file string) (*config.Config, error) {
 // loadLearned reads a configuration with what is on disk of what it learns, for commands
 // that speak of what is served. What is not known is noted on standard error.
 func loadLearned(stderr io.Writer, file string) (*config.Config, error) {
-	loaded, err := config.Load(file)
-	if err != nil || len(loaded.Azure) == 0 {
-		return loaded, err
+	loaded, err := config.LoadWith(file, onDisk(stderr))
+	if err != nil {
+		return nil, err
+	}
+	return withLearned(stderr, loaded), nil
+}
+
+// withLearned is a configuration with what is on disk of what it learns.
+func withLearned(stderr io.Writer, loaded *config.Config) *config.Config {
+	if len(loaded.Azure) == 0 {
+		return loaded
 	}
 	composed := daemon.Composed(loaded)
 	for _, warning := range composed.Warnings {
 		fmt.Fprintf(stderr, "note: %s\n", warning)
 	}
-	return composed.Config, nil
+	return composed.Config
 }
