@@ -28,6 +28,7 @@ type Cluster struct {
 type Member struct {
 	URL     string // for clients
 	name    string
+	dir     string // of its log
 	args    []string
 	process *os.Process
 	t       testing.TB
@@ -53,7 +54,7 @@ func Etcd(t testing.TB, members int, more ...string) *Cluster {
 	for i := range members {
 		name := fmt.Sprintf("m%d", i)
 		client, peer := fmt.Sprintf("http://127.0.0.1:%d", ports[2*i]), fmt.Sprintf("http://127.0.0.1:%d", ports[2*i+1])
-		c.Members = append(c.Members, &Member{URL: client, name: name, t: t, args: append([]string{
+		c.Members = append(c.Members, &Member{URL: client, name: name, dir: dir, t: t, args: append([]string{
 			"--name", name, "--data-dir", filepath.Join(dir, name), "--listen-client-urls", client, "--advertise-client-urls", client,
 			"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", strings.Join(peers, ","),
 			"--initial-cluster-state", "new", "--log-level", "error", "--heartbeat-interval", "50", "--election-timeout", "500",
@@ -66,6 +67,16 @@ func Etcd(t testing.TB, members int, more ...string) *Cluster {
 	}
 	c.Ready()
 	return c
+}
+
+// tail is the end of what the members logged.
+func (c *Cluster) tail() string {
+	var all strings.Builder
+	for _, m := range c.Members {
+		text, _ := os.ReadFile(filepath.Join(m.dir, m.name+".log"))
+		fmt.Fprintf(&all, "%s:\n%s\n", m.name, text[max(0, len(text)-2000):])
+	}
+	return all.String()
 }
 
 // freePorts are ports that nobody uses now, none of them twice.
@@ -86,7 +97,12 @@ func freePorts(t testing.TB, count int) (ports []int) {
 func (m *Member) Start() {
 	m.t.Helper()
 	command := exec.Command("etcd", m.args...)
-	command.Stdout, command.Stderr = os.Stderr, os.Stderr
+	log, err := os.OpenFile(filepath.Join(m.dir, m.name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	defer log.Close()
+	command.Stdout, command.Stderr = log, log
 	command.SysProcAttr = dieWithTest()
 	if err := command.Start(); err != nil {
 		m.t.Fatal(err)
@@ -148,7 +164,7 @@ func (c *Cluster) Ready() {
 			return
 		}
 		if ctx.Err() != nil {
-			c.t.Fatal(fmt.Errorf("etcd is not ready: %w", errors.Join(err, ctx.Err())))
+			c.t.Fatalf("etcd is not ready: %v\n%s", errors.Join(err, ctx.Err()), c.tail())
 		}
 	}
 }
