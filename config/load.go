@@ -188,7 +188,8 @@ func (l *loader) report() Report {
 // mainKeys are the top-level keys of the main file alone.
 func mainKeys() []string {
 	return []string{
-		"listen", "tls", "trust", "limit", "cache", "probe", "query_log", "dnstap", "shadow", "deadline", "files", "catalogue", "azure", "store",
+		"listen", "tls", "trust", "limit", "cache", "probe", "query_log", "dnstap", "shadow", "deadline", "files", "catalogue", "azure",
+		"store",
 	}
 }
 
