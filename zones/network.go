@@ -38,8 +38,13 @@ type Zone struct {
 	Special bool
 }
 
-// Name is the network's name in the configuration.
-func (n *Network) Name() string { return n.name }
+// Name is the network's name in the configuration; empty for no network, a nil n.
+func (n *Network) Name() string {
+	if n == nil {
+		return ""
+	}
+	return n.name
+}
 
 // Number is the place of the network among [Table.Networks]: short, and unique
 // within its table.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"pldns/resolver"
 	"pldns/resolver/wire"
 )
 
@@ -20,8 +21,11 @@ type request struct {
 	kind     uint16
 	class    uint16
 
-	edns      bool // there is an OPT record
-	size      uint16
+	edns bool // there is an OPT record
+	// size is what a reply over UDP may have, in octets: what the client can take, 512 at
+	// the least (RFC 6891 section 6.2.3) and if it says nothing (RFC 1035 section 4.2.1), and
+	// never more than what passes unfragmented.
+	size      int
 	version   uint8
 	do        bool
 	padding   bool // it has the padding option
@@ -37,57 +41,43 @@ type request struct {
 	tsig []byte // the TSIG record that belongs into the reply
 }
 
-// accept reads a packet. It decides for every transport what is a query that
-// the Handler answers, what is answered here, and what is not answered at all.
-// It keeps no state and costs time in proportion to the length of the packet;
-// the request refers to the packet and is filled as far as it could be read.
+// read reads all of a packet but the name in its question, which it leaves as it came, into
+// a zero request. It decides for every transport what is a query that the Handler answers,
+// what is answered here, and what is not answered at all. It keeps no state, allocates
+// nothing for what it accepts, and costs time in proportion to the length of the packet; the
+// request refers to the packet and is filled as far as it could be read.
 //
 // The body is scanned, not unpacked: records of a query are ignored (a client
 // has nothing to tell a resolver), so all that is asked of them is that their
 // lengths add up to the whole message. Octets after the last record make it
 // malformed, because then its counts and its length disagree.
-func accept(packet []byte) (request, Refusal) {
-	r, why := glance(packet)
-	if why == Accepted {
-		why = r.readName()
-	}
-	return r, why
-}
-
-// glance reads all of a packet but the name in its question, which it leaves as
-// it came. It allocates nothing for what it accepts.
-func glance(packet []byte) (request, Refusal) {
+func (r *request) read(packet []byte) Refusal {
 	if len(packet) < wire.HeaderSize {
-		return request{}, Short
+		return Short
 	}
-	r := request{id: wire.ID(packet), flags: wire.Flags(packet)}
+	r.id, r.flags, r.size = wire.ID(packet), wire.Flags(packet), dns.MinMsgSize
 	if r.flags&wire.QR != 0 {
-		return r, Response
+		return Response
 	}
-	switch r.opcode() {
+	switch int(r.flags & wire.Opcodes >> 11) {
 	case dns.OpcodeQuery:
-		return r, r.read(packet)
 	case dns.OpcodeNotify, dns.OpcodeUpdate:
 		// Nobody may change anything here (RFC 1996 section 3.10, RFC 2136
 		// section 3.3). Their bodies have the layout of a query's, so the reply
 		// can repeat the question and have an OPT record; the rest is not judged.
 		r.scan(packet)
-		return r, NotAllowed
+		return NotAllowed
 	default:
 		// IQUERY (RFC 3425), STATUS, DSO (RFC 8490) and what is not assigned.
 		// Only the header of such a message has a known form (RFC 8906).
-		return r, NotImplemented
+		return NotImplemented
 	}
-}
-
-// read takes the body of a standard query apart.
-func (r *request) read(packet []byte) Refusal {
 	switch wellFormed := r.scan(packet); {
 	case !wellFormed || len(r.question) == 0: // RFC 9619: one question, or FORMERR
 		return Malformed
 	case r.edns && r.version != 0:
 		return BadVersion // before the options, which belong to that version
-	case !r.readOptions():
+	case len(r.options) > 0 && !r.readOptions():
 		return Malformed
 	case r.tsig != nil:
 		return BadKey
@@ -97,19 +87,6 @@ func (r *request) read(packet []byte) Refusal {
 	r.class = binary.BigEndian.Uint16(fixed[2:])
 	return Accepted
 }
-
-// readName reads the name in the question.
-func (r *request) readName() Refusal {
-	name, ok := wire.Text(r.question, 0)
-	if !ok {
-		return Malformed
-	}
-	r.name = name
-	return Accepted
-}
-
-// opcode is the opcode of the message.
-func (r *request) opcode() int { return int(r.flags & wire.Opcodes >> 11) }
 
 // scan walks over all sections, picks the question and the OPT and TSIG records,
 // and tells whether the message is what its counts say. It goes on as long as
@@ -156,7 +133,7 @@ func (r *request) readAdditional(packet []byte, rec wire.Record, last bool) bool
 			return false
 		}
 		r.edns = true
-		r.size = rec.Class
+		r.size = min(max(int(rec.Class), dns.MinMsgSize), resolver.UDPSize)
 		r.version = uint8(rec.TTL >> 16)
 		r.do = rec.TTL&wire.DO != 0
 		r.options = packet[rec.Data:rec.End]
@@ -201,4 +178,14 @@ func (r *request) readOptions() bool {
 		}
 	}
 	return !options.Broken()
+}
+
+// readName reads the name in the question.
+func (r *request) readName() Refusal {
+	name, ok := wire.Text(r.question, 0)
+	if !ok {
+		return Malformed
+	}
+	r.name = name
+	return Accepted
 }

@@ -104,14 +104,6 @@ func (c *cookies) hash(cookie [clientCookieSize]byte, head [8]byte, client netip
 	return sipHash(c.key, hashed)
 }
 
-// cookieRoom is the room that a reply to r needs for its cookie.
-func (r *request) cookieRoom() int {
-	if r.hasCookie {
-		return cookieRoom
-	}
-	return 0
-}
-
 // sipHash is SipHash-2-4, the keyed hash that RFC 9018 asks for.
 func sipHash(key [2]uint64, data []byte) uint64 {
 	v := [4]uint64{

@@ -47,7 +47,7 @@ func TestReturnedCookies(t *testing.T) {
 			packet := packed(t, mydb())
 			packet[len(packet)-1] = byte(4 + len(cookie)) // the length of the data of the OPT record
 			packet = append(packet, 0, dns.EDNS0COOKIE, 0, byte(len(cookie)))
-			r, why := glance(append(packet, cookie...))
+			r, why := accept(append(packet, cookie...))
 			if why != Accepted || !r.proof {
 				t.Fatalf("the query is %s, with a cookie: %v", why, r.proof)
 			}

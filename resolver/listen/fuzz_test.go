@@ -75,7 +75,7 @@ func FuzzAccept(f *testing.F) {
 			return
 		}
 		if why != Accepted {
-			check(t, original, &r, r.appendRefusal(nil, why, r.udpLimit()), why.rcode())
+			check(t, original, &r, r.appendRefusal(nil, why, r.size), why.rcode())
 			return
 		}
 		q, x := &query{asked: r.query(zones.Client{})}, newScratch()
@@ -91,7 +91,7 @@ func FuzzAccept(f *testing.F) {
 			}
 			check(t, original, &q.request, wire, a.Rcode)
 		}
-		check(t, original, &q.request, q.request.appendRefusal(nil, Panicked, q.request.udpLimit()), dns.RcodeServerFailure)
+		check(t, original, &q.request, q.request.appendRefusal(nil, Panicked, q.request.size), dns.RcodeServerFailure)
 	})
 }
 
@@ -111,8 +111,8 @@ func answers(name string) []resolver.Answer {
 // check checks a reply to packet.
 func check(t *testing.T, packet []byte, r *request, made []byte, rcode int) {
 	t.Helper()
-	if len(made) > r.udpLimit() || len(made) < wire.HeaderSize {
-		t.Fatalf("a reply of %d octets, the limit is %d", len(made), r.udpLimit())
+	if len(made) > r.size || len(made) < wire.HeaderSize {
+		t.Fatalf("a reply of %d octets, the limit is %d", len(made), r.size)
 	}
 	var reply dns.Msg
 	if err := reply.Unpack(made); err != nil {

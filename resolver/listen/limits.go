@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"github.com/gaissmai/bart"
-
-	"pldns/zones"
 )
 
 // Limits says how many queries a second each client is answered over UDP, where the
@@ -156,7 +154,13 @@ func (s *Server) limited(q *query, m *memory, r *request, why Refusal) Refusal {
 	if l.off || m.snapshot == nil { // or nobody knows the networks
 		return why
 	}
-	of, scope := l.ratesOf(m.network)
+	of, scope := l.unlisted, uint64(0) // the scope tells apart clients of two networks with one address
+	if m.network != nil {
+		of, scope = l.listed, uint64(m.network.Number())+1
+		if own, has := l.networks[m.network.Name()]; has {
+			of = own
+		}
+	}
 	if of.query == 0 && of.response == 0 || holds(l.exempt, q.client.Addr) {
 		return why
 	}
@@ -170,22 +174,7 @@ func (s *Server) limited(q *query, m *memory, r *request, why Refusal) Refusal {
 	if over == 0 || why == Accepted && s.proven(q, r) {
 		return why
 	}
-	return s.beyond(q, m.name(), ClientLimit, over, why)
-}
-
-// ratesOf are those of a client of the network, and what tells it from one of another
-// network with the same address.
-func (l *limits) ratesOf(network *zones.Network) (rates, uint64) {
-	if network == nil {
-		return l.unlisted, 0
-	}
-	scope := uint64(network.Number()) + 1
-	if l.networks != nil {
-		if own, has := l.networks[network.Name()]; has {
-			return own, scope
-		}
-	}
-	return l.listed, scope
+	return s.beyond(q, m.network.Name(), ClientLimit, over, why)
 }
 
 // beyond is what becomes of a query that is over a limit, by so many queries.

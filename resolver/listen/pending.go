@@ -88,7 +88,7 @@ func (q *query) GiveWay() {
 		case isWaiting:
 			if q.wait.state.CompareAndSwap(isWaiting, isOver) {
 				s := q.wait.server
-				s.conclude(q, func(x *scratch) outcome { return s.refuse(q, x, &q.request, Shed) })
+				s.conclude(q, func(q *query, x *scratch) outcome { return s.refuse(q, x, &q.request, Shed) })
 				return
 			}
 		case isRunning, isWoken:
@@ -105,10 +105,9 @@ func (q *query) GiveWay() {
 // what is cached never come here, so they never need one.
 func (s *Server) park(q *query, x *scratch, r *request, pending resolver.Pending) (out outcome) {
 	q.wait.pending, q.wait.deadline = pending, pending.Deadline()
-	network := x.memory.name()
 	x.memory.key = nil // what was waited for is never remembered
 	q.keep(r)
-	if !s.pendings(q).enter(q, network, s.limits.Load().prefixes.of(q.client.Addr, int(q.client.Bits))) {
+	if !s.pendings(q).enter(q, s.limits.Load().prefixes.of(q.client.Addr, int(q.client.Bits))) {
 		out = s.refuse(q, x, r, Shed)
 		out.taken = true
 		return out
@@ -151,45 +150,38 @@ func (s *Server) resume(q *query) {
 		return
 	}
 	x := s.scratches.Get().(*scratch)
-	s.proceed(q, x)
+	s.proceed(q, x, s.settle)
 	s.scratches.Put(x)
-}
-
-// proceed goes on with a query that waited. A fault of this program costs this query and
-// no other.
-func (s *Server) proceed(q *query, x *scratch) {
-	if out := s.resumed(q, x); !out.waits {
-		s.deliver(q, x, out)
-	}
-	x.tidy()
-}
-
-func (s *Server) resumed(q *query, x *scratch) (out outcome) {
-	defer func() {
-		if fault := recover(); fault != nil {
-			q.wait.state.Store(isOver)
-			out = s.refuse(q, x, &q.request, Panicked, "panic", fault, "stack", string(debug.Stack()))
-			out.taken = true
-		}
-	}()
-	return s.settle(q, x)
 }
 
 // conclude answers a query that has waited for long enough. Its state is over.
-func (s *Server) conclude(q *query, how func(x *scratch) outcome) {
+func (s *Server) conclude(q *query, how func(q *query, x *scratch) outcome) {
 	x := s.scratches.Get().(*scratch)
+	s.proceed(q, x, func(q *query, x *scratch) outcome {
+		out := how(q, x)
+		out.taken = true // the outside may speak yet
+		return out
+	})
+	s.scratches.Put(x)
+}
+
+// proceed goes on with a query that waited, and delivers its reply if that is there then. A
+// fault of this program costs this query and no other.
+func (s *Server) proceed(q *query, x *scratch, how func(q *query, x *scratch) outcome) {
 	out := func() (out outcome) {
 		defer func() {
 			if fault := recover(); fault != nil {
+				q.wait.state.Store(isOver)
 				out = s.refuse(q, x, &q.request, Panicked, "panic", fault, "stack", string(debug.Stack()))
+				out.taken = true
 			}
 		}()
-		return how(x)
+		return how(q, x)
 	}()
-	out.taken = true // the outside may speak yet
-	s.deliver(q, x, out)
+	if !out.waits {
+		s.deliver(q, x, out)
+	}
 	x.tidy()
-	s.scratches.Put(x)
 }
 
 // deliver is the end of a query that was pending.
@@ -216,7 +208,7 @@ func (q *query) keep(r *request) {
 	q.wait.question = append(q.wait.question[:0], r.question...)
 	q.request = *r
 	q.request.question, q.request.options, q.request.tsig, q.request.subnet.data = q.wait.question, nil, nil, nil
-	if q.sample.drawn() {
+	if q.sample.anew || q.sample.remembered {
 		q.message = bytes.Clone(q.message)
 	} else {
 		q.message = nil
@@ -275,7 +267,9 @@ func (s *Server) giveUp(queries []*query, by time.Time, reason error) {
 			continue
 		}
 		q.wait.state.Store(isOver)
-		s.conclude(q, func(x *scratch) outcome { return s.finish(q, x, &q.request, q.wait.pending.GiveUp(reason)) })
+		s.conclude(q, func(q *query, x *scratch) outcome {
+			return s.finish(q, x, &q.request, q.wait.pending.GiveUp(reason))
+		})
 	}
 }
 

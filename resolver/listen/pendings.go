@@ -40,9 +40,9 @@ func newPendings(limit int) *pendings {
 	return &pendings{quota: share.NewQuota(limit), seed: maphash.MakeSeed(), pulses: make(map[uint64]*pulse)}
 }
 
-// enter takes q in, for the addresses of a network that count as one client; false if
+// enter takes q in, for the addresses of its network that count as one client; false if
 // there is no room for it.
-func (p *pendings) enter(q *query, network string, client netip.Prefix) bool {
+func (p *pendings) enter(q *query, client netip.Prefix) bool {
 	key := maphash.Comparable(p.seed, struct {
 		client   netip.Prefix
 		question resolver.Question
@@ -68,7 +68,7 @@ func (p *pendings) enter(q *query, network string, client netip.Prefix) bool {
 	at.most = max(at.most, at.held)
 	q.wait.pulse = at
 	p.mu.Unlock()
-	if !p.quota.Enter(&q.wait.slot, share.Key{Network: network, Client: client, Name: q.asked.Name}, q.began, usualWait, q) {
+	if !p.quota.Enter(&q.wait.slot, share.Key{Network: q.network, Client: client, Name: q.asked.Name}, q.began, usualWait, q) {
 		p.leave(q)
 		return false
 	}

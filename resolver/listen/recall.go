@@ -1,6 +1,7 @@
 package listen
 
 import (
+	"sync/atomic"
 	"time"
 
 	"pldns/resolver"
@@ -26,7 +27,6 @@ type memory struct {
 	network    *zones.Network // of the client that was located; nil for none
 	now        replycache.Moment
 	generation uint64
-	afresh     bool   // the query is not to be answered from memory
 	key        []byte // of the query; empty when its reply is not to be remembered
 	room       [replycache.MaxKey]byte
 }
@@ -54,25 +54,24 @@ func (m *memory) locate(client zones.Client) {
 	}
 }
 
-// name is that of the network that was located; empty for none.
-func (m *memory) name() string {
-	if m.network == nil {
-		return ""
-	}
-	return m.network.Name()
-}
-
 // recall finds the reply to the request of q, nil when it is not remembered, larger
 // than it may be, or not to be given again. What offers a time to be idle is never
 // remembered, because the time differs.
 func (m *memory) recall(r *request, q *query) *replycache.Reply {
 	m.key = m.room[:0]
-	if m.network == nil || m.afresh || r.keepalive && q.idle != nil {
+	if m.network == nil || q.sample.anew || r.keepalive && q.idle != nil {
 		return nil
 	}
-	m.key = replycache.AppendKey(m.key, m.network.Number(), r.asks()|q.kind, r.question)
+	asks := q.kind | replycache.Asks(r.flags)&replycache.Header
+	if r.edns {
+		asks |= replycache.EDNS
+	}
+	if r.do {
+		asks |= replycache.DO
+	}
+	m.key = replycache.AppendKey(m.key, m.network.Number(), asks, r.question)
 	reply := m.replies.Get(m.key, m.now)
-	if reply == nil || reply.Len() > q.limit(r) {
+	if reply == nil || len(reply.Message) > q.limit(r) {
 		return nil
 	}
 	return reply
@@ -98,27 +97,6 @@ func (s *Server) remember(q *query, x *scratch, reply []byte, answer *resolver.A
 		entry.TTLs, entry.Expires = offsets, m.now+replycache.Moment(life)
 	}
 	m.replies.Put(m.key, entry)
-}
-
-// asks are the things that the reply to r depends on besides its question.
-func (r *request) asks() replycache.Asks {
-	var asks replycache.Asks
-	if r.edns {
-		asks |= replycache.EDNS
-	}
-	if r.do {
-		asks |= replycache.DO
-	}
-	if r.flags&wire.CD != 0 {
-		asks |= replycache.CD
-	}
-	if r.flags&wire.RD != 0 {
-		asks |= replycache.RD
-	}
-	if r.flags&wire.AD != 0 {
-		asks |= replycache.AD
-	}
-	return asks
 }
 
 // counts are queries that were answered from the reply cache, by kind: to count many at
@@ -159,5 +137,40 @@ func (c *counts) tell() {
 	c.kinds = 0
 	for i := range c.of[:kinds] {
 		c.of[i].tally.Add(c.of[i].queries, took)
+	}
+}
+
+// replyCaches are the finished replies of the snapshot that answers: each snapshot has a
+// reply cache of its own, which is dropped when the first query meets the next one.
+type replyCaches struct {
+	held atomic.Pointer[repliesOf]
+}
+
+// repliesOf are the finished replies of one snapshot.
+type repliesOf struct {
+	snapshot *resolver.Snapshot
+	cache    *replycache.Cache
+}
+
+// of gives the reply cache of a snapshot. Who still holds the snapshot before may take
+// the place once more: that costs replies, and mixes none.
+func (r *replyCaches) of(snapshot *resolver.Snapshot) *replycache.Cache {
+	for {
+		held := r.held.Load()
+		if held != nil && held.snapshot == snapshot {
+			return held.cache
+		}
+		next := &repliesOf{snapshot, replycache.New()}
+		if r.held.CompareAndSwap(held, next) {
+			return next.cache
+		}
+	}
+}
+
+// ForgetReplies drops all finished replies, and those that are being decided: the next
+// query of each kind is decided anew. It may be called at any time.
+func (s *Server) ForgetReplies() {
+	if held := s.replies.held.Load(); held != nil {
+		held.cache.Forget()
 	}
 }

@@ -312,7 +312,7 @@ func TestFreshness(t *testing.T) {
 		if _, known := fast(s, packet, a); known {
 			t.Errorf("%s: what was asked just now is remembered before the cache has it", row.name)
 		}
-		r, _ := glance(packet)
+		r, _ := accept(packet)
 		at := func(after time.Duration) *replycache.Reply {
 			later := a.x.memory
 			later.locate(a.client)

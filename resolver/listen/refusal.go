@@ -108,7 +108,7 @@ func (r Refusal) explanation() (resolver.Error, bool) {
 func (r *request) appendRefusal(out []byte, why Refusal, limit int) []byte {
 	start, rcode := len(out), why.rcode()
 	flags := wire.QR | r.flags&wire.Opcodes | uint16(rcode)&wire.Rcodes
-	if r.opcode() == dns.OpcodeQuery { // elsewhere these bits mean something else, or nothing
+	if r.flags&wire.Opcodes == dns.OpcodeQuery { // elsewhere these bits mean something else, or nothing
 		flags |= r.flags&(wire.RD|wire.CD) | wire.RA
 	}
 	if why == Slipped {

@@ -43,14 +43,14 @@ func (r release) limit(allowed int) int {
 // held tells whether a reply to q that is not whole was cut because of what it would be
 // released with.
 func (q *query) held(r *request) bool {
-	return !q.stream && q.wait.pulse != nil && q.released(r, r.udpLimit()) < r.udpLimit()
+	return !q.stream && q.wait.pulse != nil && q.released(r) < r.size
 }
 
 // released is the limit of a reply to q, which was pending.
-func (q *query) released(r *request, allowed int) int {
+func (q *query) released(r *request) int {
 	s := q.wait.server
 	return release{
 		asked: q.size, waited: time.Since(q.began), together: s.datagrams.together(q),
 		proven: s.proven(q, r),
-	}.limit(allowed)
+	}.limit(r.size)
 }

@@ -32,29 +32,22 @@ func (r *request) query(client zones.Client) resolver.Query {
 	return q
 }
 
-// udpLimit is the size in octets that a reply over UDP may have: what the client
-// can take, 512 at the least (RFC 6891 section 6.2.3) and if it says nothing
-// (RFC 1035 section 4.2.1), and never more than what passes unfragmented.
-func (r *request) udpLimit() int {
-	if !r.edns {
-		return dns.MinMsgSize
-	}
-	return min(max(int(r.size), dns.MinMsgSize), resolver.UDPSize)
-}
-
 // limit is the size in octets that a reply to q may have before [Server.complete].
 func (q *query) limit(r *request) int {
 	limit := wire.MaxMessage
 	if !q.stream {
-		limit = r.udpLimit()
+		limit = r.size
 		if q.wait.pulse != nil {
-			limit = q.released(r, limit)
+			limit = q.released(r)
 		}
 	}
-	if q.cookieFor.IsValid() {
-		limit -= r.cookieRoom()
+	if r.hasCookie && q.cookieFor.IsValid() {
+		limit -= cookieRoom
 	}
-	return limit - r.subnet.size()
+	if r.subnet.given {
+		limit -= r.subnet.size()
+	}
+	return limit
 }
 
 // pack is the reply that says a, in the room of x if that is enough, and whether it is
@@ -66,8 +59,10 @@ func (q *query) limit(r *request) int {
 // the same whatever they are.
 func (q *query) pack(x *scratch, r *request, a resolver.Answer) (packed []byte, whole bool, err error) {
 	limit := q.limit(r)
-	if said := q.appendSaid(x.buf[:0], r, &a); said != nil && len(said) <= limit {
-		return said, true, nil
+	if !a.Wire.IsZero() {
+		if said := q.appendSaid(x.buf[:0], r, &a); len(said) <= limit {
+			return said, true, nil
+		}
 	}
 	asked := q.asked
 	asked.Spelling = dns.CanonicalName(asked.Spelling)
@@ -84,11 +79,8 @@ func (q *query) pack(x *scratch, r *request, a resolver.Answer) (packed []byte, 
 	return packed, whole, nil
 }
 
-// appendSaid appends the reply that says an answer in wire form; nil if it has none.
+// appendSaid appends the reply that says an answer in wire form.
 func (q *query) appendSaid(out []byte, r *request, a *resolver.Answer) []byte {
-	if a.Wire.IsZero() {
-		return nil
-	}
 	out, _ = a.Wire.AppendTo(out)
 	copy(out[wire.HeaderSize:], r.question)
 	flags, additional := wire.QR|wire.RA|r.flags&(wire.RD|wire.CD)|uint16(a.Rcode)&wire.Rcodes, 0

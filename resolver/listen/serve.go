@@ -92,26 +92,27 @@ type outcome struct {
 // of q. Those who observe queries have been told of it then.
 func (s *Server) serve(q *query, x *scratch, message []byte) outcome {
 	q.message, q.size = message, len(message)
-	x.memory.afresh = q.sample.begin(s.tap.Load(), q.peer, q.client)
-	r, why := glance(message)
-	if why == Accepted && !s.subnetOf(q.transport, &r, &q.client) {
+	q.sample.begin(s.tap.Load(), q)
+	var r request
+	why := r.read(message)
+	if why == Accepted && r.subnet.data != nil && !s.subnetOf(q.transport, &r, &q.client) {
 		why = Malformed
 	}
 	if why.silent() {
 		return s.ignore(q, why)
 	}
 	x.memory.locate(q.client)
+	q.network = x.memory.network.Name()
 	if !q.stream {
 		why = s.limited(q, &x.memory, &r, why)
 	}
 	if why == Accepted {
 		if known := x.memory.recall(&r, q); known == nil {
 			why = r.readName()
-		} else if why = s.overdone(q, &r, account(known.Account()), x.memory.name()); why == Accepted {
+		} else if why = s.overdone(q, &r, account(known.Account), q.network); why == Accepted {
 			return s.repeat(q, x, &r, known)
 		}
 	}
-	q.network = x.memory.name()
 	switch {
 	case why == Accepted:
 		return s.decide(q, x, &r)
@@ -131,9 +132,11 @@ func (s *Server) ignore(q *query, why Refusal) outcome {
 // repeat gives a reply that is remembered.
 func (s *Server) repeat(q *query, x *scratch, r *request, known *replycache.Reply) outcome {
 	reply := s.complete(q, r, known.Write(x.room, r.id, r.question, x.memory.now))
-	x.counts.add(known.Tally(), q.began)
-	if q.sample.remembered() {
-		s.tellRemembered(q, x, r, known.Source(), reply)
+	x.counts.add(known.Tally, q.began)
+	if q.sample.remembered {
+		q.asked = r.query(q.client)
+		rcode := int(wire.Flags(reply) & wire.Rcodes)
+		s.tell(q, x, r, Exchange{Remembered: true, Answer: resolver.Answer{Network: q.network, Rcode: rcode, Source: known.Source}, Reply: reply})
 	}
 	return outcome{reply: reply, inRoom: true}
 }

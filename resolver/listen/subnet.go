@@ -56,11 +56,8 @@ func (s *subnet) read() bool {
 	return prefix == prefix.Masked() && !addr.Is4In6()
 }
 
-// size is the number of octets that the option takes in a reply.
+// size is the number of octets that the option takes in a reply, if it is given.
 func (s *subnet) size() int {
-	if !s.given {
-		return 0
-	}
 	return wire.OptionHead + subnetHead + (max(s.prefix.Bits(), 0)+7)/8
 }
 

@@ -110,66 +110,46 @@ func (s *Server) SetTap(tap Tap) {
 
 // sample is what a tap is told of a query, as far as it is known on reading.
 type sample struct {
-	tap  *tapped // nil for nobody
-	lot  uint32
-	from netip.AddrPort
+	tap        *tapped // nil for nobody
+	anew       bool    // the query is to be decided, although its reply is remembered
+	remembered bool    // the tap is told of it, although its reply is remembered
+	lot        uint32
+	from       netip.AddrPort
 }
 
-// begin notes the tap of the moment, if there is one, and who has sent the query: what a
-// proxy says of its client has been read, a client subnet has not. It tells whether the
-// query is to be decided anew.
-func (p *sample) begin(tap *tapped, peer netip.AddrPort, client zones.Client) (anew bool) {
-	if p.tap = tap; tap == nil {
-		return false
+// begin notes the tap of the moment, if there is one, what it wants to know of q, and who
+// has sent that: what a proxy says of its client has been read, a client subnet has not.
+func (p *sample) begin(tap *tapped, q *query) {
+	p.tap, p.anew, p.remembered = tap, false, false
+	if tap == nil {
+		return
 	}
 	p.lot = rand.Uint32()
-	p.from = netip.AddrPortFrom(client.Addr, 0)
-	if client.Addr == peer.Addr().Unmap().WithZone("") {
-		p.from = netip.AddrPortFrom(client.Addr, peer.Port())
+	p.anew, p.remembered = drawn(p.lot, tap.wants.Anew), drawn(p.lot, tap.wants.Remembered)
+	p.from = netip.AddrPortFrom(q.client.Addr, 0)
+	if q.client.Addr == q.peer.Addr().Unmap().WithZone("") {
+		p.from = netip.AddrPortFrom(q.client.Addr, q.peer.Port())
 	}
-	return drawn(p.lot, tap.wants.Anew)
 }
 
-// remembered tells whether somebody wants to know of a reply from the reply cache.
-func (p *sample) remembered() bool { return p.tap != nil && drawn(p.lot, p.tap.wants.Remembered) }
-
-// drawn tells whether somebody wants the octets of the query.
-func (p *sample) drawn() bool {
-	return p.remembered() || p.tap != nil && drawn(p.lot, p.tap.wants.Anew)
-}
-
-// tell counts what became of q, and tells its tap. Details are for the log, if it was
-// refused.
+// tell counts what became of q, and tells its tap. What was remembered is counted
+// elsewhere, many at a time. Details are for the log, if it was refused.
 func (s *Server) tell(q *query, x *scratch, r *request, e Exchange, details ...any) {
 	defer s.survive(q.transport)
 	e.Took = time.Since(q.began)
-	if e.Why == Accepted {
+	switch {
+	case e.Remembered:
+	case e.Why == Accepted:
 		s.config.Observer.Tally(q.transport, e.Answer.Network, e.Answer.Rcode, e.Answer.Source).Add(1, e.Took)
-	} else {
+	default:
 		s.refused(q.transport, e.Why, q.peer, details...)
 	}
-	s.tellTap(q, x, r, e)
-}
-
-// tellRemembered tells the tap of q of a reply from the reply cache. That is counted
-// elsewhere, many at a time.
-func (s *Server) tellRemembered(q *query, x *scratch, r *request, source resolver.Source, reply []byte) {
-	q.asked = r.query(q.client)
-	s.tellTap(q, x, r, Exchange{
-		Took: time.Since(q.began), Remembered: true, Reply: reply,
-		Answer: resolver.Answer{Network: x.memory.name(), Rcode: int(wire.Flags(reply) & wire.Rcodes), Source: source},
-	})
-}
-
-// tellTap tells the tap of q what became of it.
-func (s *Server) tellTap(q *query, x *scratch, r *request, e Exchange) {
 	p := &q.sample
 	if p.tap == nil {
 		return
 	}
-	defer s.survive(q.transport)
 	e.Transport, e.From, e.Began, e.Question, e.Query, e.lot = q.transport, p.from, q.began, r.question, q.asked, p.lot
-	if p.drawn() {
+	if p.anew || p.remembered {
 		e.Request = q.message
 	}
 	x.exchange = e // what a tap is given would be garbage otherwise

@@ -59,13 +59,10 @@ func (p proxied) client(proxy netip.Addr, local netip.AddrPort) zones.Client {
 	return client
 }
 
-// subnetOf replaces the address of a forwarder by that of its client. It is false
-// when the forwarder's option cannot be understood. An option of anybody else is
-// counted and forgotten: nothing of the reply depends on it.
+// subnetOf replaces the address of a forwarder by that of its client, for a request with a
+// client subnet. It is false when the forwarder's option cannot be understood. An option of
+// anybody else is counted and forgotten: nothing of the reply depends on it.
 func (s *Server) subnetOf(transport string, r *request, client *zones.Client) bool {
-	if r.subnet.data == nil {
-		return true
-	}
 	if !holds(s.trust.Load().subnets, client.Addr) {
 		r.subnet = subnet{}
 		s.config.Observer.SubnetIgnored(transport)

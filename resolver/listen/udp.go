@@ -27,7 +27,8 @@ func (s *Server) readUDP(ctx context.Context, socket *udpSocket) {
 }
 
 // receive deals with one packet: peer is who sent it, as the socket reports it, which is
-// as it wants it back, and control are its control messages.
+// as it wants it back, and control are its control messages. A PROXY header, which says who
+// asks, is taken off.
 func (s *Server) receive(q *query, x *scratch, socket *udpSocket, packet []byte, peer netip.AddrPort, control []byte) outcome {
 	local := socket.local
 	q.control = nil
@@ -41,30 +42,19 @@ func (s *Server) receive(q *query, x *scratch, socket *udpSocket, packet []byte,
 		q.origin = origin{transport: udp, to: socket, mail: socket.mail}
 	}
 	q.peer, q.cookieFor = peer, q.client.Addr
-	packet, why := s.unwrap(packet, q, local)
-	if !s.reachable(peer) {
-		why = Unreachable
-	}
-	if why != Accepted {
-		return s.ignore(q, why)
+	switch {
+	case !s.reachable(peer):
+		return s.ignore(q, Unreachable)
+	case s.proxy(peer):
+		header, rest, err := parseProxy(packet)
+		if err != nil {
+			return s.ignore(q, Unproxied)
+		}
+		q.client, packet = header.client(peer.Addr(), local), rest
+	case hasProxyHeader(packet):
+		return s.ignore(q, Impostor)
 	}
 	return s.serve(q, x, packet)
-}
-
-// unwrap finds out who asks, and takes off the PROXY header that may say so.
-func (s *Server) unwrap(packet []byte, q *query, local netip.AddrPort) ([]byte, Refusal) {
-	if !s.proxy(q.peer) {
-		if hasProxyHeader(packet) {
-			return nil, Impostor
-		}
-		return packet, Accepted
-	}
-	header, packet, err := parseProxy(packet)
-	if err != nil {
-		return nil, Unproxied
-	}
-	q.client = header.client(q.peer.Addr(), local)
-	return packet, Accepted
 }
 
 // deliver sends the reply to a query that was pending. What the system has no room for at

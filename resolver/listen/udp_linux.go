@@ -159,46 +159,34 @@ func (w *worker) receive() (int, error) {
 	if w.busy && !w.holding {
 		w.holding = w.server.holders.enter()
 	}
-	if !w.holding {
-		clients, err := w.io.Await()
-		w.polled = true
-		return w.read(clients, err)
-	}
-	if w.polled {
+	if w.holding && w.polled {
 		w.polled = false
 		go relieve()
 	}
-	if w.mail.waiting.Load() > 0 || w.io.Expecting() || w.ended {
-		clients, any, err := w.io.Poll(udpio.Patience)
-		if !any && err == nil {
+	clients, how, err := true, unix.MSG_DONTWAIT, error(nil)
+	switch {
+	case !w.holding:
+		clients, err = w.io.Await()
+		w.polled = true
+	case w.mail.waiting.Load() > 0 || w.io.Expecting() || w.ended:
+		var anything bool
+		if clients, anything, err = w.io.Poll(udpio.Patience); !anything && err == nil {
 			w.rest()
 		}
-		return w.read(clients, err)
+	default:
+		err, how = w.io.Alone(), unix.MSG_WAITFORONE
 	}
-	if err := w.io.Alone(); err != nil {
-		return 0, err
-	}
-	read, errno := w.batch.Receive(w.fd, unix.MSG_WAITFORONE)
-	if errno == unix.EAGAIN { // nothing came in all of patience
-		w.rest()
-	}
-	return result(read, errno)
-}
-
-// read reads what clients have sent.
-func (w *worker) read(clients bool, err error) (int, error) {
 	if !clients || w.ended || err != nil {
 		return 0, err
 	}
-	return result(w.batch.Receive(w.fd, unix.MSG_DONTWAIT))
-}
-
-// result is what a call has read, or its error.
-func result(read int, errno syscall.Errno) (int, error) {
-	if errno != 0 {
-		return 0, errno
+	read, errno := w.batch.Receive(w.fd, how)
+	if errno == 0 {
+		return read, nil
 	}
-	return read, nil
+	if errno == unix.EAGAIN && how == unix.MSG_WAITFORONE { // nothing came in all of patience
+		w.rest()
+	}
+	return 0, errno
 }
 
 // rest is the end of a busy time.
@@ -266,7 +254,7 @@ func (w *worker) goOn() {
 		}
 		q := w.ready
 		w.ready, q.wait.before = q.wait.before, nil
-		w.server.proceed(q, w.x)
+		w.server.proceed(q, w.x, w.server.settle)
 	}
 }
 

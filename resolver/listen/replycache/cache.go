@@ -3,9 +3,13 @@ package replycache
 import (
 	"bytes"
 	"hash/maphash"
+	"math/bits"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"pldns/resolver/wire"
 )
 
 // The bounds of one Cache. A reply of a private endpoint takes about 400 bytes
@@ -75,14 +79,18 @@ func (c *Cache) Get(key []byte, now Moment) *Reply {
 	hash := maphash.Bytes(c.seed, key)
 	s := &c.sets[hash%uint64(len(c.sets))]
 	for found := s.candidates(tagOf(hash)); found != 0; found &= found - 1 {
-		reply := s.ways[wayOf(found)].Load()
+		reply := s.ways[bits.TrailingZeros64(found)/8].Load()
 		if reply == nil || reply.hash != hash || !bytes.Equal(reply.key, key) {
 			continue
 		}
-		if now >= reply.expires || reply.generation != c.generation.Load() {
+		if now >= reply.Expires || reply.Generation != c.generation.Load() {
 			return nil
 		}
-		reply.touch(now)
+		// That it is given out is noted once in a second, so that the processors that read
+		// it do not take it from each other.
+		if second := int64(now/Moment(time.Second)) + 1; reply.used.Load() != second {
+			reply.used.Store(second)
+		}
 		return reply
 	}
 	return nil
@@ -92,8 +100,9 @@ func (c *Cache) Get(key []byte, now Moment) *Reply {
 // nor message is kept. It does nothing if the cache has been told to forget since
 // the generation of the entry, or if there is no room for as much.
 func (c *Cache) Put(key []byte, e Entry) {
-	hash := maphash.Bytes(c.seed, key)
-	reply := newReply(key, hash, e)
+	hash, both := maphash.Bytes(c.seed, key), slices.Concat(key, e.Message)
+	reply := &Reply{hash: hash, key: both[:len(key):len(key)], Entry: e}
+	reply.Message, reply.TTLs = both[len(key):], slices.Clone(e.TTLs)
 	at := int(hash % uint64(len(c.sets)))
 	defer c.lock(at).Unlock()
 	if c.generation.Load() != e.Generation {
@@ -106,7 +115,8 @@ func (c *Cache) Put(key []byte, e Entry) {
 		c.bytes.Add(-reply.size())
 		return
 	}
-	s.put(way, reply)
+	s.ways[way].Store(reply)
+	s.tag(way, tagOf(hash))
 }
 
 // Len is how many replies are held, those that have expired included.
@@ -130,4 +140,44 @@ func (c *Cache) lock(set int) *sync.Mutex {
 	lock := &c.locks[set%len(c.locks)]
 	lock.Lock()
 	return lock
+}
+
+// Asks are the things besides the question that a reply depends on.
+type Asks uint16
+
+// What a query may ask for in its header and its OPT record. The bits of the header are
+// where they are there.
+const (
+	Header = Asks(wire.RD | wire.AD | wire.CD)
+
+	EDNS Asks = 1 << 0 // it has an OPT record
+	DO   Asks = 1 << 1
+	// TCP, TLS and HTTPS are not asked for: they keep apart what is counted apart.
+	TCP   Asks = 1 << 2
+	TLS   Asks = 1 << 3
+	HTTPS Asks = 1 << 6
+)
+
+// keyHead is the length of a key without its question.
+const keyHead = 6
+
+// MaxKey is the length of the longest key: names have at most 255 octets (RFC
+// 1035 section 2.3.4), and a type and a class follow.
+const MaxKey = keyHead + 255 + 4
+
+// AppendKey appends the key of a question to b: who asks, by the number of its
+// network, what else the reply depends on, and the question as it stands in the
+// message, in lower case (RFC 4343). The question is well formed.
+func AppendKey(b []byte, network uint32, asks Asks, question []byte) []byte {
+	b = append(b, byte(network>>24), byte(network>>16), byte(network>>8), byte(network), byte(asks>>8), byte(asks))
+	start := len(b)
+	b = append(b, question...)
+	// Lengths of labels are below 64, so they are never taken for letters.
+	name := b[start : len(b)-4]
+	for i, octet := range name {
+		if octet-'A' < 26 {
+			name[i] = octet | 0x20
+		}
+	}
+	return b
 }

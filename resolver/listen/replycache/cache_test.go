@@ -7,7 +7,11 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"pldns/resolver/wire"
 )
+
+const rd = Asks(wire.RD)
 
 // silent is a Tally of nobody.
 type silent struct{}
@@ -30,7 +34,7 @@ func entry(label string) Entry {
 	return Entry{Message: m, TTLs: []uint16{uint16(len(m) - 4)}, Expires: Moment(10 * time.Second), Tally: silent{}}
 }
 
-func key(network uint32, label string) []byte { return AppendKey(nil, network, RD, question(label)) }
+func key(network uint32, label string) []byte { return AppendKey(nil, network, rd, question(label)) }
 
 // TestReply: what is put in comes out with the id, the letter case and the TTL
 // of the moment, until it expires.
@@ -49,8 +53,8 @@ func TestReply(t *testing.T) {
 		{"expired", key(1, "mydb"), 10 * time.Second, 0},
 		{"another network", key(2, "mydb"), 0, 0},
 		{"another name", key(1, "mydc"), 0, 0},
-		{"other bits", AppendKey(nil, 1, RD|DO, question("mydb")), 0, 0},
-		{"another type", AppendKey(nil, 1, RD, append(question("mydb")[:6], 0, 28, 0, 1)), 0, 0},
+		{"other bits", AppendKey(nil, 1, rd|DO, question("mydb")), 0, 0},
+		{"another type", AppendKey(nil, 1, rd, append(question("mydb")[:6], 0, 28, 0, 1)), 0, 0},
 	} {
 		reply := m.Get(row.key, Moment(row.at))
 		if reply == nil || row.ttl == 0 {
@@ -70,7 +74,7 @@ func TestReply(t *testing.T) {
 // TestKeys: letters are folded in the name and nowhere else: HTTPS is type 65, an A.
 func TestKeys(t *testing.T) {
 	https := append(question("A")[:3], 0, 'A', 0, 1)
-	if got := AppendKey(nil, 0x01020304, 7, https); string(got) != "\x01\x02\x03\x04\x07\x01a\x00\x00A\x00\x01" {
+	if got := AppendKey(nil, 0x01020304, 0x0107, https); string(got) != "\x01\x02\x03\x04\x01\x07\x01a\x00\x00A\x00\x01" {
 		t.Errorf("the key is %q", got)
 	}
 }
@@ -173,7 +177,7 @@ func TestAllocations(t *testing.T) {
 	m.Put(key(1, "hot"), entry("hot"))
 	asked, out, room := question("hot"), make([]byte, 512), make([]byte, 0, MaxKey)
 	if allocated := testing.AllocsPerRun(1000, func() {
-		reply := m.Get(AppendKey(room[:0], 1, RD, asked), Moment(2*time.Second))
+		reply := m.Get(AppendKey(room[:0], 1, rd, asked), Moment(2*time.Second))
 		reply.Write(out, 1, asked, Moment(2*time.Second))
 	}); allocated != 0 {
 		t.Errorf("%v allocations", allocated)
@@ -195,7 +199,7 @@ func BenchmarkGet(b *testing.B) {
 	for b.Loop() {
 		i++
 		q := asked[i%len(asked)]
-		if reply := m.Get(AppendKey(room[:0], 1, RD, q), 1); reply != nil {
+		if reply := m.Get(AppendKey(room[:0], 1, rd, q), 1); reply != nil {
 			reply.Write(out, 1, q, 1)
 		}
 	}

@@ -2,7 +2,6 @@ package replycache
 
 import (
 	"encoding/binary"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -24,18 +23,17 @@ type Tally interface {
 
 // Entry is what is put into a Cache.
 type Entry struct {
-	Message []byte   // as it was sent
-	TTLs    []uint16 // offsets of the TTLs in it that count down; nil for none
-	AsOf    Moment   // when its TTLs were right
-	Expires Moment   // when it may not be used any more
+	Message []byte // as it was sent
+	Expires Moment // when it may not be used any more
 	// Generation is the Cache's before the answer was decided.
 	Generation uint64
 	// Tally counts the queries it is given to. It must not be nil.
 	Tally Tally
-	// Account is given back with the reply: what it counts to, for whoever keeps count.
+	// Account is what the reply counts to, for whoever keeps count.
 	Account uint64
-	// Source is given back with the reply: where its answer came from.
-	Source resolver.Source
+	AsOf    Moment          // when its TTLs were right
+	TTLs    []uint16        // offsets of the TTLs in it that count down; nil for none
+	Source  resolver.Source // where its answer came from
 }
 
 // Forever is the end of what is right as long as its snapshot.
@@ -45,74 +43,31 @@ const Forever = Moment(1<<63 - 1)
 // lies in as few lines of the processor's cache as can be: where packets come one by
 // one, each line that must be fetched costs about as much as everything else here.
 type Reply struct {
-	hash       uint64
-	key        []byte
-	message    []byte
-	expires    Moment
-	generation uint64
-	tally      Tally
-	used       atomic.Int64 // the second in which it was last given out, plus 1; 0 for never
-	asOf       Moment
-	ttls       []uint16
-	account    uint64
-	source     resolver.Source
+	hash uint64
+	key  []byte
+	used atomic.Int64 // the second in which it was last given out, plus 1; 0 for never
+	Entry
 }
-
-func newReply(key []byte, hash uint64, e Entry) *Reply {
-	both := slices.Concat(key, e.Message)
-	return &Reply{
-		hash:       hash,
-		key:        both[:len(key):len(key)],
-		message:    both[len(key):],
-		ttls:       slices.Clone(e.TTLs),
-		asOf:       e.AsOf,
-		expires:    e.Expires,
-		generation: e.Generation,
-		tally:      e.Tally,
-		account:    e.Account,
-		source:     e.Source,
-	}
-}
-
-// Len is the number of octets of the message.
-func (r *Reply) Len() int { return len(r.message) }
-
-// Tally counts the queries that the reply is given to.
-func (r *Reply) Tally() Tally { return r.tally }
-
-// Account is what the reply was put in with.
-func (r *Reply) Account() uint64 { return r.account }
-
-// Source is what the reply was put in with.
-func (r *Reply) Source() resolver.Source { return r.source }
 
 // size is the memory that the reply takes, about.
-func (r *Reply) size() int64 { return int64(replyBytes + len(r.key) + len(r.message) + 2*len(r.ttls)) }
+func (r *Reply) size() int64 { return int64(replyBytes + len(r.key) + len(r.Message) + 2*len(r.TTLs)) }
 
-// Write writes the message into out, which has room for Len octets, as the reply
+// Write writes the message into out, which has room for it, as the reply
 // to a query: with its id, with its question in its own letter case (the same as
 // the remembered one in any other respect), with the TTLs of this moment.
 func (r *Reply) Write(out []byte, id uint16, question []byte, now Moment) []byte {
-	out = out[:copy(out, r.message)]
+	out = out[:copy(out, r.Message)]
 	binary.BigEndian.PutUint16(out, id)
 	copy(out[questionAt:], question)
-	passed := uint32((now - r.asOf) / Moment(time.Second))
-	if passed == 0 || now < r.asOf {
+	passed := uint32((now - r.AsOf) / Moment(time.Second))
+	if passed == 0 || now < r.AsOf {
 		return out
 	}
-	for _, at := range r.ttls {
+	for _, at := range r.TTLs {
 		ttl := binary.BigEndian.Uint32(out[at:])
 		binary.BigEndian.PutUint32(out[at:], ttl-min(ttl, passed))
 	}
 	return out
-}
-
-// touch notes that r was given out. It writes once in a second, so that the
-// processors that read it do not take it from each other.
-func (r *Reply) touch(now Moment) {
-	if second := int64(now/Moment(time.Second)) + 1; r.used.Load() != second {
-		r.used.Store(second)
-	}
 }
 
 // worth says how much it would be a pity to lose a reply.
@@ -123,7 +78,7 @@ type worth struct {
 }
 
 func (r *Reply) worth(now Moment) worth {
-	return worth{alive: now < r.expires, used: r.used.Load(), asOf: r.asOf}
+	return worth{alive: now < r.Expires, used: r.used.Load(), asOf: r.AsOf}
 }
 
 // below tells whether w goes before other: what has expired, then what nobody

@@ -1,9 +1,6 @@
 package replycache
 
-import (
-	"math/bits"
-	"sync/atomic"
-)
+import "sync/atomic"
 
 // ways is how many replies a set holds: as many tags as fit a word.
 const ways = 8
@@ -23,14 +20,12 @@ const (
 // tagOf is the part of a hash that tells the replies of a set apart, never 0.
 func tagOf(hash uint64) uint64 { return hash>>56 | 1 }
 
-// candidates has a bit set for every way with the tag, and seldom for another.
+// candidates has the highest bit of an octet set for every way with the tag, and seldom for
+// another.
 func (s *set) candidates(tag uint64) uint64 {
 	differ := s.tags.Load() ^ tag*lowBits
 	return (differ - lowBits) &^ differ & highBits
 }
-
-// wayOf is the way that the lowest bit stands for.
-func wayOf(candidates uint64) int { return bits.TrailingZeros64(candidates) / 8 }
 
 // place chooses the way for a reply: where its key stands already, else an empty
 // one unless room must be made, else the one that is worth the least. Callers
@@ -44,7 +39,7 @@ func (s *set) place(reply *Reply, makeRoom bool) int {
 			empty = way
 		case held.hash == reply.hash && string(held.key) == string(reply.key):
 			return way
-		case worst < 0 || held.worth(reply.asOf).below(s.ways[worst].Load().worth(reply.asOf)):
+		case worst < 0 || held.worth(reply.AsOf).below(s.ways[worst].Load().worth(reply.AsOf)):
 			worst = way
 		}
 	}
@@ -52,12 +47,6 @@ func (s *set) place(reply *Reply, makeRoom bool) int {
 		return empty
 	}
 	return worst
-}
-
-// put fills an empty way.
-func (s *set) put(way int, reply *Reply) {
-	s.ways[way].Store(reply)
-	s.tag(way, tagOf(reply.hash))
 }
 
 // remove empties a way.
