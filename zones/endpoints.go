@@ -68,10 +68,16 @@ func (m Mapping) packed() *packed { return &m.of.list[m.number] }
 func (m Mapping) settings() *settings { return &m.of.settings[m.packed().settings] }
 
 // Name is the name that clients ask for; its leftmost label may be "*".
-func (m Mapping) Name() Name { return m.of.name(m.number) }
+func (m Mapping) Name() Name {
+	p := m.packed()
+	return Name{m.of.slice(p.name, p.nameLen)}
+}
 
 // Private is the privatelink name that Name is an alias of, or the zero Name.
-func (m Mapping) Private() Name { return m.of.private(m.number) }
+func (m Mapping) Private() Name {
+	p := m.packed()
+	return Name{m.of.slice(p.name+uint32(p.nameLen), p.privateLen)}
+}
 
 // Zone is the privatelink zone of Private; the zero Name where there is none.
 func (m Mapping) Zone() Name { return m.settings().zone }
@@ -110,15 +116,7 @@ func (e *Endpoints) At(number int) Mapping { return Mapping{e, uint32(number)} }
 // Len is the number of endpoints.
 func (e *Endpoints) Len() int { return max(0, len(e.list)-1) }
 
-func (e *Endpoints) name(number uint32) Name {
-	return Name{e.slice(e.list[number].name, e.list[number].nameLen)}
-}
-
-func (e *Endpoints) private(number uint32) Name {
-	p := &e.list[number]
-	return Name{e.slice(p.name+uint32(p.nameLen), p.privateLen)}
-}
-
+// slice is a part of the text.
 func (e *Endpoints) slice(begin uint32, length uint16) string {
 	if length == 0 {
 		return ""
@@ -154,7 +152,7 @@ func (e *Endpoints) Add(spec *Endpoint) {
 	if number == 0 || shared != e.settings[e.last] {
 		e.last = e.enter(shared)
 	}
-	e.unsorted = e.unsorted || number > 0 && e.name(uint32(number-1)).Compare(spec.Name) > 0
+	e.unsorted = e.unsorted || number > 0 && e.At(number-1).Name().Compare(spec.Name) > 0
 	e.list[number] = packed{
 		name: e.write(spec.Name.text, spec.Private.text), addrs: uint32(len(e.addrs)), settings: e.last,
 		nameLen: uint16(len(spec.Name.text)), privateLen: uint16(len(spec.Private.text)),
@@ -198,11 +196,12 @@ func (e *Endpoints) sorted() (*Endpoints, []uint32) {
 	if !e.unsorted {
 		return e, nil
 	}
+	name := func(number uint32) Name { return e.At(int(number)).Name() }
 	order := make([]uint32, e.Len())
 	for i := range order {
 		order[i] = uint32(i)
 	}
-	slices.SortFunc(order, func(a, b uint32) int { return cmp.Or(e.name(a).Compare(e.name(b)), cmp.Compare(a, b)) })
+	slices.SortFunc(order, func(a, b uint32) int { return cmp.Or(name(a).Compare(name(b)), cmp.Compare(a, b)) })
 	s := &Endpoints{
 		text: e.text, settings: e.settings, full: e.full,
 		list: make([]packed, 0, len(e.list)), addrs: make([]netip.Addr, 0, len(e.addrs)),

@@ -51,16 +51,16 @@ func (n *Network) slot(name string) (at int, found ref, tag uint64) {
 
 // textOf is the name that a ref stands at.
 func (n *Network) textOf(r ref) string {
-	switch r.kind() {
-	case aliasRef:
-		return n.mapped.name(r.number()).text
-	case addressRef:
-		if private := n.mapped.private(r.number()); !private.IsZero() {
+	if r.kind() == otherRef {
+		return n.others[r.number()].name.text
+	}
+	endpoint := n.mapped.At(int(r.number()))
+	if r.kind() == addressRef {
+		if private := endpoint.Private(); !private.IsZero() {
 			return private.text
 		}
-		return n.mapped.name(r.number()).text
 	}
-	return n.others[r.number()].name.text
+	return endpoint.Name().text
 }
 
 // find is what stands at a name; 0 when nothing does.

@@ -53,8 +53,8 @@ func (r Result) Owned() bool {
 // forwards, the outside knows better than to say that there is nothing.
 func (n *Network) Lookup(name Name, qtype uint16) Result {
 	found := n.refOf(name)
-	if found != 0 && !n.isEmpty(found) {
-		return n.answer(found, name, name, qtype)
+	if owner := n.owner(found); !owner.isEmpty() {
+		return n.answer(owner, name, name, qtype)
 	}
 	if special, decided := n.lookupSpecial(name, qtype); decided {
 		return special
@@ -68,7 +68,7 @@ func (n *Network) Lookup(name Name, qtype uint16) Result {
 		case wildcard.kind() != otherRef && !isHostBelow(name, source):
 			missed = source
 		default:
-			return n.answer(wildcard, name, source, qtype)
+			return n.answer(n.owner(wildcard), name, source, qtype)
 		}
 	}
 	switch {
@@ -129,9 +129,8 @@ func (n *Network) wildcardFor(name Name) (ref, Name) {
 	return 0, Name{}
 }
 
-// answer says what stands at a ref for a type. The source is the name that matched.
-func (n *Network) answer(r ref, name, source Name, qtype uint16) Result {
-	found := n.owner(r)
+// answer says what an owner has for a type. The source is the name that matched.
+func (n *Network) answer(found owner, name, source Name, qtype uint16) Result {
 	result := Result{Owner: source, Endpoint: found.endpoint}
 	result.Zone, _ = n.zoneAt(name)
 	if qtype == dns.TypeSOA && name == result.Zone.Name {
@@ -140,15 +139,16 @@ func (n *Network) answer(r ref, name, source Name, qtype uint16) Result {
 	if qtype == dns.TypeDS && name == result.Zone.Name {
 		return n.delegation(result.Zone)
 	}
+	alias := found.alias(name)
 	if qtype == dns.TypeANY { // one RRset is enough (RFC 8482 section 4.1)
-		qtype = found.first(name, qtype)
+		qtype = found.first(alias)
 	}
-	if records := found.rrset(name, qtype); len(records) > 0 {
+	if records := found.rrset(name, alias, qtype); len(records) > 0 {
 		result.Kind, result.Records = Records, records
 		return result
 	}
-	if target := found.alias(name); !target.IsZero() {
-		result.Kind, result.Target, result.Records = Alias, target, found.rrset(name, dns.TypeCNAME)
+	if !alias.IsZero() {
+		result.Kind, result.Target, result.Records = Alias, alias, found.rrset(name, alias, dns.TypeCNAME)
 		return result
 	}
 	result.Kind, result.SOA = NoData, soa(n.authorityOf(result, source))

@@ -32,32 +32,22 @@ func (n *Network) owner(r ref) owner {
 	return owner{}
 }
 
-// isEmpty reports whether a ref stands for a name that exists only because others do
-// below it.
-func (n *Network) isEmpty(r ref) bool {
-	return r.kind() == otherRef && n.others[r.number()].records == nil
-}
+// isEmpty reports whether nothing is said here of a name: it does not exist, or only
+// because others do below it.
+func (o *owner) isEmpty() bool { return o.endpoint.IsZero() && o.records == nil }
 
-// rrset gives the records of the type at the name, nil when there are none.
-func (o *owner) rrset(name Name, qtype uint16) []dns.RR {
-	switch o.kind {
-	case aliasRef:
-		if target := o.alias(name); !target.IsZero() {
-			return o.cname(name, target, qtype)
-		}
+// rrset gives the records of the type at the name, which has an alias or not; nil when there
+// are none.
+func (o *owner) rrset(name, alias Name, qtype uint16) []dns.RR {
+	switch {
+	case o.endpoint.IsZero():
+		return recordsAt(o.records, name, qtype)
+	case alias.IsZero():
 		return addressRecords(o.endpoint.Addresses(), o.endpoint.TTL(), name, qtype)
-	case addressRef:
-		return addressRecords(o.endpoint.Addresses(), o.endpoint.TTL(), name, qtype)
+	case qtype == dns.TypeCNAME:
+		return []dns.RR{&dns.CNAME{Hdr: header(name, qtype, o.endpoint.TTL()), Target: alias.FQDN()}}
 	}
-	return recordsAt(o.records, name, qtype)
-}
-
-// cname is the record of an alias, for those who ask for its type.
-func (o *owner) cname(name, target Name, qtype uint16) []dns.RR {
-	if qtype != dns.TypeCNAME {
-		return nil
-	}
-	return []dns.RR{&dns.CNAME{Hdr: header(name, dns.TypeCNAME, o.endpoint.TTL()), Target: target.FQDN()}}
+	return nil
 }
 
 // alias gives the target of the name's CNAME, the zero Name when it has none.
@@ -84,20 +74,17 @@ func (o *owner) alias(name Name) Name {
 	return alias
 }
 
-// first is the type of the records that are best for ANY; the type itself when the
-// name has none.
-func (o *owner) first(name Name, qtype uint16) uint16 {
+// first is the type of the records that are best for ANY; ANY when the name has none.
+func (o *owner) first(alias Name) uint16 {
 	switch {
-	case o.kind == aliasRef && !o.alias(name).IsZero():
+	case !alias.IsZero():
 		return dns.TypeCNAME
-	case o.kind == aliasRef, o.kind == addressRef:
-		if addrs := o.endpoint.Addresses(); len(addrs) > 0 {
-			return addressType(addrs[0])
-		}
 	case len(o.records) > 0:
 		return o.records[0].Header().Rrtype
+	case !o.endpoint.IsZero() && len(o.endpoint.Addresses()) > 0:
+		return addressType(o.endpoint.Addresses()[0])
 	}
-	return qtype
+	return dns.TypeANY
 }
 
 // addressRecords are the records of the type that hold the addresses.
