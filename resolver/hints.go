@@ -15,9 +15,6 @@ import (
 //
 // Everything else stays as it came, to the bit, but the signatures of what was changed.
 func (c *chain) withoutHints(reply Reply) Reply {
-	if c.query.Type != dns.TypeHTTPS && c.query.Type != dns.TypeSVCB {
-		return reply
-	}
 	whole := reply.Unpacked()
 	records := whole.Answer
 	changed := records

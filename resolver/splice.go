@@ -17,7 +17,10 @@ import (
 func (c *chain) splice(route Route, reply Reply) (Answer, bool) {
 	c.signed = c.signed && reply.Authenticated
 	failing := reply.Rcode != dns.RcodeSuccess && reply.Rcode != dns.RcodeNameError
-	reply, followed, taken := c.withoutHints(reply), false, 0
+	if c.query.Type == dns.TypeHTTPS || c.query.Type == dns.TypeSVCB {
+		reply = c.withoutHints(reply)
+	}
+	followed, taken := false, 0
 	for record := range reply.Wire.In(wire.Answer) {
 		taken++
 		target, is := c.aliasOf(reply.Wire, record)

@@ -49,7 +49,10 @@ func (c *chain) spliceRecords(route Route, reply Reply) (Answer, bool) {
 	if err != nil {
 		return failure(route.Group, err), true
 	}
-	records, followed := c.withoutHints(packed).Unpacked().Answer, false
+	if c.query.Type == dns.TypeHTTPS || c.query.Type == dns.TypeSVCB {
+		packed = c.withoutHints(packed)
+	}
+	records, followed := packed.Unpacked().Answer, false
 	for i, rr := range records {
 		c.records = append(c.records, rr)
 		cname, is := rr.(*dns.CNAME)

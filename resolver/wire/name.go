@@ -17,32 +17,6 @@ const (
 	maxPointers = 16
 )
 
-// skipName moves over the name at an offset, and tells whether it ends in a pointer. It
-// refuses names and labels that are too long, pointers that lead nowhere earlier, and
-// the label types that are not in use (RFC 1035 section 4.1.4, RFC 6891 section 5).
-func skipName(message []byte, at int) (end int, compressed, ok bool) {
-	start := at
-	for at < len(message) && at-start < MaxName {
-		octet := int(message[at])
-		switch octet & pointerBits {
-		case 0:
-			at += 1 + octet
-			if octet == 0 {
-				return at, false, true
-			}
-		case pointerBits:
-			if len(message)-at < 2 {
-				return at, true, false
-			}
-			target := pointerAt(message, at)
-			return at + 2, true, HeaderSize <= target && target < start
-		default:
-			return at, false, false
-		}
-	}
-	return at, false, false
-}
-
 // pointerAt is where the pointer at an offset leads.
 func pointerAt(message []byte, at int) int {
 	return int(binary.BigEndian.Uint16(message[at:])) & pointerMask
@@ -148,42 +122,31 @@ func Name(message []byte, at int) (zones.Name, bool) {
 // as the DNS library writes it.
 func Text(message []byte, at int) (string, bool) {
 	var room [MaxName]byte
-	text, plain := appendPlain(room[:0], message, at)
-	if !plain {
-		name, _, err := dns.UnpackDomainName(message, at)
-		return name, err == nil
-	}
-	return string(text), true
-}
-
-// appendPlain appends the presentation form of a name that needs no escapes; any other is
-// not plain.
-func appendPlain(text, message []byte, at int) (out []byte, plain bool) {
-	for {
-		own, next, ok := label(message, at)
-		if !ok || len(text)+len(own)+1 >= MaxName {
-			return nil, false
+	text := room[:0]
+	for own, next, ok := label(message, at); ; own, next, ok = label(message, next) {
+		switch {
+		case !ok || !isPlain(own) || len(text)+len(own)+1 >= MaxName: // rare: the library knows
+			name, _, err := dns.UnpackDomainName(message, at)
+			return name, err == nil
+		case len(own) > 0:
+			text = append(append(text, own...), '.')
+		case len(text) == 0:
+			return ".", true
+		default:
+			return string(text), true
 		}
-		if len(own) == 0 {
-			if len(text) == 0 {
-				text = append(text, '.')
-			}
-			return text, true
-		}
-		for _, octet := range own {
-			if !isPlain(octet) {
-				return nil, false
-			}
-		}
-		text = append(append(text, own...), '.')
-		at = next
 	}
 }
 
-// isPlain tells whether an octet of a label is surely written as it is.
-func isPlain(octet byte) bool {
-	return 'a' <= octet && octet <= 'z' || '0' <= octet && octet <= '9' || octet == '-' || octet == '_' ||
-		'A' <= octet && octet <= 'Z' || octet == '*'
+// isPlain tells whether a label is surely written as it is, without escapes.
+func isPlain(label []byte) bool {
+	for _, octet := range label {
+		if !('a' <= octet && octet <= 'z' || '0' <= octet && octet <= '9' || octet == '-' || octet == '_' ||
+			'A' <= octet && octet <= 'Z' || octet == '*') {
+			return false
+		}
+	}
+	return true
 }
 
 // LowerName writes the labels of a name in lower case, up to its end or to where a

@@ -49,11 +49,31 @@ func (r *Reader) Question() ([]byte, bool) {
 	return r.Message[start:r.At], true
 }
 
-// Name moves over one name and tells whether it ends in a pointer. It refuses what can
-// be no name, and pointers that do not lead to something earlier.
+// Name moves over one name and tells whether it ends in a pointer. It refuses names and
+// labels that are too long, pointers that do not lead to something earlier, and the label
+// types that are not in use (RFC 1035 section 4.1.4, RFC 6891 section 5).
 func (r *Reader) Name() (compressed, ok bool) {
-	r.At, compressed, ok = skipName(r.Message, r.At)
-	return compressed, ok
+	start := r.At
+	for r.At < len(r.Message) && r.At-start < MaxName {
+		octet := int(r.Message[r.At])
+		switch octet & pointerBits {
+		case 0:
+			r.At += 1 + octet
+			if octet == 0 {
+				return false, true
+			}
+		case pointerBits:
+			if len(r.Message)-r.At < 2 {
+				return true, false
+			}
+			target := pointerAt(r.Message, r.At)
+			r.At += 2
+			return true, HeaderSize <= target && target < start
+		default:
+			return false, false
+		}
+	}
+	return false, false
 }
 
 // Record moves over one record.
