@@ -78,6 +78,18 @@ func (c *chain) source(answer Answer) Source {
 	}
 }
 
+// reuse is the Reuse of the answer that the chain ended in.
+func (c *chain) reuse(a Answer) Reuse {
+	switch {
+	case c.once, a.Rcode != dns.RcodeSuccess && a.Rcode != dns.RcodeNameError:
+		return Once
+	case c.outside:
+		return WhileFresh
+	default:
+		return WithSnapshot
+	}
+}
+
 // follow is the one loop: a name that the network owns is answered from its
 // table, any other is asked outside, and each CNAME begins it anew. It ends
 // because every turn makes the chain longer, and the chain is bounded. It is not

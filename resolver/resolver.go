@@ -1,8 +1,13 @@
 package resolver
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"fmt"
+	"sync"
 	"sync/atomic"
+	"time"
 
 	"pldns/zones"
 )
@@ -41,4 +46,125 @@ func (r *Resolver) Begin(s *Snapshot, q Query, network *zones.Network, wake func
 // Explain decides as [Resolver.Resolve] does, by the same code, and says how.
 func (r *Resolver) Explain(ctx context.Context, q Query) (Answer, *Trace) {
 	return r.current.Load().Explain(ctx, q)
+}
+
+// DefaultDeadline is the time within which every query is answered: below the
+// patience of every stub resolver and of the forwarders in front of us.
+const DefaultDeadline = 2500 * time.Millisecond
+
+// Route sends the questions about a suffix to an upstream group.
+type Route struct {
+	Suffix zones.Name // the root for the rest
+	Group  string
+	To     Exchanger
+}
+
+// Options are what a [Snapshot] is made of.
+type Options struct {
+	// Table says who sees which records. It must not be nil.
+	Table *zones.Table
+	// Routes are the routes of each network of the table, by its name. A network
+	// without routes, and a name that no route covers, are not forwarded.
+	Routes map[string][]Route
+	// Health tells which addresses of endpoints can be reached; nil stands for all.
+	Health Health
+	// Loops recognises questions that this program itself has sent out; nil knows
+	// none.
+	Loops Loops
+	// Deadline bounds the whole of a query; zero stands for DefaultDeadline.
+	Deadline time.Duration
+	// Origin says in one line where an endpoint of a network comes from, for
+	// explanations; empty where that is not known. Nil knows nothing.
+	Origin func(network string, endpoint zones.Name) string
+}
+
+// Snapshot is everything compiled from one configuration. It is immutable.
+type Snapshot struct {
+	table    *zones.Table
+	routes   map[*zones.Network]routes
+	health   Health
+	loops    Loops
+	deadline time.Duration
+	origin   func(network string, endpoint zones.Name) string // nil knows nothing
+	chains   sync.Pool                                        // of *chain
+}
+
+// Health knows how the addresses of endpoints are. Its methods are called by many
+// goroutines at once.
+type Health interface {
+	// Healthy is called on the path of queries, and must be quick.
+	Healthy(zones.Target) bool
+	// Fault says in one line what is wrong with a target that is not healthy.
+	Fault(zones.Target) string
+}
+
+// Loops recognises the questions that this program sends out to find servers that
+// lead back to it. Caught is called for every query, and must be quick.
+type Loops interface {
+	Caught(zones.Name) bool
+}
+
+// NewSnapshot compiles a snapshot. It refuses two routes of one network for the
+// same suffix, and routes of a network that the table does not have.
+func NewSnapshot(options Options) (*Snapshot, error) {
+	s := &Snapshot{
+		table:    options.Table,
+		routes:   make(map[*zones.Network]routes),
+		health:   options.Health,
+		loops:    options.Loops,
+		deadline: cmp.Or(options.Deadline, DefaultDeadline),
+		origin:   options.Origin,
+		chains:   sync.Pool{New: func() any { return new(chain) }},
+	}
+	var faults []error
+	for name, list := range options.Routes {
+		network, known := options.Table.Network(name)
+		if !known {
+			faults = append(faults, fmt.Errorf("routes of network %s, which does not exist", name))
+			continue
+		}
+		compiled, err := newRoutes(list)
+		if err != nil {
+			faults = append(faults, fmt.Errorf("network %s: %w", name, err))
+		}
+		s.routes[network] = compiled
+	}
+	if err := errors.Join(faults...); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Table says who sees which records.
+func (s *Snapshot) Table() *zones.Table { return s.table }
+
+// Explain decides as the server does, by the same code, and says how.
+func (s *Snapshot) Explain(ctx context.Context, q Query) (Answer, *Trace) {
+	trace := &Trace{origin: s.origin}
+	answer := s.wait(ctx, q, trace)
+	return answer, trace
+}
+
+// routes are the routes of one network by suffix.
+type routes map[zones.Name]Route
+
+func newRoutes(list []Route) (routes, error) {
+	compiled := make(routes, len(list))
+	for _, route := range list {
+		if _, twice := compiled[route.Suffix]; twice {
+			return nil, fmt.Errorf("two routes for %s", route.Suffix)
+		}
+		compiled[route.Suffix] = route
+	}
+	return compiled, nil
+}
+
+// to finds the route of a name: the longest suffix wins.
+func (r routes) to(name zones.Name) (Route, bool) {
+	for at, more := name, true; more; at, more = at.Parent() {
+		if route, found := r[at]; found {
+			return route, true
+		}
+	}
+	return Route{}, false
 }

@@ -39,7 +39,7 @@ func (s selfAsked) Begin(at *resolver.Snapshot, q resolver.Query, network *zones
 	if q.Name == s.own {
 		return ownAnswer(), nil
 	}
-	return s.Resolver.Begin(at, q, network, wake)
+	return at.Begin(q, network, wake)
 }
 
 // newChecker makes what asks at the listeners that are open.
