@@ -54,14 +54,6 @@ type wait struct {
 	pulse      *pulse
 }
 
-// begin readies q for the Handler.
-func (w *wait) begin(s *Server, q *query) {
-	w.state.Store(isRunning)
-	if w.wake == nil {
-		w.server, w.wake = s, q.awake
-	}
-}
-
 // awake is called when the Handler can go on with q.
 func (q *query) awake() {
 	for {

@@ -70,7 +70,10 @@ func (q *query) pack(x *scratch, r *request, a resolver.Answer) (packed []byte, 
 	if q.idle != nil && r.keepalive {
 		offerKeepalive(reply, q.idle.idleTime())
 	}
-	packed, whole, err = fitting{limit: limit, stream: q.stream}.pack(reply, x.buf)
+	packed, err = reply.PackBuffer(x.buf)
+	if whole = len(packed) <= limit; err == nil && !whole {
+		packed, err = q.cut(reply, x.buf, limit)
+	}
 	if err != nil {
 		return nil, false, err
 	}
@@ -128,45 +131,30 @@ func offerKeepalive(reply *dns.Msg, idle time.Duration) {
 
 func idleUnits(idle time.Duration) uint16 { return uint16(min(idle/(100*time.Millisecond), 1<<16-1)) }
 
-// fitting is what a transport asks of a reply.
-type fitting struct {
-	limit  int  // octets
-	stream bool // nothing is ever truncated
-}
-
-// pack gives the wire form of reply within the limit, in buf if that has room,
-// and tells whether that is the whole of it. What is too large loses the texts of extended errors first, which are for
-// people, and then whole RRsets from the end, with the TC bit (RFC 2181 section
-// 9). The question and the OPT record stay.
-func (f fitting) pack(reply *dns.Msg, buf []byte) (wire []byte, whole bool, err error) {
-	if wire, err = reply.PackBuffer(buf); err != nil || len(wire) <= f.limit {
-		return wire, true, err
-	}
-	wire, err = f.cut(reply, buf)
-	return wire, false, err
-}
-
-// cut makes a reply that is too large fit.
-func (f fitting) cut(reply *dns.Msg, buf []byte) ([]byte, error) {
+// cut packs a reply that is too large within the limit, in buf if that has room. It loses
+// the texts of extended errors first, which are for people, and then whole RRsets from the
+// end, with the TC bit (RFC 2181 section 9). The question and the OPT record stay. Over a
+// stream nothing is ever truncated.
+func (q *query) cut(reply *dns.Msg, buf []byte, limit int) ([]byte, error) {
 	if dropTexts(reply) {
-		if wire, err := reply.PackBuffer(buf); err != nil || len(wire) <= f.limit {
-			return wire, err
+		if packed, err := reply.PackBuffer(buf); err != nil || len(packed) <= limit {
+			return packed, err
 		}
 	}
-	if f.stream {
+	if q.stream {
 		return nil, errTooLarge
 	}
 	reply.Truncated = true
 	reply.Ns = nil
-	truncate(reply, f.limit, buf)
-	wire, err := reply.PackBuffer(buf)
-	if err == nil && len(wire) > f.limit {
+	truncate(reply, limit, buf)
+	packed, err := reply.PackBuffer(buf)
+	if err == nil && len(packed) > limit {
 		// Even the header, question and options are too much: only a pile of
 		// extended errors can do that.
 		reply.IsEdns0().Option = nil
-		wire, err = reply.PackBuffer(buf)
+		packed, err = reply.PackBuffer(buf)
 	}
-	return wire, err
+	return packed, err
 }
 
 // dropTexts empties the texts of extended errors and tells whether there were any.

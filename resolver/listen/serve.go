@@ -153,7 +153,9 @@ func (s *Server) decide(q *query, x *scratch, r *request) (out outcome) {
 	q.asked = r.query(q.client)
 	q.asked.AtOnce = q.atOnce
 	q.asked.Worker = q.mail.batches()
-	q.wait.begin(s, q)
+	if q.wait.state.Store(isRunning); q.wait.wake == nil {
+		q.wait.server, q.wait.wake = s, q.awake
+	}
 	answer, pending := s.config.Handler.Begin(x.memory.snapshot, q.asked, x.memory.network, q.wait.wake)
 	switch {
 	case answer.Waits:

@@ -114,7 +114,7 @@ func (r *Recent) Wants() listen.Wants {
 
 // Exchanged remembers a decision, if the list is on. What was refused unread is none.
 func (r *Recent) Exchanged(e *listen.Exchange) {
-	if e.Why != listen.Accepted || e.Remembered || !r.On() {
+	if r.until.Load() == 0 || e.Why != listen.Accepted || e.Remembered || !r.On() { // off as a rule
 		return
 	}
 	a := e.Answer.Unpacked()

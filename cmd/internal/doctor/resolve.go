@@ -12,6 +12,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"pldns/resolver/wire"
 	"pldns/zones"
 )
 
@@ -112,7 +113,7 @@ func (a answer) addresses() []netip.Addr {
 func (a answer) text() string {
 	var parts []string
 	if a.rcode != dns.RcodeSuccess {
-		parts = append(parts, rcodeText(a.rcode))
+		parts = append(parts, wire.RcodeName(a.rcode))
 	}
 	if chain := a.chain.String(); chain != "" {
 		parts = append(parts, chain)
@@ -123,13 +124,6 @@ func (a answer) text() string {
 		parts = append(parts, "("+text+")")
 	}
 	return strings.Join(parts, " ")
-}
-
-func rcodeText(rcode int) string {
-	if text := dns.RcodeToString[rcode]; text != "" {
-		return text
-	}
-	return fmt.Sprintf("RCODE %d", rcode)
 }
 
 // ask asks one question and waits for the reply to it, until the context ends.
