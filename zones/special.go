@@ -13,8 +13,11 @@ import (
 // and reserved addresses (RFC 6303 section 4, RFC 7793) and special-use names
 // (RFC 6761, RFC 7686, RFC 8375, RFC 9462 section 6.4).
 func IsSpecial(name Name) bool {
+	if !strings.HasSuffix(name.text, ".arpa.") { // nearly all names
+		return name.text == "localhost." || name.text == "invalid." || name.text == "onion."
+	}
 	switch name.text {
-	case "localhost.", "invalid.", "onion.", "home.arpa.", "resolver.arpa.",
+	case "home.arpa.", "resolver.arpa.",
 		"0.in-addr.arpa.", "10.in-addr.arpa.", "127.in-addr.arpa.", "254.169.in-addr.arpa.",
 		"168.192.in-addr.arpa.", "2.0.192.in-addr.arpa.", "100.51.198.in-addr.arpa.",
 		"113.0.203.in-addr.arpa.", "255.255.255.255.in-addr.arpa.",
