@@ -17,14 +17,6 @@ type mailbox struct {
 	woken   atomic.Pointer[query] // those that can go on, the last that was woken first
 }
 
-// batches is the worker that decides what comes to the socket; nil for nobody.
-func (m *mailbox) batches() *udpio.Worker {
-	if m == nil {
-		return nil
-	}
-	return m.worker
-}
-
 // post has the worker go on with a query that was woken; false if there is no worker.
 func (m *mailbox) post(q *query) bool {
 	if m == nil {

@@ -65,7 +65,7 @@ func (q *query) pack(x *scratch, r *request, a resolver.Answer) (packed []byte, 
 		}
 	}
 	asked := q.asked
-	asked.Spelling = dns.CanonicalName(asked.Spelling)
+	asked.Spelling = asked.Name.FQDN()
 	reply := a.Unpacked().Message(asked, r.edns)
 	if q.idle != nil && r.keepalive {
 		offerKeepalive(reply, q.idle.idleTime())
@@ -84,7 +84,7 @@ func (q *query) pack(x *scratch, r *request, a resolver.Answer) (packed []byte, 
 
 // appendSaid appends the reply that says an answer in wire form.
 func (q *query) appendSaid(out []byte, r *request, a *resolver.Answer) []byte {
-	out, _ = a.Wire.AppendTo(out)
+	out = a.Wire.AppendTo(out)
 	copy(out[wire.HeaderSize:], r.question)
 	flags, additional := wire.QR|wire.RA|r.flags&(wire.RD|wire.CD)|uint16(a.Rcode)&wire.Rcodes, 0
 	if a.Authenticated && (q.asked.WantsAD || r.do) {

@@ -135,8 +135,8 @@ func (s *Server) repeat(q *query, x *scratch, r *request, known *replycache.Repl
 	x.counts.add(known.Tally, q.began)
 	if q.sample.remembered {
 		q.asked = r.query(q.client)
-		rcode := int(wire.Flags(reply) & wire.Rcodes)
-		s.tell(q, x, r, Exchange{Remembered: true, Answer: resolver.Answer{Network: q.network, Rcode: rcode, Source: known.Source}, Reply: reply})
+		answer := resolver.Answer{Network: q.network, Rcode: int(wire.Flags(reply) & wire.Rcodes), Source: known.Source}
+		s.tell(q, x, r, Exchange{Remembered: true, Answer: answer, Reply: reply})
 	}
 	return outcome{reply: reply, inRoom: true}
 }
@@ -151,8 +151,9 @@ func (s *Server) decide(q *query, x *scratch, r *request) (out outcome) {
 		}
 	}()
 	q.asked = r.query(q.client)
-	q.asked.AtOnce = q.atOnce
-	q.asked.Worker = q.mail.batches()
+	if q.asked.AtOnce = q.atOnce; q.mail != nil {
+		q.asked.Worker = q.mail.worker
+	}
 	if q.wait.state.Store(isRunning); q.wait.wake == nil {
 		q.wait.server, q.wait.wake = s, q.awake
 	}

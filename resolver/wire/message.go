@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"iter"
-	"math"
 
 	"github.com/miekg/dns"
 )
@@ -113,25 +112,22 @@ func (m Message) Bounded(s Section, low, high uint32) Message {
 	return m
 }
 
-// AppendTo appends the message with the TTLs that are left, and gives the least of them.
-func (m Message) AppendTo(out []byte) (whole []byte, least uint32) {
+// AppendTo appends the message with the TTLs that are left.
+func (m Message) AppendTo(out []byte) []byte {
 	start := len(out)
 	out = append(out, m.octets...)
-	own := out[start:]
-	least = math.MaxUint32
-	r := m.Read()
-	for range Count(own, Answer) + Count(own, Authority) {
+	if m.passed == 0 && m.least == 0 { // all of them are
+		return out
+	}
+	own, r := out[start:], m.Read()
+	for range m.Count(Answer) + m.Count(Authority) {
 		rec, ok := r.Record()
 		if !ok {
 			break
 		}
-		ttl := m.TTL(rec.TTL)
-		if ttl != rec.TTL {
-			binary.BigEndian.PutUint32(own[rec.TTLAt():], ttl)
-		}
-		least = min(least, ttl)
+		binary.BigEndian.PutUint32(own[rec.TTLAt():], m.TTL(rec.TTL))
 	}
-	return out, least
+	return out
 }
 
 // Unpack gives the records of the two sections, with the TTLs that are left. It is an

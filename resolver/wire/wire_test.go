@@ -144,7 +144,7 @@ func FuzzMessage(f *testing.F) {
 		if err != nil || !same(answer, want.Answer) || !same(authority, want.Ns) {
 			t.Fatalf("read %v %v (%v), the library %v", answer, authority, err, want)
 		}
-		written, _ := packed.Aged(passed).AppendTo([]byte("before"))
+		written := packed.Aged(passed).AppendTo([]byte("before"))
 		again := new(dns.Msg)
 		if err := again.Unpack(written[len("before"):]); err != nil || !same(again.Answer, want.Answer) || !same(again.Ns, want.Ns) {
 			t.Fatalf("written %v (%v), want %v", again, err, want)
@@ -250,7 +250,7 @@ func TestAllocations(t *testing.T) {
 			for rec := range m.In(wire.Answer) {
 				_ = wire.IsName(message, rec.Owner, name)
 			}
-			_, _ = m.AppendTo(out[:0])
+			_ = m.AppendTo(out[:0])
 		}); allocs != 0 {
 			t.Errorf("message %d: %v allocations", i, allocs)
 		}
