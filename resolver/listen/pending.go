@@ -48,6 +48,7 @@ type wait struct {
 	question []byte // of the request, which is not a part of the message any more
 	control  []byte // of the reply, which is not a part of the packet any more
 
+	among      *pendings // that it is one of
 	slot       share.Slot
 	next, prev *query
 	before     *query // the next of those that were woken
@@ -99,7 +100,10 @@ func (s *Server) park(q *query, x *scratch, r *request, pending resolver.Pending
 	q.wait.pending, q.wait.deadline = pending, pending.Deadline()
 	x.memory.key = nil // what was waited for is never remembered
 	q.keep(r)
-	if !s.pendings(q).enter(q, s.limits.Load().prefixes.of(q.client.Addr, int(q.client.Bits))) {
+	if q.wait.among = s.datagrams; q.stream {
+		q.wait.among = s.streams // who shows its address never gives way to addresses that may be forged
+	}
+	if !q.wait.among.enter(q, s.limits.Load().prefixes.of(q.client.Addr, int(q.client.Bits))) {
 		out = s.refuse(q, x, r, Shed)
 		out.taken = true
 		return out
@@ -108,7 +112,7 @@ func (s *Server) park(q *query, x *scratch, r *request, pending resolver.Pending
 	s.work.Add(1)
 	defer func() {
 		if !out.waits {
-			out.taken = !s.leave(q) || out.taken
+			out.taken = !q.leave() || out.taken
 			s.work.Done()
 		}
 	}()
@@ -179,7 +183,7 @@ func (s *Server) proceed(q *query, x *scratch, how func(q *query, x *scratch) ou
 // deliver is the end of a query that was pending.
 func (s *Server) deliver(q *query, x *scratch, out outcome) {
 	defer s.work.Done()
-	held := s.leave(q)
+	held := q.leave()
 	defer func() {
 		if fault := recover(); fault != nil {
 			s.panicked(q.transport, fault)
@@ -211,18 +215,10 @@ func (q *query) keep(r *request) {
 	}
 }
 
-// pendings are those that q is among. Who shows its address, over a stream, never gives
-// way to addresses that may be forged.
-func (s *Server) pendings(q *query) *pendings {
-	if q.stream {
-		return s.streams
-	}
-	return s.datagrams
-}
-
-func (s *Server) leave(q *query) (held bool) {
+// leave is the end of the waiting of q; false if its place was taken away.
+func (q *query) leave() (held bool) {
 	q.mail.left()
-	return s.pendings(q).leave(q)
+	return q.wait.among.leave(q)
 }
 
 // guard sees to it that every query is answered by its deadline, whatever the Handler

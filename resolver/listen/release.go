@@ -50,7 +50,7 @@ func (q *query) held(r *request) bool {
 func (q *query) released(r *request) int {
 	s := q.wait.server
 	return release{
-		asked: q.size, waited: time.Since(q.began), together: s.datagrams.together(q),
+		asked: q.size, waited: time.Since(q.began), together: q.wait.among.together(q),
 		proven: s.proven(q, r),
 	}.limit(r.size)
 }
