@@ -89,9 +89,6 @@ func (e *Exchange) Drawn(oneIn uint32) bool { return drawn(e.lot, oneIn) }
 // drawn compares in 64 bits: a lot is below 2^32, so all of them are one in one.
 func drawn(lot, oneIn uint32) bool { return oneIn > 0 && uint64(lot)*uint64(oneIn) < 1<<32 }
 
-// Rcode is the response code of a refusal.
-func (r Refusal) Rcode() int { return r.rcode() }
-
 // tapped is a Tap and what it wants.
 type tapped struct {
 	to    Tap

@@ -121,7 +121,7 @@ func (w *writer) line(e *entry) line {
 		out.show(shown)
 	}
 	if e.why != listen.Accepted {
-		out.Refusal, out.Rcode = e.why.String(), wire.RcodeName(e.why.Rcode())
+		out.Refusal = e.why.String()
 	}
 	for _, err := range a.Errors[:min(len(a.Errors), maxErrors)] {
 		out.EDE = append(out.EDE, ede{err.Code, legible(err.Text)})

@@ -93,7 +93,7 @@ func TestLine(t *testing.T) {
 	}
 	shown := asked("MyDB.database.windows.net.")
 	shown.Transport, shown.Query.Client.Shown = "https", &zones.Shown{Path: "europe", ServerName: zones.MustName("dns.contoso.net"), Linked: true, Link: 7}
-	malformed := &listen.Exchange{Transport: "tcp", Began: failed.Began, Why: listen.Malformed}
+	malformed := &listen.Exchange{Transport: "tcp", Began: failed.Began, Why: listen.Malformed, Answer: resolver.Answer{Rcode: dns.RcodeFormatError}}
 	v6 := asked("mydb.database.windows.net.")
 	v6.Query.Client.Addr = netip.MustParseAddr("2001:db8:1:2345::7")
 	for _, row := range []struct {
