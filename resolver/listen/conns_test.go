@@ -3,6 +3,7 @@ package listen_test
 import (
 	"net"
 	"net/netip"
+	"runtime"
 	"testing"
 
 	"github.com/miekg/dns"
@@ -24,15 +25,21 @@ func asked(tb testing.TB, s server) net.Conn {
 func TestConnectionLimit(t *testing.T) {
 	watch := newRecorder()
 	s := start(t, listen.Config{Connections: 3, Observer: watch})
+	// A connection is idle soon after its reply has come, and not before.
+	idle := func(open int) {
+		for s.IdleConnections() < open {
+			runtime.Gosched()
+		}
+	}
 	var conns []net.Conn
-	for range 3 {
+	for open := range 3 {
 		conns = append(conns, asked(t, s))
-		watch.await(t, func(e event) bool { return e.served })
+		idle(open + 1)
 	}
 	again := func(conn net.Conn) {
 		write(t, conn, pack(t, query("c.example")))
 		read(t, conn)
-		watch.await(t, func(e event) bool { return e.served })
+		idle(3)
 	}
 	again(conns[0]) // now the second has been idle the longest
 	conns = append(conns, asked(t, s))

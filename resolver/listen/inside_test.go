@@ -306,3 +306,10 @@ func TestBindErrors(t *testing.T) {
 		t.Error("a host without IPv6 is not told from a port in use")
 	}
 }
+
+// IdleConnections is how many connections are idle.
+func (s *Server) IdleConnections() int {
+	s.conns.mu.Lock()
+	defer s.conns.mu.Unlock()
+	return s.conns.idle.Len()
+}
