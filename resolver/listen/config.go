@@ -36,7 +36,7 @@ type Handler interface {
 type Observer interface {
 	// Tally gives what counts the queries with an answer of one kind. It may be asked for
 	// the same kind again and again.
-	Tally(transport, network string, rcode int, source resolver.Source) replycache.Tally
+	Tally(Kind) replycache.Tally
 	// SubnetIgnored is called for every query with a client subnet of somebody who
 	// is not trusted to tell one.
 	SubnetIgnored(transport string)
@@ -49,6 +49,16 @@ type Observer interface {
 	// Connections is called with 1 when a connection is taken in and with -1
 	// when it is gone.
 	Connections(transport string, change int)
+}
+
+// Kind is what answers have in common that are counted together.
+type Kind struct {
+	Transport string
+	Network   string // empty for none
+	Rcode     int
+	Source    resolver.Source
+	// Remembered says that the reply cache has the reply, which is given again.
+	Remembered bool
 }
 
 // Config says what a [Server] listens on and how much it takes upon itself. A
@@ -179,9 +189,9 @@ func (c Config) withDefaults() Config {
 // nobody is the Observer of those who have none.
 type nobody struct{}
 
-func (nobody) Tally(string, string, int, resolver.Source) replycache.Tally { return nobody{} }
-func (nobody) Add(int, time.Duration)                                      {}
-func (nobody) SubnetIgnored(string)                                        {}
-func (nobody) Refused(string, Refusal)                                     {}
-func (nobody) Limited(string, Limit, Refusal)                              {}
-func (nobody) Connections(string, int)                                     {}
+func (nobody) Tally(Kind) replycache.Tally    { return nobody{} }
+func (nobody) Add(int, time.Duration)         {}
+func (nobody) SubnetIgnored(string)           {}
+func (nobody) Refused(string, Refusal)        {}
+func (nobody) Limited(string, Limit, Refusal) {}
+func (nobody) Connections(string, int)        {}

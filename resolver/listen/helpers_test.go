@@ -63,8 +63,8 @@ func newRecorder() *recorder {
 	return &recorder{events: make(chan event, 1<<16), ignored: make(chan string, 1<<10)}
 }
 
-func (r *recorder) Tally(transport, _ string, _ int, _ resolver.Source) replycache.Tally {
-	return &tally{r, transport}
+func (r *recorder) Tally(kind listen.Kind) replycache.Tally {
+	return &tally{r, kind.Transport}
 }
 
 // tally passes on each query that is counted.

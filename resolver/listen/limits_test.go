@@ -15,7 +15,6 @@ import (
 
 	"github.com/miekg/dns"
 
-	"pldns/resolver"
 	"pldns/resolver/listen/replycache"
 )
 
@@ -25,8 +24,8 @@ type tallied struct {
 	served, refused, dropped, slipped atomic.Int64
 }
 
-func (c *tallied) Tally(string, string, int, resolver.Source) replycache.Tally { return c }
-func (c *tallied) Add(queries int, _ time.Duration)                            { c.served.Add(int64(queries)) }
+func (c *tallied) Tally(Kind) replycache.Tally      { return c }
+func (c *tallied) Add(queries int, _ time.Duration) { c.served.Add(int64(queries)) }
 
 func (c *tallied) Refused(_ string, why Refusal) {
 	if why != Limited && why != Slipped {

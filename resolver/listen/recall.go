@@ -86,7 +86,7 @@ func (s *Server) remember(q *query, x *scratch, reply []byte, answer *resolver.A
 	}
 	entry := replycache.Entry{
 		Message: reply, AsOf: m.now, Expires: replycache.Forever, Generation: m.generation, Account: uint64(about),
-		Source: answer.Source, Tally: s.config.Observer.Tally(q.transport, answer.Network, answer.Rcode, answer.Source),
+		Source: answer.Source, Tally: s.config.Observer.Tally(q.kindOf(answer, true)),
 	}
 	if answer.Reuse == resolver.WhileFresh {
 		offsets, least := wire.TTLs(entry.Message)
@@ -97,6 +97,11 @@ func (s *Server) remember(q *query, x *scratch, reply []byte, answer *resolver.A
 		entry.TTLs, entry.Expires = offsets, m.now+replycache.Moment(life)
 	}
 	m.replies.Put(m.key, entry)
+}
+
+// kindOf is what the answer to q is counted as.
+func (q *query) kindOf(answer *resolver.Answer, remembered bool) Kind {
+	return Kind{q.transport, answer.Network, answer.Rcode, answer.Source, remembered}
 }
 
 // counts are queries that were answered from the reply cache, by kind: to count many at

@@ -191,7 +191,7 @@ func TestPanic(t *testing.T) {
 // hostileObserver panics where a fault of the books would.
 type hostileObserver struct{ *recorder }
 
-func (hostileObserver) Tally(string, string, int, resolver.Source) replycache.Tally {
+func (hostileObserver) Tally(listen.Kind) replycache.Tally {
 	panic("this must not stop the process either")
 }
 

@@ -127,7 +127,7 @@ func (s served) ask(ctx context.Context, number int) {
 	}
 	a := s.Resolve(ctx, q)
 	s.watch.Exchanged(&listen.Exchange{Query: q, Answer: a})
-	s.told.Tally(transport, a.Network, a.Rcode, a.Source).Add(1, time.Microsecond)
+	s.told.Tally(listen.Kind{Transport: transport, Network: a.Network, Rcode: a.Rcode, Source: a.Source}).Add(1, time.Microsecond)
 }
 
 // A million different names of as many clients leave the number of series as it
@@ -182,7 +182,7 @@ func TestSeriesOfWhatIsGone(t *testing.T) {
 		name, server := fmt.Sprintf("net-\"%d\\\n\xe2\x80\xa8", round), fmt.Sprintf("10.0.0.%d", round)
 		r.Loaded(metrics.Serving{Table: tableOf(t, name, "stays"), Upstreams: []metrics.Upstream{{Group: name, Server: server}, {Group: "stays", Server: server}}})
 		for _, network := range []string{name, "stays"} {
-			r.Tally("udp", network, dns.RcodeSuccess, resolver.FromLocal).Add(1, time.Millisecond)
+			r.Tally(listen.Kind{Transport: "udp", Network: network, Rcode: dns.RcodeSuccess, Source: resolver.FromLocal}).Add(1, time.Millisecond)
 			r.AnsweredOutside(network)
 			r.CacheEvent(network, cache.Hit)
 			r.UpstreamSent(network, server, forward.First)
@@ -191,7 +191,7 @@ func TestSeriesOfWhatIsGone(t *testing.T) {
 		}
 		// Of what is gone, as from queries that are under way.
 		gone := fmt.Sprintf("net-\"%d\\\n\xe2\x80\xa8", round-1)
-		r.Tally("udp", gone, dns.RcodeSuccess, resolver.FromNowhere).Add(1, time.Millisecond)
+		r.Tally(listen.Kind{Transport: "udp", Network: gone, Rcode: dns.RcodeSuccess, Source: resolver.FromNowhere}).Add(1, time.Millisecond)
 		r.UpstreamHealth(gone, fmt.Sprintf("10.0.0.%d", round-1), false)
 		switch {
 		case round == 2:

@@ -188,8 +188,8 @@ type tally struct {
 }
 
 // Tally gives what counts the answers of a kind.
-func (r *Recorder) Tally(transport, network string, code int, source resolver.Source) replycache.Tally {
-	return r.ingress.tallies.of(kind{transport, network, rcode(code), source})
+func (r *Recorder) Tally(k listen.Kind) replycache.Tally {
+	return r.ingress.tallies.of(kind{k.Transport, k.Network, rcode(k.Rcode), k.Source})
 }
 
 // Add counts answers that took equally long.

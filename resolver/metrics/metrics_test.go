@@ -25,10 +25,10 @@ import (
 func exercised(t *testing.T) *metrics.Recorder {
 	t.Helper()
 	r := metrics.New(metrics.Build{Version: "v1.0.0", Revision: "abc", GoVersion: "go"})
-	r.Tally("udp", "europe", dns.RcodeSuccess, resolver.FromLocal).Add(1, time.Millisecond)
-	r.Tally("tcp", "", dns.RcodeRefused, resolver.FromNowhere).Add(1, time.Millisecond)
-	r.Tally("tcp", "", 3000, resolver.FromNowhere).Add(1, time.Millisecond)
-	r.Tally("udp", "europe", dns.RcodeSuccess, resolver.FromLocal).Add(2, time.Millisecond)
+	r.Tally(listen.Kind{Transport: "udp", Network: "europe", Rcode: dns.RcodeSuccess, Source: resolver.FromLocal}).Add(1, time.Millisecond)
+	r.Tally(listen.Kind{Transport: "tcp", Network: "", Rcode: dns.RcodeRefused, Source: resolver.FromNowhere}).Add(1, time.Millisecond)
+	r.Tally(listen.Kind{Transport: "tcp", Network: "", Rcode: 3000, Source: resolver.FromNowhere}).Add(1, time.Millisecond)
+	r.Tally(listen.Kind{Transport: "udp", Network: "europe", Rcode: dns.RcodeSuccess, Source: resolver.FromLocal}).Add(2, time.Millisecond)
 	r.Refused("udp", listen.Refusal(0))
 	r.SubnetIgnored("udp")
 	r.Connections("tcp", 1)
@@ -187,7 +187,7 @@ func TestSeriesOfWhatComesBack(t *testing.T) {
 	r.UpstreamSent("azure", "168.63.129.16", forward.First)
 	r.UpstreamAnswered("azure", "168.63.129.16", dns.RcodeSuccess, time.Millisecond)
 	r.CacheEvent("azure", cache.Hit)
-	r.Tally("udp", "europe", dns.RcodeSuccess, resolver.FromLocal).Add(1, time.Millisecond)
+	r.Tally(listen.Kind{Transport: "udp", Network: "europe", Rcode: dns.RcodeSuccess, Source: resolver.FromLocal}).Add(1, time.Millisecond)
 	shown(true)
 }
 
