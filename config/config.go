@@ -31,6 +31,8 @@ type Config struct {
 	Dnstap   Dnstap
 	// Shadow says with whom answers are compared.
 	Shadow Shadow
+	// Traffic says what is kept of traffic.
+	Traffic Traffic
 	// Catalogue pairs public names with private ones: what is built in, and the rows
 	// that the file adds.
 	Catalogue *azure.Catalogue

@@ -87,6 +87,9 @@ func meaning(c *config.Config) string {
 	if c.Dnstap.Network != "" {
 		line("dnstap %+v", c.Dnstap)
 	}
+	if c.Traffic.State != "" {
+		line("traffic %+v", c.Traffic)
+	}
 	for _, u := range c.Upstreams {
 		line("upstream %s %s max_qps %v", u.Name, u.Policy, u.MaxQPS)
 		for _, s := range u.Servers {

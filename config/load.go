@@ -168,6 +168,7 @@ func (l *loader) examine(data []byte) Report {
 	l.shadow(main)
 	l.catalogued(main)
 	l.azures(main, files)
+	l.traffic(main, files)
 	l.tables(root)
 	l.more(root, files)
 	l.releasedTables(released)
@@ -189,7 +190,7 @@ func (l *loader) report() Report {
 func mainKeys() []string {
 	return []string{
 		"listen", "tls", "trust", "limit", "cache", "probe", "query_log", "dnstap", "shadow", "deadline", "files", "catalogue", "azure",
-		"store",
+		"store", "traffic",
 	}
 }
 

@@ -239,6 +239,7 @@ func TestPageInABrowser(t *testing.T) {
 		look func(*testing.T, *browser, served)
 	}{
 		{"views", lookAtViews}, {"search", lookForEndpoints}, {"explain", lookAtExplanations},
+		{"traffic", lookAtTraffic},
 		{"token", lookWithoutToken}, {"live", lookAtHostileNames}, {"keyboard", lookWithoutMouse}, {"shapes", lookAtShapes},
 	} {
 		t.Run(step.name, func(t *testing.T) {
@@ -253,6 +254,9 @@ func lookAtViews(t *testing.T, b *browser, r served) {
 	r.ask("udp", europe, "fabrikam.blob.core.windows.net", dns.TypeA) // answered from outside
 	for path, says := range map[string][]string{
 		"/":                             {"Failing: 1 endpoint has no healthy address, since ", "Listeners", "10,00", "probed", "1 unhealthy", "azure", "UDP and TCP", "TLS", "HTTPS", "/dns-query", "fabrikam.dns.contoso.net, and is good until", "Clients are asked"},
+		"/traffic":                      {"Response codes", "Time to answer", "Transports", "Last 90 days", "europe", "As a table", ", up "},
+		"/networks/crowd":               {"10,000", "Names asked for most", "Clients that ask most", "Unmapped names"},
+		"/networks/nobody":              {"No such network"},
 		"/networks":                     {"crowd", "10,000", "all 5 prefixes", "nxdomain", "link id 536871234", "certificate gw.fabrikam.com", "path /dns-query/fabrikam", "server name fabrikam.dns.contoso.net"},
 		"/endpoints?network=probed":     {"well.blob.core.windows.net", "well.privatelink.blob.core.windows.net", "healthy", "unhealthy", "first-healthy"},
 		"/endpoints?health=unhealthy":   {"1 to 1 of 1", "ill.blob.core.windows.net", "10.0.9.9", "tls:", "connection refused"},
@@ -329,6 +333,45 @@ func lookAtExplanations(t *testing.T, b *browser, _ served) {
 	wants(t, b.submit("#explain-type", "A"), "of network crowd gets NOERROR", "10.8.0.8")
 }
 
+// lookAtTraffic shows that what is asked is drawn, in both colours, and is in the table
+// behind the chart and in the lists.
+func lookAtTraffic(t *testing.T, b *browser, r served) {
+	for range 20 {
+		r.ask("udp", europe, "momenta-eun.database.windows.net", dns.TypeA)
+	}
+	for deadline := time.Now().Add(time.Minute); !strings.Contains(b.visit("/networks/europe?span=minute"), "momenta-eun.database.windows.net"); {
+		if time.Now().After(deadline) {
+			t.Fatal("what was asked is not shown")
+		}
+	}
+	wants(t, b.text(), "Last minute", europe, "Queries a second", "From", "Explain a name")
+	if b.number("document.querySelectorAll('.chart svg[role=img][aria-label] polyline').length") < 4 {
+		t.Error("not every chart has a line")
+	}
+	const drawn = "[...document.querySelectorAll('.chart svg')].every(e => e.getBoundingClientRect().width > 250 && e.getBoundingClientRect().height > 80)"
+	if b.number(drawn) != 1 {
+		t.Error("charts are too small to be seen")
+	}
+	const shade = "getComputedStyle(document.querySelector('.chart polyline')).stroke.match(/\\d+/)[0]"
+	bright := b.number(shade)
+	b.do(command(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "dark"}}}))
+	if dark := b.number(shade); bright > 100 || dark < 150 {
+		t.Errorf("the line has shade %v on a bright page and %v on a dark one", bright, dark)
+	}
+	b.do(command(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{}))
+	if b.number("document.querySelectorAll('.chart details[open]').length") != 0 {
+		t.Error("the tables are open before anybody wants them")
+	}
+	b.do(chromedp.Click(chromedp.CSS(".chart summary")))
+	if b.number("document.querySelector('.chart tbody').getBoundingClientRect().height") < 100 {
+		t.Error("the table behind the chart does not open")
+	}
+	b.shoot("network-table")
+	wants(t, b.follow(".tabs a[href$='span=day']"), "Last day")
+	b.visit("/networks?search=europe")
+	wants(t, b.follow("tbody th a"), "Names waited for longest")
+}
+
 func lookWithoutToken(t *testing.T, b *browser, r served) {
 	b.visit("/operate")
 	wants(t, b.submit("#reload-token", "open sesame"), "Not done", "this is not the token")
@@ -399,7 +442,8 @@ func lookWithoutMouse(t *testing.T, b *browser, _ served) {
 	}
 	b.visit("/operate")
 	const unlabelled = "[...document.querySelectorAll('input:not([type=hidden]), select')].filter(e => e.labels.length === 0).length"
-	for _, path := range []string{"/", "/networks", "/endpoints", "/unmapped", "/shadow", "/explain", "/live", "/operate"} {
+	for _, path := range []string{"/", "/traffic", "/networks", "/networks/europe", "/endpoints", "/unmapped", "/shadow", "/explain",
+		"/live", "/operate"} {
 		b.visit(path)
 		if b.number(unlabelled) != 0 {
 			t.Errorf("%s has fields without a label", path)
@@ -416,7 +460,7 @@ func lookAtShapes(t *testing.T, b *browser, _ served) {
 	paths := map[string]string{
 		"overview": "/", "networks": "/networks", "endpoints": "/endpoints?network=probed", "upstreams": "/upstreams", "unmapped": "/unmapped",
 		"explain": "/explain?name=db.internal.contoso.com&client=" + europe, "shown": "/explain?name=mydb.database.windows.net&link_id=536871234&certificate=gw.fabrikam.com&client=" + europe, "live": "/live", "operate": "/operate",
-		"many": "/endpoints",
+		"many": "/endpoints", "traffic": "/traffic?span=minute", "network": "/networks/crowd",
 	}
 	for name, path := range paths {
 		b.visit(path)

@@ -27,6 +27,7 @@ import (
 
 	"pldns/resolver"
 	"pldns/resolver/observe"
+	"pldns/resolver/traffic"
 	"pldns/zones"
 )
 
@@ -80,6 +81,10 @@ type Options struct {
 	Shadow func() Shadow
 	// Health knows how the addresses of endpoints are. Nil knows nothing bad.
 	Health Health
+	// Instance is in the head of every page.
+	Instance Instance
+	// Traffic is what was answered. Nil stands for one that has seen nothing.
+	Traffic *traffic.Traffic
 	// Recent are the last decisions. Nil stands for a list that sees none.
 	Recent *observe.Recent
 	// Access says who may do what. It is asked for every request. Nil stands for
@@ -92,6 +97,12 @@ type Options struct {
 	Metrics http.Handler
 	// Log is told of faults of the HTTP server; nil discards them.
 	Log *slog.Logger
+}
+
+// Instance tells this program from others that are configured alike.
+type Instance struct {
+	Name, Version string    // an empty name is not shown
+	Began         time.Time // when it was started
 }
 
 // Status is the state of the program.
@@ -194,6 +205,7 @@ func (o *Options) fill() {
 		o.NeverAsked = func(*zones.Network) iter.Seq[zones.Name] { return func(func(zones.Name) bool) {} }
 	}
 	o.Health = cmp.Or[Health](o.Health, nothingBad{})
+	o.Traffic = cmp.Or(o.Traffic, traffic.New(traffic.Config{}))
 	o.Recent = cmp.Or(o.Recent, observe.NewRecent(nil, nil))
 }
 
@@ -277,6 +289,8 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("GET /api/recent", s.recent)
 	mux.HandleFunc("GET /api/sources", s.listSources)
 	mux.HandleFunc("GET /api/shadow", s.showShadow)
+	mux.HandleFunc("GET /api/traffic", s.listTraffic)
+	mux.HandleFunc("GET /api/top", s.listTop)
 	mux.HandleFunc("POST /-/flush", s.guarded(s.flush))
 	mux.HandleFunc("POST /-/reload", s.guarded(s.reload))
 	mux.HandleFunc("POST /-/live", s.guarded(s.live))

@@ -58,6 +58,9 @@ func (n Network) Ingress() []string {
 	return all
 }
 
+// Path is where the page of the network is.
+func (n Network) Path() string { return networkPath(n.Name) }
+
 // Client is an address that the network's queries come from, for examples; it is
 // not valid where the network takes every client of its listeners.
 func (n Network) Client() netip.Addr {

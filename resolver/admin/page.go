@@ -27,7 +27,8 @@ type view struct {
 // views are all entries of the menu, in its order.
 func (s *Server) views() []view {
 	return []view{
-		{"/", "Overview", s.overview}, {"/networks", "Networks", s.networksPage}, {"/endpoints", "Endpoints", s.endpointsPage},
+		{"/", "Overview", s.overview}, {"/traffic", "Traffic", s.trafficPage},
+		{"/networks", "Networks", s.networksPage}, {"/endpoints", "Endpoints", s.endpointsPage},
 		{"/upstreams", "Upstreams", s.upstreamsPage}, {"/sources", "Sources", s.sourcesPage},
 		{"/unmapped", "Unmapped names", s.unmappedPage}, {"/shadow", "Shadow", s.shadowPage},
 		{"/explain", "Explain", s.explainPage}, {"/live", "Live", s.livePage}, {"/operate", "Operate", s.operatePage},
@@ -46,6 +47,7 @@ type page struct {
 	Menu  []view
 	Now   time.Time
 	Store *Store // whose release is served; nil where there is none
+	Instance
 }
 
 // handlePages routes what browsers show.
@@ -61,13 +63,14 @@ func (s *Server) handlePages(mux *http.ServeMux) {
 			s.show(w, name, p)
 		})
 	}
+	mux.HandleFunc("GET /networks/{name}", s.networkPage)
 	mux.Handle("GET /static/", http.FileServerFS(files))
 }
 
 // show writes a page by the template of that name. It is put together before anything
 // is sent, so that a fault never sends half of one.
 func (s *Server) show(w http.ResponseWriter, name string, p page) {
-	p.Menu, p.Now, p.Store = s.views(), time.Now(), s.options.Status().Store
+	p.Menu, p.Now, p.Instance, p.Store = s.views(), time.Now(), s.options.Instance, s.options.Status().Store
 	var written bytes.Buffer
 	if err := s.templates()[name].Execute(&written, p); err != nil {
 		s.options.Log.Error("a page of the admin server could not be made", "page", name, "error", err)
@@ -86,7 +89,9 @@ func (s *Server) show(w http.ResponseWriter, name string, p page) {
 func pageTemplates() map[string]*template.Template {
 	shared := template.Must(template.New("layout.html").Funcs(template.FuncMap{
 		"table": newTable, "join": func(words []string) string { return strings.Join(words, ", ") }, "first": first,
-		"when": when, "ago": ago, "seconds": seconds, "thousands": thousands, "percent": percent,
+		"when": when, "ago": ago, "lasting": func(since time.Time) string { return lasting(time.Since(since)) },
+		"seconds": seconds, "thousands": thousands, "percent": percent, "rate": perSecond,
+		"amount": func(n uint64) string { return thousands(int(n)) },
 	}).ParseFS(files, "templates/*.html"))
 	names, err := fs.Glob(files, "templates/pages/*.html")
 	if err != nil {
@@ -136,17 +141,23 @@ func when(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC")
 
 // ago writes how long ago a time was, roughly.
 func ago(t time.Time) string {
-	switch d := time.Since(t); {
-	case d < 2*time.Second:
-		return "just now"
+	if d := time.Since(t); d >= 2*time.Second {
+		return lasting(d) + " ago"
+	}
+	return "just now"
+}
+
+// lasting writes a time that has passed, roughly.
+func lasting(d time.Duration) string {
+	switch {
 	case d < 2*time.Minute:
-		return fmt.Sprintf("%d seconds ago", d/time.Second)
+		return fmt.Sprintf("%d seconds", max(0, d)/time.Second)
 	case d < 2*time.Hour:
-		return fmt.Sprintf("%d minutes ago", d/time.Minute)
+		return fmt.Sprintf("%d minutes", d/time.Minute)
 	case d < 48*time.Hour:
-		return fmt.Sprintf("%d hours ago", d/time.Hour)
+		return fmt.Sprintf("%d hours", d/time.Hour)
 	default:
-		return fmt.Sprintf("%d days ago", d/(24*time.Hour))
+		return fmt.Sprintf("%d days", d/(24*time.Hour))
 	}
 }
 

@@ -140,8 +140,8 @@ func TestPagesOfNothing(t *testing.T) {
 		o.Access, o.Upstreams, o.Unmapped = nil, func() []admin.Upstream { return nil }, func() []admin.Unmapped { return nil }
 	})
 	for path, want := range map[string]string{
-		"/": "<strong>Not ready:</strong>\ndraining", "/networks": "Nothing found", "/endpoints": "No endpoint matches", "/upstreams": "Nothing is forwarded",
 		"/sources": "There are none.", "/shadow": "No answers are compared",
+		"/": "<strong>Not ready:</strong>\ndraining", "/networks": "Nothing found", "/traffic": "Response codes", "/endpoints": "No endpoint matches", "/upstreams": "Nothing is forwarded",
 		"/unmapped": "None.", "/unmapped?show=never-asked": "None.", "/explain": "Client address", "/live": "there is no token", "/operate": "there is no token",
 		"/static/page.css": "prefers-color-scheme", "/static/icon.svg": "<svg",
 	} {

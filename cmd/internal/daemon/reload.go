@@ -146,6 +146,7 @@ type served struct {
 	loaded        time.Time
 	catalogue     *azure.Catalogue // that of the configuration
 	forward       []config.Route   // the top-level forward table
+	trafficState  string           // the file of the history of traffic; empty for none
 	learned       *learning
 }
 
@@ -160,7 +161,7 @@ func newServed(c *config.Config, made *parts, learned *learning) *served {
 		networks: networksOf(c), index: admin.NewEndpointIndex(made.snapshot.Table()),
 		probed:  sync.OnceValue(func() []probed { return probedEndpoints(made.snapshot.Table()) }),
 		summary: Summary(c), warnings: warningsOf(c, learned.Warnings), loaded: time.Now(), catalogue: c.Catalogue,
-		forward: c.Forward, learned: learned,
+		forward: c.Forward, learned: learned, trafficState: c.Traffic.State,
 	}
 }
 
@@ -277,9 +278,19 @@ func (s *Server) serveFrom(next *served) {
 	next.forget(before.parts)
 	next.shadow.serve(next.snapshot.Table())
 	s.recorder.Loaded(next.serving())
+	s.past.Serve(next.networkNames()) // behind the series of the networks that it tells
 	if s.behind != nil {
-		s.behind.retire(append(next.runners(), s.prober, s.notifier), before.deadline+time.Second)
+		s.behind.retire(append(next.runners(), s.lasting()...), before.deadline+time.Second)
 	}
+}
+
+// networkNames are the networks that are served.
+func (s *served) networkNames() []string {
+	names := make([]string, len(s.networks))
+	for i, network := range s.networks {
+		names[i] = network.Name
+	}
+	return names
 }
 
 // runners are the long-lived parts of what is served.

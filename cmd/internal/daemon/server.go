@@ -80,6 +80,7 @@ type Server struct {
 	prober       *probe.Prober
 	watch        *observe.Unmapped
 	recent       *observe.Recent
+	past         *past
 	current      atomic.Pointer[served]
 	resolver     *resolver.Resolver
 	listeners    *listen.Server
@@ -93,6 +94,7 @@ type Server struct {
 	checking selfcheck.Config   // how it asks; the rest is filled in
 	checker  *selfcheck.Checker // of the open listeners; nil before listen
 
+	began        time.Time
 	notifier     *notifier
 	reloads      *reloads
 	droppedLines func() int64 // of the log; nil where nothing drops them
@@ -113,7 +115,7 @@ func New(o Options) (*Server, error) {
 	began := time.Now()
 	s := &Server{
 		memory: memoryBounds{limit: math.MaxInt64}, load: o.Load, log: o.Log, droppedLines: o.DroppedLines, checking: o.SelfCheck,
-		recorder: metrics.New(Build()), notifier: newNotifier(o.Log),
+		recorder: metrics.New(Build()), began: began, notifier: newNotifier(o.Log),
 		reloads: newReloads(o), own: ownName(), files: shareFiles(fileLimit()),
 	}
 	c, follower, err := s.read((*store.Follower).Served, nil)
@@ -122,6 +124,7 @@ func New(o Options) (*Server, error) {
 	}
 	s.watch = observe.NewUnmapped(0, s.recorder)
 	s.recent = observe.NewRecent(s.tap, nil)
+	s.past = s.newPast(c.Traffic.State)
 	s.prober = probe.New(probe.Config{Observer: s.recorder, Log: o.Log})
 	learned := s.learn(c, follower, nil)
 	c = learned.Config
@@ -138,7 +141,7 @@ func New(o Options) (*Server, error) {
 	s.resolver = resolver.New(made.snapshot)
 	s.listeners, err = listen.New(listen.Config{
 		Addrs: c.Listen.DNS, TLS: c.Listen.DoT, HTTPS: c.Listen.DoH, TLSConfig: s.certificates.settings(),
-		Handler: selfAsked{s.resolver, s.own}, Log: o.Log, Observer: s.recorder,
+		Handler: selfAsked{s.resolver, s.own}, Log: o.Log, Observer: s.past.Observe(s.recorder),
 		Dedicated: true, Connections: s.files.connections,
 	})
 	if err != nil {
@@ -172,9 +175,10 @@ func (s *Server) adminOptions(addr netip.AddrPort) admin.Options {
 		Sources:   s.sources, Accept: s.accept, Shadow: s.shadow,
 		Origin: func(network string, name zones.Name) string { return s.now().learned.origin(network, name) },
 		Index:  func() *admin.EndpointIndex { return s.now().index }, NeverAsked: s.watch.Unasked,
-		Health: s.prober, Recent: s.recent, Pending: s.pending,
-		Access:  func() admin.Access { return s.now().access() },
-		Metrics: s.recorder.Handler(), Panicked: s.recorder.Panicked, Log: s.log,
+		Health: s.prober, Recent: s.recent, Pending: s.pending, Traffic: s.past.Traffic,
+		Instance: admin.Instance{Name: hostName(), Version: Build().Version, Began: s.began},
+		Access:   func() admin.Access { return s.now().access() },
+		Metrics:  s.recorder.Handler(), Panicked: s.recorder.Panicked, Log: s.log,
 	}
 }
 
@@ -290,7 +294,7 @@ func (s *Server) Run(ctx context.Context, hangUps <-chan os.Signal) error {
 	defer closeBehind()
 	s.reloading.Lock()
 	s.behind = newSupervisor(behind)
-	s.behind.begin(append(s.now().runners(), s.prober, s.notifier))
+	s.behind.begin(append(s.now().runners(), s.lasting()...))
 	s.reloading.Unlock()
 
 	front, ctx := errgroup.WithContext(ctx)
@@ -314,6 +318,9 @@ func (s *Server) Run(ctx context.Context, hangUps <-chan os.Signal) error {
 	s.log.Info("stopped")
 	return errors.Join(err, s.behind.wait())
 }
+
+// lasting are the long-lived parts that every configuration has.
+func (s *Server) lasting() []runner { return []runner{s.prober, s.notifier, s.past} }
 
 // reloadOn reloads for each value from hangUps, until ctx ends.
 func (s *Server) reloadOn(ctx context.Context, hangUps <-chan os.Signal) error {

@@ -79,12 +79,18 @@ func (s *Server) newQueryLog(settings config.QueryLog) (*queryLog, error) {
 func (s *Server) newTap(settings config.Dnstap) *tap {
 	identity := settings.Identity
 	if identity == "" {
-		identity, _ = os.Hostname() // without one, nobody is named
+		identity = hostName()
 	}
 	return &tap{dnstap.New(dnstap.Config{
 		Network: settings.Network, Address: settings.Address, Sample: uint32(settings.Sample),
 		Identity: identity, Version: "pldns " + Build().Version, Observer: s.recorder, Log: s.log,
 	}), settings}
+}
+
+// hostName tells this server from others; empty where the host has no name.
+func hostName() string {
+	name, _ := os.Hostname()
+	return name
 }
 
 // runners are the long-lived parts.
@@ -113,7 +119,7 @@ func (g taps) reopen() {
 func (s *Server) tap() {
 	s.tapping.Lock()
 	defer s.tapping.Unlock()
-	all, now := observe.Taps{s.watch, s.recent}, s.now().taps
+	all, now := observe.Taps{s.watch, s.recent, s.past}, s.now().taps
 	if now.log != nil {
 		all = append(all, now.log)
 	}

@@ -1,0 +1,104 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"time"
+
+	"pldns/config"
+	"pldns/resolver/traffic"
+)
+
+const (
+	// saveInterval is how much of the history of traffic is lost at most when the program
+	// does not come to its end.
+	saveInterval = 10 * time.Minute
+	// largestTraffic bounds the file: all that is kept takes 100 MiB there.
+	largestTraffic = 256 << 20
+)
+
+// past is what was answered, and the file in which it outlives the program.
+type past struct {
+	*traffic.Traffic
+	log     *slog.Logger
+	file    func() string // empty for none
+	keepOff string        // a file that is not to be written
+}
+
+// newPast begins with what the file has. One that cannot be used is set aside.
+func (s *Server) newPast(state string) *past {
+	p := &past{
+		Traffic: traffic.New(traffic.Config{Changed: s.tap}), log: s.log,
+		file: func() string { return s.now().trafficState },
+	}
+	err := p.restore(state)
+	if err == nil {
+		return p
+	}
+	aside := state + ".unused"
+	if failed := os.Rename(state, aside); failed != nil {
+		p.keepOff = state
+		s.log.Warn("the history of traffic cannot be used, and is not kept: remove the file, or name another one in traffic.state",
+			"file", state, "error", errors.Join(err, failed))
+		return p
+	}
+	s.log.Warn("the history of traffic cannot be used, and begins anew", "file", state, "error", err, "set_aside_as", aside)
+	return p
+}
+
+func (p *past) restore(state string) error {
+	if state == "" {
+		return nil
+	}
+	info, err := os.Stat(state)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case !info.Mode().IsRegular():
+		return errors.New("it is no regular file")
+	}
+	file, err := os.Open(state)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	return p.Restore(io.LimitReader(file, largestTraffic))
+}
+
+// Run counts until ctx ends, and writes down what was counted, now and then and at the
+// end.
+func (p *past) Run(ctx context.Context) error {
+	counting := make(chan struct{})
+	go func() {
+		defer close(counting)
+		_ = p.Traffic.Run(ctx) // it ends with ctx, and has no error
+	}()
+	ticker := time.NewTicker(saveInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-counting:
+			p.save()
+			return nil
+		case <-ticker.C:
+			p.save()
+		}
+	}
+}
+
+// save writes the file of the configuration that is served.
+func (p *past) save() {
+	state := p.file()
+	if state == "" || state == p.keepOff {
+		return
+	}
+	if err := config.ReplaceFile(state, 0o600, func(file *os.File) error { return p.Save(file) }); err != nil {
+		p.log.Warn("the history of traffic was not written: a restart loses it", "file", state, "error", err)
+	}
+}

@@ -1,0 +1,34 @@
+package config
+
+import "slices"
+
+// Traffic says what is kept of traffic.
+type Traffic struct {
+	// State is the file in which its history outlives the program; empty for none.
+	State string
+}
+
+// traffic reads what is kept of traffic. It comes behind all that names files.
+func (l *loader) traffic(root table, files files) {
+	t, _ := root.sub("traffic")
+	t.only("state")
+	const example = "/var/lib/pldns/traffic.json"
+	state, given := t.text("state", example)
+	if !given {
+		return
+	}
+	if state == "" {
+		l.rep.add(t.place("state"), faultf("write the path of a file, or remove it", "is empty"))
+		return
+	}
+	state = files.path(state)
+	taken := append(l.config.TLS.Files(), l.main, l.config.Listen.AdminTokenFile, l.config.QueryLog.To)
+	for _, a := range l.config.Azure {
+		taken = append(taken, a.State)
+	}
+	if slices.Contains(taken, state) {
+		l.rep.add(t.place("state"), faultf("name a file of its own", "%q is in use for something else", state))
+		return
+	}
+	l.config.Traffic.State = state
+}
