@@ -42,6 +42,8 @@ const (
 	defaultLogTo     = "stdout"
 	defaultLogSample = 100
 
+	defaultTop = true
+
 	defaultRecordTTL = 300 // seconds, of a record in an operator's zone that names none
 )
 

@@ -87,7 +87,7 @@ func meaning(c *config.Config) string {
 	if c.Dnstap.Network != "" {
 		line("dnstap %+v", c.Dnstap)
 	}
-	if c.Traffic.State != "" {
+	if c.Traffic.State != "" || !c.Traffic.Top {
 		line("traffic %+v", c.Traffic)
 	}
 	for _, u := range c.Upstreams {

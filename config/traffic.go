@@ -6,12 +6,15 @@ import "slices"
 type Traffic struct {
 	// State is the file in which its history outlives the program; empty for none.
 	State string
+	// Top says that names and clients are listed that are asked for and ask most.
+	Top bool
 }
 
 // traffic reads what is kept of traffic. It comes behind all that names files.
 func (l *loader) traffic(root table, files files) {
 	t, _ := root.sub("traffic")
-	t.only("state")
+	t.only("state", "top")
+	l.config.Traffic.Top = t.boolean("top", defaultTop)
 	const example = "/var/lib/pldns/traffic.json"
 	state, given := t.text("state", example)
 	if !given {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -82,6 +83,22 @@ func TestTrafficOutlivesARestart(t *testing.T) {
 	r.awaitTraffic(8)
 	if of := r.traffic("&network=europe").Total; of.Queries != 6 {
 		t.Errorf("after the restart europe was answered %+v", of)
+	}
+}
+
+// Where lists are switched off, numbers are counted and nothing is kept of who asks for
+// what, from the reload on.
+func TestTrafficWithoutLists(t *testing.T) {
+	toml := regions("")
+	r := start(t, toml)
+	r.ask("udp", europe, "momenta-eun.database.windows.net", dns.TypeA)
+	if code := r.reconfigure(toml + "[traffic]\ntop = false\n"); code != http.StatusOK {
+		t.Fatal(code)
+	}
+	r.ask("udp", europe, "momenta-eun.database.windows.net", dns.TypeA)
+	r.awaitTraffic(2)
+	if got := r.get("/api/top?network=europe&kind=clients"); strings.Contains(got, europe) {
+		t.Errorf("it is listed who asks: %s", got)
 	}
 }
 

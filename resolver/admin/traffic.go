@@ -52,7 +52,7 @@ type Top struct {
 	Network string     `json:"network"`
 	Kind    string     `json:"kind"`
 	Since   time.Time  `json:"since"`
-	Sample  uint32     `json:"sample"` // queries that one that was looked at stands for now
+	Sample  uint32     `json:"sample"` // queries that one that is looked at stands for; 0: none is
 	Entries []TopEntry `json:"entries"`
 }
 

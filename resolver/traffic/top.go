@@ -68,7 +68,24 @@ type lists struct {
 
 // Wants is the sample that is drawn of all queries, so that what it costs stays the same
 // however many there are: all of them as long as they are few.
-func (t *Traffic) Wants() listen.Wants { return listen.Wants{Remembered: t.sample.Load()} }
+func (t *Traffic) Wants() listen.Wants {
+	if t.unlisted.Load() {
+		return listen.Wants{}
+	}
+	return listen.Wants{Remembered: t.sample.Load()}
+}
+
+// List says whether lists are kept, which they are at first. Those that are there are
+// forgotten if not. The tap may want something else then.
+func (t *Traffic) List(on bool) {
+	t.unlisted.Store(!on)
+	if on {
+		return
+	}
+	for _, n := range *t.networks.Load() {
+		n.lists.drop(&t.spare)
+	}
+}
 
 // resample draws as many queries as can be afforded. It tells whether that changes.
 func (t *Traffic) resample(total uint64, passed time.Duration) bool {
@@ -89,7 +106,7 @@ func (t *Traffic) Exchanged(e *listen.Exchange) {
 	if e.Why != listen.Accepted {
 		t.refused(e)
 	}
-	if weight := t.sample.Load(); e.Drawn(weight) {
+	if weight := t.sample.Load(); e.Drawn(weight) && !t.unlisted.Load() {
 		t.network(e.Answer.Network).lists.add(e, uint64(weight), &t.spare)
 	}
 }
@@ -182,7 +199,7 @@ func (t *Traffic) Top(name string, kind Kind, limit int) (top []Entry, since tim
 	since = now.Round(0).Add(-now.Sub(t.earlier))
 	t.mu.Unlock()
 	n := (*t.networks.Load())[name]
-	if n == nil {
+	if n == nil || t.unlisted.Load() {
 		return nil, since
 	}
 	for _, e := range most(n.lists.both(kind), limit) {

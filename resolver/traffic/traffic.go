@@ -36,6 +36,7 @@ type Traffic struct {
 	networks atomic.Pointer[map[string]*network] // by name; the empty one stands for none
 	adding   sync.Mutex                          // held by who changes networks
 	sample   atomic.Uint32                       // one query in so many is looked at more closely
+	unlisted atomic.Bool                         // no lists are kept
 	spare    spare                               // entries that the lists may still take
 
 	mu      sync.Mutex // held while history is looked at or goes on

@@ -199,10 +199,10 @@ func TestRefused(t *testing.T) {
 // Memory is bounded for however many networks, and what is forgotten first is the oldest.
 func TestRoom(t *testing.T) {
 	c := &clock{time.Unix(1_800_000_000, 0)}
-	const room = 4 << 20
+	const room = 1 << 20
 	p := program{Traffic: traffic.New(traffic.Config{Now: c.read, Room: room})}
 	p.observer = p.Observe(start(c).counters)
-	const networks = 500
+	const networks = 100
 	for step := range 3 * 60 {
 		for n := range networks {
 			for _, rcode := range []int{0, 2, 3, 5} {

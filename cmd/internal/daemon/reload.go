@@ -146,7 +146,7 @@ type served struct {
 	loaded        time.Time
 	catalogue     *azure.Catalogue // that of the configuration
 	forward       []config.Route   // the top-level forward table
-	trafficState  string           // the file of the history of traffic; empty for none
+	traffic       config.Traffic
 	learned       *learning
 }
 
@@ -161,7 +161,7 @@ func newServed(c *config.Config, made *parts, learned *learning) *served {
 		networks: networksOf(c), index: admin.NewEndpointIndex(made.snapshot.Table()),
 		probed:  sync.OnceValue(func() []probed { return probedEndpoints(made.snapshot.Table()) }),
 		summary: Summary(c), warnings: warningsOf(c, learned.Warnings), loaded: time.Now(), catalogue: c.Catalogue,
-		forward: c.Forward, learned: learned, trafficState: c.Traffic.State,
+		forward: c.Forward, learned: learned, traffic: c.Traffic,
 	}
 }
 
@@ -274,6 +274,7 @@ func (s *Server) serveFrom(next *served) {
 	s.certificates.current.Store(next.keys)
 	s.listeners.SetTrust(next.trust)
 	s.listeners.SetLimits(next.limits)
+	s.past.List(next.traffic.Top)
 	s.tap()
 	next.forget(before.parts)
 	next.shadow.serve(next.snapshot.Table())

@@ -33,7 +33,7 @@ type past struct {
 func (s *Server) newPast(state string) *past {
 	p := &past{
 		Traffic: traffic.New(traffic.Config{Changed: s.tap}), log: s.log,
-		file: func() string { return s.now().trafficState },
+		file: func() string { return s.now().traffic.State },
 	}
 	err := p.restore(state)
 	if err == nil {
