@@ -106,8 +106,16 @@ func (t *Traffic) Exchanged(e *listen.Exchange) {
 	if e.Why != listen.Accepted {
 		t.refused(e)
 	}
-	if weight := t.sample.Load(); e.Drawn(weight) && !t.unlisted.Load() {
-		t.network(e.Answer.Network).lists.add(e, uint64(weight), &t.spare)
+	weight := t.sample.Load()
+	if !e.Drawn(weight) || t.unlisted.Load() {
+		return
+	}
+	t.network(e.Answer.Network).lists.add(e, uint64(weight), &t.spare)
+	if t.drawn.Add(1) == samples+1 {
+		select {
+		case t.crowded <- struct{}{}:
+		default: // it was said already
+		}
 	}
 }
 

@@ -179,3 +179,24 @@ func TestSample(t *testing.T) {
 		t.Errorf("it said %d times that it wants something else, not 3", changed)
 	}
 }
+
+// Where there is suddenly much, a sample is drawn before a second is over.
+func TestSuddenCrowd(t *testing.T) {
+	c := &clock{time.Unix(1_800_000_000, 0)}
+	p := start(c)
+	e := exchange(question(t, "mydb.database.windows.net"), "10.0.0.7", "hub", 0, 0)
+	for _, row := range []struct {
+		queries int
+		want    uint32
+	}{{1000, 1}, {10_000, 256}} {
+		for range row.queries {
+			p.observer.Tally(local("hub")).Add(1, time.Microsecond)
+			p.Exchanged(e)
+		}
+		c.now = c.now.Add(10 * time.Millisecond)
+		p.Look()
+		if got := p.Wants(); got != (listen.Wants{Remembered: row.want}) {
+			t.Errorf("after %d queries in 10 ms it wants %v", row.queries, got)
+		}
+	}
+}

@@ -37,6 +37,8 @@ type Traffic struct {
 	adding   sync.Mutex                          // held by who changes networks
 	sample   atomic.Uint32                       // one query in so many is looked at more closely
 	unlisted atomic.Bool                         // no lists are kept
+	drawn    atomic.Int32                        // queries that were looked at more closely, since the last look
+	crowded  chan struct{}                       // says that these are too many
 	spare    spare                               // entries that the lists may still take
 
 	mu      sync.Mutex // held while history is looked at or goes on
@@ -111,7 +113,9 @@ func New(config Config) *Traffic {
 		config.Changed = func() {}
 	}
 	now := config.Now()
-	t := &Traffic{config: config, began: now, looked: now, started: now, earlier: now, all: *newHistoriesOf()}
+	t := &Traffic{
+		config: config, crowded: make(chan struct{}, 1), began: now, looked: now, started: now, earlier: now, all: *newHistoriesOf(),
+	}
 	t.networks.Store(&map[string]*network{})
 	t.sample.Store(1)
 	t.spare.left.Store(sharedEntries)
@@ -172,8 +176,8 @@ func (t *Traffic) Serve(names []string) {
 	t.networks.Store(&all)
 }
 
-// Run looks at what was counted, every second until ctx ends, and once more then. It
-// returns no error.
+// Run looks at what was counted, every second until ctx ends, and once more then, and
+// earlier where there is suddenly much. It returns no error.
 func (t *Traffic) Run(ctx context.Context) error {
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
@@ -183,8 +187,9 @@ func (t *Traffic) Run(ctx context.Context) error {
 			t.Look()
 			return nil
 		case <-ticker.C:
-			t.Look()
+		case <-t.crowded:
 		}
+		t.Look()
 	}
 }
 
@@ -194,7 +199,8 @@ func (t *Traffic) Look() {
 	t.mu.Lock()
 	total, passed := t.look(t.config.Now())
 	t.mu.Unlock()
-	if passed >= time.Second/2 && t.resample(total, passed) {
+	crowded := t.drawn.Swap(0) > samples
+	if (passed >= time.Second/2 || crowded) && t.resample(total, max(passed, time.Millisecond)) {
 		t.config.Changed()
 	}
 }
