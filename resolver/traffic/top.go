@@ -139,13 +139,8 @@ func (l *lists) add(e *listen.Exchange, weight uint64, from *spare) {
 		return
 	}
 	var room [maxName]byte
-	name := room[:length]
-	for i, octet := range e.Question[:length] { // lengths of labels are no letters
-		if 'A' <= octet && octet <= 'Z' {
-			octet += 'a' - 'A'
-		}
-		name[i] = octet
-	}
+	name := room[:copy(room[:], e.Question[:length])]
+	wire.Lower(name)
 	l.of(TopNames).add(name, weight, from)
 	if e.Answer.Rcode == dns.RcodeNameError {
 		l.of(TopNXDomain).add(name, weight, from)
