@@ -64,7 +64,22 @@ func TestLearningProgram(t *testing.T) {
 		})
 	}
 	until("many09999", saysDB("many09999", "10.1.39.15"))
-	t.Logf("peak of memory: %d kB with 2 endpoints, %d kB with 10,002", before, peak(t, command.Process.Pid))
+	runs, used := l.runs(), processorTime(t, command.Process.Pid)
+	tick, late := time.NewTicker(50*time.Millisecond), time.After(time.Minute)
+	defer tick.Stop()
+	for l.runs() < runs+6 {
+		select {
+		case <-tick.C:
+		case <-late:
+			t.Fatal("nothing is listed any more")
+		}
+	}
+	more := peak(t, command.Process.Pid) - before
+	t.Logf("peak of memory: %d kB with 2 endpoints, %d kB more with 10,002; %s of the processors for a listing",
+		before, more, (processorTime(t, command.Process.Pid)-used)/6)
+	if more > mostMore {
+		t.Errorf("10,000 endpoints take %d kB more at the peak: want at most %d", more, mostMore)
+	}
 	m.stop(command, talk)
 	l.Hide(l.sub, true)
 	command, talk = m.start()
@@ -73,6 +88,35 @@ func TestLearningProgram(t *testing.T) {
 		t.Errorf("a program that is started without Azure: %s", got)
 	}
 	m.stop(command, talk)
+}
+
+// runs is how many listings were begun.
+func (l *learner) runs() (count int) {
+	for _, call := range l.Calls() {
+		if strings.HasPrefix(call.Query, "resourcecontainers") {
+			count++
+		}
+	}
+	return count
+}
+
+// processorTime is what a process has used of the processors.
+func processorTime(t *testing.T, pid int) time.Duration {
+	t.Helper()
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(stat), ") ") // behind the name, which may hold anything
+	var ticks time.Duration
+	for _, field := range strings.Fields(rest)[11:13] { // utime and stime, in hundredths of a second
+		n, err := strconv.Atoi(field)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ticks += time.Duration(n)
+	}
+	return ticks * 10 * time.Millisecond
 }
 
 // peak is the most memory that a process has had, in kB.

@@ -123,7 +123,7 @@ func (d *deriving) mappings(n *config.Network, inventory azureimport.Inventory, 
 		for _, m := range network.Mappings {
 			ids := m.Resources()
 			place := config.LearnedAt(d.source, ids[0])
-			if row := d.listing.Rows[key(kind, ids[0])]; row != nil && !row.Seen.Equal(d.listing.Taken) {
+			if row := d.listing.Rows[key(kind, ids[0])]; row != nil && !row.Seen.IsZero() {
 				share.Seen[place] = row.Seen
 			}
 			learned = append(learned, config.Learned{

@@ -34,7 +34,10 @@ type Options struct {
 	Listed func(*Listing)
 	// Changed is called when networks see something else than before. It may wait.
 	Changed func(ctx context.Context)
-	Log     *slog.Logger
+	// Bulk is called when a listing begins, and what it gives when all that follows from
+	// it is done; nil where nobody wants to know.
+	Bulk func() (done func())
+	Log  *slog.Logger
 	// ReadOnly keeps what is on disk as it is.
 	ReadOnly bool
 	Now      func() time.Time // nil for the clock of the system
@@ -70,6 +73,9 @@ func New(o Options) *Discoverer {
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Bulk == nil {
+		o.Bulk = func() func() { return func() {} }
 	}
 	d := &Discoverer{options: o, kick: make(chan struct{}, 1)}
 	if d.listing, d.restored = Restore(o.Azure); d.restored != nil && !errors.Is(d.restored, ErrNoState) {
@@ -133,6 +139,14 @@ func (d *Discoverer) viewOf(l *Listing, err error, networks []config.Network, ca
 	return v
 }
 
+// at is the view of a listing that says the same at a later time.
+func (v *View) at(l *Listing) *View {
+	later, seen := *v, *v.seen
+	seen.Set = &source.Set{Taken: l.Taken, Shares: v.seen.Set.Shares}
+	later.listing, later.seen, later.err = l, &seen, nil
+	return &later
+}
+
 // Serve says that a view is served from now on. A listing that came since then is for
 // the next reload, which is asked for here.
 func (d *Discoverer) Serve(v *View) {
@@ -165,10 +179,16 @@ func (d *Discoverer) Run(ctx context.Context) error {
 		case <-d.kick:
 			timer.Stop()
 		}
-		_ = d.Refresh(ctx) // logged, and shown
-		if ctx.Err() == nil && d.differs() && d.options.Changed != nil {
-			d.options.Changed(ctx)
-		}
+		d.turn(ctx)
+	}
+}
+
+// turn lists, and has served what came of it.
+func (d *Discoverer) turn(ctx context.Context) {
+	defer d.options.Bulk()()
+	_ = d.Refresh(ctx) // logged, and shown
+	if ctx.Err() == nil && d.differs() && d.options.Changed != nil {
+		d.options.Changed(ctx)
 	}
 }
 
@@ -240,7 +260,7 @@ func (d *Discoverer) Refresh(ctx context.Context) error {
 
 func (d *Discoverer) list(ctx context.Context) (*Listing, error) {
 	d.mutex.Lock()
-	ask := d.ask
+	ask, before := d.ask, d.listing
 	d.mutex.Unlock()
 	if ask == nil {
 		var err error
@@ -251,7 +271,7 @@ func (d *Discoverer) list(ctx context.Context) (*Listing, error) {
 		d.ask = ask
 		d.mutex.Unlock()
 	}
-	return List(ctx, ask, d.Name(), d.options.Azure.Scopes, d.options.Now)
+	return List(ctx, ask, d.Name(), d.options.Azure.Scopes, before, d.options.Now)
 }
 
 // take makes a complete listing the one that counts.
@@ -309,6 +329,9 @@ func (d *Discoverer) finish(began time.Time, next *Listing, changed bool, err er
 		d.options.Log.Info("Azure is listed again", "source", d.Name())
 	}
 	d.err = nil
+	if !changed && d.view != nil && d.view.listing == d.listing {
+		d.view = d.view.at(next)
+	}
 	d.listing = next
 	if changed || d.saving != nil || next.Taken.Sub(d.saved) >= saveAgain {
 		d.save()

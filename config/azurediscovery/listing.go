@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -53,8 +54,8 @@ type Subscription struct {
 type Row struct {
 	Kind  Kind      `json:"kind"`
 	ID    string    `json:"id"`
-	Seen  time.Time `json:"seen"`  // when it was last in a listing as it stands here
-	Since time.Time `json:"since"` // since when its state is what it is
+	Seen  time.Time `json:"seen,omitzero"` // when it was last in a listing as it stands here; zero if it is in this one
+	Since time.Time `json:"since"`         // since when its state is what it is
 	// Missed is how many complete listings in a row lacked it, or lacked something that
 	// it tells. Why says what they said instead.
 	Missed int    `json:"missed,omitempty"`
@@ -70,6 +71,29 @@ type Row struct {
 	Record    *azureimport.Record    `json:"record,omitempty"`
 	VNet      *VNet                  `json:"vnet,omitempty"`
 	Gateway   *Gateway               `json:"gateway,omitempty"`
+
+	known string // its key; empty where nobody has made one
+}
+
+// key is what a listing has the row by.
+func (r *Row) key() string {
+	if r.known == "" {
+		return key(r.Kind, r.ID)
+	}
+	return r.known
+}
+
+// isListed tells whether the row is in its listing as it stands here.
+func (r *Row) isListed() bool {
+	return r.Seen.IsZero() && r.Missed == 0 && r.Why == "" && !r.Held && !r.Accepted
+}
+
+// sameFacts tells whether two rows of one resource say the same of it.
+func (r *Row) sameFacts(other *Row) bool {
+	return r == other || r.ID == other.ID &&
+		reflect.DeepEqual(r.Endpoint, other.Endpoint) && reflect.DeepEqual(r.Interface, other.Interface) &&
+		reflect.DeepEqual(r.Link, other.Link) && reflect.DeepEqual(r.Record, other.Record) &&
+		reflect.DeepEqual(r.VNet, other.VNet) && reflect.DeepEqual(r.Gateway, other.Gateway)
 }
 
 // Endpoint is a private endpoint and what its tag "pldns" says.
@@ -149,29 +173,47 @@ const (
 		`| order by id asc`
 )
 
-// reader makes a listing of rows, one query after another, so that no more than a page
-// of rows is held as it came.
+// reader makes a listing of rows, one query after another. It holds few rows as they
+// came, and shares with the listing before what is the same: an estate of many endpoints
+// is large, and hardly changes.
 type reader struct {
 	*Listing
-	options azureimport.Options
-	source  string
-	export  *azureimport.Export // of the present query
-	fresh   []*Row              // of it, that the import does not read
-	unread  map[string]string   // of it
-	tags    map[string]string   // of its endpoints, by id in lower case
+	before map[string]*Row // rows of the listing before
+	source string
+	export *azureimport.Export // of the newest rows of the present query
+	held   int                 // how many rows it has
+	fresh  []*Row              // of the present query
+	unread map[string]string   // of it
+	tags   map[string]string   // of the endpoints in export, by id in lower case
+	texts  map[string]string   // what many rows say, by itself
 }
+
+// mostHeld is how many rows are held as they came.
+const mostHeld = 200
 
 // again forgets what was read of the present query.
 func (r *reader) again() {
-	r.export, r.fresh, r.unread, r.tags = azureimport.NewExport(r.options), nil, make(map[string]string), make(map[string]string)
+	r.fresh, r.unread = nil, make(map[string]string)
+	_ = r.take()
+}
+
+// take gives the rows that are held as they came, and lets go of them.
+func (r *reader) take() azureimport.Inventory {
+	r.held = 0
+	return r.export.Take()
 }
 
 // List lists all that an identity can read in scopes, as of now. A listing is complete,
-// or there is an error.
-func List(ctx context.Context, ask Asker, source string, scopes []string, now func() time.Time) (*Listing, error) {
+// or there is an error. What the listing before says as well is shared with it; nil where
+// there was none.
+func List(ctx context.Context, ask Asker, source string, scopes []string, before *Listing, now func() time.Time) (*Listing, error) {
 	r := &reader{
 		Listing: &Listing{Subscriptions: make(map[string]*Subscription), Rows: make(map[string]*Row), Unread: make(map[string]string)},
-		options: azureimport.Options{Catalogue: azure.New()}, source: source,
+		export:  azureimport.NewExport(azureimport.Options{Catalogue: azure.New()}), source: source,
+		tags: make(map[string]string), texts: make(map[string]string),
+	}
+	if before != nil {
+		r.before = before.Rows
 	}
 	if err := r.subscriptions(ctx, ask, scopes); err != nil {
 		return nil, err
@@ -195,8 +237,10 @@ func List(ctx context.Context, ask Asker, source string, scopes []string, now fu
 		}
 	}
 	r.Taken = now()
-	for _, row := range r.Rows {
-		row.Seen, row.Since = r.Taken, r.Taken
+	for id, row := range r.Rows {
+		if row != r.before[id] {
+			row.Since = r.Taken
+		}
 	}
 	for _, s := range r.Subscriptions {
 		s.Seen = r.Taken
@@ -252,6 +296,9 @@ func text(row map[string]any, key string) string {
 func (r *reader) row(kind Kind, row map[string]any) {
 	if err := r.export.Row(r.source, row); err != nil {
 		r.unread[key(kind, text(row, "id"))] = err.Error()
+	}
+	if r.held++; r.held == mostHeld {
+		r.convert()
 	}
 }
 
@@ -348,29 +395,80 @@ func (r *reader) gateway(row map[string]any) error {
 	return nil
 }
 
-func (r *reader) add(row *Row) { r.fresh = append(r.fresh, row) }
+// add adds a row of the present query, or what the listing before has of it.
+func (r *reader) add(row *Row) {
+	row.known = key(row.Kind, row.ID)
+	old := r.before[row.known]
+	switch {
+	case old == nil || !old.sameFacts(row):
+	case old.isListed():
+		row = old
+	default:
+		row = &Row{
+			Kind: old.Kind, ID: old.ID, known: old.key(), Endpoint: old.Endpoint, Interface: old.Interface, Link: old.Link,
+			Record: old.Record, VNet: old.VNet, Gateway: old.Gateway,
+		}
+	}
+	r.fresh = append(r.fresh, row)
+}
 
-// enter makes rows of what the present query gave.
-func (r *reader) enter() {
-	inventory := r.export.Inventory()
+// one is a text, which is held once however many rows say it.
+func (r *reader) one(text *string) {
+	known, is := r.texts[*text]
+	if !is {
+		known = *text
+		r.texts[known] = known
+	}
+	*text = known
+}
+
+// convert makes rows of what is held.
+func (r *reader) convert() {
+	inventory := r.take()
 	for _, p := range inventory.Endpoints {
 		p.InterfaceIDs = nil // interfaces tell their endpoint
+		r.one(&p.Location)
+		r.one(&p.SubnetID)
+		r.one(&p.Provisioning)
+		for i := range p.Connections {
+			r.one(&p.Connections[i].Status)
+			for j := range p.Connections[i].Groups {
+				r.one(&p.Connections[i].Groups[j])
+			}
+		}
 		r.add(&Row{Kind: KindEndpoint, ID: p.ID, Endpoint: &Endpoint{p, r.tags[strings.ToLower(p.ID)]}})
 	}
 	for _, n := range inventory.Interfaces {
 		if endpoint := r.Rows[key(KindEndpoint, n.EndpointID)]; endpoint != nil && endpoint.ID == n.EndpointID {
 			n.EndpointID = endpoint.ID // one text for both
 		}
+		r.one(&n.Location)
+		r.one(&n.SubnetID)
+		for i := range n.Configurations {
+			r.one(&n.Configurations[i].Group)
+			r.one(&n.Configurations[i].Member)
+		}
 		r.add(&Row{Kind: KindInterface, ID: n.ID, Interface: &n})
 	}
 	for _, l := range inventory.Links {
+		r.one(&l.VNetID)
+		r.one(&l.Resolution)
+		r.one(&l.State)
 		r.add(&Row{Kind: KindLink, ID: l.ID, Link: &l})
 	}
 	for _, record := range inventory.Records {
+		r.one(&record.ZoneID)
+		r.one(&record.Zone)
 		r.add(&Row{Kind: KindRecord, ID: record.ID, Record: &record})
 	}
+	clear(r.tags)
+}
+
+// enter enters what the present query gave.
+func (r *reader) enter() {
+	r.convert()
 	for _, row := range r.fresh {
-		r.Rows[key(row.Kind, row.ID)] = row
+		r.Rows[row.key()] = row
 	}
 	maps.Copy(r.Unread, r.unread)
 }

@@ -4,10 +4,9 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
-	"reflect"
 	"slices"
 	"strings"
-	"time"
+	"sync"
 
 	"pldns/config/azureimport"
 )
@@ -39,9 +38,12 @@ func (l *Listing) Next(fresh *Listing, losses Losses) (next *Listing, changed bo
 	next = &Listing{Taken: fresh.Taken, Subscriptions: maps.Clone(fresh.Subscriptions), Rows: maps.Clone(fresh.Rows), Unread: fresh.Unread}
 	gone := l.goneSubscriptions(next)
 	var leaving, held []*Row
-	interfaces := l.interfacesOf()
+	interfaces := sync.OnceValue(l.interfacesOf)
 	for id, old := range l.Rows {
 		row := fresh.Rows[id]
+		if row == old {
+			continue
+		}
 		why := old.lostIn(row)
 		if why == "" {
 			next.Rows[id] = row.after(old)
@@ -49,6 +51,9 @@ func (l *Listing) Next(fresh *Listing, losses Losses) (next *Listing, changed bo
 		}
 		kept := *old
 		kept.Why, kept.Held = why, false
+		if kept.Seen.IsZero() {
+			kept.Seen = l.Taken
+		}
 		next.Rows[id] = &kept
 		switch {
 		case gone[subscriptionOf(old.ID)] != nil:
@@ -98,7 +103,7 @@ func (l *Listing) release(leaving []*Row, fresh *Listing, losses Losses) {
 	without := func(rows []*Row) *Listing {
 		after := &Listing{Taken: l.Taken, Subscriptions: l.Subscriptions, Rows: maps.Clone(l.Rows)}
 		for _, row := range rows {
-			id := key(row.Kind, row.ID)
+			id := row.key()
 			if now := fresh.Rows[id]; now != nil {
 				after.Rows[id] = now.after(row)
 			} else {
@@ -244,13 +249,13 @@ func (r *Row) facts() string {
 // hasPartner tells whether a listing lacks only the endpoint of an interface or only the
 // interface of an endpoint: both are made and deleted together, so that the identity
 // cannot read one of them, or one of the two tables is late.
-func (l *Listing) hasPartner(lost *Row, interfaces map[string][]string) bool {
+func (l *Listing) hasPartner(lost *Row, interfaces func() map[string][]string) bool {
 	switch lost.Kind {
 	case KindInterface:
 		partner := l.Rows[key(KindEndpoint, lost.Interface.EndpointID)]
 		return partner != nil && partner.Endpoint.works()
 	case KindEndpoint:
-		return slices.ContainsFunc(interfaces[strings.ToLower(lost.ID)], func(id string) bool { return l.Rows[id] != nil })
+		return slices.ContainsFunc(interfaces()[strings.ToLower(lost.ID)], func(id string) bool { return l.Rows[id] != nil })
 	}
 	return false
 }
@@ -282,9 +287,7 @@ func (l *Listing) same(other *Listing) bool {
 		if old == nil {
 			return false
 		}
-		a, b := *old, *row
-		a.Seen, b.Seen, a.Since, b.Since = time.Time{}, time.Time{}, time.Time{}, time.Time{}
-		if !reflect.DeepEqual(&a, &b) {
+		if old.Missed != row.Missed || old.Why != row.Why || old.Held != row.Held || old.Accepted != row.Accepted || !old.sameFacts(row) {
 			return false
 		}
 	}

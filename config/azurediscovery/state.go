@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"pldns/config"
 )
@@ -160,7 +161,11 @@ func readListing(from io.Reader) (*Listing, error) {
 		case err != nil:
 			return nil, cmp.Or(err, errors.New("it is not whole"))
 		}
-		l.Rows[key(row.Kind, row.ID)] = row
+		row.known = key(row.Kind, row.ID)
+		if row.Seen.Equal(l.Taken) {
+			row.Seen = time.Time{}
+		}
+		l.Rows[row.known] = row
 	}
 }
 
@@ -179,7 +184,7 @@ func openState(path string) (*os.File, error) {
 // whole tells whether every row has what its kind says.
 func (l *Listing) whole() bool {
 	for id, row := range l.Rows {
-		if row == nil || key(row.Kind, row.ID) != id {
+		if row == nil || row.key() != id {
 			return false
 		}
 		has := map[Kind]bool{

@@ -73,7 +73,7 @@ func (d *Discoverer) Status() Status {
 		return s
 	}
 	s.Taken = listing.Taken
-	s.ofListing(listing, namesOf(view))
+	s.ofListing(listing, view)
 	if view != nil && view.seen != nil {
 		s.Left, s.Warnings, s.Serving = view.seen.Left, slices.Clone(view.seen.Warnings), view.seen.Set.Endpoints()
 		s.Warnings = append(s.Warnings, unseen(view)...)
@@ -115,17 +115,27 @@ func namesOf(v *View) map[string][]string {
 	return names
 }
 
-func (s *Status) ofListing(l *Listing, names map[string][]string) {
+func (s *Status) ofListing(l *Listing, v *View) {
 	for _, id := range slices.Sorted(maps.Keys(l.Subscriptions)) {
 		s.Subscriptions = append(s.Subscriptions, *l.Subscriptions[id])
 	}
-	told := make(map[string]bool) // owners of rows that are kept
-	for _, id := range slices.Sorted(maps.Keys(l.Rows)) {
-		row := l.Rows[id]
+	var kept []*Row
+	for _, row := range l.Rows {
 		if row.Endpoint != nil {
 			s.ofEndpoint(row)
 		}
-		if owner := row.owner(); row.Why != "" && !told[owner] {
+		if row.Why != "" {
+			kept = append(kept, row)
+		}
+	}
+	slices.SortFunc(s.Pending, func(a, b Resource) int { return cmp.Compare(a.ID, b.ID) })
+	if len(kept) == 0 {
+		return
+	}
+	slices.SortFunc(kept, func(a, b *Row) int { return cmp.Compare(a.key(), b.key()) })
+	names, told := namesOf(v), make(map[string]bool) // by owner
+	for _, row := range kept {
+		if owner := row.owner(); !told[owner] {
 			told[owner] = true
 			s.ofKept(row, names[owner])
 		}
@@ -168,6 +178,9 @@ func (d *Discoverer) Seen(resource string) time.Time {
 	}
 	for _, kind := range []Kind{KindEndpoint, KindRecord} {
 		if row := listing.Rows[key(kind, resource)]; row != nil {
+			if row.Seen.IsZero() {
+				return listing.Taken
+			}
 			return row.Seen
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -39,8 +38,9 @@ type Scope struct{ Subscriptions, Groups []string }
 
 // Client asks as one identity. One call may be under way at a time.
 type Client struct {
-	graph    *armresourcegraph.Client
+	graph    *arm.Client
 	throttle *throttle
+	body     []byte // room for a page, while a listing is under way
 }
 
 // New makes a client that asks over HTTP as told; it calls nobody yet. The error says
@@ -57,7 +57,7 @@ func New(a config.Azure, over *http.Client) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("identity %q: %w", a.Identity, err)
 	}
-	c.graph, err = armresourcegraph.NewClient(credential, &arm.ClientOptions{ClientOptions: options, DisableRPRegistration: true})
+	c.graph, err = arm.NewClient("pldns", "v0.0.0", credential, &arm.ClientOptions{ClientOptions: options, DisableRPRegistration: true})
 	if err != nil {
 		return nil, err
 	}
@@ -95,6 +95,7 @@ var errChanged = errors.New("the listing changed while it was read")
 // while it was read: what was given before is to be forgotten. A row is not used after it
 // was given.
 func (c *Client) List(ctx context.Context, query string, scope Scope, again func(), row func(map[string]any) error) error {
+	defer func() { c.body = nil }()
 	var err error
 	for range mostTries {
 		again()
@@ -117,64 +118,26 @@ func (c *Client) list(ctx context.Context, query string, scope Scope, row func(m
 	if len(scope.Groups) > 0 {
 		request.Options.AllowPartialScopes = pointer(false)
 	}
-	seen := make(map[string]bool)
+	rows := &rows{seen: make(map[string]bool), read: row}
 	total := int64(-1)
 	for range mostPages {
-		page, err := c.page(ctx, request)
+		page, err := c.page(ctx, request, rows)
 		if err != nil {
 			return inWords(err)
 		}
-		if page.TotalRecords == nil || total >= 0 && *page.TotalRecords != total {
+		if page.total < 0 || total >= 0 && page.total != total {
 			return errChanged
 		}
-		total = *page.TotalRecords
-		if err := readPage(page.QueryResponse, seen, row); err != nil {
-			return err
-		}
-		if page.SkipToken == nil || *page.SkipToken == "" {
-			if int64(len(seen)) != total {
-				return fmt.Errorf("%w: %d of %d rows came", errChanged, len(seen), total)
+		total = page.total
+		if page.more == "" {
+			if int64(len(rows.seen)) != total {
+				return fmt.Errorf("%w: %d of %d rows came", errChanged, len(rows.seen), total)
 			}
 			return nil
 		}
-		request.Options.SkipToken = page.SkipToken
+		request.Options.SkipToken = &page.more
 	}
 	return fmt.Errorf("the listing has more than %d pages", mostPages)
-}
-
-// readPage gives the rows of a page that were not seen before.
-func readPage(page armresourcegraph.QueryResponse, seen map[string]bool, read func(map[string]any) error) error {
-	elements, is := page.Data.([]any)
-	if !is || page.Count != nil && int64(len(elements)) != *page.Count {
-		return errors.New("a page does not hold the rows that it says")
-	}
-	for _, element := range elements {
-		row, _ := element.(map[string]any)
-		id, _ := row["id"].(string)
-		if id == "" {
-			return errors.New("a row has no id")
-		}
-		key := strings.ToLower(id)
-		if seen[key] {
-			continue
-		}
-		seen[key] = true
-		if err := read(row); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// page asks for one page. The SDK tries again what met no answer, and not what broke in
-// the middle of one.
-func (c *Client) page(ctx context.Context, request armresourcegraph.QueryRequest) (armresourcegraph.ClientResourcesResponse, error) {
-	for try := 1; ; try++ {
-		page, err := c.graph.Resources(ctx, request, nil)
-		if !errors.Is(err, io.ErrUnexpectedEOF) || try == mostTries || ctx.Err() != nil {
-			return page, err
-		}
-	}
 }
 
 // inWords says what an error of Azure means, on one line: the SDK writes the whole

@@ -59,9 +59,9 @@ func (e *Export) readGraphTable(file string, j *jsonReader, path *step, p *page)
 	})
 }
 
-// readRow reads one row.
+// readRow reads one row, of a page or of none.
 func (e *Export) readRow(file string, n node, p *page) error {
-	if _, is := n.value.(map[string]any); is {
+	if _, is := n.value.(map[string]any); is && p != nil {
 		p.row(n, e.seed)
 	}
 	switch id := n.get("peId"); {
@@ -82,17 +82,17 @@ func (e *Export) readRow(file string, n node, p *page) error {
 // endpointRow is a row of an endpoint with columns of its own, as the resource that
 // it is made of.
 func endpointRow(n node) node {
-	row := n.with("type", node{value: typeEndpoint})
+	members := map[string]any{"type": typeEndpoint}
 	for _, column := range []struct{ name, property string }{
 		{"psc", "privateLinkServiceConnections"}, {"mpsc", "manualPrivateLinkServiceConnections"},
 		{"custom", "customDnsConfigs"}, {"state", "provisioningState"},
 	} {
-		row = row.with(column.property, n.get(column.name))
+		members[column.property] = n.get(column.name).value
 	}
 	if subnet := n.get("subnet"); subnet.anyText() != "" {
-		row = row.with("subnet", node{value: map[string]any{"id": subnet.value}})
+		members["subnet"] = map[string]any{"id": subnet.value}
 	}
-	return row
+	return n.withAll(members)
 }
 
 // readJoinedRow reads a row of an endpoint and one address of its interface.

@@ -6,7 +6,15 @@ import "slices"
 // kind [Graph] has them. The name stands for the answer in messages. After an error the
 // row is not in the inventory, and everything else is.
 func (e *Export) Row(name string, row map[string]any) error {
-	return e.readRow(name, newNode(row, nil), &page{keys: make(map[uint64]bool, 1)})
+	return e.readRow(name, newNode(row, nil), nil)
+}
+
+// Take gives what was read since the last time, and forgets it.
+func (e *Export) Take() Inventory {
+	taken := e.Inventory()
+	e.inventory, e.index, e.lacking, e.references = Inventory{}, newIndex(), gaps{}, nil
+	clear(e.strangers)
+	return taken
 }
 
 // FromInventory makes an export of what was read before. The inventory is kept, and must

@@ -245,11 +245,13 @@ func (n node) addresses() []netip.Addr {
 }
 
 // with is an object with a member that it did not have, or had otherwise.
-func (n node) with(key string, value node) node {
-	members := make(map[string]any)
-	if object, is := n.value.(map[string]any); is {
-		maps.Copy(members, object)
-	}
-	members[key] = value.value
-	return node{value: members, path: n.path, fault: n.fault}
+func (n node) with(key string, value node) node { return n.withAll(map[string]any{key: value.value}) }
+
+// withAll is with for several members.
+func (n node) withAll(members map[string]any) node {
+	object, _ := n.value.(map[string]any)
+	all := make(map[string]any, len(object)+len(members))
+	maps.Copy(all, object)
+	maps.Copy(all, members)
+	return node{value: all, path: n.path, fault: n.fault}
 }

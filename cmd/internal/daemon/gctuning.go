@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
+	"sync/atomic"
 )
 
 const (
@@ -18,12 +19,37 @@ const (
 	// usualPercent is the default of the runtime, and mostPercent a bound for the
 	// smallest of servers.
 	usualPercent, mostPercent = 100, 1000
+	// bulkPercent holds while much is made that is garbage at once: see pacer.bulk.
+	bulkPercent = 25
 )
 
-// paceCollector lets the heap grow to heapFloor between two collections, until ctx
-// ends, or to a quarter of the memory limit, if that is less. Whoever sets GOGC knows
-// better.
-func paceCollector(ctx context.Context, limit int64) error {
+// pacer decides how far the heap may grow between two collections.
+type pacer struct {
+	bulks atomic.Int64  // how much work in bulk is under way
+	kick  chan struct{} // has room for one
+}
+
+func newPacer() *pacer { return &pacer{kick: make(chan struct{}, 1)} }
+
+// bulk says that work in bulk begins, until what it gives is called: a listing of an
+// estate leaves many times more behind than is kept of it, and would fill the heap to
+// the floor each time. It is collected often instead, which costs little beside it.
+func (p *pacer) bulk() (done func()) {
+	p.change(1)
+	return func() { p.change(-1) }
+}
+
+func (p *pacer) change(by int64) {
+	p.bulks.Add(by)
+	select {
+	case p.kick <- struct{}{}:
+	default:
+	}
+}
+
+// run lets the heap grow to heapFloor between two collections, until ctx ends, or to a
+// quarter of the memory limit, if that is less. Whoever sets GOGC knows better.
+func (p *pacer) run(ctx context.Context, limit int64) error {
 	if os.Getenv("GOGC") != "" {
 		return nil
 	}
@@ -38,8 +64,12 @@ func paceCollector(ctx context.Context, limit int64) error {
 	watchCollector(ctx, collected)
 	for {
 		metrics.Read(live)
+		want := collectPercent(int(live[0].Value.Uint64()), floor)
+		if p.bulks.Load() > 0 {
+			want = bulkPercent
+		}
 		// To set it stops the world for a moment: not for little.
-		if want := collectPercent(int(live[0].Value.Uint64()), floor); want < set*9/10 || want > set*11/10 {
+		if want < set*9/10 || want > set*11/10 {
 			set = want
 			debug.SetGCPercent(set)
 		}
@@ -47,6 +77,7 @@ func paceCollector(ctx context.Context, limit int64) error {
 		case <-ctx.Done():
 			return nil
 		case <-collected:
+		case <-p.kick:
 		}
 	}
 }

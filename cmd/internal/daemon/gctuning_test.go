@@ -2,12 +2,16 @@ package daemon
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"log/slog"
 	"math"
+	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 	"strings"
 	"testing"
+	"time"
 
 	"pldns/config"
 )
@@ -26,6 +30,39 @@ func TestCollectPercent(t *testing.T) {
 		if got := collectPercent(live, heapFloor); got != want {
 			t.Errorf("%d bytes are held: %d percent, want %d", live, got, want)
 		}
+	}
+}
+
+// While work in bulk is under way, the heap grows by little between two collections, and
+// afterwards as before.
+func TestCollectInBulk(t *testing.T) {
+	t.Setenv("GOGC", "")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer debug.SetGCPercent(debug.SetGCPercent(usualPercent))
+	p, ended := newPacer(), make(chan error)
+	go func() { ended <- p.run(ctx, math.MaxInt64) }()
+	percent := []metrics.Sample{{Name: "/gc/gogc:percent"}}
+	until := func(what string, is func(percent uint64) bool) {
+		t.Helper()
+		for begun := time.Now(); ; runtime.Gosched() {
+			if metrics.Read(percent); is(percent[0].Value.Uint64()) {
+				return
+			}
+			if time.Since(begun) > time.Minute {
+				t.Fatalf("%s: the heap may grow by %d percent", what, percent[0].Value.Uint64())
+			}
+		}
+	}
+	tight := func(percent uint64) bool { return percent == bulkPercent }
+	done, another := p.bulk(), p.bulk()
+	until("in bulk", tight)
+	done()
+	until("in bulk still", tight)
+	another()
+	until("afterwards", func(percent uint64) bool { return percent >= usualPercent })
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }
 

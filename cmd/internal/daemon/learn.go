@@ -65,6 +65,7 @@ func (s *Server) discoverer(a config.Azure, before *served) *azurediscovery.Disc
 			return azuregraph.New(a, httpOver(a.Roots, nil, func() reach { return s.now().reach(a.Network) }))
 		},
 		Changed: func(ctx context.Context) { _ = s.reload(ctx) }, // logged, and shown by /readyz
+		Bulk:    s.pacer.bulk,
 	})
 }
 

@@ -90,6 +90,7 @@ type Server struct {
 
 	files    files
 	memory   memoryBounds
+	pacer    *pacer
 	own      zones.Name         // what the program asks itself for
 	checking selfcheck.Config   // how it asks; the rest is filled in
 	checker  *selfcheck.Checker // of the open listeners; nil before listen
@@ -114,7 +115,8 @@ func (s *Server) now() *served { return s.current.Load() }
 func New(o Options) (*Server, error) {
 	began := time.Now()
 	s := &Server{
-		memory: memoryBounds{limit: math.MaxInt64}, load: o.Load, log: o.Log, droppedLines: o.DroppedLines, checking: o.SelfCheck,
+		memory: memoryBounds{limit: math.MaxInt64}, pacer: newPacer(),
+		load: o.Load, log: o.Log, droppedLines: o.DroppedLines, checking: o.SelfCheck,
 		recorder: metrics.New(Build()), began: began, notifier: newNotifier(o.Log),
 		reloads: newReloads(o), own: ownName(), files: shareFiles(fileLimit()),
 	}
@@ -306,7 +308,7 @@ func (s *Server) Run(ctx context.Context, hangUps <-chan os.Signal) error {
 	front.Go(func() error { return s.feedWatchdog(ctx) })
 	front.Go(func() error { return s.watchFiles(ctx) })
 	front.Go(func() error { return s.reloadOn(ctx, hangUps) })
-	front.Go(func() error { return paceCollector(ctx, s.memory.limit) })
+	front.Go(func() error { return s.pacer.run(ctx, s.memory.limit) })
 	s.notifier.tell(ready("serving " + s.now().summary))
 	<-ctx.Done()
 	s.notifier.tell(stopping())
