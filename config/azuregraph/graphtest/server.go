@@ -19,12 +19,17 @@ import (
 // Secret is what a managed identity shows: the value of IDENTITY_HEADER.
 const Secret = "the-header-of-this-machine"
 
+// ArcKeys is where the agent of a server elsewhere keeps keys: whoever can read there may
+// have a token.
+const ArcKeys = "/var/opt/azcmagent/tokens"
+
 // Server is an Azure. Its methods may be called while it is asked.
 type Server struct {
 	*Estate
 	// URL is its address, for endpoint and authority; Identity is that of
-	// IDENTITY_ENDPOINT; CA is a file with the authority of its certificate.
-	URL, Identity, CA string
+	// IDENTITY_ENDPOINT, and Arc what it is on a server elsewhere; CA is a file with the
+	// authority of its certificate.
+	URL, Identity, Arc, CA string
 
 	t      testing.TB
 	mutex  sync.Mutex
@@ -59,13 +64,23 @@ func New(t testing.TB) *Server {
 	listening := httptest.NewTLSServer(http.HandlerFunc(s.serve))
 	t.Cleanup(listening.Close)
 	listening.Config.ErrorLog = nil
-	s.URL, s.Identity = listening.URL, listening.URL+"/msi/token"
+	s.URL, s.Identity, s.Arc = listening.URL, listening.URL+"/msi/token", listening.URL+arcPath
 	s.CA = filepath.Join(t.TempDir(), "ca.pem")
 	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: listening.Certificate().Raw})
 	if err := os.WriteFile(s.CA, certificate, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return s
+}
+
+const arcPath = "/metadata/identity/oauth2/token"
+
+// ArcEnvironment sets the variables that a server elsewhere has, with the agent of Azure
+// Arc. The key of the agent, which is [Secret], is for the test to put into [ArcKeys].
+func (s *Server) ArcEnvironment(t *testing.T) {
+	t.Setenv("IDENTITY_ENDPOINT", s.Arc)
+	t.Setenv("IMDS_ENDPOINT", s.URL)
+	t.Setenv("IDENTITY_HEADER", "")
 }
 
 // Environment sets the variables that a machine with a managed identity has.
@@ -184,6 +199,13 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 			code = http.StatusBadRequest
 		}
 		answer = s.token
+	case r.URL.Path == arcPath:
+		call.What = "token"
+		answer = s.token
+		if r.Header.Get("Authorization") != "Basic "+Secret {
+			w.Header().Set("WWW-Authenticate", "Basic realm="+ArcKeys+"/test.key")
+			code = http.StatusUnauthorized
+		}
 	case r.URL.Path == "/providers/Microsoft.ResourceGraph/resources" && r.Method == http.MethodPost:
 		var q request
 		if err := json.Unmarshal(body, &q); err != nil {
@@ -234,16 +256,28 @@ func (s *Server) fault(what string) Fault {
 	return next
 }
 
+// CLIToken is a new token as the Azure command line prints it.
+func (s *Server) CLIToken() []byte {
+	token, until := s.fresh()
+	return fmt.Appendf(nil, `{"accessToken":%q,"expires_on":%d,"tenant":%q,"tokenType":"Bearer"}`, token, until.Unix(), s.tenant)
+}
+
 // token is a new one, as both the managed identity of App Service and the identity
 // platform give it.
 func (s *Server) token() []byte {
+	token, until := s.fresh()
+	return fmt.Appendf(nil, `{"access_token":%q,"expires_on":"%d","expires_in":%d,"token_type":"Bearer",`+
+		`"resource":"https://management.azure.com"}`,
+		token, until.Unix(), int(time.Until(until).Round(time.Second).Seconds()))
+}
+
+// fresh is a new token, and when it ends.
+func (s *Server) fresh() (token string, until time.Time) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	now := time.Now()
-	until := now.Add(s.life)
-	return fmt.Appendf(nil, `{"access_token":"%d-%d","expires_on":"%d","expires_in":%d,"token_type":"Bearer",`+
-		`"resource":"https://management.azure.com"}`,
-		now.UnixNano(), until.UnixNano(), until.Unix(), int(s.life.Seconds()))
+	until = now.Add(s.life)
+	return fmt.Sprintf("%d-%d", now.UnixNano(), until.UnixNano()), until
 }
 
 // good tells whether a token is. The SDK keeps those of managed identities for the whole
