@@ -53,15 +53,17 @@ func New(a config.Azure, over *http.Client) (*Client, error) {
 		Retry:     policy.RetryOptions{MaxRetries: 4, MaxRetryDelay: mostPatience, TryTimeout: tryTimeout},
 	}
 	credential, err := newCredential(a, options)
-	options.Transport = bounded{over}
 	if err != nil {
 		return nil, fmt.Errorf("identity %q: %w", a.Identity, err)
 	}
+	options.Transport = bounded{over}
+	return c, c.authorize(credential, options)
+}
+
+// authorize has the client ask with a credential.
+func (c *Client) authorize(credential azcore.TokenCredential, options policy.ClientOptions) (err error) {
 	c.graph, err = arm.NewClient("pldns", "v0.0.0", credential, &arm.ClientOptions{ClientOptions: options, DisableRPRegistration: true})
-	if err != nil {
-		return nil, err
-	}
-	return c, nil
+	return err
 }
 
 // largestAnswer bounds one answer: Resource Graph gives at most 16 MiB.

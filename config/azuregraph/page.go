@@ -46,6 +46,7 @@ func (c *Client) page(ctx context.Context, request armresourcegraph.QueryRequest
 
 // download makes the body that of an answer. Its room serves all pages of a listing.
 func (c *Client) download(ctx context.Context, request armresourcegraph.QueryRequest) error {
+	ctx = context.WithValue(ctx, runtime.CtxAPINameKey{}, "Client.Resources") // as the SDK calls it, and its fakes
 	asked, err := runtime.NewRequest(ctx, http.MethodPost, strings.TrimSuffix(c.graph.Endpoint(), "/")+resources)
 	if err != nil {
 		return err
