@@ -17,21 +17,31 @@ type alert struct {
 	sick, well     []string
 }
 
+// source is the alert of a source that learns: it fires in the first hour, in which one
+// series is sick, and is quiet after the second, in which what was wrong is mended.
+func source(name, severity, series, sick, mended, well string) alert {
+	of := func(values string) []string {
+		return []string{fmt.Sprintf(series, `source="azure.corp"`) + " " + values}
+	}
+	return alert{name, severity, of(sick + " " + mended), of(well)}
+}
+
 // alerts are all of those in the rules.
 func alerts() []alert {
 	return []alert{
 		{"PldnsDown", "critical", []string{`up 0x60`}, []string{`up 1x60`}},
 		{"PldnsReloadFailed", "warning", []string{`pldns_config_last_reload_successful 0x60`}, []string{`pldns_config_last_reload_successful 1x60`}},
-		{"PldnsSourceOld", "warning", []string{`pldns_source_complete_timestamp_seconds{source="azure.corp"} 0x60`}, []string{`pldns_source_complete_timestamp_seconds{source="azure.corp"} 0+60x60`}},
-		{"PldnsSourceThrottled", "info", []string{`pldns_source_throttled_total{source="azure.corp"} 0+1x60`}, []string{`pldns_source_throttled_total{source="azure.corp"} 9x60`}},
-		{"PldnsSourceNotSaved", "warning", []string{`pldns_source_saved{source="azure.corp"} 0x60`}, []string{`pldns_source_saved{source="azure.corp"} 1x60`}},
+		source("PldnsSourceOld", "warning", `pldns_source_complete_timestamp_seconds{%s}`, "0x60", "3660+60x60", "0+60x60"),
+		source("PldnsSourceThrottled", "info", `pldns_source_throttled_total{%s}`, "0+1x60", "60x60", "9x60"),
+		source("PldnsSourceNotSaved", "warning", `pldns_source_saved{%s}`, "0x60", "1x60", "1x60"),
+		source("PldnsSubscriptionGone", "warning", `pldns_source_subscriptions_gone{%s}`, "1x60", "0x60", "0x60"),
+		source("PldnsRemovalsHeld", "warning", `pldns_source_removals_held{%s}`, "21x60", "0x60", "0x60"),
+		source("PldnsApprovalPending", "info", `pldns_source_endpoints{%s,state="Pending"}`, "1x60", "_x60", "_x60"), // no endpoint, no series
+		source("PldnsSourceDiffers", "info", `pldns_source_differences{%s}`, "1x60", "0x60", "0x60"),
 		{"PldnsStoreAway", "warning", []string{`pldns_store_reachable{channel="stable"} 0x60`}, []string{`pldns_store_reachable{channel="stable"} 1x60`}},
 		{"PldnsReleaseRefused", "warning", []string{`pldns_store_release_refused{channel="stable"} 1x60`}, []string{`pldns_store_release_refused{channel="stable"} 0x60`}},
 		{"PldnsReleaseOld", "warning", []string{`pldns_store_current{channel="stable"} 0x60`}, []string{`pldns_store_current{channel="stable"} 1x60`}},
 		{"PldnsReleaseNotSaved", "warning", []string{`pldns_store_saved{channel="stable"} 0x60`}, []string{`pldns_store_saved{channel="stable"} 1x60`}},
-		{"PldnsSubscriptionGone", "warning", []string{`pldns_source_subscriptions_gone{source="azure.corp"} 1x60`}, []string{`pldns_source_subscriptions_gone{source="azure.corp"} 0x60`}},
-		{"PldnsRemovalsHeld", "warning", []string{`pldns_source_removals_held{source="azure.corp"} 21x60`}, []string{`pldns_source_removals_held{source="azure.corp"} 0x60`}},
-		{"PldnsApprovalPending", "info", []string{`pldns_source_endpoints{source="azure.corp",state="Pending"} 1x60`}, []string{`pldns_source_endpoints{source="azure.corp",state="Approved"} 1x60`}},
 		{"PldnsUpstreamUnhealthy", "warning", []string{`pldns_upstream_healthy{group="azure",server="1"} 0x60`}, []string{`pldns_upstream_healthy{group="azure",server="1"} 1x60`}},
 		{"PldnsUpstreamGroupDown", "critical",
 			[]string{`pldns_upstream_healthy{group="azure",server="1"} 0x60`, `pldns_upstream_healthy{group="azure",server="2"} 0x60`},
@@ -82,15 +92,10 @@ func TestAlerts(t *testing.T) {
 			continue
 		}
 		named = slices.Delete(named, at, at+1)
-		for firing, series := range [][]string{a.well, a.sick} {
-			tests.WriteString("  - interval: 1m\n    input_series:\n")
-			for _, one := range series {
-				metric, values, _ := strings.Cut(one, " ")
-				name, labels, _ := strings.Cut(strings.TrimSuffix(metric, "}"), "{")
-				fmt.Fprintf(&tests, "      - series: '%s{instance=\"a\",job=\"pldns\",%s}'\n        values: '%s'\n", name, labels, values)
-			}
-			fmt.Fprintf(&tests, "    promql_expr_test:\n      - expr: count(ALERTS{alertname=%q,alertstate=\"firing\",severity=%q,instance=\"a\"}) or vector(0)\n"+
-				"        eval_time: 1h\n        exp_samples: [{labels: '{}', value: %d}]\n", a.name, a.severity, firing)
+		writeTest(&tests, a, a.well, "1h", 0)
+		writeTest(&tests, a, a.sick, "1h", 1)
+		if strings.HasPrefix(a.sick[0], "pldns_source_") {
+			writeTest(&tests, a, a.sick, "2h", 0)
 		}
 	}
 	for _, name := range named {
@@ -103,4 +108,16 @@ func TestAlerts(t *testing.T) {
 	}
 	run(t, "promtool", "check", "rules", rules)
 	run(t, "promtool", "test", "rules", file)
+}
+
+// writeTest writes a test for promtool: how many alerts fire after a time.
+func writeTest(to *strings.Builder, a alert, series []string, after string, firing int) {
+	to.WriteString("  - interval: 1m\n    input_series:\n")
+	for _, one := range series {
+		metric, values, _ := strings.Cut(one, " ")
+		name, labels, _ := strings.Cut(strings.TrimSuffix(metric, "}"), "{")
+		fmt.Fprintf(to, "      - series: '%s{instance=\"a\",job=\"pldns\",%s}'\n        values: '%s'\n", name, labels, values)
+	}
+	fmt.Fprintf(to, "    promql_expr_test:\n      - expr: count(ALERTS{alertname=%q,alertstate=\"firing\",severity=%q,instance=\"a\"}) or vector(0)\n"+
+		"        eval_time: %s\n        exp_samples: [{labels: '{}', value: %d}]\n", a.name, a.severity, after, firing)
 }
