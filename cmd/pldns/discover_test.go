@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -270,21 +271,33 @@ func TestLearningDisturbsNobody(t *testing.T) {
 	l := newLearner(t)
 	r := start(t, l.toml)
 	r.until(time.Minute, "db1.database.windows.net", saysDB("db1", "10.0.1.1"))
-	query := new(dns.Msg).SetQuestion("db1.database.windows.net.", dns.TypeA)
-	load := startFlow(t, europe, r.addrs[0], environmentNumber(t, "PLDNS_RATE", 1000), query, func() int64 { return 0 }, func(reply *dns.Msg, _ int64) string {
-		if got := says(reply); !saysDB("db1", "10.0.1.1")(got) {
-			return "mixed: " + got
-		}
-		return ""
-	})
+	finish := l.load(t, r.addrs[0])
 	for i := range 5 {
 		name, address := fmt.Sprint("fresh", i), fmt.Sprintf("10.0.2.%d", i)
 		l.add(name, address)
 		r.until(time.Minute, name+".database.windows.net", saysDB(name, address))
 	}
-	if asked, lost := load.finish(); lost > 0 || load.wrong.Load() > 0 {
-		t.Errorf("%d of %d queries are lost, %d mixed", lost, asked, load.wrong.Load())
-	} else {
-		t.Logf("%d queries, none lost, none mixed", asked)
+	finish()
+}
+
+// load asks for db1 again and again, until what it gives is called: whether all were
+// answered as they should be. The rate is PLDNS_RATE.
+func (l *learner) load(t *testing.T, at netip.AddrPort) (finish func()) {
+	t.Helper()
+	query := new(dns.Msg).SetQuestion("db1.database.windows.net.", dns.TypeA)
+	rate := environmentNumber(t, "PLDNS_RATE", 1000)
+	load := startFlow(t, europe, at, rate, query, func() int64 { return 0 }, func(reply *dns.Msg, _ int64) string {
+		if got := says(reply); !saysDB("db1", "10.0.1.1")(got) {
+			return "mixed: " + got
+		}
+		return ""
+	})
+	return func() {
+		t.Helper()
+		if asked, lost := load.finish(); lost > 0 || load.wrong.Load() > 0 {
+			t.Errorf("%d of %d queries are lost, %d mixed", lost, asked, load.wrong.Load())
+		} else {
+			t.Logf("%d queries at %d a second, none lost, none mixed", asked, rate)
+		}
 	}
 }
