@@ -46,7 +46,7 @@ func newWorld(t *testing.T, networks string) *world {
 	w.file, w.state = filepath.Join(dir, "pldns.toml"), filepath.Join(dir, "state.json")
 	id := fmt.Sprintf("00000000-0000-0000-0002-%012d", rand.IntN(1e9)) // with tokens of its own
 	w.write(fmt.Sprintf("[azure.corp]\nclient_id = %q\nscopes = [\"/providers/Microsoft.Management/managementGroups/corp\"]\nstate = %q\n"+
-		"endpoint = %q\nca = %q\ndeadline = \"20s\"\n", id, w.state, w.URL, w.CA) + networks)
+		"endpoint = %q\nca = %q\ndeadline = \"2m\"\n", id, w.state, w.URL, w.CA) + networks)
 	w.start()
 	return w
 }

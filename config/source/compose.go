@@ -128,7 +128,7 @@ func (c *composer) warn(format string, args ...any) {
 
 // add adds the endpoints and zones of a share to a network.
 func (c *composer) add(n *config.Network, from string, share *Share, taken time.Time) {
-	claims := claimsOf(n)
+	claims := claimsOf(n, share)
 	n.Zones = slices.Clone(n.Zones)
 	var fresh []config.Endpoint
 	for i := range share.Endpoints {
@@ -204,11 +204,28 @@ type claims struct {
 	private map[zones.Name]*config.Endpoint
 }
 
-func claimsOf(n *config.Network) *claims {
-	size, _, _ := n.Count()
-	c := &claims{names: make(map[zones.Name]*config.Endpoint, size), private: make(map[zones.Name]*config.Endpoint, size)}
+// claimsOf are those of a network which matter to a share: the network's own files may
+// hold many times more than is learned.
+func claimsOf(n *config.Network, share *Share) *claims {
+	asked := make(map[zones.Name]bool, 2*len(share.Endpoints))
+	for i := range share.Endpoints {
+		asked[share.Endpoints[i].Name], asked[share.Endpoints[i].Private] = true, true
+	}
+	for i := range share.Zones {
+		for _, rr := range share.Zones[i].Records {
+			asked[zones.NameOf(rr.Header().Name)] = true
+		}
+	}
+	delete(asked, zones.Name{}) // no private name
+	c := &claims{
+		names:   make(map[zones.Name]*config.Endpoint, len(share.Endpoints)),
+		private: make(map[zones.Name]*config.Endpoint, len(share.Endpoints)),
+	}
 	for e := range n.Endpoints() {
-		c.enter(&e)
+		if asked[e.Name] || asked[e.Private] {
+			held := e // which is kept, as the others are not
+			c.enter(&held)
+		}
 	}
 	for _, z := range n.Zones {
 		for _, rr := range z.Records {
