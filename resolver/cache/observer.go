@@ -6,8 +6,6 @@ package cache
 type Observer interface {
 	// CacheEvent counts one event of an upstream group.
 	CacheEvent(group string, event Event)
-	// CacheSize gives the entries and the bytes held, after they changed.
-	CacheSize(entries int, bytes int64)
 	// Panicked counts a panic that was recovered from; part is "cache".
 	Panicked(part string)
 }
@@ -37,5 +35,4 @@ func (e Event) String() string {
 type nobody struct{}
 
 func (nobody) CacheEvent(string, Event) {}
-func (nobody) CacheSize(int, int64)     {}
 func (nobody) Panicked(string)          {}

@@ -19,11 +19,9 @@ import (
 
 // ledger is an Observer that writes everything down.
 type ledger struct {
-	mu      sync.Mutex
-	events  map[string]int
-	entries int
-	bytes   int64
-	panics  []string
+	mu     sync.Mutex
+	events map[string]int
+	panics []string
 }
 
 func (l *ledger) CacheEvent(group string, event cache.Event) {
@@ -39,12 +37,6 @@ func (l *ledger) Panicked(part string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.panics = append(l.panics, part)
-}
-
-func (l *ledger) CacheSize(entries int, bytes int64) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.entries, l.bytes = entries, bytes
 }
 
 // Every question is counted once as hit, miss or stale, and what else happened
@@ -64,9 +56,6 @@ func TestObserver(t *testing.T) {
 			defer books.mu.Unlock()
 			if fmt.Sprint(books.events) != fmt.Sprint(want) {
 				t.Errorf("%s: %v, want %v", what, books.events, want)
-			}
-			if books.entries != c.Len() || books.bytes != c.Bytes() {
-				t.Errorf("%s: %d entries and %d bytes, want %d and %d", what, books.entries, books.bytes, c.Len(), c.Bytes())
 			}
 			books.events = nil
 		}

@@ -178,9 +178,8 @@ func (s *store) change(k key, epoch uint64, work func(sh *shard)) {
 // account books what has changed in sh since it held entries and bytes.
 func (s *store) account(sh *shard, entries int, bytes int64) {
 	entriesNow, bytesNow := sh.held()
-	s.observer.CacheSize(
-		int(s.entries.Add(int64(entriesNow-entries))),
-		s.bytes.Add(bytesNow-bytes))
+	s.entries.Add(int64(entriesNow - entries))
+	s.bytes.Add(bytesNow - bytes)
 }
 
 // removeIf gives up every entry that matches, and tells how many they were.

@@ -46,7 +46,6 @@ type exchange struct {
 	told        bool // and the asker was told, or is being told
 	kept        bool // something may still refer to it
 	owed        bool // Run waits for it; this and the following need no lock
-	entered     bool // it was let in
 	probe       bool // it asks how one server is, once
 
 	reply resolver.Reply // what came of it
@@ -211,9 +210,6 @@ func (x *exchange) tell() {
 func (x *exchange) leave() (resolver.Reply, error) {
 	p, reply, err := x.pool, x.reply, x.err
 	held := p.inFlight.Leave(&x.slot)
-	if x.entered {
-		p.config.Observer.UpstreamQuestions(p.config.Name, -1)
-	}
 	if (held || x.probe) && !x.kept {
 		*x = exchange{}
 		p.exchanges.Put(x)

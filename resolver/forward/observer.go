@@ -14,16 +14,12 @@ type Observer interface {
 	// UpstreamFailed counts a query that brought nothing usable, and why. A query
 	// that timed out may still be answered later, and is then counted there too.
 	UpstreamFailed(group, server string, reason Reason)
-	// UpstreamInFlight changes the number of queries that wait for a reply.
-	UpstreamInFlight(group, server string, change int)
 	// UpstreamHealth says that a server is in good health now, or is not. It is
 	// called when that changes, and once for every server at the beginning.
 	UpstreamHealth(group, server string, healthy bool)
 	// UpstreamShed counts a question that had to make room because too much is
 	// under way (see [ErrShed]).
 	UpstreamShed(group string)
-	// UpstreamQuestions changes the number of questions that a group has under way.
-	UpstreamQuestions(group string, change int)
 	// UpstreamPanicked counts a fault of this program that cost one question.
 	UpstreamPanicked(group string)
 	// UpstreamSuspicious counts something about what came from the address of a
@@ -70,9 +66,7 @@ type nobody struct{}
 func (nobody) UpstreamSent(string, string, Why)                    {}
 func (nobody) UpstreamAnswered(string, string, int, time.Duration) {}
 func (nobody) UpstreamFailed(string, string, Reason)               {}
-func (nobody) UpstreamInFlight(string, string, int)                {}
 func (nobody) UpstreamHealth(string, string, bool)                 {}
 func (nobody) UpstreamShed(string)                                 {}
-func (nobody) UpstreamQuestions(string, int)                       {}
 func (nobody) UpstreamPanicked(string)                             {}
 func (nobody) UpstreamSuspicious(string, string, Suspicion)        {}

@@ -16,9 +16,8 @@ import (
 
 // events is an Observer that remembers what it is told.
 type events struct {
-	mu       sync.Mutex
-	list     []string
-	inFlight int
+	mu   sync.Mutex
+	list []string
 }
 
 func (e *events) add(format string, args ...any) {
@@ -41,13 +40,7 @@ func (e *events) UpstreamSuspicious(_, server string, what forward.Suspicion) {
 	e.add("suspicious %s %s", server, what)
 }
 func (e *events) UpstreamShed(group string)     { e.add("shed %s", group) }
-func (e *events) UpstreamQuestions(string, int) {}
 func (e *events) UpstreamPanicked(group string) { e.add("panicked %s", group) }
-func (e *events) UpstreamInFlight(_, _ string, change int) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.inFlight += change
-}
 
 // all are the events so far, in order.
 func (e *events) all() []string {
@@ -86,8 +79,8 @@ func TestTheObserverIsTold(t *testing.T) {
 	if got := seen.all(); !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
-	if seen.inFlight != 0 {
-		t.Errorf("%d queries are said to be in flight", seen.inFlight)
+	if questions, queries := p.UnderWay(); questions != 0 || queries["first"] != 0 || queries["second"] != 0 || len(queries) != 2 {
+		t.Errorf("%d questions and %v queries are said to be under way", questions, queries)
 	}
 	states := p.State()
 	if len(states) != 2 || states[0].Server != "first" || !states[0].Healthy || states[0].InFlight != 0 || states[1].RTT <= 0 {

@@ -97,14 +97,7 @@ func (p *Pool) enter(x *exchange, key share.Key, now time.Time) bool {
 	if len(x.candidates) > 0 {
 		usual = x.candidates[0].usual(x.patience)
 	}
-	x.entered = true
-	p.config.Observer.UpstreamQuestions(p.config.Name, 1)
-	if p.inFlight.Enter(&x.slot, key, now, usual, x) {
-		return true
-	}
-	x.entered = false
-	p.config.Observer.UpstreamQuestions(p.config.Name, -1)
-	return false
+	return p.inFlight.Enter(&x.slot, key, now, usual, x)
 }
 
 // turn is an exchange that waits for its turn to be sent.
@@ -211,13 +204,11 @@ func (p *Pool) Run(ctx context.Context) error {
 func (p *Pool) sent(s *server, why Why) {
 	s.inFlight.Add(1)
 	p.config.Observer.UpstreamSent(p.config.Name, s.Text, why)
-	p.config.Observer.UpstreamInFlight(p.config.Name, s.Text, 1)
 }
 
 // ended counts a query that waits no more.
 func (p *Pool) ended(s *server) {
 	s.inFlight.Add(-1)
-	p.config.Observer.UpstreamInFlight(p.config.Name, s.Text, -1)
 }
 
 // answered counts an answer.

@@ -43,6 +43,16 @@ func (p *Pool) State() []ServerState {
 	return states
 }
 
+// UnderWay is how many questions the group has under way, and how many queries wait for
+// a reply of each server.
+func (p *Pool) UnderWay() (questions int, queries map[string]int) {
+	queries = make(map[string]int, len(p.servers))
+	for _, s := range p.servers {
+		queries[s.Text] += int(s.inFlight.Load())
+	}
+	return p.inFlight.Held(), queries
+}
+
 // Load is how much a group has under way, for operators, and who has most of it.
 type Load struct {
 	InFlight int // questions under way

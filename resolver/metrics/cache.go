@@ -8,8 +8,7 @@ import (
 
 // cacheMetrics are about remembered answers.
 type cacheMetrics struct {
-	events         *series[cacheEvent, prometheus.Counter]
-	entries, bytes prometheus.Gauge
+	events *series[cacheEvent, prometheus.Counter]
 }
 
 // cacheEvent is what tells the series of events apart.
@@ -26,18 +25,10 @@ func newCacheMetrics(m maker) cacheMetrics {
 		events: newSeries(m, func(of cacheEvent) prometheus.Counter {
 			return events.WithLabelValues(of.group, of.event.String())
 		}),
-		entries: m.gauge("cache_entries", "Answers remembered.").WithLabelValues(),
-		bytes:   m.gauge("cache_bytes", "Memory of the answers remembered.").WithLabelValues(),
 	}
 }
 
 // CacheEvent counts an event of the cache.
 func (r *Recorder) CacheEvent(group string, event cache.Event) {
 	r.cache.events.of(cacheEvent{group, event}).Inc()
-}
-
-// CacheSize records the size of the cache.
-func (r *Recorder) CacheSize(entries int, bytes int64) {
-	r.cache.entries.Set(float64(entries))
-	r.cache.bytes.Set(float64(bytes))
 }

@@ -35,14 +35,11 @@ func exercised(t *testing.T) *metrics.Recorder {
 	r.Limited("", listen.ClientLimit, listen.Slipped)
 	r.Limited("europe", listen.ResponseLimit, listen.Limited)
 	r.CacheEvent("azure", cache.Hit)
-	r.CacheSize(3, 4096)
 	r.UpstreamSent("azure", "168.63.129.16", forward.First)
 	r.UpstreamAnswered("azure", "168.63.129.16", dns.RcodeSuccess, time.Millisecond)
 	r.UpstreamFailed("azure", "168.63.129.16", forward.TimedOut)
-	r.UpstreamInFlight("azure", "168.63.129.16", 1)
 	r.UpstreamHealth("azure", "168.63.129.16", true)
 	r.UpstreamShed("azure")
-	r.UpstreamQuestions("azure", 1)
 	r.UpstreamPanicked("azure")
 	r.UpstreamSuspicious("azure", "168.63.129.16", forward.PrivateAddress)
 	r.Probed(zones.TLSProbe, true)
@@ -76,8 +73,12 @@ func exercised(t *testing.T) *metrics.Recorder {
 	r.Ask(metrics.Asked{
 		DroppedLines: func() int64 { return 4 },
 		InFlight:     func() (int64, int64) { return 4, 5 },
-		Unreachable:  func() map[string]int { return map[string]int{"europe": 6} },
-		Dnstap:       func() (bool, bool) { return true, true },
+		Cache:        func() (int, int64) { return 3, 4096 },
+		Upstreams: func() []metrics.UnderWay {
+			return []metrics.UnderWay{{Group: "azure", Questions: 7, Queries: map[string]int{"168.63.129.16": 8}}}
+		},
+		Unreachable: func() map[string]int { return map[string]int{"europe": 6} },
+		Dnstap:      func() (bool, bool) { return true, true },
 	})
 	return r
 }
@@ -118,6 +119,8 @@ func TestSeries(t *testing.T) {
 		`pldns_rate_limited_total{action="dropped",limit="responses",network="europe"} 1`,
 		`pldns_cache_entries 3`,
 		`pldns_cache_bytes 4096`,
+		`pldns_upstream_questions{group="azure"} 7`,
+		`pldns_upstream_in_flight{group="azure",server="168.63.129.16"} 8`,
 		`pldns_upstream_queries_total{group="azure",reason="first",server="168.63.129.16"} 1`,
 		`pldns_upstream_answers_total{group="azure",rcode="NOERROR",server="168.63.129.16"} 1`,
 		`pldns_upstream_failures_total{group="azure",reason="timeout",server="168.63.129.16"} 1`,

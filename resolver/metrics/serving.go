@@ -97,8 +97,19 @@ type Asked struct {
 	// Dnstap tells whether a receiver of dnstap takes messages, and whether one is
 	// meant to.
 	Dnstap func() (connected, configured bool)
+	// Cache gives how many answers are remembered, and the memory that they take in octets.
+	Cache func() (entries int, octets int64)
+	// Upstreams gives what the upstream groups have under way, each once.
+	Upstreams func() []UnderWay
 	// DroppedLines gives how many lines of the program's own log were dropped.
 	DroppedLines func() int64
+}
+
+// UnderWay is what an upstream group has under way.
+type UnderWay struct {
+	Group     string
+	Questions int            // however many queries are sent for each
+	Queries   map[string]int // that wait for a reply, by server
 }
 
 // Ask says where figures are asked for, once.
@@ -109,6 +120,8 @@ type liveMetrics struct {
 	asked                            atomic.Pointer[Asked]
 	inFlight, unreachable, connected *prometheus.Desc
 	droppedLines                     *prometheus.Desc
+	cacheEntries, cacheBytes         *prometheus.Desc
+	questions, queries               *prometheus.Desc
 }
 
 func newLiveMetrics() *liveMetrics {
@@ -121,6 +134,12 @@ func newLiveMetrics() *liveMetrics {
 			"Whether a dnstap receiver takes messages: 1 or 0; absent where none is configured.", nil, nil),
 		droppedLines: prometheus.NewDesc("pldns_log_lines_dropped_total",
 			"Lines of the program's own log that were dropped, because whoever reads standard error was too slow, or stuck.", nil, nil),
+		cacheEntries: prometheus.NewDesc("pldns_cache_entries", "Answers remembered.", nil, nil),
+		cacheBytes:   prometheus.NewDesc("pldns_cache_bytes", "Memory of the answers remembered.", nil, nil),
+		questions: prometheus.NewDesc("pldns_upstream_questions",
+			"Questions that an upstream group has under way, however many queries are sent for each.", []string{"group"}, nil),
+		queries: prometheus.NewDesc("pldns_upstream_in_flight",
+			"Queries that wait for an upstream server.", []string{"group", "server"}, nil),
 	}
 }
 
@@ -130,6 +149,10 @@ func (l *liveMetrics) Describe(to chan<- *prometheus.Desc) {
 	to <- l.unreachable
 	to <- l.connected
 	to <- l.droppedLines
+	to <- l.cacheEntries
+	to <- l.cacheBytes
+	to <- l.questions
+	to <- l.queries
 }
 
 // Collect asks for them.
@@ -145,6 +168,19 @@ func (l *liveMetrics) Collect(to chan<- prometheus.Metric) {
 		datagrams, streams := asked.InFlight()
 		gauge(l.inFlight, float64(datagrams), "udp")
 		gauge(l.inFlight, float64(streams), "stream")
+	}
+	if asked.Cache != nil {
+		entries, octets := asked.Cache()
+		gauge(l.cacheEntries, float64(entries))
+		gauge(l.cacheBytes, float64(octets))
+	}
+	if asked.Upstreams != nil {
+		for _, u := range asked.Upstreams() {
+			gauge(l.questions, float64(u.Questions), u.Group)
+			for server, queries := range u.Queries {
+				gauge(l.queries, float64(queries), u.Group, server)
+			}
+		}
 	}
 	if asked.Unreachable != nil {
 		for network, endpoints := range asked.Unreachable() {

@@ -11,14 +11,12 @@ import (
 // upstreamMetrics are about the servers that are asked.
 type upstreamMetrics struct {
 	sent, answers, failures, shed, suspicious *prometheus.CounterVec
-	inFlight, healthy, questions, most        *prometheus.GaugeVec
+	healthy, most                             *prometheus.GaugeVec
 	rtt                                       *prometheus.HistogramVec
 
 	// The series of what happens to every question.
 	sentBy     *series[sending, prometheus.Counter]
 	answeredBy *series[answering, answerSeries]
-	underWay   *series[asked, prometheus.Gauge]
-	askedNow   *series[string, prometheus.Gauge]
 }
 
 // asked tells servers apart.
@@ -56,9 +54,6 @@ func newUpstreamMetrics(m maker) upstreamMetrics {
 			"What came from the address of an upstream server and might be an attack, "+
 				"by kind: near-miss, letter-case, cookie, private-address.",
 			"group", "server", "kind"),
-		inFlight: m.gauge("upstream_in_flight", "Queries that wait for an upstream server.", "group", "server"),
-		questions: m.gauge("upstream_questions",
-			"Questions that an upstream group has under way, however many queries are sent for each.", "group"),
 		most: m.gauge("upstream_questions_max",
 			"Questions that an upstream group may have under way; from there on those of the largest share make room.", "group"),
 		healthy: m.gauge("upstream_healthy", "Whether an upstream server is in good health: 1 or 0.", "group", "server"),
@@ -75,8 +70,6 @@ func newUpstreamMetrics(m maker) upstreamMetrics {
 			rtt:     u.rtt.WithLabelValues(of.group, of.server),
 		}
 	})
-	u.underWay = newSeries(m, func(of asked) prometheus.Gauge { return u.inFlight.WithLabelValues(of.group, of.server) })
-	u.askedNow = newSeries(m, func(group string) prometheus.Gauge { return u.questions.WithLabelValues(group) })
 	return u
 }
 
@@ -95,16 +88,6 @@ func (r *Recorder) UpstreamAnswered(group, server string, code int, took time.Du
 // UpstreamFailed counts a query that brought nothing usable.
 func (r *Recorder) UpstreamFailed(group, server string, reason forward.Reason) {
 	r.upstream.failures.WithLabelValues(group, server, reason.String()).Inc()
-}
-
-// UpstreamInFlight counts queries under way.
-func (r *Recorder) UpstreamInFlight(group, server string, change int) {
-	r.upstream.underWay.of(asked{group, server}).Add(float64(change))
-}
-
-// UpstreamQuestions counts questions under way.
-func (r *Recorder) UpstreamQuestions(group string, change int) {
-	r.upstream.askedNow.of(group).Add(float64(change))
 }
 
 // UpstreamPanicked counts a fault of this program.

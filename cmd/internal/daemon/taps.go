@@ -149,6 +149,8 @@ func (s *served) serving() metrics.Serving {
 func (s *Server) asked() metrics.Asked {
 	return metrics.Asked{
 		InFlight:    s.listeners.InFlight,
+		Cache:       func() (entries int, octets int64) { return s.now().cache.size() },
+		Upstreams:   func() []metrics.UnderWay { return s.now().underWay() },
 		Unreachable: func() map[string]int { return s.now().unreachable(s.prober.Healthy) },
 		Dnstap: func() (connected, configured bool) {
 			tap := s.now().taps.tap

@@ -14,6 +14,7 @@ import (
 	"pldns/resolver/admin"
 	"pldns/resolver/cache"
 	"pldns/resolver/forward"
+	"pldns/resolver/metrics"
 	"pldns/zones"
 )
 
@@ -31,6 +32,24 @@ func (p *parts) upstreams() []admin.Upstream {
 		}
 	}
 	return all
+}
+
+// underWay is what the upstream groups have under way, for metrics.
+func (p *parts) underWay() []metrics.UnderWay {
+	all := make([]metrics.UnderWay, 0, len(p.pools))
+	for name, pool := range p.pools {
+		questions, queries := pool.UnderWay()
+		all = append(all, metrics.UnderWay{Group: name, Questions: questions, Queries: queries})
+	}
+	return all
+}
+
+// size is how much the cache holds: nothing where it is turned off.
+func (m *memory) size() (entries int, octets int64) {
+	if m == nil {
+		return 0, 0
+	}
+	return m.Len(), m.Bytes()
 }
 
 // loadOf is what a group has under way, as operators see it.
