@@ -171,10 +171,16 @@ func (c *Cache) Run(ctx context.Context) error {
 }
 
 // Len is the number of entries held, expired ones and failures included.
-func (c *Cache) Len() int { return int(c.store.entries.Load()) }
+func (c *Cache) Len() int {
+	entries, _ := c.store.held()
+	return entries
+}
 
 // Bytes is the memory of all entries and of what is needed to manage them.
-func (c *Cache) Bytes() int64 { return c.store.bytes.Load() }
+func (c *Cache) Bytes() int64 {
+	_, bytes := c.store.held()
+	return bytes
+}
 
 // Flush forgets what every group said about name, and with subtree about all
 // names below it, and tells how many entries that were. What is being asked at
@@ -192,27 +198,30 @@ func (c *Cache) FlushGroup(name string) int {
 // now is the time since the cache was made.
 func (c *Cache) now() moment { return c.config.Now().Sub(c.start) + 1 }
 
-// remember judges what came of a question and keeps it if it may be kept. It
-// gives what the askers are told, in wire form if it has one.
-func (c *Cache) remember(k key, reply resolver.Reply, err error, epoch uint64) (resolver.Reply, error) {
+// remember judges what came of a question and keeps it if it may be kept. The reply
+// becomes what the askers are told, in wire form if it has one.
+func (c *Cache) remember(k *key, reply *resolver.Reply, err error, epoch uint64) {
 	// Many will share these: an append by one of them must not reach the others.
 	reply.Errors = slices.Clip(reply.Errors)
 	packed, unpackable := reply.Packed(k.question)
 	if unpackable != nil {
-		c.store.drop(k, epoch)
-		return reply, err
+		c.store.put(k, nil, epoch)
+		return
 	}
-	outcome, lifetime := failed, time.Duration(0)
-	if reply = packed; err == nil {
-		outcome, lifetime, reply = c.limits.judge(k.question, reply)
+	*reply = packed
+	found := judgement{verdict: failed}
+	if err == nil {
+		found = c.limits.judge(k.question, reply)
 	}
-	switch outcome {
+	var e *entry
+	switch found.verdict {
 	case lasting:
-		c.store.put(k, newEntry(k, reply, c.now(), lifetime), epoch)
+		e = newEntry(k, reply, c.now(), found.lifetime)
+		if found.aliased {
+			e.traits |= aliased
+		}
 	case failed:
-		c.store.put(k, newFailure(k, reply, err, c.now(), c.config.FailureTTL), epoch)
-	default:
-		c.store.drop(k, epoch)
+		e = newFailure(k, *reply, err, c.now(), c.config.FailureTTL)
 	}
-	return reply, err
+	c.store.put(k, e, epoch)
 }

@@ -55,15 +55,10 @@ const (
 func (t traits) has(one traits) bool { return t&one != 0 }
 
 // newEntry makes an entry of an answer in wire form that lasts for so long from now.
-func newEntry(k key, reply resolver.Reply, now moment, lifetime time.Duration) *entry {
+func newEntry(k *key, reply *resolver.Reply, now moment, lifetime time.Duration) *entry {
 	e := &entry{
 		octets: reply.Wire.Octets(), group: k.group, server: reply.Server, asOf: now, expires: now + lifetime,
-		qtype: k.question.Type, rcode: uint16(reply.Rcode), traits: k.traits(),
-	}
-	for record := range reply.Wire.In(wire.Answer) {
-		if record.Type == dns.TypeCNAME || record.Type == dns.TypeDNAME {
-			e.traits |= aliased
-		}
+		qtype: k.question.Type, rcode: uint16(reply.Rcode), traits: k.traits,
 	}
 	if reply.Authenticated {
 		e.traits |= authenticated
@@ -78,13 +73,13 @@ func newEntry(k key, reply resolver.Reply, now moment, lifetime time.Duration) *
 // newFailure makes an entry of a failure, which is a reply, or an error. Who is
 // told of it later is told that it is remembered (RFC 8914 section 4.14). The chain that
 // a failure comes with is kept, because the failure is about its end (RFC 6604).
-func newFailure(k key, reply resolver.Reply, err error, now moment, lifetime time.Duration) *entry {
+func newFailure(k *key, reply resolver.Reply, err error, now moment, lifetime time.Duration) *entry {
 	if err == nil && reply.Rcode == dns.RcodeServerFailure {
 		reply.Errors = slices.Concat(reply.Errors,
 			[]resolver.Error{{Code: dns.ExtendedErrorCodeCachedError, Text: failureText}})
 	}
 	reply.Wire = reply.Wire.WithoutAuthority()
-	e := newEntry(k, reply, now, lifetime)
+	e := newEntry(k, &reply, now, lifetime)
 	e.traits |= failure
 	if err != nil {
 		e.also = &also{errors: reply.Errors, err: remembered{err}}
@@ -99,23 +94,11 @@ type remembered struct{ error }
 func (r remembered) Error() string { return "remembered: " + r.error.Error() }
 func (r remembered) Unwrap() error { return r.error }
 
-// traits are those that an entry has of its question.
-func (k key) traits() traits {
-	var t traits
-	if k.question.DNSSEC {
-		t |= dnssec
-	}
-	if k.question.CheckingDisabled {
-		t |= unchecked
-	}
-	return t
-}
-
 // of tells whether e is what was said to the name of k, and to its DO and CD bits,
 // by the group of k.
-func (e *entry) of(k key) bool {
+func (e *entry) of(k *key) bool {
 	const asked = dnssec | unchecked
-	return e.traits&asked == k.traits() && e.group == k.group && wire.IsName(e.octets, wire.HeaderSize, k.question.Name)
+	return e.traits&asked == k.traits && e.group == k.group && wire.IsName(e.octets, wire.HeaderSize, k.question.Name)
 }
 
 // denies tells whether e says that there is nothing at all at its name, so that it

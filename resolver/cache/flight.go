@@ -42,12 +42,12 @@ func (g *group) Start(q resolver.Question, from resolver.Asker, deadline time.Ti
 	r := request{
 		key: g.key(q), from: from, deadline: deadline, now: c.now(), waiter: waiter{done: done},
 	}
-	seen := c.store.look(r.key, r.now)
+	seen := c.store.look(&r.key, r.now)
 	r.seen = seen.changes
 	if seen.state == fresh {
 		g.count(Hit)
 		if seen.due {
-			g.refresh(r.key, from, true)
+			g.refresh(&r.key, from, true)
 		}
 		reply, err := seen.entry.reply(r.now, false)
 		return reply, false, err
@@ -73,7 +73,7 @@ func (g *group) Start(q resolver.Question, from resolver.Asker, deadline time.Ti
 // ask puts the question of r to the upstream, or waits with others that have.
 func (g *group) ask(r *request) (resolver.Reply, bool, error) {
 	c := g.cache
-	f, first, gave := c.pending.join(g, r.key, &r.waiter, r.began)
+	f, first, gave := c.pending.join(g, &r.key, &r.waiter, r.began)
 	if gave != nil {
 		gave.flight.group.count(Busy)
 		gave.told(resolver.Reply{}, ErrBusy)
@@ -83,7 +83,7 @@ func (g *group) ask(r *request) (resolver.Reply, bool, error) {
 		return resolver.Reply{}, true, nil
 	}
 	// Another flight may have landed since the caller looked.
-	if e := c.store.fresh(r.key, r.now, r.seen); e != nil {
+	if e := c.store.fresh(&r.key, r.now, r.seen); e != nil {
 		return f.landHere(e.reply(r.now, false))
 	}
 	ends := c.pending.start.Add(r.began + c.config.Late)
@@ -99,7 +99,7 @@ func (g *group) ask(r *request) (resolver.Reply, bool, error) {
 
 // begin puts the question of k to the upstream, for nobody who waits, unless it is
 // being asked already. Ahead says that the answer in memory has not expired.
-func (g *group) begin(k key, from resolver.Asker, ahead bool) {
+func (g *group) begin(k *key, from resolver.Asker, ahead bool) {
 	f, first, _ := g.cache.pending.join(g, k, nil, 0)
 	if !first {
 		return
@@ -126,8 +126,7 @@ func (f *flight) start(from resolver.Asker, ends time.Time) (reply resolver.Repl
 
 // reply takes what came of a question that was started.
 func (f *flight) reply(reply resolver.Reply, err error) {
-	reply, err = f.settle(reply, err)
-	f.land(reply, err)
+	f.land(f.settle(reply, err))
 }
 
 // settle has what came of a question remembered, and gives what the askers are
@@ -139,7 +138,8 @@ func (f *flight) settle(reply resolver.Reply, err error) (told resolver.Reply, f
 	if errors.Is(err, resolver.ErrOverload) {
 		return reply, err // it was not even asked
 	}
-	return f.group.cache.remember(f.key, reply, err, f.epoch)
+	f.group.cache.remember(&f.key, &reply, err, f.epoch)
+	return reply, err
 }
 
 // land ends the flight and tells all who wait for it.
@@ -207,7 +207,7 @@ func (w *waiter) outcome(reply resolver.Reply, err error) (resolver.Reply, error
 func (w *waiter) timeUp() {
 	g := w.flight.group
 	if c := g.cache; w.old != nil && w.full { // whoever asks next need not wait as long to learn the same
-		c.store.fail(w.flight.key, w.old, c.now())
+		c.store.fail(&w.flight.key, w.old, c.now())
 	}
 	w.told(resolver.Reply{}, g.late)
 }

@@ -14,7 +14,9 @@ import (
 type key struct {
 	group    string
 	question resolver.Question
-	base     uint64 // the hash of all of it but the type
+	traits   traits // those that an entry has of its question
+	exact    uint64 // the hash of all of it, under which an answer is held
+	denial   uint64 // that of all but the type, for the denial of the name, which answers every type
 }
 
 // hasher makes the hashes of the keys of one group. The seed is drawn for each process, so
@@ -41,16 +43,16 @@ const typeSpread = 0x9E3779B97F4A7C15
 // key makes the key of a question to the group.
 func (h *hasher) key(q resolver.Question) key {
 	k := key{group: h.group, question: q}
-	k.base = maphash.String(h.seed, q.Name.FQDN()) + h.asked[k.traits()]
+	if q.DNSSEC {
+		k.traits |= dnssec
+	}
+	if q.CheckingDisabled {
+		k.traits |= unchecked
+	}
+	k.denial = maphash.String(h.seed, q.Name.FQDN()) + h.asked[k.traits]
+	k.exact = k.denial + uint64(q.Type)*typeSpread
 	return k
 }
-
-// exact is the hash of k, under which an answer to it is held.
-func (k key) exact() uint64 { return k.base + uint64(k.question.Type)*typeSpread }
-
-// denial is the hash under which the denial of the whole name is held, which
-// answers every type.
-func (k key) denial() uint64 { return k.base }
 
 // about tells whether the entry is about name, or with subtree about a name below it.
 func (e *entry) about(name zones.Name, subtree bool) bool {

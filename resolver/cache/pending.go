@@ -45,8 +45,6 @@ type flight struct {
 	opener     waiter // the first waiter, in the same piece of memory
 }
 
-func (f *flight) at() flightKey { return flightKey{f.group, f.key.exact()} }
-
 // waiter is a caller who waits for a flight.
 type waiter struct {
 	flight *flight
@@ -65,13 +63,13 @@ func newPending(most int) *pending {
 }
 
 // newFlight makes a flight for a question.
-func (p *pending) newFlight(g *group, k key, epoch uint64) *flight {
+func (p *pending) newFlight(g *group, k *key, epoch uint64) *flight {
 	f, _ := p.spare.Get().(*flight)
 	if f == nil {
 		f = new(flight)
 		f.replied = f.reply
 	}
-	f.group, f.key, f.epoch = g, k, epoch
+	f.group, f.key, f.epoch = g, *k, epoch
 	return f
 }
 
@@ -91,9 +89,9 @@ func (p *pending) now() time.Duration { return time.Since(p.start) }
 // wait for it; w is nil for a flight that nobody waits for. A flight that began
 // before the last flush takes nobody on. If too many wait, the one whose time would
 // have been up first gives way.
-func (p *pending) join(g *group, k key, w *waiter, now time.Duration) (f *flight, first bool, gave *waiter) {
+func (p *pending) join(g *group, k *key, w *waiter, now time.Duration) (f *flight, first bool, gave *waiter) {
 	epoch := g.cache.store.epoch.Load()
-	at := flightKey{g, k.exact()}
+	at := flightKey{g, k.exact}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	f = p.flights[at]
@@ -165,7 +163,7 @@ func (p *pending) land(f *flight) *waiter {
 		return nil
 	}
 	f.over = true
-	if at := f.at(); p.flights[at] == f { // not if another has taken its place
+	if at := (flightKey{f.group, f.key.exact}); p.flights[at] == f { // not if another has taken its place
 		delete(p.flights, at)
 	}
 	for w := f.head; w != nil; w = w.after {

@@ -3,6 +3,7 @@ package cache
 import (
 	"math"
 	"sync"
+	"sync/atomic"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 	"github.com/miekg/dns"
@@ -20,7 +21,7 @@ type shard struct {
 	ghosts    ghosts
 	entries   int   // budget
 	bytes     int64 // budget
-	changes   uint64
+	changes   atomic.Uint64
 }
 
 // segment is an LRU that knows its bytes; what bounds it is its shard. It is keyed
@@ -51,33 +52,24 @@ func newSegment() *segment {
 // best is the entry that answers k, and the hash it is held under: its own or the
 // denial of its name, what is fresh before what is stale, and of two that are stale
 // the newer.
-func (sh *shard) best(k key, now moment, rules ageing) (uint64, *entry) {
-	own := sh.peek(k.exact(), k, false)
-	if own != nil && now < own.expires {
-		return k.exact(), own
+func (sh *shard) best(k *key, now moment, rules ageing) (uint64, *entry) {
+	own := sh.peek(k.exact, k, false)
+	if own != nil && now < own.expires || k.question.Type == dns.TypeDS { // which no denial is for
+		return k.exact, own
 	}
-	denial := sh.denial(k)
+	denial := sh.peek(k.denial, k, true)
 	switch {
 	case denial == nil:
-		return k.exact(), own
+		return k.exact, own
 	case own == nil, now < denial.expires, own.asOf < denial.asOf, !own.usable(now, rules):
-		return k.denial(), denial
+		return k.denial, denial
 	default:
-		return k.exact(), own
+		return k.exact, own
 	}
-}
-
-// denial is the denial of the name of k; nil if there is none, or none that is for
-// the type of k.
-func (sh *shard) denial(k key) *entry {
-	if k.question.Type == dns.TypeDS {
-		return nil
-	}
-	return sh.peek(k.denial(), k, true)
 }
 
 // peek gives what is held for k under a hash, without taking that for interest in it.
-func (sh *shard) peek(hash uint64, k key, denial bool) *entry {
+func (sh *shard) peek(hash uint64, k *key, denial bool) *entry {
 	e, ok := sh.protected.Peek(hash)
 	if !ok {
 		if e, ok = sh.probation.Peek(hash); !ok {
@@ -104,7 +96,7 @@ func (sh *shard) keep(hash uint64, e *entry) {
 }
 
 // forget gives up what is held for k under a hash.
-func (sh *shard) forget(hash uint64, k key, denial bool) {
+func (sh *shard) forget(hash uint64, k *key, denial bool) {
 	if sh.peek(hash, k, denial) != nil {
 		sh.remove(hash)
 	}
@@ -130,19 +122,19 @@ func (sh *shard) remove(hash uint64) {
 	sh.protected.remove(hash)
 }
 
-// makeRoom gives up entries until both budgets are kept.
-func (sh *shard) makeRoom(evicted func(uint64, *entry)) {
-	for {
-		entries, bytes := sh.held()
-		if entries == 0 || entries <= sh.entries && bytes <= sh.bytes {
-			return
-		}
-		from := sh.probation
-		if from.Len() == 0 {
-			from = sh.protected
-		}
-		evicted(from.removeOldest())
+// evict gives up an entry if one of the budgets is exceeded; nil if none is.
+func (sh *shard) evict() *entry {
+	entries, bytes := sh.held()
+	if entries == 0 || entries <= sh.entries && bytes <= sh.bytes {
+		return nil
 	}
+	from := sh.probation
+	if from.Len() == 0 {
+		from = sh.protected
+	}
+	hash, e := from.removeOldest()
+	sh.ghosts.remember(hash)
+	return e
 }
 
 // touch takes the entry of a hash for asked for, and tells whether it is here.

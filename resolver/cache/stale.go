@@ -39,7 +39,7 @@ func (g *group) outlast(r *request, seen found) (resolver.Reply, bool, error) {
 	if seen.failing {
 		g.count(Stale)
 		if seen.due {
-			g.refresh(r.key, r.from, false)
+			g.refresh(&r.key, r.from, false)
 		}
 		return g.outdated(seen.entry), false, nil
 	}
@@ -47,7 +47,7 @@ func (g *group) outlast(r *request, seen found) (resolver.Reply, bool, error) {
 	limit, own := r.began+answerTimer, w.due-answerMargin
 	w.old, w.due, w.full = seen.entry, min(limit, own), limit <= own
 	if w.due <= r.began {
-		g.begin(r.key, r.from, false)
+		g.begin(&r.key, r.from, false)
 		g.count(Stale)
 		return g.outdated(seen.entry), false, nil
 	}
@@ -62,7 +62,7 @@ func (g *group) outdated(e *entry) resolver.Reply {
 
 // refresh asks the question of k in the background, if anything is done there. It
 // is asked on behalf of whoever called for it.
-func (g *group) refresh(k key, from resolver.Asker, ahead bool) {
+func (g *group) refresh(k *key, from resolver.Asker, ahead bool) {
 	if g.cache.running.Load() {
 		g.begin(k, from, ahead)
 	}

@@ -14,10 +14,7 @@ type store struct {
 	shards   []shard
 	rules    ageing
 	observer Observer
-
-	entries atomic.Int64 // of all shards
-	bytes   atomic.Int64
-	epoch   atomic.Uint64 // counts flushes
+	epoch    atomic.Uint64 // counts flushes
 }
 
 // ageing is the part of a Config that says how answers grow old.
@@ -55,7 +52,7 @@ func newStore(config Config, count int) *store {
 }
 
 // shardOf gives the shard of the name of k.
-func (s *store) shardOf(k key) *shard { return &s.shards[k.base%uint64(len(s.shards))] }
+func (s *store) shardOf(k *key) *shard { return &s.shards[k.denial%uint64(len(s.shards))] }
 
 // state is what an entry is good for at some moment.
 type state uint8
@@ -77,13 +74,13 @@ type found struct {
 
 // look gives what is known of k now. To be looked for is what earns an entry its
 // protection, unless it is the memory of a failure.
-func (s *store) look(k key, now moment) found {
+func (s *store) look(k *key, now moment) found {
 	sh := s.shardOf(k)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	hash, e := sh.best(k, now, s.rules)
 	if e == nil {
-		return found{changes: sh.changes}
+		return found{changes: sh.changes.Load()}
 	}
 	if !e.traits.has(failure) && !sh.protected.touch(hash) {
 		sh.probation.remove(hash)
@@ -95,91 +92,81 @@ func (s *store) look(k key, now moment) found {
 		return found{state: fresh, entry: e, due: s.rules.prefetch && e.ending(now) && e.call(now, s.rules)}
 	case e.usable(now, s.rules):
 		failing := e.failed != 0 && now < e.failed+s.rules.recheck
-		return found{state: stale, entry: e, failing: failing, due: failing && e.call(now, s.rules), changes: sh.changes}
+		return found{state: stale, entry: e, failing: failing, due: failing && e.call(now, s.rules), changes: sh.changes.Load()}
 	default:
-		return found{changes: sh.changes}
+		return found{changes: sh.changes.Load()}
 	}
 }
 
 // fresh gives what has become known of k since a look that found nothing fresh, when the
 // shard had had so many changes, without taking this one for interest in it; nil if there
 // is nothing.
-func (s *store) fresh(k key, now moment, changes uint64) *entry {
+func (s *store) fresh(k *key, now moment, changes uint64) *entry {
 	sh := s.shardOf(k)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	if sh.changes == changes {
+	if sh.changes.Load() == changes {
 		return nil
 	}
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
 	if _, e := sh.best(k, now, s.rules); e != nil && now < e.expires {
 		return e
 	}
 	return nil
 }
 
-// put keeps e under k, in the place of what was there. A failure does not take the
-// place of an answer that may still be told; a denial of the name takes that of its
-// own type's, and any other answer that of the denial. It does nothing if there has
-// been a flush since epoch: what was asked before a flush is not news after it.
-func (s *store) put(k key, e *entry, epoch uint64) {
-	s.change(k, epoch, func(sh *shard) {
-		if e.traits.has(failure) {
-			if _, old := sh.best(k, e.asOf, s.rules); old != nil && old.usable(e.asOf, s.rules) {
-				old.failed = e.asOf
-				return
-			}
-		}
-		hash := k.exact()
-		switch {
-		case e.denies():
-			sh.forget(k.exact(), k, false)
-			hash = k.denial()
-		case !e.traits.has(failure):
-			sh.forget(k.denial(), k, true)
-		}
-		sh.keep(hash, e)
-	})
-}
-
-// fail notes that a refresh of e, which is held under k, has failed.
-func (s *store) fail(k key, e *entry, now moment) {
-	sh := s.shardOf(k)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	e.failed = now
-}
-
-// drop gives up what is held for k, the denial of its name included.
-func (s *store) drop(k key, epoch uint64) {
-	s.change(k, epoch, func(sh *shard) {
-		sh.forget(k.exact(), k, false)
-		sh.forget(k.denial(), k, true)
-	})
-}
-
-// change applies work to the shard of k, and keeps the budgets and the books.
-func (s *store) change(k key, epoch uint64, work func(sh *shard)) {
+// put keeps e under k, in the place of what was there; nil gives up what is held for k,
+// the denial of its name included. A failure does not take the place of an answer that
+// may still be told; a denial of the name takes that of its own type's, and any other
+// answer that of the denial. It does nothing if there has been a flush since epoch: what
+// was asked before a flush is not news after it.
+func (s *store) put(k *key, e *entry, epoch uint64) {
 	sh := s.shardOf(k)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	if s.epoch.Load() != epoch {
 		return
 	}
-	entries, bytes := sh.held()
-	sh.changes++
-	work(sh)
-	sh.makeRoom(func(hash uint64, evicted *entry) {
-		sh.ghosts.remember(hash)
-		s.observer.CacheEvent(evicted.group, Evicted)
-	})
-	s.account(sh, entries, bytes)
+	sh.changes.Add(1)
+	switch {
+	case e == nil:
+		sh.forget(k.exact, k, false)
+		sh.forget(k.denial, k, true)
+	case e.traits.has(failure):
+		if _, old := sh.best(k, e.asOf, s.rules); old != nil && old.usable(e.asOf, s.rules) {
+			old.failed = e.asOf
+			return
+		}
+		sh.keep(k.exact, e)
+	case e.denies():
+		sh.forget(k.exact, k, false)
+		sh.keep(k.denial, e)
+	default:
+		sh.forget(k.denial, k, true)
+		sh.keep(k.exact, e)
+	}
+	for old := sh.evict(); old != nil; old = sh.evict() {
+		s.observer.CacheEvent(old.group, Evicted)
+	}
 }
 
-// account books what has changed in sh since it held entries and bytes.
-func (s *store) account(sh *shard, entries int, bytes int64) {
-	entriesNow, bytesNow := sh.held()
-	s.entries.Add(int64(entriesNow - entries))
-	s.bytes.Add(bytesNow - bytes)
+// fail notes that a refresh of e, which is held under k, has failed.
+func (s *store) fail(k *key, e *entry, now moment) {
+	sh := s.shardOf(k)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	e.failed = now
+}
+
+// held is how many entries there are, and the memory of them and of what manages them.
+func (s *store) held() (entries int, bytes int64) {
+	for i := range s.shards {
+		sh := &s.shards[i]
+		sh.mu.Lock()
+		count, size := sh.held()
+		sh.mu.Unlock()
+		entries, bytes = entries+count, bytes+size
+	}
+	return entries, bytes
 }
 
 // removeIf gives up every entry that matches, and tells how many they were.
@@ -189,7 +176,6 @@ func (s *store) removeIf(match func(*entry) bool) int {
 	for i := range s.shards {
 		sh := &s.shards[i]
 		sh.mu.Lock()
-		entries, bytes := sh.held()
 		for _, seg := range []*segment{sh.probation, sh.protected} {
 			for _, hash := range seg.Keys() {
 				if e, ok := seg.Peek(hash); ok && match(e) {
@@ -201,7 +187,6 @@ func (s *store) removeIf(match func(*entry) bool) int {
 		if left, _ := sh.held(); left == 0 {
 			sh.ghosts.table = nil
 		}
-		s.account(sh, entries, bytes)
 		sh.mu.Unlock()
 	}
 	return removed

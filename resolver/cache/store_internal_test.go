@@ -22,15 +22,15 @@ func BenchmarkShards(b *testing.B) {
 			for i := range keys {
 				name := zones.MustName(fmt.Sprintf("h%d.example.com", i))
 				keys[i] = h.key(resolver.Question{Name: name, Type: dns.TypeA})
-				s.put(keys[i], newEntry(keys[i], resolver.Reply{}, 1, time.Hour), 0)
-				s.look(keys[i], 1)
+				s.put(&keys[i], newEntry(&keys[i], &resolver.Reply{}, 1, time.Hour), 0)
+				s.look(&keys[i], 1)
 			}
 			b.ReportAllocs()
 			b.ResetTimer()
 			b.RunParallel(func(pb *testing.PB) {
 				for i := rand.IntN(len(keys)); pb.Next(); i = (i + 7919) % len(keys) {
-					if s.look(keys[i], 1); i%10 == 0 {
-						s.put(keys[i], newEntry(keys[i], resolver.Reply{}, 1, time.Hour), 0)
+					if s.look(&keys[i], 1); i%10 == 0 {
+						s.put(&keys[i], newEntry(&keys[i], &resolver.Reply{}, 1, time.Hour), 0)
 					}
 				}
 			})

@@ -35,20 +35,27 @@ type limits struct {
 	negative  uint32 // of what is not there, at most; not above high
 }
 
+// judgement is what becomes of a reply.
+type judgement struct {
+	verdict  verdict
+	lifetime time.Duration
+	aliased  bool // the answer leads over a CNAME or DNAME
+}
+
 // judge decides whether a reply, which is in wire form, may be kept, and for how long:
 // the smallest TTL of its records (RFC 2181 section 5.2, RFC 1034 section 3.6.2 for the
-// chain), and for a negative one also the SOA's MINIMUM. It gives the reply with its
-// TTLs as they are kept and told from now on. TTLs with the high bit set are large,
+// chain), and for a negative one also the SOA's MINIMUM. The TTLs of the reply become
+// those that are kept and told from now on. TTLs with the high bit set are large,
 // not zero (RFC 8767 section 4), and are cut like all large ones.
-func (l limits) judge(q resolver.Question, reply resolver.Reply) (verdict, time.Duration, resolver.Reply) {
-	switch {
-	case !answered(reply):
-		return failed, 0, reply
-	case reply.Rcode == dns.RcodeSuccess && answers(q.Type, reply.Wire):
-		return l.positive(reply)
-	default:
-		return l.denial(reply)
+func (l limits) judge(q resolver.Question, reply *resolver.Reply) judgement {
+	if !answered(*reply) {
+		return judgement{verdict: failed}
 	}
+	s := surveyOf(q.Type, reply.Wire)
+	if reply.Rcode == dns.RcodeSuccess && s.answers {
+		return l.positive(&s, reply)
+	}
+	return l.denial(&s, reply)
 }
 
 // answered tells whether a reply says what is there, or that there is nothing.
@@ -57,70 +64,65 @@ func answered(reply resolver.Reply) bool {
 	return reply.Rcode == dns.RcodeSuccess || reply.Rcode == dns.RcodeNameError
 }
 
+// survey is what the records of a message say about how long it may be kept.
+type survey struct {
+	least, most uint32 // of their TTLs
+	answers     bool   // they hold something of the type that was asked for, and not just a chain that leads nowhere
+	aliased     bool   // they lead over a CNAME or DNAME
+	zoned       bool   // there is the SOA of the zone that the denied name is in
+	minimum     uint32 // its MINIMUM
+}
+
+// surveyOf goes through the records of a message once. The denied name is the asked name,
+// or the end of its chain (RFC 2308 section 2.1).
+func surveyOf(qtype uint16, m wire.Message) survey {
+	s := survey{least: ^uint32(0)}
+	r, denied, answers := m.Read(), wire.HeaderSize, m.Count(wire.Answer)
+	for i := range answers + m.Count(wire.Authority) {
+		record, ok := r.Record()
+		if !ok {
+			break
+		}
+		s.least, s.most = min(s.least, record.TTL), max(s.most, record.TTL)
+		if i >= answers {
+			if record.Type == dns.TypeSOA && !s.zoned && wire.Within(m.Octets(), denied, record.Owner) {
+				s.zoned, s.minimum = true, record.MinTTL(m.Octets())
+			}
+			continue
+		}
+		s.answers = s.answers || qtype == dns.TypeANY || record.Type == qtype
+		switch record.Type {
+		case dns.TypeCNAME:
+			denied, s.aliased = record.Data, true
+		case dns.TypeDNAME:
+			s.aliased = true
+		}
+	}
+	return s
+}
+
 // positive judges a reply that holds what was asked for. A TTL of zero is for
 // this transaction only (RFC 1035 section 3.2.1), whatever the floor.
-func (l limits) positive(reply resolver.Reply) (verdict, time.Duration, resolver.Reply) {
-	least := smallest(reply.Wire)
-	if least == 0 {
-		return fleeting, 0, reply
+func (l limits) positive(s *survey, reply *resolver.Reply) judgement {
+	if s.least == 0 {
+		return judgement{verdict: fleeting}
 	}
-	reply.Wire = reply.Wire.Bounded(wire.Answer, l.low, l.high).Bounded(wire.Authority, l.low, l.high)
-	return lasting, seconds(max(l.low, min(least, l.high))), reply
+	if s.least < l.low || s.most > l.high {
+		reply.Wire = reply.Wire.Bounded(wire.Answer, l.low, l.high).Bounded(wire.Authority, l.low, l.high)
+	}
+	return judgement{lasting, seconds(max(l.low, min(s.least, l.high))), s.aliased}
 }
 
 // denial judges a reply that says that there is nothing (RFC 2308 sections 3
 // and 5, RFC 9077 for its proof): without an SOA of the denied name it must not
 // be kept. The floor does not lift it, or new names would take long to appear.
-func (l limits) denial(reply resolver.Reply) (verdict, time.Duration, resolver.Reply) {
-	minimum, found := authority(reply.Wire)
-	if !found {
-		return fleeting, 0, reply
-	}
-	ttl := min(smallest(reply.Wire), minimum, l.negative)
-	if ttl == 0 {
-		return fleeting, 0, reply
+func (l limits) denial(s *survey, reply *resolver.Reply) judgement {
+	ttl := min(s.least, s.minimum, l.negative)
+	if !s.zoned || ttl == 0 {
+		return judgement{verdict: fleeting}
 	}
 	reply.Wire = reply.Wire.Bounded(wire.Answer, 0, l.high).Bounded(wire.Authority, 0, ttl)
-	return lasting, seconds(ttl), reply
-}
-
-// answers tells whether a message holds something of the type that was asked for,
-// and not just a chain that leads nowhere.
-func answers(qtype uint16, m wire.Message) bool {
-	for record := range m.In(wire.Answer) {
-		if qtype == dns.TypeANY || record.Type == qtype {
-			return true
-		}
-	}
-	return false
-}
-
-// authority gives the MINIMUM of the SOA of the zone that the denied name is in: the
-// asked name, or the end of its chain (RFC 2308 section 2.1). False when there is none.
-func authority(m wire.Message) (minimum uint32, found bool) {
-	denied := wire.HeaderSize
-	for record := range m.In(wire.Answer) {
-		if record.Type == dns.TypeCNAME {
-			denied = record.Data
-		}
-	}
-	for record := range m.In(wire.Authority) {
-		if record.Type == dns.TypeSOA && wire.Within(m.Octets(), denied, record.Owner) {
-			return record.MinTTL(m.Octets()), true
-		}
-	}
-	return 0, false
-}
-
-// smallest is the smallest TTL of all records of a message, which has some.
-func smallest(m wire.Message) uint32 {
-	least := ^uint32(0)
-	for _, section := range []wire.Section{wire.Answer, wire.Authority} {
-		for record := range m.In(section) {
-			least = min(least, record.TTL)
-		}
-	}
-	return least
+	return judgement{lasting, seconds(ttl), s.aliased}
 }
 
 func seconds(ttl uint32) time.Duration { return time.Duration(ttl) * time.Second }
