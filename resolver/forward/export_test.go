@@ -152,11 +152,11 @@ func ReadPlain(q resolver.Question, header, records []byte) (short, whole resolv
 	packet[2], packet[3] = header[0]&^byte(wire.Opcodes>>8)|byte(wire.QR>>8), header[1]
 	copy(packet[6:wire.HeaderSize], header[2:])
 	packet = append(packet, records...)
-	message, _ := asked.readPlain(bytes.Clone(packet))
-	if message == nil {
+	read, _ := asked.readPlain(bytes.Clone(packet))
+	if read.plain == nil {
 		return short, whole, false
 	}
-	first, failure := new(server).reply(q, reading{plain: message})
+	first, failure := new(server).reply(q, read)
 	if failure != nil {
 		return short, whole, false
 	}
@@ -167,6 +167,9 @@ func ReadPlain(q resolver.Question, header, records []byte) (short, whole resolv
 		return short, resolver.Reply{Errors: []resolver.Error{{Text: err.Error()}}}, true
 	}
 	whole, err = scrub(q, msg)
+	if err == nil && read.private != holdsPrivate(whole.Answer) {
+		return short, resolver.Reply{Errors: []resolver.Error{{Text: "what is private differs"}}}, true
+	}
 	if err != nil {
 		whole.Errors = append(whole.Errors, resolver.Error{Text: err.Error()})
 	}

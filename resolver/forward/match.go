@@ -70,8 +70,8 @@ var errEmpty = errors.New("a record has no data")
 func (q *query) read(packet []byte) (reading, edns, error) {
 	if len(packet) >= int(q.question) {
 		wire.Lower(packet[wire.HeaderSize : q.question-4])
-		if message, found := q.readPlain(packet); message != nil {
-			return reading{plain: message}, found, nil
+		if r, found := q.readPlain(packet); r.plain != nil {
+			return r, found, nil
 		}
 	}
 	msg, err := readWhole(packet)

@@ -61,7 +61,7 @@ func (x *exchange) take(a *attempt, r reading, now time.Time) {
 	}
 	a.server.learned.show(malformed, now)
 	took := now.Sub(a.began)
-	x.pool.answered(a.server, reply, took)
+	x.pool.answered(a.server, reply.Rcode, r.private || holdsPrivate(reply.Answer), took)
 	if failing(reply.Rcode) {
 		last := reply
 		x.refused, a.refused, a.candidate.out = &last, true, true

@@ -13,7 +13,9 @@ type reading struct {
 	plain []byte // as readPlain gives it
 	msg   *dns.Msg
 	err   error
-	same  bool // over a connection: the letter case of the question came back
+
+	private bool // plain has an address that is not public
+	same    bool // over a connection: the letter case of the question came back
 }
 
 // empty tells whether there is nothing to be told.

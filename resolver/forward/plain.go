@@ -3,6 +3,7 @@ package forward
 import (
 	"bytes"
 	"encoding/binary"
+	"net/netip"
 
 	"github.com/miekg/dns"
 
@@ -19,42 +20,43 @@ const maxPlain = 16
 
 // readPlain reads a reply whose header and question match, with the name of the question
 // in lower case. What it gives is in wire form, in memory of its own, and keeps the response
-// code and the AD bit in its header; it is nil for a reply that is not plain.
-func (q *query) readPlain(packet []byte) (message []byte, found edns) {
+// code and the AD bit in its header; it is empty for a reply that is not plain.
+func (q *query) readPlain(packet []byte) (r reading, found edns) {
 	flags := wire.Flags(packet)
 	rcode := int(flags & wire.Rcodes)
 	if flags&wire.TC != 0 || rcode != dns.RcodeSuccess && rcode != dns.RcodeNameError {
-		return nil, edns{}
+		return reading{}, edns{}
 	}
 	opt, known := wire.Check(packet)
 	if !known || opt.TTL>>16 != 0 { // the upper bits of the response code, or a version
-		return nil, edns{}
+		return reading{}, edns{}
 	}
 	answers, authority := wire.Count(packet, wire.Answer), wire.Count(packet, wire.Authority)
 	w := plainWalk{reader: wire.Reader{Message: packet, At: int(q.question)}, qtype: q.qtype(), at: wire.HeaderSize}
 	switch {
 	case !w.answer(answers):
-		return nil, edns{}
+		return reading{}, edns{}
 	case w.ended && (rcode == dns.RcodeNameError || q.dnssec && authority > 0):
-		return nil, edns{}
+		return reading{}, edns{}
 	case w.ended:
 		authority = 0
 	case authority > 0 && (authority > 1 || q.dnssec || !w.soa()):
-		return nil, edns{}
+		return reading{}, edns{}
 	}
-	message = append([]byte(nil), packet[:w.reader.At]...)
-	wire.PutHeader(message, 0, wire.QR|flags&(wire.AD|wire.Rcodes), answers, authority, 0)
-	return message, ednsOf(wire.OptionsOf(packet, opt), opt.Type == dns.TypeOPT)
+	r = reading{plain: append([]byte(nil), packet[:w.reader.At]...), private: w.private}
+	wire.PutHeader(r.plain, 0, wire.QR|flags&(wire.AD|wire.Rcodes), answers, authority, 0)
+	return r, ednsOf(wire.OptionsOf(packet, opt), opt.Type == dns.TypeOPT)
 }
 
 // plainWalk goes through the records of a plain reply, which have been checked, and puts
 // their names and TTLs in order.
 type plainWalk struct {
-	reader wire.Reader
-	qtype  uint16
-	at     int           // where a name stands that the chain has come to
-	ended  bool          // the records asked for were found
-	links  [maxPlain]int // where the names stand that the chain has come over
+	reader  wire.Reader
+	qtype   uint16
+	at      int           // where a name stands that the chain has come to
+	ended   bool          // the records asked for were found
+	private bool          // one of them has an address that is not public
+	links   [maxPlain]int // where the names stand that the chain has come over
 }
 
 // answer goes through the answer section. It is plain if it is a chain in order, each
@@ -73,10 +75,7 @@ func (w *plainWalk) answer(count int) bool {
 			if !w.ended {
 				w.ended, first = true, rec
 			}
-			if name, ok := nameIn(rec); ok {
-				wire.LowerName(message, name)
-			}
-			if i-hops >= maxPlain || w.repeats(first, rec) {
+			if i-hops >= maxPlain || !w.data(rec) || w.repeats(first, rec) {
 				return false
 			}
 		case rec.Type == dns.TypeCNAME && w.qtype != dns.TypeCNAME && w.qtype != dns.TypeANY && !w.ended && hops < maxPlain:
@@ -100,6 +99,27 @@ func (w *plainWalk) answer(count int) bool {
 	return true
 }
 
+// data puts the data of a record that was asked for in order; false if it has to be written anew.
+func (w *plainWalk) data(rec wire.Record) bool {
+	message := w.reader.Message
+	switch rec.Type {
+	case dns.TypeA, dns.TypeAAAA:
+		addr, _ := netip.AddrFromSlice(message[rec.Data:rec.End])
+		w.private = w.private || isPrivate(addr.Unmap())
+		return true
+	}
+	name, ok := nameIn(rec)
+	if ok {
+		wire.LowerName(message, name)
+	}
+	if rec.Type == dns.TypeSRV { // whose target clients may read by rules that are older than its type (RFC 2782)
+		target := wire.Reader{Message: message, At: name}
+		compressed, _ := target.Name()
+		return !compressed
+	}
+	return true
+}
+
 // stands tells whether a name is the one that the chain has come to.
 func (w *plainWalk) stands(name int) bool {
 	return wire.First(w.reader.Message, name) == wire.First(w.reader.Message, w.at)
@@ -108,7 +128,7 @@ func (w *plainWalk) stands(name int) bool {
 // isPlain tells whether the records of a type may be plain.
 func isPlain(qtype uint16) bool {
 	switch qtype {
-	case dns.TypeA, dns.TypeAAAA, dns.TypeTXT, dns.TypePTR, dns.TypeMX:
+	case dns.TypeA, dns.TypeAAAA, dns.TypeTXT, dns.TypePTR, dns.TypeMX, dns.TypeSRV:
 		return true
 	}
 	return false
@@ -121,6 +141,8 @@ func nameIn(rec wire.Record) (at int, ok bool) {
 		return rec.Data, true
 	case dns.TypeMX:
 		return rec.Data + 2, true
+	case dns.TypeSRV:
+		return rec.Data + 6, true
 	}
 	return rec.End, false
 }
@@ -161,13 +183,17 @@ func (w *plainWalk) soa() bool {
 // their TTLs, as [tidy] does.
 func (w *plainWalk) level(from, to int) {
 	set := wire.Reader{Message: w.reader.Message, At: from}
-	lowest := uint32(maxTTL)
+	lowest, highest := uint32(maxTTL), uint32(0)
 	for set.At < to {
 		rec, _ := set.Record()
+		highest = max(highest, rec.TTL)
 		if rec.TTL > maxTTL {
 			rec.TTL = 0
 		}
 		lowest = min(lowest, rec.TTL)
+	}
+	if lowest == highest {
+		return
 	}
 	for set.At = from; set.At < to; {
 		rec, _ := set.Record()

@@ -26,6 +26,8 @@ func FuzzPlain(f *testing.F) {
 		txt  = "\xC0\x0C\x00\x10\x00\x01\x00\x00\x01\x2C\x00\x05\x03a\"B\x00"
 		ptr  = "\xC0\x0C\x00\x0C\x00\x01\x00\x00\x01\x2C\x00\x05\x02Hi\xC0\x10"
 		mx   = "\xC0\x0C\x00\x0F\x00\x01\x00\x00\x01\x2C\x00\x07\x00\x0A\x02Mx\xC0\x10"
+		srv  = "\xC0\x0C\x00\x21\x00\x01\x00\x00\x01\x2C\x00\x0C\x00\x01\x00\x02\x01\xBB\x02Sv\x01x\x00"
+		bad  = "\xC0\x0C\x00\x21\x00\x01\x00\x00\x01\x2C\x00\x0B\x00\x01\x00\x02\x01\xBB\x02Sv\xC0\x10"
 		same = "\xC0\x0C\x00\x0F\x00\x01\x00\x00\x01\x2C\x00\x04\x00\x0A\xC0\x2B" // the name of mx
 		opt  = "\x00\x00\x29\x04\xD0\x00\x00\x80\x00\x00\x00"
 	)
@@ -46,6 +48,9 @@ func FuzzPlain(f *testing.F) {
 		{"\x81\x80\x00\x01\x00\x00\x00\x01", txt + opt, dns.TypeTXT},
 		{"\x81\x80\x00\x01\x00\x00\x00\x01", ptr + opt, dns.TypePTR},
 		{"\x81\x80\x00\x02\x00\x00\x00\x01", mx + same + opt, dns.TypeMX},
+		{"\x81\x80\x00\x02\x00\x00\x00\x01", srv + srv + opt, dns.TypeSRV},
+		{"\x81\x80\x00\x02\x00\x00\x00\x01", srv + bad + opt, dns.TypeSRV},
+		{"\x81\x80\x00\x01\x00\x00\x00\x01", strings.Replace(a, "\xC0\x00\x02\x01", "\x0A\x00\x02\x01", 1) + opt, dns.TypeA},
 		{"\x83\x80\x00\x01\x00\x00\x00\x00", a, dns.TypeA},
 		{"\x81\x83\x00\x01\x00\x00\x00\x00", a, dns.TypeA},
 	} {
@@ -82,6 +87,9 @@ func TestWhatIsPlain(t *testing.T) {
 		{"a pointer", "www.contoso.com. 300 IN PTR Host.contoso.com.||", dns.RcodeSuccess, dns.TypePTR},
 		{"two exchangers", "www.contoso.com. 300 IN MX 10 Mail.contoso.com.\nwww.contoso.com. 300 IN MX 20 mail.contoso.com.||",
 			dns.RcodeSuccess, dns.TypeMX},
+		{"two services", "www.contoso.com. 300 IN SRV 1 2 443 Web.contoso.com.\nwww.contoso.com. 300 IN SRV 2 2 443 .||",
+			dns.RcodeSuccess, dns.TypeSRV},
+		{"a private address", "www.contoso.com. 300 IN A 10.0.0.4||", dns.RcodeSuccess, dns.TypeA},
 		{"a chain to nothing", "www.contoso.com. 300 IN CNAME a.contoso.com.|contoso.com. 900 IN SOA ns.contoso.com. host.contoso.com. 1 3600 600 86400 300|",
 			dns.RcodeNameError, dns.TypeA},
 	} {
@@ -100,5 +108,15 @@ func TestWhatIsPlain(t *testing.T) {
 				t.Errorf("plain: %v, read %+v, want %+v", plain, short, whole)
 			}
 		})
+	}
+}
+
+// A service whose target is compressed, which RFC 2782 does not allow, is written anew:
+// clients need not know how to read it.
+func TestACompressedTargetIsNotPassedOn(t *testing.T) {
+	const records = "\xC0\x0C\x00\x21\x00\x01\x00\x00\x01\x2C\x00\x0B\x00\x01\x00\x02\x01\xBB\x02Sv\xC0\x10"
+	header := []byte("\x81\x80\x00\x01\x00\x00\x00\x00")
+	if _, _, plain := forward.ReadPlain(question("www.contoso.com", dns.TypeSRV), header, []byte(records)); plain {
+		t.Error("it stays as it came")
 	}
 }

@@ -211,10 +211,10 @@ func (p *Pool) ended(s *server) {
 	s.inFlight.Add(-1)
 }
 
-// answered counts an answer.
-func (p *Pool) answered(s *server, reply resolver.Reply, took time.Duration) {
-	p.config.Observer.UpstreamAnswered(p.config.Name, s.Text, reply.Rcode, took)
-	if holdsPrivate(reply) {
+// answered counts an answer, and whether it has private addresses.
+func (p *Pool) answered(s *server, rcode int, private bool, took time.Duration) {
+	p.config.Observer.UpstreamAnswered(p.config.Name, s.Text, rcode, took)
+	if private {
 		s.suspect(PrivateAddress)
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"github.com/miekg/dns"
 
 	"pldns/resolver"
-	"pldns/resolver/wire"
 )
 
 // maxChain is how many names one reply may lead over. It is more than any chain
@@ -100,16 +99,8 @@ func extended(msg *dns.Msg) []resolver.Error {
 // holdsPrivate tells whether an answer has an address that is not public, as an
 // attacker uses to turn a browser against its own network (DNS rebinding), and
 // as every private zone of an upstream rightly has.
-func holdsPrivate(reply resolver.Reply) bool {
-	for record := range reply.Wire.In(wire.Answer) {
-		if record.Type != dns.TypeA && record.Type != dns.TypeAAAA {
-			continue
-		}
-		if addr, ok := netip.AddrFromSlice(reply.Wire.Octets()[record.Data:record.End]); ok && isPrivate(addr.Unmap()) {
-			return true
-		}
-	}
-	return slices.ContainsFunc(reply.Answer, func(rr dns.RR) bool {
+func holdsPrivate(answer []dns.RR) bool {
+	return slices.ContainsFunc(answer, func(rr dns.RR) bool {
 		var addr netip.Addr
 		switch rr := rr.(type) {
 		case *dns.A:

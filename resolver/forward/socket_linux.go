@@ -143,14 +143,15 @@ func (sk *socket) has(id []byte) bool {
 	return slices.ContainsFunc(sk.waiting, func(p *pendingQuery) bool { return bytes.Equal(p.packet[:2], id) })
 }
 
-// asks is the query that a packet may be the reply to, nil if there is none.
-func (sk *socket) asks(packet []byte) *pendingQuery {
+// asks is the query that a packet may be the reply to, and what it is to that; nil if
+// there is none.
+func (sk *socket) asks(packet []byte) (*pendingQuery, verdict) {
 	for _, p := range sk.waiting {
-		if p.match(packet) != foreign {
-			return p
+		if found := p.match(packet); found != foreign {
+			return p, found
 		}
 	}
-	return nil
+	return nil, foreign
 }
 
 // remove takes a query from those that wait; false if it is not among them.

@@ -396,8 +396,8 @@ func (sp *socketPool) read(sk *socket, in *udpio.Inbox) (read int, all []*pendin
 func (sp *socketPool) hear(sk *socket, packet []byte, now time.Time) (one *pendingQuery, all []*pendingQuery, r reading) {
 	sk.mu.Lock()
 	defer sk.mu.Unlock()
-	if p := sk.asks(packet); p != nil {
-		r, worth := sp.server.hear(p, packet, now)
+	if p, found := sk.asks(packet); p != nil {
+		r, worth := sp.server.hear(p, found, packet, now)
 		if !r.empty() {
 			sk.remove(p)
 			return p, nil, r

@@ -60,29 +60,6 @@ func (s *server) usualReply() time.Duration {
 	return max(within, hedgeLeast)
 }
 
-// judge reads a packet that came to the port of a query, and which is changed by
-// that. What is not the reply does not end the wait, so that a broken or forged
-// packet cannot either (the TuDoor attack); nor does at once what is wrong with the
-// reply in a way that a forger would rather have than the right one.
-func (s *server) judge(asked *query, packet []byte, now time.Time) (reading, certainty) {
-	found := asked.match(packet)
-	if found == recased && asked.options.sameCase {
-		found = matching
-	}
-	switch found {
-	case noQuestion:
-		if s.learned.shownWithin(noEDNS, shownFor, now) {
-			return reading{}, stray
-		}
-		return reading{msg: rcodeOnly(packet)}, doubtful
-	case recased:
-		return reading{err: errRecased}, doubtful
-	case matching:
-		return s.accept(asked, packet, now)
-	}
-	return reading{}, stray
-}
-
 // accept reads a packet whose id and question are right.
 func (s *server) accept(asked *query, packet []byte, now time.Time) (reading, certainty) {
 	mixed := !asked.options.sameCase && asked.mixed()
@@ -183,7 +160,7 @@ func (o *ownSocket) receive(packet []byte, err error) (p *pendingQuery, r readin
 		r = reading{err: &Failure{o.server.Text, Unreachable, err}}
 	} else {
 		worth := stray
-		if r, worth = o.server.hear(p, packet, time.Now()); worth == stray {
+		if r, worth = o.server.hear(p, p.match(packet), packet, time.Now()); worth == stray {
 			if p.strays++; p.strays >= maxForeign {
 				r.err = errSuspect
 			}
@@ -195,19 +172,26 @@ func (o *ownSocket) receive(packet []byte, err error) (p *pendingQuery, r readin
 	return p, r
 }
 
-// hear takes a packet that came to a pending query, and gives what that is to be
-// told; nothing if it goes on waiting.
-func (s *server) hear(p *pendingQuery, packet []byte, now time.Time) (r reading, worth certainty) {
+// hear takes a packet that came to the port of a pending query, what it is to that, and
+// gives what the query is to be told; nothing if it goes on waiting. The packet is changed
+// by that. What is not the reply does not end the wait, so that a broken or forged
+// packet cannot either (the TuDoor attack); nor does at once what is wrong with the
+// reply in a way that a forger would rather have than the right one.
+func (s *server) hear(p *pendingQuery, found verdict, packet []byte, now time.Time) (r reading, worth certainty) {
 	defer func() {
 		if fault := recover(); fault != nil {
 			s.pool.panicked(fault, debug.Stack())
 			r, worth = reading{err: errFault}, certain
 		}
 	}()
-	if len(packet) < wire.HeaderSize {
-		return reading{}, stray
+	switch {
+	case found == matching, found == recased && p.options.sameCase:
+		r, worth = s.accept(&p.query, packet, now)
+	case found == recased:
+		r, worth = reading{err: errRecased}, doubtful
+	case found == noQuestion && !s.learned.shownWithin(noEDNS, shownFor, now):
+		r, worth = reading{msg: rcodeOnly(packet)}, doubtful
 	}
-	r, worth = s.judge(&p.query, packet, now)
 	if worth == doubtful && now.Before(p.listen) {
 		p.suspects(r)
 		r = reading{}
