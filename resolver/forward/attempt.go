@@ -51,7 +51,7 @@ func (a *attempt) send(now time.Time) error {
 	}
 	p.attempt, a.pending = a, p
 	if a.server.Transport == Plain && !a.stream {
-		p.listen = now.Add(min(a.server.usualReply(), a.exchange.patience))
+		p.listen = now.Add(a.server.health.usual(listenUnknown, a.exchange.patience))
 	}
 	return a.server.send(p, a.exchange, a.options, a.stream, now)
 }

@@ -56,38 +56,29 @@ type exchange struct {
 	first   attempt
 }
 
-// newExchange makes an exchange that has not begun.
-func (p *Pool) newExchange(q resolver.Question, now, deadline time.Time, done func(resolver.Reply, error)) *exchange {
+// newExchange makes an exchange that has not begun: which servers may be asked, in which
+// order; when it is given up, if its asker gives up at a deadline (zero for never); and
+// how long one attempt is waited for.
+func (p *Pool) newExchange(q resolver.Question, servers []*server, now, deadline time.Time, done func(resolver.Reply, error)) *exchange {
 	x, _ := p.exchanges.Get().(*exchange)
 	if x == nil {
 		x = new(exchange)
 	}
 	x.pool, x.question, x.done, x.began = p, q, done, now
 	x.alarm.rings, x.owed = x, p.owes()
-	x.ends, x.patience = p.times(now, deadline)
-	x.attempts = x.started[:0]
-	return x
-}
-
-// among says which servers may be asked, in which order.
-func (x *exchange) among(servers []*server) {
-	x.candidates = x.only[:0]
+	x.ends = now.Add(p.config.Timeout)
+	if !deadline.IsZero() {
+		margin := min(maxMargin, deadline.Sub(now)/20)
+		if deadline = deadline.Add(-margin); deadline.Before(x.ends) {
+			x.ends = deadline
+		}
+	}
+	x.patience = min(p.patience, x.ends.Sub(now)/maxAttempts)
+	x.attempts, x.candidates = x.started[:0], x.only[:0]
 	for _, s := range servers {
 		x.candidates = append(x.candidates, candidate{server: s})
 	}
-}
-
-// times are when a question that was begun at some time is given up, if its asker
-// gives up at a deadline (zero for never), and how long one attempt is waited for.
-func (p *Pool) times(began, askers time.Time) (ends time.Time, patience time.Duration) {
-	ends = began.Add(p.config.Timeout)
-	if !askers.IsZero() {
-		margin := min(maxMargin, askers.Sub(began)/20)
-		if askers = askers.Add(-margin); askers.Before(ends) {
-			ends = askers
-		}
-	}
-	return ends, min(p.patience, ends.Sub(began)/maxAttempts)
+	return x
 }
 
 // The following are the events. Each ends in release.
@@ -235,7 +226,7 @@ func (x *exchange) finish(reply resolver.Reply, err error) {
 // ended counts a query that is no longer waited for.
 func (x *exchange) ended(a *attempt) {
 	a.settled = true
-	x.pool.ended(a.server)
+	a.server.inFlight.Add(-1)
 	if a.extra {
 		x.pool.extra.Add(-1)
 	}

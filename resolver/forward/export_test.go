@@ -16,7 +16,7 @@ import (
 // take, so that a test may count queries on a machine that is slow now and then.
 func Patient(p *Pool) *Pool {
 	p.patience = maxAttempts * p.config.Timeout
-	p.hedges.left = -1e9
+	p.hedges.left.Store(-1e9)
 	return p
 }
 

@@ -141,11 +141,14 @@ func percentile(rtts []time.Duration) time.Duration {
 	return sorted[len(sorted)*95/100]
 }
 
-// usual is within what time 19 of 20 answers came lately; known says whether
-// enough of them came to tell.
-func (h *health) usual() (within time.Duration, known bool) {
-	late := h.late.Load()
-	return time.Duration(late), late > 0
+// usual is within what time 19 of 20 answers came lately, as far as a server is waited
+// for; unknown if not enough of them came to tell.
+func (h *health) usual(unknown, patience time.Duration) time.Duration {
+	within := time.Duration(h.late.Load())
+	if within <= 0 {
+		within = unknown
+	}
+	return min(max(within, hedgeLeast), patience)
 }
 
 // healthy tells whether the server is healthy; if not, also when it is to be

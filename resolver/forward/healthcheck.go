@@ -85,11 +85,10 @@ func (p *Pool) probe(ctx context.Context, s *server, q resolver.Question) (took 
 	began := time.Now()
 	told := make(chan outcome, 1)
 	deadline, _ := ctx.Deadline()
-	x := p.newExchange(q, began, deadline, func(reply resolver.Reply, err error) {
+	x := p.newExchange(q, []*server{s}, began, deadline, func(reply resolver.Reply, err error) {
 		told <- outcome{time.Since(began), err == nil && !failing(reply.Rcode)}
 	})
 	x.probe, x.kept = true, true
-	x.among([]*server{s})
 	if x.begin(began) {
 		x.tell()
 	}

@@ -22,18 +22,11 @@ const batchSockets = 4
 type outbox struct {
 	pool    *socketPool
 	sockets [batchSockets]*socket
+	lots    [udpio.OutboxSize]byte // which socket a query gets; drawn for all of a batch
 	filled  int
 	queries [udpio.OutboxSize]*pendingQuery
 	at      [udpio.OutboxSize]uint8 // which of the sockets
 	packets udpio.Outbox
-}
-
-// outbox is an empty outbox.
-func (s *server) outbox() *outbox {
-	if out, ok := s.lanes.outboxes.Get().(*outbox); ok {
-		return out
-	}
-	return new(outbox)
 }
 
 // queue has the query for q sent at the end of the batch of the worker. Its worker calls
@@ -44,7 +37,9 @@ func (sp *socketPool) queue(p *pendingQuery, q resolver.Question, o queryOptions
 	}
 	if sp.out == nil {
 		sp.worker.Listen()
-		sp.out = sp.server.outbox()
+		if sp.out, _ = sp.server.lanes.outboxes.Get().(*outbox); sp.out == nil {
+			sp.out = new(outbox)
+		}
 		sp.out.pool = sp
 		sp.worker.Later(sp.out)
 	} else if sp.out.filled == udpio.OutboxSize {
@@ -67,7 +62,7 @@ func (out *outbox) add(p *pendingQuery, q resolver.Question, o queryOptions, now
 	if err := out.pool.write(sk, p, q, o, out.packets.Rooms[out.filled][:], now); err != nil {
 		return err
 	}
-	out.packets.Fill(out.filled, len(p.packet))
+	out.packets.Sizes[out.filled] = len(p.packet)
 	out.pool.expect(sk, p, now)
 	out.queries[out.filled], out.at[out.filled] = p, at
 	out.filled++
@@ -76,9 +71,10 @@ func (out *outbox) add(p *pendingQuery, q resolver.Question, o queryOptions, now
 
 // draw gives one of the sockets of the batch at random, locked; nil if none can be had.
 func (out *outbox) draw(now time.Time) (uint8, *socket) {
-	var lot [1]byte
-	_, _ = rand.Read(lot[:]) // never fails, by its documentation
-	first := lot[0] % batchSockets
+	if out.filled == 0 {
+		_, _ = rand.Read(out.lots[:]) // never fails, by its documentation
+	}
+	first := out.lots[out.filled] % batchSockets
 	if out.sockets[first] == nil {
 		if sk := out.pool.take(now); sk != nil {
 			out.sockets[first] = sk

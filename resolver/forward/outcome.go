@@ -61,7 +61,10 @@ func (x *exchange) take(a *attempt, r reading, now time.Time) {
 	}
 	a.server.learned.show(malformed, now)
 	took := now.Sub(a.began)
-	x.pool.answered(a.server, reply.Rcode, r.private || holdsPrivate(reply.Answer), took)
+	x.pool.config.Observer.UpstreamAnswered(x.pool.config.Name, a.server.Text, reply.Rcode, took)
+	if r.private || holdsPrivate(reply.Answer) {
+		a.server.suspect(PrivateAddress)
+	}
 	if failing(reply.Rcode) {
 		last := reply
 		x.refused, a.refused, a.candidate.out = &last, true, true

@@ -32,7 +32,10 @@ func (q *query) readPlain(packet []byte) (r reading, found edns) {
 		return reading{}, edns{}
 	}
 	answers, authority := wire.Count(packet, wire.Answer), wire.Count(packet, wire.Authority)
-	w := plainWalk{reader: wire.Reader{Message: packet, At: int(q.question)}, qtype: q.qtype(), at: wire.HeaderSize}
+	w := plainWalk{
+		reader: wire.Reader{Message: packet, At: int(q.question)}, at: wire.HeaderSize,
+		qtype: binary.BigEndian.Uint16(packet[q.question-4:]),
+	}
 	switch {
 	case !w.answer(answers):
 		return reading{}, edns{}
@@ -67,7 +70,7 @@ func (w *plainWalk) answer(count int) bool {
 	message := w.reader.Message
 	for i := range count {
 		rec, _ := w.reader.Record()
-		if rec.Class != dns.ClassINET || rec.Owner == wire.First(message, rec.Owner) || !w.stands(rec.Owner) {
+		if rec.Class != dns.ClassINET || !w.stands(rec.Owner) {
 			return false
 		}
 		switch {
@@ -120,9 +123,10 @@ func (w *plainWalk) data(rec wire.Record) bool {
 	return true
 }
 
-// stands tells whether a name is the one that the chain has come to.
+// stands tells whether a name points to the one that the chain has come to.
 func (w *plainWalk) stands(name int) bool {
-	return wire.First(w.reader.Message, name) == wire.First(w.reader.Message, w.at)
+	first := wire.First(w.reader.Message, name)
+	return first != name && first == wire.First(w.reader.Message, w.at)
 }
 
 // isPlain tells whether the records of a type may be plain.

@@ -58,7 +58,7 @@ func (x *exchange) proceed(now time.Time) {
 		return
 	}
 	if next != nil {
-		if at = x.nextAt(next); at.Before(wake) {
+		if _, at = x.next(); at.Before(wake) { // it may have been put off
 			wake = at
 		}
 	}
@@ -82,14 +82,10 @@ func (x *exchange) next() (*candidate, time.Time) {
 	if next == nil {
 		return nil, time.Time{}
 	}
-	return next, x.nextAt(next)
-}
-
-func (x *exchange) nextAt(c *candidate) time.Time {
-	if c.notYet.Before(x.nextAttempt) {
-		return x.nextAttempt
+	if next.notYet.Before(x.nextAttempt) {
+		return next, x.nextAttempt
 	}
-	return c.notYet
+	return next, next.notYet
 }
 
 // attempt begins an attempt, or puts it off if there is no room for it: then it is
@@ -104,25 +100,17 @@ func (x *exchange) attempt(to *candidate, now time.Time) bool {
 		a = new(attempt)
 	}
 	a.exchange, a.server, a.candidate, a.began, a.extra = x, to.server, to, now, len(x.attempts) > 0
-	a.usual, a.options = to.usual(x.patience), to.options(x.question, now)
+	a.usual, a.options = to.health.usual(hedgeUnknown, x.patience), to.options(x.question, now)
 	to.attempts++
 	to.notYet = now.Add(min(retryPause, x.patience))
 	x.attempts = append(x.attempts, a)
 	x.nextAttempt = now.Add(a.usual)
-	x.pool.sent(to.server, why)
+	to.inFlight.Add(1)
+	x.pool.config.Observer.UpstreamSent(x.pool.config.Name, to.Text, why)
 	if err := a.send(now); err != nil {
 		x.take(a, reading{err: err}, now)
 	}
 	return true
-}
-
-// usual is within what time a server usually answers, as far as it is waited for.
-func (s *server) usual(patience time.Duration) time.Duration {
-	within, known := s.health.usual()
-	if !known {
-		within = hedgeUnknown
-	}
-	return min(max(within, hedgeLeast), patience)
 }
 
 // permit tells whether another query may be sent now, and why it is. The first

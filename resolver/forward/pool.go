@@ -48,7 +48,7 @@ func New(c Config) (*Pool, error) {
 		p.queue = share.NewQueue(c.MaxQPS, queueTime)
 		p.turns.rings, p.turnTimer.spacing = turns{p}, turnSpacing
 	}
-	p.hedges.left = hedgeStore
+	p.hedges.left.Store(hedgeStore)
 	for _, s := range c.Servers {
 		made := newServer(p, s)
 		p.servers = append(p.servers, made)
@@ -68,8 +68,7 @@ func (p *Pool) Start(q resolver.Question, from resolver.Asker, deadline time.Tim
 		return resolver.Reply{}, false, resolver.ErrUnknown
 	}
 	now := time.Now()
-	x := p.newExchange(q, now, deadline, done)
-	x.among(p.order(now, q.Name))
+	x := p.newExchange(q, p.order(now, q.Name), now, deadline, done)
 	key := share.Key{Network: from.Network, Client: from.Client, Name: q.Name}
 	if p.queue != nil && !p.queue.Take(now) && !p.queue.TakeNew(key, now) {
 		return p.wait(x, key, now)
@@ -95,7 +94,7 @@ func (p *Pool) Spare() bool { return p.queue == nil || p.queue.TakeSpare(time.No
 func (p *Pool) enter(x *exchange, key share.Key, now time.Time) bool {
 	usual := x.patience
 	if len(x.candidates) > 0 {
-		usual = x.candidates[0].usual(x.patience)
+		usual = x.candidates[0].health.usual(hedgeUnknown, x.patience)
 	}
 	return p.inFlight.Enter(&x.slot, key, now, usual, x)
 }
@@ -199,25 +198,6 @@ func (p *Pool) Run(ctx context.Context) error {
 }
 
 // The following are how exchanges tell what they learnt of a server.
-
-// sent counts a query that is sent.
-func (p *Pool) sent(s *server, why Why) {
-	s.inFlight.Add(1)
-	p.config.Observer.UpstreamSent(p.config.Name, s.Text, why)
-}
-
-// ended counts a query that waits no more.
-func (p *Pool) ended(s *server) {
-	s.inFlight.Add(-1)
-}
-
-// answered counts an answer, and whether it has private addresses.
-func (p *Pool) answered(s *server, rcode int, private bool, took time.Duration) {
-	p.config.Observer.UpstreamAnswered(p.config.Name, s.Text, rcode, took)
-	if private {
-		s.suspect(PrivateAddress)
-	}
-}
 
 // rose says that a server is healthy again.
 func (p *Pool) rose(s *server) {

@@ -47,13 +47,17 @@ func (q *query) write(asked resolver.Question, o queryOptions, cookie, room []by
 	if err != nil {
 		return fmt.Errorf("write a query for %s: %w", asked.Name, err)
 	}
-	secret := newSecret()
+	// What an attacker who sees neither query nor reply has to guess: the id, and one bit
+	// for each octet of the name.
+	var secret [2 + 32]byte
+	_, _ = rand.Read(secret[:]) // never fails, by its documentation
+	id, letters := secret[:2], secret[2:]
 	flags, additional := wire.RD|wire.AD, 0
 	if asked.CheckingDisabled {
 		flags |= wire.CD
 	}
 	if !o.sameCase {
-		mixCase(packet[wire.HeaderSize:end], secret.letters[:])
+		mixCase(packet[wire.HeaderSize:end], letters)
 	}
 	packet = binary.BigEndian.AppendUint16(packet[:end], asked.Type)
 	packet = binary.BigEndian.AppendUint16(packet, dns.ClassINET)
@@ -62,7 +66,7 @@ func (q *query) write(asked resolver.Question, o queryOptions, cookie, room []by
 		additional = 1
 		packet, q.sent = appendOPT(packet, asked.DNSSEC, o.padded, cookie), cookie
 	}
-	wire.PutHeader(packet, binary.BigEndian.Uint16(secret.id[:]), flags, 0, 0, additional)
+	wire.PutHeader(packet, binary.BigEndian.Uint16(id), flags, 0, 0, additional)
 	q.packet = packet
 	return nil
 }
@@ -85,21 +89,6 @@ func appendOPT(packet []byte, dnssec, padded bool, cookie []byte) []byte {
 	return packet
 }
 
-// secret is what an attacker who sees neither query nor reply has to guess.
-type secret struct {
-	id      [2]byte
-	letters [32]byte // one bit for each octet of a name
-}
-
-// newSecret draws a secret.
-func newSecret() (s secret) {
-	var drawn [len(s.id) + len(s.letters)]byte
-	_, _ = rand.Read(drawn[:]) // never fails, by its documentation
-	copy(s.id[:], drawn[:])
-	copy(s.letters[:], drawn[len(s.id):])
-	return s
-}
-
 // mixCase gives each letter of a name in wire format an upper or lower case at
 // random (0x20). The lengths of labels are below the letters and stay what they
 // are.
@@ -110,9 +99,6 @@ func mixCase(name, bits []byte) {
 		}
 	}
 }
-
-// qtype is the type that the query asks for.
-func (q *query) qtype() uint16 { return binary.BigEndian.Uint16(q.packet[q.question-4:]) }
 
 // mixed tells whether the name of the query has a letter in upper case, so that its
 // reply shows something.

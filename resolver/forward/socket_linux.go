@@ -3,7 +3,6 @@
 package forward
 
 import (
-	"bytes"
 	"crypto/rand"
 	"encoding/binary"
 	"net"
@@ -136,11 +135,6 @@ func (sk *socket) send(packet []byte) error {
 		}
 	}
 	return unix.ECONNREFUSED
-}
-
-// has tells whether somebody waits here for a reply with an id.
-func (sk *socket) has(id []byte) bool {
-	return slices.ContainsFunc(sk.waiting, func(p *pendingQuery) bool { return bytes.Equal(p.packet[:2], id) })
 }
 
 // asks is the query that a packet may be the reply to, and what it is to that; nil if

@@ -3,8 +3,10 @@
 package forward
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/binary"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -180,8 +182,9 @@ func (sp *socketPool) write(sk *socket, p *pendingQuery, q resolver.Question, o 
 	if err := p.write(q, o, cookie, room); err != nil {
 		return err
 	}
-	for sk.has(p.packet[:2]) {
-		_, _ = rand.Read(p.packet[:2]) // never fails, by its documentation
+	id := p.packet[:2]
+	for slices.ContainsFunc(sk.waiting, func(other *pendingQuery) bool { return bytes.Equal(other.packet[:2], id) }) {
+		_, _ = rand.Read(id) // never fails, by its documentation
 	}
 	return nil
 }
@@ -263,18 +266,13 @@ func (sp *socketPool) fill(at int, now time.Time) *socket {
 	sp.sockets.Add(1)
 	sk.at, sk.serial, sk.born = int32(at), sp.worker.Serial(), now
 	sk.mu.Lock()
-	if !sp.places[at].CompareAndSwap(nil, sk) || sp.watch(sk) != nil {
+	if !sp.places[at].CompareAndSwap(nil, sk) || sp.worker.Watch(sk.fd, sp.number, at, sk.serial) != nil {
 		sp.shut(sk)
 		sk.mu.Unlock()
 		return nil
 	}
 	sp.sweepLater(now)
 	return sk
-}
-
-// watch has a socket read.
-func (sp *socketPool) watch(sk *socket) error {
-	return sp.worker.Watch(sk.fd, sp.number, int(sk.at), sk.serial)
 }
 
 // shut closes a socket, which is locked. Nobody waits at it, or it has been told.

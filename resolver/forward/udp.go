@@ -51,15 +51,6 @@ var errRecased = fmt.Errorf("%w, or the server changes the letter case of names"
 // errNoCookie is an errSuspect that was the reply but for its cookie.
 var errNoCookie = fmt.Errorf("%w, or the server forgot its cookies", errSuspect)
 
-// usualReply is for how long after a query a doubtful reply does not count.
-func (s *server) usualReply() time.Duration {
-	within, known := s.health.usual()
-	if !known {
-		return listenUnknown
-	}
-	return max(within, hedgeLeast)
-}
-
 // accept reads a packet whose id and question are right.
 func (s *server) accept(asked *query, packet []byte, now time.Time) (reading, certainty) {
 	mixed := !asked.options.sameCase && asked.mixed()

@@ -21,7 +21,7 @@ const (
 // Outbox collects packets for connected sockets.
 type Outbox struct {
 	Rooms [OutboxSize][OutboxRoom]byte
-	sizes [OutboxSize]int
+	Sizes [OutboxSize]int // of what was written to Rooms, in octets
 
 	which    [OutboxSize]int // packets of one call of Send
 	heads    [OutboxSize]Message
@@ -33,9 +33,6 @@ type Outbox struct {
 
 // segmentSpace is the room in octets of a control message with UDP_SEGMENT.
 const segmentSpace = unix.SizeofCmsghdr + 8
-
-// Fill says that packet i was written to its buffer, and its length in octets.
-func (out *Outbox) Fill(i, size int) { out.sizes[i] = size }
 
 // Send sends those of n packets that are chosen over one socket. It never waits; it tells
 // of each packet that the system would not take.
@@ -77,11 +74,11 @@ func (out *Outbox) Send(fd, n int, chosen func(i int) bool, failed func(i int, e
 // up late (UDP_SEGMENT of udp(7)). That costs a part of what it costs to send each.
 func (out *Outbox) arrange(which []int) (heads int) {
 	if !out.single {
-		slices.SortFunc(which, func(a, b int) int { return out.sizes[b] - out.sizes[a] })
+		slices.SortFunc(which, func(a, b int) int { return out.Sizes[b] - out.Sizes[a] })
 	}
 	length, open := 0, false // of the packets of the last head but the shorter one, which closes it
 	for at, i := range which {
-		size := out.sizes[i]
+		size := out.Sizes[i]
 		out.parts[at].Base = &out.Rooms[i][0]
 		out.parts[at].SetLen(size)
 		if open {

@@ -141,7 +141,7 @@ func TestOutbox(t *testing.T) {
 	defer file.Close()
 	out := new(Outbox)
 	for i := range OutboxSize {
-		out.Fill(i, copy(out.Rooms[i][:], []byte{byte(i)}))
+		out.Sizes[i] = copy(out.Rooms[i][:], []byte{byte(i)})
 	}
 	even := func(i int) bool { return i%2 == 0 }
 	out.Send(int(file.Fd()), OutboxSize, even, func(i int, err syscall.Errno) { t.Errorf("packet %d: %v", i, err) })
