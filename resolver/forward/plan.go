@@ -1,6 +1,7 @@
 package forward
 
 import (
+	"sync/atomic"
 	"time"
 )
 
@@ -22,6 +23,17 @@ const (
 	// long this one usually takes, and hedgeLeast is when at the earliest.
 	hedgeUnknown = 300 * time.Millisecond
 	hedgeLeast   = 5 * time.Millisecond
+)
+
+// Hedges are counted in parts.
+const (
+	// hedgeParts is how many parts a hedge has.
+	hedgeParts = 5
+	// hedgeShare is what a question earns. A server that loses a third of its packets
+	// can be made up for; one that becomes slow as a whole does not get twice the load.
+	hedgeShare = 2
+	// hedgeStore is what may be saved up.
+	hedgeStore = 20 * hedgeParts
 )
 
 // The following decide when which server is asked for a question.
@@ -147,4 +159,27 @@ func (x *exchange) permit(now time.Time) (why Why, ok bool) {
 		return why, false
 	}
 	return why, true
+}
+
+// allowance is how many hedges may be sent. Questions earn it, not time: it is no
+// limiter of golang.org/x/time/rate. Its methods may be called by many goroutines at once.
+type allowance struct{ left atomic.Int64 }
+
+// earn adds what one question earns. As long as nothing is spent it changes nothing.
+func (a *allowance) earn() {
+	for left := a.left.Load(); left < hedgeStore; left = a.left.Load() {
+		if a.left.CompareAndSwap(left, min(left+hedgeShare, hedgeStore)) {
+			return
+		}
+	}
+}
+
+// spend takes one hedge, if there is one.
+func (a *allowance) spend() bool {
+	for left := a.left.Load(); left >= hedgeParts; left = a.left.Load() {
+		if a.left.CompareAndSwap(left, left-hedgeParts) {
+			return true
+		}
+	}
+	return false
 }
