@@ -34,16 +34,41 @@ type Member struct {
 	t       testing.TB
 }
 
+// Needs skips a test where a program is not installed, unless PLDNS_PEERS says that it
+// must be.
+func Needs(t testing.TB, programs ...string) {
+	t.Helper()
+	for _, program := range programs {
+		if _, err := exec.LookPath(program); err == nil {
+			continue
+		}
+		if os.Getenv("PLDNS_PEERS") != "" {
+			t.Fatalf("%s is not installed, and PLDNS_PEERS wants it", program)
+		}
+		t.Skipf("%s is not installed", program)
+	}
+}
+
+// Started starts a member with arguments of its own, which ends with the test.
+func Started(t testing.TB, name, url string, args ...string) *Member {
+	t.Helper()
+	m := &Member{URL: url, name: name, dir: t.TempDir(), args: args, t: t}
+	m.Start()
+	t.Cleanup(m.Kill)
+	return m
+}
+
+// Log is what a member wrote.
+func (m *Member) Log() string {
+	text, _ := os.ReadFile(filepath.Join(m.dir, m.name+".log"))
+	return string(text)
+}
+
 // Etcd starts a cluster of so many members, which ends with the test. The test is skipped
 // where etcd is not installed, unless PLDNS_PEERS says that it must be.
 func Etcd(t testing.TB, members int, more ...string) *Cluster {
 	t.Helper()
-	if _, err := exec.LookPath("etcd"); err != nil {
-		if os.Getenv("PLDNS_PEERS") != "" {
-			t.Fatal("etcd is not installed, and PLDNS_PEERS wants it")
-		}
-		t.Skip("etcd is not installed")
-	}
+	Needs(t, "etcd")
 	c := &Cluster{t: t}
 	ports := freePorts(t, 2*members)
 	var peers []string
@@ -73,7 +98,7 @@ func Etcd(t testing.TB, members int, more ...string) *Cluster {
 func (c *Cluster) tail() string {
 	var all strings.Builder
 	for _, m := range c.Members {
-		text, _ := os.ReadFile(filepath.Join(m.dir, m.name+".log"))
+		text := m.Log()
 		fmt.Fprintf(&all, "%s:\n%s\n", m.name, text[max(0, len(text)-2000):])
 	}
 	return all.String()
