@@ -253,7 +253,9 @@ func TestPrometheus(t *testing.T) {
 
 func TestCompose(t *testing.T) {
 	needs(t, "docker-compose")
-	run(t, "docker-compose", "-f", "compose/compose.yaml", "config", "--quiet")
+	for _, file := range []string{"compose/compose.yaml", "fleet/compose.yaml"} {
+		run(t, "docker-compose", "-f", file, "config", "--quiet")
+	}
 }
 
 // Nothing keeps the service down for good: it is started again however often that
@@ -278,25 +280,56 @@ func TestUnits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	put := func(path, text string) {
-		t.Helper()
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
 	dir := t.TempDir()
 	unit, socket := filepath.Join(dir, "pldns.service"), filepath.Join(dir, "pldns.socket")
-	put(unit, strings.ReplaceAll(read(t, "systemd/pldns.service"), "/usr/local/bin/pldns", program))
+	put(t, unit, strings.ReplaceAll(read(t, "systemd/pldns.service"), "/usr/local/bin/pldns", program))
 	run(t, "systemd-analyze", "verify", "--man=no", unit)
 	run(t, "systemd-analyze", "security", "--offline=true", "--threshold=19", unit)
 
-	put(socket, read(t, "systemd/pldns.socket"))
-	put(filepath.Join(dir, "pldns.service.d", "socket.conf"), read(t, "systemd/socket.conf"))
+	put(t, socket, read(t, "systemd/pldns.socket"))
+	put(t, filepath.Join(dir, "pldns.service.d", "socket.conf"), read(t, "systemd/socket.conf"))
 	run(t, "systemd-analyze", "verify", "--man=no", socket, unit)
 	run(t, "systemd-analyze", "security", "--offline=true", "--threshold=15", unit)
+
+	member := filepath.Join(dir, "pldns-etcd.service")
+	put(t, member, strings.ReplaceAll(read(t, "fleet/pldns-etcd.service"), "/usr/bin/etcd", program))
+	run(t, "systemd-analyze", "verify", "--man=no", member)
+	run(t, "systemd-analyze", "security", "--offline=true", "--threshold=19", member)
+	put(t, filepath.Join(dir, "pldns.service.d", "store.conf"), read(t, "fleet/store.conf"))
+	put(t, filepath.Join(dir, "pldns.service.d", "keepalived.conf"), read(t, "fleet/keepalived/service.conf"))
+	run(t, "systemd-analyze", "verify", "--man=no", unit)
+}
+
+// The configurations of the fleet in containers can be served, with the certificates that
+// the script there makes.
+func TestFleetConfigurations(t *testing.T) {
+	needs(t, "openssl")
+	dir := t.TempDir()
+	for _, user := range []string{"anna", "hub-1"} {
+		run(t, "fleet/certificates", filepath.Join(dir, "tls"), "user", user)
+	}
+	machine := filepath.Join(dir, "machine")
+	for from, to := range map[string]string{"tls/ca.pem": "ca.pem", "tls/hub-1.pem": "store.pem", "tls/hub-1.key": "store.key"} {
+		put(t, filepath.Join(machine, to), read(t, filepath.Join(dir, from)))
+	}
+	for from, to := range map[string]string{"fleet.toml": "compose/fleet.toml", "machine.toml": "machine/pldns.toml"} {
+		file := filepath.Join(dir, to)
+		put(t, file, read(t, "fleet/compose/"+from))
+		if loaded, err := config.Load(file); err != nil || len(loaded.Warnings) > 0 {
+			t.Errorf("%s: %v", from, err)
+		}
+	}
+}
+
+// put writes a file, and the folders that it lies in.
+func put(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestTerraformFormat(t *testing.T) {

@@ -37,6 +37,7 @@ type member struct {
 	config  string
 	told    string // the file that says whether pldns is stopped
 	process *lab.Process
+	vrrp    *lab.Process // keepalived
 }
 
 // newMember builds a machine that has an address and the other one's.
@@ -55,7 +56,7 @@ func newMember(t *testing.T, l *lab.Lab, site *lab.Host, name, own, other string
 		"/usr/local/bin/pldns", lab.Program("pldns"), "/run/pldns-stopped", m.told,
 		"\tenable_script_security\n", "").Replace(shipped) // which takes no program below /tmp
 	file := l.File(name+"/keepalived.conf", text)
-	m.host.Start("keepalived", "--dont-fork", "--log-console", "--vrrp", "--use-file", file,
+	m.vrrp = m.host.Start("keepalived", "--dont-fork", "--log-console", "--vrrp", "--use-file", file,
 		"--pid", l.Dir+"/"+name+"/pid", "--vrrp_pid", l.Dir+"/"+name+"/vrrp.pid")
 	return m
 }
@@ -72,17 +73,31 @@ func shippedFile(t *testing.T, name string) string {
 // start starts pldns, as the unit does.
 func (m *member) start() {
 	m.process = m.host.Pldns(m.config)
-	m.l.File(m.host.Name+"/pldns-stopped", "0\n")
+	m.l.File(m.host.Name+"/pldns-stopped", "0\n") // what ExecStartPost= does
 }
 
 // kill kills pldns, after which the unit's ExecStopPost= is run.
 func (m *member) kill(t *testing.T) {
 	t.Helper()
-	command := regexp.MustCompile(`(?m)^ExecStopPost=\+/bin/sh -c '(.*)'$`).FindStringSubmatch(shippedFile(t, "service.conf"))
-	if command == nil {
-		t.Fatal("service.conf says nothing to keepalived")
-	}
 	m.process.Kill()
+	m.does(t, "ExecStopPost")
+}
+
+// stop stops pldns as systemd does: ExecStop=, SIGTERM, ExecStopPost=.
+func (m *member) stop(t *testing.T) {
+	t.Helper()
+	m.does(t, "ExecStop")
+	m.process.Stop()
+	m.does(t, "ExecStopPost")
+}
+
+// does does what the unit says.
+func (m *member) does(t *testing.T, key string) {
+	t.Helper()
+	command := regexp.MustCompile(`(?m)^` + key + `=\+/bin/sh -c '(.*)'$`).FindStringSubmatch(shippedFile(t, "service.conf"))
+	if command == nil {
+		t.Fatalf("service.conf has no %s=", key)
+	}
 	m.host.Run("sh", "-c", strings.ReplaceAll(command[1], "/run/pldns-stopped", m.told))
 }
 
@@ -90,6 +105,14 @@ func (m *member) kill(t *testing.T) {
 func (m *member) has() bool {
 	got, err := m.host.Try("ip", "-brief", "address", "show", "dev", "eth0")
 	return err == nil && strings.Contains(got, shared)
+}
+
+var priority = regexp.MustCompile(`effective priority from \d+ to (\d+)`)
+
+// well tells whether keepalived holds the machine for as good as the other one.
+func (m *member) well() bool {
+	all := priority.FindAllStringSubmatch(m.vrrp.Log(), -1)
+	return len(all) == 0 || all[len(all)-1][1] == "100"
 }
 
 // Two machines on premises share one address. Whatever happens to the one that has it, the
@@ -113,6 +136,7 @@ func TestPairWithOneAddress(t *testing.T) {
 		strike, mend func(*member)
 	}{
 		{"pldns is killed", func(m *member) { m.kill(t) }, (*member).start},
+		{"pldns is stopped by systemd", func(m *member) { m.stop(t) }, (*member).start},
 		{"pldns hangs (SIGSTOP)", func(m *member) { m.process.Signal(syscall.SIGSTOP) }, func(m *member) { m.process.Signal(syscall.SIGCONT) }},
 		{"the machine is cut off", func(m *member) { m.host.Unplug() }, func(m *member) { m.host.Replug() }},
 	} {
@@ -145,7 +169,7 @@ func (p *pair) during(what string, strike, mend func(*member)) {
 	mend(struck)
 	p.l.Until("one machine has the address, and it answers", func() bool {
 		_, err := p.user.TryPlay("ask", "-server", shared+":53", "mydb.database.windows.net", "A")
-		return err == nil && p.one.has() != p.two.has()
+		return err == nil && p.one.has() != p.two.has() && p.one.well() && p.two.well()
 	})
 	load.Signal(syscall.SIGTERM)
 	text, err := load.Wait()

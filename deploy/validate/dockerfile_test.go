@@ -52,8 +52,10 @@ func lint(t *testing.T, text string) []string {
 }
 
 func TestDockerfile(t *testing.T) {
-	for _, fault := range lint(t, read(t, "../../Dockerfile")) {
-		t.Error(fault)
+	for _, file := range []string{"../../Dockerfile", "../fleet/etcd.Dockerfile"} {
+		for _, fault := range lint(t, read(t, file)) {
+			t.Errorf("%s: %s", file, fault)
+		}
 	}
 }
 
