@@ -76,6 +76,10 @@ type Listen struct {
 	// AdminHosts are the names that Admin is called by, in canonical form, besides
 	// IP addresses and localhost.
 	AdminHosts []string
+	// Identity is what clients who ask are told that this server is called, and Version
+	// says that they are told which program it runs. Empty and false tell nothing.
+	Identity string
+	Version  bool
 }
 
 // All are the addresses at which queries arrive, over whatever.

@@ -68,6 +68,9 @@ func meaning(c *config.Config) string {
 	if c.Listen.AdminTokenFile != "" {
 		line("token %s of %s, hosts %v", c.Listen.AdminToken, c.Listen.AdminTokenFile, c.Listen.AdminHosts)
 	}
+	if c.Listen.Identity != "" || c.Listen.Version {
+		line("identity %q, version %v", c.Listen.Identity, c.Listen.Version)
+	}
 	if c.Listen.DoT != nil || c.Listen.DoH != nil {
 		line("dot %v doh %v", c.Listen.DoT, c.Listen.DoH)
 		line("tls %v, certificates %d, asks %v", c.TLS.Files(), len(c.TLS.Certificate.Certificate), c.TLS.ClientCAs != nil)

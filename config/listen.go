@@ -5,10 +5,21 @@ import "net/netip"
 // listen reads the table of the addresses that are opened.
 func (l *loader) listen(root table, files files) {
 	t, _ := root.sub("listen")
-	t.only("dns", "dot", "doh", "admin", "admin_token_file", "admin_hosts")
+	t.only("dns", "dot", "doh", "admin", "admin_token_file", "admin_hosts", "identity", "version")
 	l.listenDNS(t)
 	l.listenSecure(t)
 	l.listenAdmin(t, files)
+	l.config.Listen.Identity = l.identity(t)
+	l.config.Listen.Version = t.boolean("version", false)
+}
+
+// identity reads what a server is called in what it tells of itself.
+func (l *loader) identity(t table) string {
+	name, given := t.text("identity", "hub-1")
+	if given && len(name) > maxIdentity {
+		l.rep.add(t.place("identity"), faultf("write a shorter one", "has %d characters, more than %d", len(name), maxIdentity))
+	}
+	return name
 }
 
 // listenDNS takes the addresses for UDP and TCP. When one of them is faulty,

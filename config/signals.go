@@ -78,10 +78,7 @@ func (l *loader) dnstap(root table) {
 	t.only("to", "sample", "identity")
 	d := &l.config.Dnstap
 	d.Sample = t.integer("sample", 1, 1, maxSample)
-	d.Identity, _ = t.text("identity", "hub-1")
-	if len(d.Identity) > maxIdentity {
-		l.rep.add(t.place("identity"), faultf("write a shorter one", "has %d characters, more than %d", len(d.Identity), maxIdentity))
-	}
+	d.Identity = l.identity(t)
 	to, is := t.text("to", "unix:///run/dnstap.sock")
 	switch {
 	case !t.has("to"):

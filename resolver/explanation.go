@@ -30,6 +30,7 @@ type Explanation struct {
 	Upstream  string           `json:"upstream,omitempty"`
 	Server    string           `json:"server,omitempty"`
 	Hops      int              `json:"hops"`
+	Release   string           `json:"release,omitempty"` // of the fleet's store that decided; absent: there is no store
 }
 
 // ExplainedError is an extended error (RFC 8914) with the words for its code.

@@ -57,7 +57,10 @@ func (s *Snapshot) unserved(q Query, network *zones.Network) (answer Answer, don
 	case network == nil:
 		return refused(dns.ExtendedErrorCodeProhibited, "this client belongs to no network"), true
 	case q.Class != dns.ClassINET:
-		answer = refused(dns.ExtendedErrorCodeNotSupported, "only class IN is served")
+		var known bool
+		if answer, known = s.identity.answer(q); !known {
+			answer = refused(dns.ExtendedErrorCodeNotSupported, "only class IN is served")
+		}
 	case q.Type == dns.TypeAXFR || q.Type == dns.TypeIXFR:
 		answer = refused(dns.ExtendedErrorCodeNotSupported, "zone transfers are not served")
 	default:

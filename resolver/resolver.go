@@ -73,6 +73,8 @@ type Options struct {
 	Loops Loops
 	// Deadline bounds the whole of a query; zero stands for DefaultDeadline.
 	Deadline time.Duration
+	// Identity is what is told of the server itself.
+	Identity Identity
 	// Origin says in one line where an endpoint of a network comes from, for
 	// explanations; empty where that is not known. Nil knows nothing.
 	Origin func(network string, endpoint zones.Name) string
@@ -85,6 +87,7 @@ type Snapshot struct {
 	health   Health
 	loops    Loops
 	deadline time.Duration
+	identity Identity
 	origin   func(network string, endpoint zones.Name) string // nil knows nothing
 	chains   sync.Pool                                        // of *chain
 }
@@ -113,6 +116,7 @@ func NewSnapshot(options Options) (*Snapshot, error) {
 		health:   options.Health,
 		loops:    options.Loops,
 		deadline: cmp.Or(options.Deadline, DefaultDeadline),
+		identity: options.Identity,
 		origin:   options.Origin,
 		chains:   sync.Pool{New: func() any { return new(chain) }},
 	}

@@ -127,7 +127,11 @@ func explainFile(command *cobra.Command, file string, released releaseFlag, quer
 		return resolver.Explanation{}, err
 	}
 	answer, trace := snapshot.Explain(command.Context(), query)
-	return resolver.NewExplanation(query, answer, trace), nil
+	explanation := resolver.NewExplanation(query, answer, trace)
+	if loaded.Release != nil {
+		explanation.Release = loaded.Release.ID
+	}
+	return explanation, nil
 }
 
 // explainRemotely has a running server decide.

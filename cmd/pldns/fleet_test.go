@@ -181,6 +181,11 @@ func TestFleet(t *testing.T) {
 			t.Errorf("%s does not say %s:\n%s", path, want, got)
 		}
 	}
+	var out bytes.Buffer
+	if code := run(t.Context(), []string{"explain", "db.database.windows.net", "--client", europe, "--server", r.admin}, &out, &out); code != exitFine ||
+		!strings.Contains(out.String(), "by release "+short) {
+		t.Errorf("explain --server ends with %d: %s", code, &out)
+	}
 	if code, out, _ := f.run("explain", "db.database.windows.net", "--client", europe, "--release", second[:8]); code != exitFine ||
 		!strings.Contains(out, "10.0.1.5") {
 		t.Errorf("explain --release ends with %d: %s", code, out)

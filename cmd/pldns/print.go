@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"pldns/config/release"
 	"pldns/resolver"
 )
 
@@ -34,6 +35,9 @@ func printExplanation(w io.Writer, e resolver.Explanation) error {
 	fmt.Fprintf(&text, "%s %s, asked by %s", e.Name, e.Type, e.Client)
 	if e.Listener != "" {
 		fmt.Fprintf(&text, " at %s", e.Listener)
+	}
+	if e.Release != "" {
+		fmt.Fprintf(&text, ", by release %s", release.Digest(e.Release).Short())
 	}
 	text.WriteString("\n\n")
 	for _, step := range e.Steps {

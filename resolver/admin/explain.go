@@ -25,7 +25,11 @@ func (s *Server) explain(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer, trace := s.options.Explain(r.Context(), query)
-	writeJSON(w, http.StatusOK, resolver.NewExplanation(query, answer, trace))
+	explanation := resolver.NewExplanation(query, answer, trace)
+	if store := s.options.Status().Store; store != nil {
+		explanation.Release = store.Release
+	}
+	writeJSON(w, http.StatusOK, explanation)
 }
 
 // ParseQuestion reads the query to be explained from its parameters: name and client are

@@ -30,13 +30,16 @@ type request struct {
 	do        bool
 	padding   bool // it has the padding option
 	keepalive bool // it has the edns-tcp-keepalive option
+	wantsNSID bool // it has the NSID option
 	hasCookie bool // it has a cookie, that of the client is
 	cookie    [clientCookieSize]byte
 	// serverCookie is what came behind it, if proof says that its length is that of ours.
 	serverCookie [serverCookieSize]byte
 	proof        bool
-	options      []byte // the data of the OPT record, part of the packet
-	subnet       subnet
+	// nsid is what the client is told by NSID (RFC 5001); nil for nothing.
+	nsid    *resolver.Identity
+	options []byte // the data of the OPT record, part of the packet
+	subnet  subnet
 
 	tsig []byte // the TSIG record that belongs into the reply
 }
@@ -175,6 +178,8 @@ func (r *request) readOptions() bool {
 			}
 		case dns.EDNS0TCPKEEPALIVE:
 			r.keepalive = true
+		case dns.EDNS0NSID:
+			r.wantsNSID = true // whatever is in it (RFC 5001 section 2.1)
 		}
 	}
 	return !options.Broken()

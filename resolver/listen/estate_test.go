@@ -54,7 +54,7 @@ func (e *estate) snapshot(tb testing.TB, mydb string) *resolver.Snapshot {
 		group := []string{"azure", "corp"}[i%2]
 		routes[name] = []resolver.Route{{Suffix: zones.Root(), Group: group, To: remembered.Group(group, &e.outside)}}
 	}
-	s, err := resolver.NewSnapshot(resolver.Options{Table: table, Routes: routes, Health: e})
+	s, err := resolver.NewSnapshot(resolver.Options{Table: table, Routes: routes, Health: e, Identity: resolver.Identity{Name: "hub-1"}})
 	if err != nil {
 		tb.Fatal(err)
 	}

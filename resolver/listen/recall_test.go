@@ -370,6 +370,7 @@ func (r running) allocateNothing(t *testing.T) {
 	}{
 		{name: "MyDB.database.windows.net."}, {name: "mydb.database.windows.net.", opt: true}, {name: "nothing.example.", opt: true},
 		{"mydb.database.windows.net.", true, []dns.EDNS0{&dns.EDNS0_COOKIE{Code: dns.EDNS0COOKIE, Cookie: "0123456789abcdef"}}},
+		{"mydb.database.windows.net.", true, []dns.EDNS0{&dns.EDNS0_NSID{Code: dns.EDNS0NSID}}},
 	} {
 		query := new(dns.Msg).SetQuestion(row.name, dns.TypeA)
 		if row.opt {

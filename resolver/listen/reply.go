@@ -47,6 +47,9 @@ func (q *query) limit(r *request) int {
 	if r.subnet.given {
 		limit -= r.subnet.size()
 	}
+	if r.nsid != nil {
+		limit -= r.nsidRoom()
+	}
 	return limit
 }
 

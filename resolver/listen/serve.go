@@ -103,6 +103,9 @@ func (s *Server) serve(q *query, x *scratch, message []byte) outcome {
 	}
 	x.memory.locate(q.client)
 	q.network = x.memory.network.Name()
+	if r.wantsNSID {
+		r.nsid = x.memory.identity()
+	}
 	if !q.stream {
 		why = s.limited(q, &x.memory, &r, why)
 	}
@@ -211,11 +214,11 @@ func (s *Server) refuse(q *query, x *scratch, r *request, why Refusal, details .
 }
 
 // complete adds to a reply what only this client is told, behind everything else: the
-// scope of its subnet, its cookie, and over an encrypted transport padding if the query
-// was padded too (RFC 7830 section 4).
+// scope of its subnet, the identity of the server, its cookie, and over an encrypted
+// transport padding if the query was padded too (RFC 7830 section 4).
 func (s *Server) complete(q *query, r *request, reply []byte) []byte {
 	proves, pads := r.hasCookie && q.cookieFor.IsValid(), r.padding && q.encrypted
-	if !r.subnet.given && !proves && !pads {
+	if !r.subnet.given && r.nsid == nil && !proves && !pads {
 		return reply
 	}
 	opt, found := wire.LastOPT(reply)
@@ -224,6 +227,9 @@ func (s *Server) complete(q *query, r *request, reply []byte) []byte {
 	}
 	if r.subnet.given {
 		reply = r.subnet.append(reply, opt)
+	}
+	if r.nsid != nil {
+		reply = r.appendNSID(reply, opt)
 	}
 	if proves {
 		reply = s.cookies.add(reply, opt, r, q.cookieFor, q.began)

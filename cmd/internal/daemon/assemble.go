@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"reflect"
+	"strings"
 	"time"
 
 	"pldns/config"
@@ -76,7 +77,17 @@ func assemble(c *config.Config, told observers, before *parts) (*parts, error) {
 func newSnapshot(c *config.Config, groups map[string]resolver.Exchanger, told observers, loops resolver.Loops) (*resolver.Snapshot, error) {
 	return resolver.NewSnapshot(resolver.Options{
 		Table: c.Table, Routes: routes(c, groups), Health: told.health, Loops: loops, Deadline: c.Deadline, Origin: told.origin,
+		Identity: identityOf(c.Listen),
 	})
+}
+
+// identityOf is what a server tells of itself.
+func identityOf(l config.Listen) resolver.Identity {
+	i := resolver.Identity{Name: strings.Clone(l.Identity)} // not a part of the file's text
+	if l.Version {
+		i.Version = "pldns " + Build().Version
+	}
+	return i
 }
 
 // NewSnapshot turns settings into a snapshot that asks upstreams or, offline, nobody.
