@@ -296,13 +296,21 @@ func (l *loader) finishAzure() {
 
 func (l *loader) finishDiscovery(draft *networkDraft, names []string) {
 	for _, e := range draft.azureFrom {
-		if !slices.Contains(names, e.text) && !e.place.Released() { // not every machine of a fleet lists Azure
-			l.rep.add(e.place, faultf(fmt.Sprintf("define [%s], or write the name of one that is", join("azure", e.text)),
-				"[azure.%s] is not defined", e.text))
+		remedy := fmt.Sprintf("define [%s], or write the name of one that is", join("azure", e.text))
+		switch {
+		case slices.Contains(names, e.text):
+		case !e.place.Released():
+			l.rep.add(e.place, faultf(remedy, "[azure.%s] is not defined", e.text))
+		case !l.anywhere && !l.config.Store.Elects(): // else another machine of the fleet lists it, and publishes that
+			l.rep.warn(e.place, faultf(remedy, "nothing is learned from [azure.%s], which this machine does not define", e.text))
 		}
 	}
 	switch {
 	case len(names) == 0 && draft.azurePlace.Released():
+		if draft.azureFrom == nil && !l.anywhere {
+			l.rep.warn(draft.azurePlace, &fault{"nothing is learned: it does not say from which [azure.NAME], and this machine defines none",
+				`add from = ["NAME"], or define it`})
+		}
 	case len(names) == 0:
 		l.rep.add(draft.azurePlace, &fault{"there is nothing to learn from", "define [azure.NAME] with its identity and scopes"})
 	case draft.azureFrom == nil && draft.Azure.Tagged && len(names) > 1:

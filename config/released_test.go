@@ -238,3 +238,25 @@ func TestCollectOutside(t *testing.T) {
 		}
 	}
 }
+
+// A network of a release that learns from what the machine does not define is told so,
+// unless others of the fleet can publish it.
+func TestReleaseLearnsFromElsewhere(t *testing.T) {
+	etcd := strings.Replace(machine, `url = "https://store.contoso.com/pldns/"`, `etcd = ["https://10.0.0.7:2379"]`, 1)
+	const vnet = "/subscriptions/6f1c2a9e-0b7d-4c55-9d1e-2f3a4b5c6d7e/resourceGroups/hub/providers/Microsoft.Network/virtualNetworks/hub"
+	for _, test := range []struct{ machine, from, want string }{
+		{etcd, `from = ["corp"], `, ""},
+		{etcd, "", `add from = ["NAME"]`},
+		{machine, `from = ["corp"], `, "nothing is learned from [azure.corp]"},
+		{machine, "", `add from = ["NAME"]`},
+	} {
+		text := fmt.Sprintf("[networks.hub]\nclients = [\"10.0.0.0/16\"]\nazure = { %svnets = [%q] }\n", test.from, vnet)
+		c, err := config.LoadWith(write(t, map[string]string{"pldns.toml": test.machine}), release(map[string]string{"pldns.toml": text}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := fmt.Sprint(c.Warnings); (len(c.Warnings) == 0) != (test.want == "") || !strings.Contains(got, test.want) {
+			t.Errorf("%s: warnings %s, want %q", test.from, got, test.want)
+		}
+	}
+}

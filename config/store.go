@@ -45,6 +45,9 @@ type Store struct {
 	Certificate *tls.Certificate
 }
 
+// Elects tells whether the instances of the fleet can elect one that lists Azure for all.
+func (s *Store) Elects() bool { return s != nil && len(s.Etcd) > 0 }
+
 // Files are the files that were read.
 func (s *Store) Files() []string {
 	if s == nil {

@@ -29,6 +29,9 @@ type Options struct {
 	// Ask makes what is asked; the error says why there is nothing. It is called before
 	// a listing until it has made something.
 	Ask func() (Asker, error)
+	// Fleet shares what one instance lists; nil where each lists for itself. With a Fleet,
+	// a nil Ask never lists.
+	Fleet Fleet
 	// Listed is called with each complete listing as it came, before what was known is
 	// kept in it. Nil calls nobody.
 	Listed func(*Listing)
@@ -47,7 +50,9 @@ type Options struct {
 type Discoverer struct {
 	options Options
 	kick    chan struct{}
-	running sync.Mutex // held by the one listing under way
+	// unserved says that a listing came while what is served was made of the one before.
+	unserved chan struct{}
+	running  sync.Mutex // held by the one listing under way
 
 	mutex    sync.Mutex // of everything below
 	ask      Asker
@@ -55,11 +60,14 @@ type Discoverer struct {
 	saved    time.Time
 	view     *View // what is served
 	tried    time.Time
-	err      error // of the last try; nil when it was good
-	restored error // why there was nothing on disk
-	saving   error // why the last listing is not on disk
-	runs     int64 // that were tried
-	failures int64 // of them
+	err      error  // of the last try; nil when it was good
+	restored error  // why there was nothing on disk
+	saving   error  // why the last listing is not on disk
+	leading  bool   // whether this instance lists for its fleet
+	by       string // the instance that publishes
+	sharing  error  // why what is listed is not shared
+	runs     int64  // that were tried
+	failures int64  // of them
 	// calls and throttled are those of clients before.
 	calls, throttled int64
 	took             time.Duration
@@ -77,7 +85,7 @@ func New(o Options) *Discoverer {
 	if o.Bulk == nil {
 		o.Bulk = func() func() { return func() {} }
 	}
-	d := &Discoverer{options: o, kick: make(chan struct{}, 1)}
+	d := &Discoverer{options: o, kick: make(chan struct{}, 1), unserved: make(chan struct{}, 1)}
 	if d.listing, d.restored = Restore(o.Azure); d.restored != nil && !errors.Is(d.restored, ErrNoState) {
 		o.Log.Error("the last good listing cannot be used", "source", d.Name(), "error", d.restored)
 	}
@@ -153,8 +161,16 @@ func (d *Discoverer) Serve(v *View) {
 	d.mutex.Lock()
 	defer d.mutex.Unlock()
 	d.view = v
-	if v.listing != d.listing {
+	if v.listing == d.listing {
+		return
+	}
+	if d.options.Fleet == nil {
 		d.wake()
+		return
+	}
+	select {
+	case d.unserved <- struct{}{}:
+	default:
 	}
 }
 
@@ -169,24 +185,39 @@ func (d *Discoverer) wake() {
 // at times that differ by a tenth, so that many instances do not ask together. Listings
 // that fail are logged and shown, so the error is always nil.
 func (d *Discoverer) Run(ctx context.Context) error {
-	for wait := rand.N(d.options.Azure.Every/20 + 1); ; wait = d.pause() {
-		timer := time.NewTimer(wait)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return nil
-		case <-timer.C:
-		case <-d.kick:
-			timer.Stop()
-		}
-		d.turn(ctx)
+	if d.options.Fleet != nil {
+		return d.runShared(ctx)
 	}
+	for wait := rand.N(d.options.Azure.Every/20 + 1); d.waits(ctx, wait); wait = d.pause() {
+		d.once(ctx, nil)
+	}
+	return nil
 }
 
-// turn lists, and has served what came of it.
-func (d *Discoverer) turn(ctx context.Context) {
+// once lists, has what came of it published where that is wanted, and served.
+func (d *Discoverer) once(ctx context.Context, publish func()) {
 	defer d.options.Bulk()()
-	_ = d.Refresh(ctx) // logged, and shown
+	if err := d.Refresh(ctx); err == nil && publish != nil { // else it is logged, and shown
+		publish()
+	}
+	d.tellChange(ctx)
+}
+
+// waits waits, or until somebody wants a listing. It tells whether ctx goes on.
+func (d *Discoverer) waits(ctx context.Context, wait time.Duration) bool {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+	case <-d.kick:
+	}
+	return ctx.Err() == nil
+}
+
+// tellChange has what is served made anew, if networks would see something else.
+func (d *Discoverer) tellChange(ctx context.Context) {
 	if ctx.Err() == nil && d.differs() && d.options.Changed != nil {
 		d.options.Changed(ctx)
 	}
@@ -352,7 +383,10 @@ func (d *Discoverer) save() {
 	if d.options.ReadOnly {
 		return
 	}
-	err := Save(d.options.Azure, d.listing)
+	err := d.makeFolder()
+	if err == nil {
+		err = Save(d.options.Azure, d.listing)
+	}
 	if err != nil && (d.saving == nil || d.saving.Error() != err.Error()) {
 		d.options.Log.Error("the last good listing is not on disk", "source", d.Name(), "error", err)
 	}

@@ -13,6 +13,9 @@
 //   - The last good listing is on disk, with its digest, and is read before anybody is
 //     asked. One of another tenant, cloud or source is refused.
 //
+// In a [Fleet] one instance lists, and what it keeps is what all adopt: so these rules hold
+// over a change of the leader, too.
+//
 // A [Listing] is plain values, [Listing.Next] the rules above without clock or network,
 // and [Derive] what networks see of a listing.
 package azurediscovery

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -74,21 +75,41 @@ func write(file *os.File, h head, l *Listing) error {
 	}
 	digest := sha256.New()
 	buffered := bufio.NewWriterSize(io.MultiWriter(file, digest), 64<<10)
-	encoder := json.NewEncoder(buffered)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(&Listing{Taken: l.Taken, Subscriptions: l.Subscriptions}); err != nil {
+	if err := writeListing(buffered, l); err != nil {
 		return err
-	}
-	for _, row := range l.Rows {
-		if err := encoder.Encode(row); err != nil {
-			return err
-		}
 	}
 	if err := buffered.Flush(); err != nil {
 		return err
 	}
 	_, err = file.WriteAt([]byte(hex.EncodeToString(digest.Sum(nil))), at)
 	return err
+}
+
+// writeListing writes a listing without its rows, and then each row on a line of its own,
+// always in the same order.
+func writeListing(to io.Writer, l *Listing) error {
+	encoder := json.NewEncoder(to)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(&Listing{Taken: l.Taken, Subscriptions: l.Subscriptions}); err != nil {
+		return err
+	}
+	for _, id := range slices.Sorted(maps.Keys(l.Rows)) {
+		if err := encoder.Encode(l.Rows[id]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// encode is a listing as it is published: a state file without times.
+func encode(a config.Azure, l *Listing) ([]byte, error) {
+	var rest bytes.Buffer
+	if err := writeListing(&rest, l.timeless()); err != nil {
+		return nil, err
+	}
+	digest := sha256.Sum256(rest.Bytes())
+	first, err := json.Marshal(head{stateFormat, a.Name, string(a.Cloud), a.Endpoint, l.tenants(), hex.EncodeToString(digest[:])})
+	return append(append(first, '\n'), rest.Bytes()...), err
 }
 
 // syncDir waits until the name of a file is on the disk. Not every file system can.
@@ -115,32 +136,39 @@ func Restore(a config.Azure) (*Listing, error) {
 		return nil, fmt.Errorf("read the state: %w", err)
 	}
 	defer file.Close()
-	refuse := func(format string, args ...any) error {
-		return fmt.Errorf("%s is not used: %s: remove it, or name another file in state", a.State, fmt.Sprintf(format, args...))
+	l, err := decode(a, file)
+	if err != nil {
+		return nil, fmt.Errorf("%s is not used: %w: remove it, or name another file in state", a.State, err)
 	}
-	from := bufio.NewReaderSize(io.LimitReader(file, largestState), largestHead)
+	return l, nil
+}
+
+// decode reads a state. The error says that it is damaged, or of another source, cloud or
+// tenant.
+func decode(a config.Azure, state io.Reader) (*Listing, error) {
+	from := bufio.NewReaderSize(io.LimitReader(state, largestState), largestHead)
 	first, err := from.ReadSlice('\n')
 	var h head
 	if err != nil || json.Unmarshal(first, &h) != nil || h.Format == 0 {
-		return nil, refuse("it is no state of this program")
+		return nil, errors.New("it is no state of this program")
 	}
 	switch {
 	case h.Format != stateFormat:
-		return nil, refuse("it is of another version of this program")
+		return nil, errors.New("it is of another version of this program")
 	case h.Source != a.Name:
-		return nil, refuse("it is of [azure.%s]", h.Source)
-	case h.Cloud != string(a.Cloud) || h.Endpoint != a.Endpoint:
-		return nil, refuse("it is of another cloud")
+		return nil, fmt.Errorf("it is of [azure.%s]", h.Source)
+	case a.Cloud != "" && (h.Cloud != string(a.Cloud) || h.Endpoint != a.Endpoint):
+		return nil, errors.New("it is of another cloud")
 	case a.Tenant != "" && len(h.Tenants) > 0 && !slices.Contains(h.Tenants, a.Tenant):
-		return nil, refuse("it is of another tenant, %s", h.Tenants[0])
+		return nil, fmt.Errorf("it is of another tenant, %s", h.Tenants[0])
 	}
 	digest := sha256.New()
 	l, err := readListing(io.TeeReader(from, digest))
 	if _, rest := io.Copy(digest, from); rest != nil || h.Digest != hex.EncodeToString(digest.Sum(nil)) {
-		return nil, refuse("it is damaged")
+		return nil, errors.New("it is damaged")
 	}
 	if err != nil {
-		return nil, refuse("it is no listing")
+		return nil, errors.New("it is no listing")
 	}
 	return l, nil
 }

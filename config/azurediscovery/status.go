@@ -35,7 +35,9 @@ type Status struct {
 	Kept     []Resource
 	Left     []azureimport.Gap
 	Warnings []string
-	Serving  int // mappings, in all networks
+	// By is the instance of the fleet that lists; empty where each lists for itself.
+	By      string
+	Serving int // mappings, in all networks
 }
 
 // Resource is a resource that something is said of.
@@ -61,6 +63,8 @@ func (d *Discoverer) Status() Status {
 	s.States = make(map[string]map[string]int)
 	s.Runs, s.Failures, s.Took = d.runs, d.failures, d.took
 	s.Calls, s.Throttled = d.calls, d.throttled
+	s.By = d.by
+	s.Error = cmp.Or(s.Error, d.sharing)
 	if d.restored != nil && d.restored != ErrNoState {
 		s.Restored = d.restored
 	}

@@ -8,6 +8,7 @@
 //
 // A [Follower] is an instance's side: it fetches what its channel names, holds every object
 // against its digest, offers the release to whoever serves, and keeps the last one that was
-// served on disk. Nothing here is on the path of a query, and with the store away
+// served on disk. [Shared] is what one instance, which all elect, publishes for the others,
+// such as its listing of Azure. Nothing here is on the path of a query, and with the store away
 // everything stays as it is.
 package store

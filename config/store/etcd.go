@@ -127,7 +127,8 @@ func (e *etcdStore) fault(err error) error {
 		return fmt.Errorf("%s has no leader: start its other members (%w)", where, known)
 	case errors.Is(err, context.DeadlineExceeded) || status.Code(err) == codes.DeadlineExceeded:
 		return fmt.Errorf("%s does not answer: start it, or let this machine reach it (%w)", where, err)
-	case errors.Is(err, ErrAbsent), errors.Is(err, ErrChanged), errors.Is(err, errRefused), errors.Is(err, context.Canceled):
+	case errors.Is(err, ErrAbsent), errors.Is(err, ErrChanged), errors.Is(err, errNotLeading), errors.Is(err, errRefused),
+		errors.Is(err, context.Canceled):
 		return err
 	default:
 		return fmt.Errorf("%s: %w", where, err)
@@ -144,8 +145,12 @@ func (e *etcdStore) sweptKey() string { return e.key("swept") }
 
 // Object implements [Store].
 func (e *etcdStore) Object(ctx context.Context, d release.Digest) (stored []byte, err error) {
+	return e.object(ctx, e.key(objectsFolder, string(d)), d)
+}
+
+func (e *etcdStore) object(ctx context.Context, key string, d release.Digest) (stored []byte, err error) {
 	err = e.call(ctx, func(ctx context.Context, client *clientv3.Client) error {
-		found, err := client.Get(ctx, e.key(objectsFolder, string(d)))
+		found, err := client.Get(ctx, key)
 		if err != nil {
 			return err
 		}
@@ -223,13 +228,18 @@ func (e *etcdStore) SwapChannel(ctx context.Context, name string, was Version, n
 
 // AwaitChannel implements [Store].
 func (e *etcdStore) AwaitChannel(ctx context.Context, name string, seen Version) error {
+	return e.await(ctx, e.key(channelsFolder, name), seen.read)
+}
+
+// await waits until a key may be something else than it was at a revision.
+func (e *etcdStore) await(ctx context.Context, key string, seen int64) error {
 	client, err := e.open()
 	if err != nil {
 		return e.fault(err)
 	}
 	within, cancel := context.WithTimeout(clientv3.WithRequireLeader(ctx), lookAgain)
 	defer cancel()
-	for r := range client.Watch(within, e.key(channelsFolder, name), clientv3.WithRev(seen.read+1)) {
+	for r := range client.Watch(within, key, clientv3.WithRev(seen+1)) {
 		switch err := r.Err(); {
 		case errors.Is(err, rpctypes.ErrCompacted):
 			return nil // whatever happened, the channel says it

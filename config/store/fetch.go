@@ -24,9 +24,14 @@ type heap interface {
 	add(d release.Digest, stored []byte)
 }
 
+// origin is where objects are fetched from.
+type origin interface {
+	Object(context.Context, release.Digest) ([]byte, error)
+}
+
 // fetch brings the objects of a release into a heap that lacks them, and opens it. The
 // error says which object is not there, or is not what its digest says.
-func fetch(ctx context.Context, from Store, id release.Digest, into heap) (*release.Release, error) {
+func fetch(ctx context.Context, from origin, id release.Digest, into heap) (*release.Release, error) {
 	if err := fetchObject(ctx, from, id, into); err != nil {
 		return nil, err
 	}
@@ -42,7 +47,7 @@ func fetch(ctx context.Context, from Store, id release.Digest, into heap) (*rele
 	return r, group.Wait()
 }
 
-func fetchObject(ctx context.Context, from Store, d release.Digest, into heap) error {
+func fetchObject(ctx context.Context, from origin, d release.Digest, into heap) error {
 	if into.has(d) {
 		return nil
 	}
@@ -87,6 +92,13 @@ func (m *memory) all() map[release.Digest][]byte {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
 	return maps.Clone(m.objects)
+}
+
+// retain drops all objects but some.
+func (m *memory) retain(keep map[release.Digest]bool) {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	maps.DeleteFunc(m.objects, func(d release.Digest, _ []byte) bool { return !keep[d] })
 }
 
 func (m *memory) has(d release.Digest) bool {

@@ -307,10 +307,7 @@ func (f *Follower) save() {
 	if h == nil || h.saved {
 		return
 	}
-	objects := map[release.Digest]bool{h.release.ID: true}
-	for _, d := range h.release.Manifest.Objects() {
-		objects[d] = true
-	}
+	objects := objectsOfRelease(h.release)
 	var err error
 	for d := range objects {
 		stored, is := f.spare.Stored(d)

@@ -74,11 +74,11 @@ func Open(settings config.Store, o Options) Store {
 }
 
 // Objects are the objects of a store as [release.Open] takes them, until ctx ends.
-func Objects(ctx context.Context, from Store) release.Objects { return objectsOf{ctx, from} }
+func Objects(ctx context.Context, from origin) release.Objects { return objectsOf{ctx, from} }
 
 type objectsOf struct {
 	ctx  context.Context
-	from Store
+	from origin
 }
 
 // Stored implements [release.Objects].

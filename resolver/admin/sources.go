@@ -22,6 +22,8 @@ type Source struct {
 	Calls     int64 `json:"calls,omitempty"`
 	Throttled int64 `json:"throttled,omitempty"`
 	Serving   int   `json:"serving"` // mappings, in all networks
+	// By is the instance of the fleet that lists Azure for all; absent where each does.
+	By string `json:"by,omitempty"`
 	// Subscriptions are those that it sees, and those that it saw.
 	Subscriptions []Subscription `json:"subscriptions,omitempty"`
 	// Pending wait for approval; Leaving are not listed any more and go with the next

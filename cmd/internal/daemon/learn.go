@@ -22,11 +22,11 @@ import (
 // learning is what a configuration learns from Azure, and how. Its parts are those of
 // the configuration before where nothing about them has changed.
 type learning struct {
-	discoverers []*azurediscovery.Discoverer // in the order of the configuration
-	views       []*azurediscovery.View       // what of each is served
-	files       []fileSource                 // what is written, as sources
-	follower    *store.Follower              // of the fleet's store; nil where there is none
-	release     *config.Release              // of it; nil where there is none yet
+	discoverers []*discoverer          // in the order of the configuration
+	views       []*azurediscovery.View // what of each is served
+	files       []fileSource           // what is written, as sources
+	follower    *store.Follower        // of the fleet's store; nil where there is none
+	release     *config.Release        // of it; nil where there is none yet
 	*source.Composed
 }
 
@@ -34,8 +34,8 @@ type learning struct {
 // new one begins with the last good listing on disk. It asks nobody.
 func (s *Server) learn(c *config.Config, follower *store.Follower, before *served) *learning {
 	l := &learning{files: filesOf(c, time.Now()), follower: follower, release: c.Release}
-	for _, a := range c.Azure {
-		l.discoverers = append(l.discoverers, s.discoverer(a, before))
+	for _, a := range sourcesOf(c) {
+		l.discoverers = append(l.discoverers, s.discoverer(a, c.Store, before))
 	}
 	l.compose(c)
 	return l
@@ -51,22 +51,34 @@ func (l *learning) compose(c *config.Config) {
 }
 
 // discoverer is the one before, if it is of the same settings, or a new one.
-func (s *Server) discoverer(a config.Azure, before *served) *azurediscovery.Discoverer {
+func (s *Server) discoverer(a listed, in *config.Store, before *served) *discoverer {
+	shares := in.Elects()
 	if before != nil {
 		for _, known := range before.learned.discoverers {
-			if sameAzure(known.Settings(), a) {
+			sharedAlike := (known.store != nil) == shares && (!shares || sameStore(*known.store, *in))
+			if sameAzure(known.Settings(), a.Azure) && known.here == a.here && sharedAlike {
 				return known
 			}
 		}
 	}
-	return azurediscovery.New(azurediscovery.Options{
-		Azure: a, Log: s.log,
-		Ask: func() (azurediscovery.Asker, error) {
-			return azuregraph.New(a, httpOver(a.Roots, nil, func() reach { return s.now().reach(a.Network) }))
-		},
+	o := azurediscovery.Options{
+		Azure: a.Azure, Log: s.log,
 		Changed: func(ctx context.Context) { _ = s.reload(ctx) }, // logged, and shown by /readyz
 		Bulk:    s.pacer.bulk,
-	})
+	}
+	if a.here {
+		o.Ask = func() (azurediscovery.Asker, error) {
+			return azuregraph.New(a.Azure, httpOver(a.Roots, nil, func() reach { return s.now().reach(a.Network) }))
+		}
+	}
+	d := &discoverer{here: a.here}
+	if shares {
+		settings := *in
+		d.store = &settings
+		o.Fleet = fleetOf(settings, a.Name, s)
+	}
+	d.Discoverer = azurediscovery.New(o)
+	return d
 }
 
 // sameAzure tells whether two sources are of the same settings.
@@ -127,8 +139,8 @@ func (l *learning) originOf(network string, name zones.Name) (source.Origin, boo
 // those who do not serve.
 func Composed(c *config.Config) *source.Composed {
 	l := new(learning)
-	for _, a := range c.Azure {
-		l.discoverers = append(l.discoverers, azurediscovery.New(azurediscovery.Options{Azure: a}))
+	for _, a := range sourcesOf(c) {
+		l.discoverers = append(l.discoverers, &discoverer{Discoverer: azurediscovery.New(azurediscovery.Options{Azure: a.Azure})})
 	}
 	l.compose(c)
 	for _, d := range l.discoverers {
@@ -171,7 +183,7 @@ func Discover(ctx context.Context, c *config.Config, keep bool, log *slog.Logger
 		if err := d.Refresh(ctx); err != nil {
 			found.Listings[i], found.Faults[i] = nil, fmt.Errorf("%s: %w", d.Name(), err)
 		}
-		l.discoverers = append(l.discoverers, d)
+		l.discoverers = append(l.discoverers, &discoverer{Discoverer: d})
 	}
 	l.compose(c)
 	l.serve()
@@ -186,7 +198,7 @@ func Discover(ctx context.Context, c *config.Config, keep bool, log *slog.Logger
 func (s *Server) accept(name string, subscriptions []string) (int, error) {
 	discoverers := s.now().learned.discoverers
 	if name != "" {
-		at := slices.IndexFunc(discoverers, func(d *azurediscovery.Discoverer) bool {
+		at := slices.IndexFunc(discoverers, func(d *discoverer) bool {
 			return d.Name() == name || d.Settings().Name == name
 		})
 		if at < 0 {
@@ -195,6 +207,11 @@ func (s *Server) accept(name string, subscriptions []string) (int, error) {
 		discoverers = discoverers[at : at+1]
 	}
 	accepted := 0
+	for _, d := range discoverers {
+		if err := d.Elsewhere(); err != nil && name != "" {
+			return 0, err
+		}
+	}
 	for _, d := range discoverers {
 		accepted += d.Accept(subscriptions)
 	}
@@ -232,6 +249,7 @@ func (s *Server) sources() []admin.Source {
 func shownSource(s azurediscovery.Status, c *source.Composed) admin.Source {
 	shown := admin.Source{
 		Name: s.Name, Taken: s.Taken, Tried: s.Tried, Every: s.Every.Seconds(), Calls: s.Calls, Throttled: s.Throttled, Serving: s.Serving,
+		By:      s.By,
 		Pending: shownResources(s.Pending), Leaving: shownResources(s.Leaving), Held: shownResources(s.Held), Kept: shownResources(s.Kept),
 		Warnings: s.Warnings,
 	}
