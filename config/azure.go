@@ -308,7 +308,7 @@ func (l *loader) finishDiscovery(draft *networkDraft, names []string) {
 	switch {
 	case len(names) == 0 && draft.azurePlace.Released():
 		if draft.azureFrom == nil && !l.anywhere {
-			l.rep.warn(draft.azurePlace, &fault{"nothing is learned: it does not say from which [azure.NAME], and this machine defines none",
+			l.rep.warn(draft.azurePlace, &fault{"nothing is learned: it does not say which [azure.NAME] from, and the machine has none",
 				`add from = ["NAME"], or define it`})
 		}
 	case len(names) == 0:

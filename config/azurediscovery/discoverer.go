@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"reflect"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -327,11 +326,9 @@ func (d *Discoverer) take(fresh *Listing) (next *Listing, changed bool, err erro
 	if d.listing == nil {
 		return fresh, true, nil
 	}
-	before, now := d.listing.tenants(), fresh.tenants()
-	if len(before) > 0 && len(now) > 0 && !slices.ContainsFunc(now, func(tenant string) bool { return slices.Contains(before, tenant) }) {
+	if before, now, moved := d.listing.moved(fresh); moved {
 		return nil, false, fmt.Errorf("the identity reads tenant %s now, and the last good listing is of %s: "+
-			"correct the identity, or remove %s",
-			now[0], before[0], d.options.Azure.State)
+			"correct the identity, or remove %s", now, before, d.options.Azure.State)
 	}
 	losses := Losses(func(*Listing, *Listing) ([]Loss, int) { return nil, 0 })
 	if d.view != nil {

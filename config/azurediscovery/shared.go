@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -134,10 +133,9 @@ func (d *Discoverer) read(content []byte, at time.Time) (*Listing, error) {
 	if d.listing == nil {
 		return next, nil
 	}
-	before, now := d.listing.tenants(), next.tenants()
-	if len(before) > 0 && len(now) > 0 && !slices.ContainsFunc(now, func(tenant string) bool { return slices.Contains(before, tenant) }) {
+	if before, now, moved := d.listing.moved(next); moved {
 		return nil, fmt.Errorf("it is of tenant %s, and the last good listing is of %s: correct the identity of whoever lists, "+
-			"or remove %s", now[0], before[0], d.options.Azure.State)
+			"or remove %s", now, before, d.options.Azure.State)
 	}
 	return next, nil
 }

@@ -51,6 +51,15 @@ func (l *Listing) tenants() []string {
 	return all
 }
 
+// moved tells whether a later listing has no tenant of this one, and one of each.
+func (l *Listing) moved(later *Listing) (before, now string, moved bool) {
+	here, there := l.tenants(), later.tenants()
+	if len(here) == 0 || len(there) == 0 || slices.ContainsFunc(there, func(tenant string) bool { return slices.Contains(here, tenant) }) {
+		return "", "", false
+	}
+	return here[0], there[0], true
+}
+
 // Save writes a listing so that the file holds either the old one or the new one, as a
 // whole, whatever happens meanwhile. Only the user who runs this may read it. The error
 // names the file that cannot be written.

@@ -55,20 +55,25 @@ func fetchObject(ctx context.Context, from origin, d release.Digest, into heap) 
 	if err == nil {
 		_, err = release.Decode(d, stored)
 	}
-	switch {
-	case errors.Is(err, release.ErrDamaged), errors.Is(err, ErrAbsent):
-		return fmt.Errorf("%w: push the configuration again, which replaces it", err)
-	case err != nil:
-		return err
+	if err == nil {
+		into.add(d, stored)
 	}
-	into.add(d, stored)
-	return nil
+	return err
+}
+
+// fetchRelease is fetch for what was pushed, and says what to do where that is damaged.
+func fetchRelease(ctx context.Context, from origin, id release.Digest, into heap) (*release.Release, error) {
+	r, err := fetch(ctx, from, id, into)
+	if errors.Is(err, release.ErrDamaged) || errors.Is(err, ErrAbsent) {
+		err = fmt.Errorf("%w: push the configuration again, which replaces it", err)
+	}
+	return r, err
 }
 
 // Fetch gives a release with all that it has, of which everything is as its digest says.
 // The error says what is not.
 func Fetch(ctx context.Context, from Store, id release.Digest) (*release.Release, error) {
-	return fetch(ctx, from, id, new(memory))
+	return fetchRelease(ctx, from, id, new(memory))
 }
 
 // memory is a heap in memory. It may be used by any number of goroutines.

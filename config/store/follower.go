@@ -267,7 +267,7 @@ func (f *Follower) look(ctx context.Context, store Store) (Version, error) {
 		f.answered(head)
 		return version, nil
 	}
-	r, err := fetch(ctx, store, head.Release, f)
+	r, err := fetchRelease(ctx, store, head.Release, f)
 	if err != nil {
 		return version, fmt.Errorf("release %s: %w", head.Release.Short(), err)
 	}

@@ -3,6 +3,8 @@ package storetest
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -21,6 +23,7 @@ import (
 // Cluster is an etcd cluster of a test.
 type Cluster struct {
 	Members []*Member
+	secure  *tls.Config // of clients; nil where there is no TLS
 	t       testing.TB
 }
 
@@ -68,8 +71,14 @@ func (m *Member) Log() string {
 // where etcd is not installed, unless PLDNS_PEERS says that it must be.
 func Etcd(t testing.TB, members int, more ...string) *Cluster {
 	t.Helper()
+	return etcd(t, "http", members, nil, more...)
+}
+
+// etcd starts a cluster whose clients speak a scheme, with what they show.
+func etcd(t testing.TB, scheme string, members int, secure *tls.Config, more ...string) *Cluster {
+	t.Helper()
 	Needs(t, "etcd")
-	c := &Cluster{t: t}
+	c := &Cluster{t: t, secure: secure}
 	ports := freePorts(t, 2*members)
 	var peers []string
 	for i := range members {
@@ -78,7 +87,7 @@ func Etcd(t testing.TB, members int, more ...string) *Cluster {
 	dir := t.TempDir()
 	for i := range members {
 		name := fmt.Sprintf("m%d", i)
-		client, peer := fmt.Sprintf("http://127.0.0.1:%d", ports[2*i]), fmt.Sprintf("http://127.0.0.1:%d", ports[2*i+1])
+		client, peer := fmt.Sprintf("%s://127.0.0.1:%d", scheme, ports[2*i]), fmt.Sprintf("http://127.0.0.1:%d", ports[2*i+1])
 		c.Members = append(c.Members, &Member{URL: client, name: name, dir: dir, t: t, args: append([]string{
 			"--name", name, "--data-dir", filepath.Join(dir, name), "--listen-client-urls", client, "--advertise-client-urls", client,
 			"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", strings.Join(peers, ","),
@@ -92,6 +101,22 @@ func Etcd(t testing.TB, members int, more ...string) *Cluster {
 	}
 	c.Ready()
 	return c
+}
+
+// EtcdTLS starts a cluster of one member that has a certificate, and takes clients with one
+// of an authority alone. All three are PEM files.
+func EtcdTLS(t testing.TB, authority, certificate, key string) *Cluster {
+	t.Helper()
+	pair, err := tls.LoadX509KeyPair(certificate, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	if text, err := os.ReadFile(authority); err != nil || !roots.AppendCertsFromPEM(text) {
+		t.Fatalf("%s: %v", authority, err)
+	}
+	return etcd(t, "https", 1, &tls.Config{RootCAs: roots, Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12},
+		"--client-cert-auth", "--trusted-ca-file", authority, "--cert-file", certificate, "--key-file", key)
 }
 
 // tail is the end of what the members logged.
@@ -164,7 +189,7 @@ func (c *Cluster) URLs() (all []string) {
 // Client is a client of the cluster, which ends with the test.
 func (c *Cluster) Client() *clientv3.Client {
 	c.t.Helper()
-	client, err := clientv3.New(clientv3.Config{Endpoints: c.URLs(), Logger: zap.NewNop()})
+	client, err := clientv3.New(clientv3.Config{Endpoints: c.URLs(), TLS: c.secure, Logger: zap.NewNop()})
 	if err != nil {
 		c.t.Fatal(err)
 	}
