@@ -47,6 +47,16 @@ func process(t *testing.T, toml string) *os.Process {
 	return command.Process
 }
 
+// end ends an instance, and waits until it has ended.
+func (r *running) end() {
+	r.tb.Helper()
+	r.stop()
+	if err := <-r.ended; err != nil {
+		r.tb.Errorf("serve: %v", err)
+	}
+	r.ended <- nil // for the end of the test
+}
+
 // learnsFrom waits until an instance says by which one corp is listed.
 func (r *running) learnsFrom(t *testing.T, instance string) {
 	t.Helper()
@@ -102,7 +112,7 @@ func TestOneInstanceListsForAll(t *testing.T) {
 	if asked, lost := flow.finish(); lost > 0 || asked == 0 {
 		t.Errorf("%d of %d queries were lost", lost, asked)
 	}
-	second.stop()
+	second.end()
 	for _, r := range []*running{third, start(t, tableless)} {
 		if got := says(r.ask("udp", europe, "later.database.windows.net", dns.TypeA)); !saysDB("later", "10.0.1.10")(got) {
 			t.Errorf("with nobody who lists: %s", got)
@@ -123,9 +133,7 @@ func TestPublishedGarbage(t *testing.T) {
 		t.Helper()
 		put(t, cluster, "/pldns/listings/corp/current", text)
 	}
-	lists.stop()
-	<-lists.ended
-	lists.ended <- nil
+	lists.end()
 	garbage("garbage")
 	eventually(t, "/api/sources says that it is damaged", func() bool {
 		return strings.Contains(third.sources(t)["azure.corp"].Error, "not what its digest says")
@@ -136,9 +144,7 @@ func TestPublishedGarbage(t *testing.T) {
 	l.add("fresh", "10.0.1.9")
 	again := start(t, f.machine("hub-1", l.lister(filepath.Join(f.states, "corp.json"))))
 	third.until(time.Minute, "fresh.database.windows.net", saysDB("fresh", "10.0.1.9"))
-	again.stop()
-	<-again.ended
-	again.ended <- nil
+	again.end()
 	if _, err := cluster.Client().Delete(t.Context(), "/pldns/listings/corp/current"); err != nil {
 		t.Fatal(err)
 	}

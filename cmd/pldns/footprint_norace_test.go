@@ -10,3 +10,6 @@ const mostIdle = 16_000
 // mostMore is how much more memory 10,000 endpoints that it learns may take at the peak,
 // in kilobytes: some 55,000 were measured.
 const mostMore = 80_000
+
+// loadRate is how many queries a second are asked while releases follow each other.
+const loadRate = 20_000
