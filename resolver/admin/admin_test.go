@@ -16,6 +16,7 @@ import (
 
 	"pldns/resolver"
 	"pldns/resolver/admin"
+	"pldns/resolver/forward"
 	"pldns/zones"
 )
 
@@ -44,7 +45,7 @@ func serve(t testing.TB, status admin.Status, change ...func(*admin.Options)) st
 		},
 		Status: func() admin.Status { return status },
 		Upstreams: func() []admin.Upstream {
-			return []admin.Upstream{{Group: "azure", Server: "168.63.129.16", Healthy: true}}
+			return []admin.Upstream{{Group: "azure", ServerState: forward.ServerState{Server: "168.63.129.16", Healthy: true}}}
 		},
 		Cache: new(memory),
 		Unmapped: func() []admin.Unmapped {

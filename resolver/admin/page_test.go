@@ -16,6 +16,8 @@ import (
 
 	"pldns/resolver"
 	"pldns/resolver/admin"
+	"pldns/resolver/forward"
+	"pldns/resolver/forward/share"
 	"pldns/resolver/listen"
 	"pldns/resolver/observe"
 	"pldns/zones"
@@ -172,8 +174,8 @@ func TestHostileTexts(t *testing.T) {
 			return []admin.Network{{Name: script, Certificates: []string{script}, DoHPaths: []string{script}, ServerNames: []string{script}}}
 		}
 		o.Upstreams = func() []admin.Upstream {
-			load := admin.GroupLoad{Limited: []admin.Share{{Network: script, Client: script, Suffix: script}}}
-			return []admin.Upstream{{Group: script, Server: script, Without: []string{script}, Load: load}}
+			load := forward.Load{Limited: []share.Usage{{Network: script, Suffix: script}}}
+			return []admin.Upstream{{Group: script, ServerState: forward.ServerState{Server: script, Without: []string{script}}, Load: load}}
 		}
 		o.Unmapped = func() []admin.Unmapped {
 			return []admin.Unmapped{{Network: script, Unmapped: []admin.UnmappedName{{Name: script, Private: script, Address: script}}, NeverAsked: []string{script}}}
@@ -329,18 +331,19 @@ func BenchmarkEndpointsPage(b *testing.B) {
 func TestWhoIsLimited(t *testing.T) {
 	base := serve(t, admin.Status{Ready: true}, func(o *admin.Options) {
 		o.Upstreams = func() []admin.Upstream {
-			load := admin.GroupLoad{InFlight: 16384, Capacity: 16384, Shed: 7, Limited: []admin.Share{
-				{Suffix: "silent.example", InFlight: 16000, GaveWay: 7}}}
+			load := forward.Load{InFlight: 16384, Capacity: 16384, Shed: 7, Limited: []share.Usage{
+				{Suffix: "silent.example", Held: 16000, GaveWay: 7}, {Client: netip.MustParsePrefix("10.9.8.7/32"), Held: 3, GaveWay: 1}}}
 			return []admin.Upstream{
-				{Group: "azure", Server: "a", Healthy: true, Without: []string{"edns"}, Load: load}, {Group: "azure", Server: "b", Load: load}}
+				{Group: "azure", ServerState: forward.ServerState{Server: "a", Healthy: true, Without: []string{"edns"}}, Load: load},
+				{Group: "azure", ServerState: forward.ServerState{Server: "b"}, Load: load}}
 		}
 	})
 	_, page := get(t, base+"/upstreams")
-	if strings.Count(page, "silent.example") != 1 || !strings.Contains(page, "Limited now") || !strings.Contains(page, "asked without edns") {
+	if strings.Count(page, "silent.example") != 1 || strings.Count(page, "<code>10.9.8.7/32</code>") != 1 || !strings.Contains(page, "Limited now") || !strings.Contains(page, "asked without edns") {
 		t.Errorf("the page is:\n%s", page)
 	}
 	_, list := get(t, base+"/api/upstreams")
-	for _, want := range []string{`"suffix":"silent.example"`, `"gave_way":7`, `"capacity":16384`, `"shed":7`, `"without":["edns"]`} {
+	for _, want := range []string{`"suffix":"silent.example"`, `"gave_way":7`, `"client":"10.9.8.7/32"`, `"capacity":16384`, `"shed":7`, `"without":["edns"]`} {
 		if !strings.Contains(strings.Join(strings.Fields(list), ""), want) {
 			t.Errorf("no %s in:\n%s", want, list)
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"pldns/resolver/admin"
+	"pldns/resolver/forward"
 	"pldns/zones"
 )
 
@@ -22,11 +23,13 @@ func (s sickness) Since(t zones.Target) time.Time { return s[t.Addr] }
 // reason and since when; the rest follows.
 func TestState(t *testing.T) {
 	at := func(minute int) time.Time { return time.Date(2026, 1, 2, 3, minute, 0, 0, time.UTC) }
-	healthy := admin.Upstream{Group: "azure", Server: "168.63.129.16", Healthy: true}
+	healthy := admin.Upstream{Group: "azure", ServerState: forward.ServerState{Server: "168.63.129.16", Healthy: true}}
 	ill := func(group, server string, since time.Time) admin.Upstream {
-		return admin.Upstream{Group: group, Server: server, UnhealthySince: since}
+		return admin.Upstream{Group: group, ServerState: forward.ServerState{Server: server, UnhealthySince: since}}
 	}
-	looping := admin.Upstream{Group: "corp", Server: "10.20.0.4", Healthy: true, LoopSuffixes: []string{"corp.contoso.com"}}
+	looping := admin.Upstream{Group: "corp", ServerState: forward.ServerState{
+		Server: "10.20.0.4", Healthy: true, LoopSuffixes: []string{"corp.contoso.com"},
+	}}
 	first, second, only := netip.MustParseAddr("10.0.9.8"), netip.MustParseAddr("10.0.9.9"), netip.MustParseAddr("fd00::8")
 	fine := admin.Status{Ready: true, Loaded: at(0)}
 	with := func(change func(*admin.Status)) admin.Status {
@@ -51,14 +54,14 @@ func TestState(t *testing.T) {
 			s.Silent = []admin.Silent{{Transport: "tcp", Since: at(9)}, {Transport: "udp", Since: at(4)}}
 		}), []admin.Upstream{ill("azure", "a", at(2))}, nil, "down", at(4), "a listener does not answer", 1,
 			`"notice bad" role="alert"> Not ready: a listener does not answer, since 2026-01-02 03:04:00 UTC`},
-		{"an upstream is dead", fine, []admin.Upstream{ill("azure", "a", at(5)), ill("azure", "b", at(7)), ill("azure", "c", at(6)), {Group: "corp", Healthy: true}},
+		{"an upstream is dead", fine, []admin.Upstream{ill("azure", "a", at(5)), ill("azure", "b", at(7)), ill("azure", "c", at(6)), {Group: "corp", ServerState: forward.ServerState{Healthy: true}}},
 			nil, "failing", at(7), "no server of upstream azure can be asked: 3 of 3 fail", 0,
 			`"notice bad" role="alert"> Failing: no server of upstream azure can be asked: 3 of 3 fail, since 2026-01-02 03:07:00 UTC`},
 		{"every upstream is dead", fine, []admin.Upstream{ill("azure", "a", at(5)), ill("corp", "b", at(7))},
 			nil, "failing", at(5), "no server of upstream azure can be asked: 1 of 1 fails", 1, "corp"},
 		{"one server of several is dead", fine, []admin.Upstream{healthy, ill("azure", "b", at(5))},
 			nil, "degraded", at(5), "upstream azure: 1 of 2 fails", 0, `"notice warn" role="alert"> Serving, with a warning: upstream azure: 1 of 2 fails`},
-		{"an upstream leads back", fine, []admin.Upstream{{Group: "corp", Server: "10.20.0.4", Looping: true}}, nil,
+		{"an upstream leads back", fine, []admin.Upstream{{Group: "corp", ServerState: forward.ServerState{Server: "10.20.0.4", Looping: true}}}, nil,
 			"failing", time.Time{}, "no server of upstream corp can be asked: 1 of 1 fails", 1, "server 10.20.0.4 of upstream corp forwards back to this program"},
 		{"some names are led back", fine, []admin.Upstream{healthy, looping}, nil, "failing", time.Time{},
 			"server 10.20.0.4 of upstream corp forwards the names of corp.contoso.com back to this program: remove its forwarder for them", 0, `"notice bad"`},

@@ -7,32 +7,16 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
+	"pldns/resolver/forward"
 	"pldns/zones"
 )
 
 // Upstream is a server that is asked, as /api/upstreams shows it.
 type Upstream struct {
-	Group     string `json:"group"`
-	Server    string `json:"server"`
-	Transport string `json:"transport"`
-	Healthy   bool   `json:"healthy"`
-	// UnhealthySince is when it became unhealthy, or was found to lead back here;
-	// absent while it is healthy.
-	UnhealthySince time.Time `json:"unhealthy_since,omitzero"`
-	Looping        bool      `json:"looping"` // it leads back to this program and is not asked
-	// LoopSuffixes are the suffixes whose names it leads back; it is not asked for them.
-	LoopSuffixes []string `json:"loop_suffixes,omitempty"`
-	RTT          float64  `json:"rtt_seconds"`
-	Failures     float64  `json:"failures"` // the share of failed queries, recent ones weighing most
-	InFlight     int      `json:"in_flight"`
-	// Without is what the server is asked without for a minute, because several
-	// unrelated names could not be asked with it: edns, 0x20, cookie; Exceptions is
-	// for how many domains alone something is left out.
-	Without    []string  `json:"without,omitempty"`
-	Exceptions int       `json:"exceptions,omitempty"`
-	Load       GroupLoad `json:"group_load"` // of the group of the server
+	Group string `json:"group"`
+	forward.ServerState
+	Load forward.Load `json:"group_load"` // of the group of the server
 }
 
 // Fault says what is wrong with the server, in a few words; empty if nothing is.
@@ -47,15 +31,6 @@ func (u Upstream) Fault() string {
 	default:
 		return ""
 	}
-}
-
-// GroupLoad is what an upstream group has under way, and who is limited.
-type GroupLoad struct {
-	InFlight int     `json:"in_flight"` // questions
-	Capacity int     `json:"capacity"`
-	Queued   int     `json:"queued"`            // questions that wait for their turn, where max_qps is set
-	Shed     int     `json:"shed"`              // questions that were not asked, or had to make room, ever
-	Limited  []Share `json:"limited,omitempty"` // whose questions had to make room lately
 }
 
 // Cache is what upstreams said, remembered.

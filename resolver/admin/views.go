@@ -12,6 +12,7 @@ import (
 	"github.com/miekg/dns"
 
 	"pldns/resolver"
+	"pldns/resolver/forward/share"
 )
 
 // rows is how many rows of a table one page shows.
@@ -134,7 +135,7 @@ type upstreamList struct {
 // theirs make room.
 type limitedShare struct {
 	Group string
-	Share
+	share.Usage
 }
 
 func (s *Server) upstreamsPage(*http.Request) page {

@@ -156,12 +156,12 @@ func TestFailoverAndReturn(t *testing.T) {
 					}
 					sim.set("a", death)
 					sim.ask(t, p, 20)
-					since := p.State()[0].Since
+					since := p.State()[0].UnhealthySince
 					if p.State()[0].Healthy || since.IsZero() {
 						t.Errorf("a failing server is taken for healthy, or fails since %v", since)
 					}
 					time.Sleep(10 * time.Second)
-					if got := p.State()[0].Since; !got.Equal(since) {
+					if got := p.State()[0].UnhealthySince; !got.Equal(since) {
 						t.Errorf("it fails since %v, and later since %v", since, got)
 					}
 					sim.counts()
@@ -174,7 +174,7 @@ func TestFailoverAndReturn(t *testing.T) {
 					sim.ask(t, p, 1)
 					sim.counts()
 					sim.ask(t, p, 50)
-					if got := sim.counts(); got["a"] < 45 || !p.State()[0].Healthy || !p.State()[0].Since.IsZero() {
+					if got := sim.counts(); got["a"] < 45 || !p.State()[0].Healthy || !p.State()[0].UnhealthySince.IsZero() {
 						t.Errorf("five seconds after its return the servers were asked %v", got)
 					}
 					if seen.count("health a false") == 0 || seen.count("health a true") < 2 {

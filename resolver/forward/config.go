@@ -82,6 +82,9 @@ func (t Transport) String() string {
 	return [...]string{"udp", "tcp", "tls", "https"}[t]
 }
 
+// MarshalText is String, for JSON. It never returns an error.
+func (t Transport) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
+
 // The defaults of a [Config].
 const (
 	// DefaultTimeout is longer than a client waits: what comes late is good for the

@@ -8,22 +8,23 @@ import (
 
 // ServerState is what is known of one server, for operators.
 type ServerState struct {
-	Server    string // as its operator wrote it
-	Transport Transport
-	Healthy   bool
-	Since     time.Time     // when it became unhealthy; zero while it is healthy
-	Looping   bool          // it leads back to this program and is not asked
-	RTT       time.Duration // smoothed; 0 as long as nothing is known
-	Failures  float64       // the share of failed queries, recent ones weighing most
-	InFlight  int           // queries that wait for a reply
-	// LoopSuffixes are the suffixes whose names it leads back to this program.
-	LoopSuffixes []string
-	// Without is what the server is asked without for a while, because the servers
-	// of several unrelated names could not do it and none could: "edns", "0x20",
-	// "cookie".
-	Without []string
+	Server    string    `json:"server"` // as its operator wrote it
+	Transport Transport `json:"transport"`
+	Healthy   bool      `json:"healthy"`
+	// UnhealthySince is when it became unhealthy, or was found to lead back here; zero
+	// while it is healthy.
+	UnhealthySince time.Time `json:"unhealthy_since,omitzero"`
+	Looping        bool      `json:"looping"` // it leads back to this program and is not asked
+	// LoopSuffixes are the suffixes whose names it leads back; it is not asked for them.
+	LoopSuffixes []string `json:"loop_suffixes,omitempty"`
+	RTT          float64  `json:"rtt_seconds"` // smoothed; 0 as long as nothing is known
+	Failures     float64  `json:"failures"`    // the share of failed queries, recent ones weighing most
+	InFlight     int      `json:"in_flight"`   // queries that wait for a reply
+	// Without is what the server is asked without for a minute, because several
+	// unrelated names could not be asked with it: "edns", "0x20", "cookie".
+	Without []string `json:"without,omitempty"`
 	// Exceptions is for how many domains alone it is asked without something.
-	Exceptions int
+	Exceptions int `json:"exceptions,omitempty"`
 }
 
 // State is what is known of the servers, in the order of the configuration.
@@ -34,8 +35,8 @@ func (p *Pool) State() []ServerState {
 		healthy, _, _ := s.health.healthy()
 		rtt, bad := s.health.figures()
 		states[i] = ServerState{
-			Server: s.Text, Transport: s.Transport, Healthy: healthy, Since: s.health.downSince(), Looping: s.looping(),
-			RTT: rtt, Failures: bad, InFlight: int(s.inFlight.Load()),
+			Server: s.Text, Transport: s.Transport, Healthy: healthy, UnhealthySince: s.health.downSince(), Looping: s.looping(),
+			RTT: rtt.Seconds(), Failures: bad, InFlight: int(s.inFlight.Load()),
 		}
 		states[i].LoopSuffixes = sorted(s.loops.all())
 		states[i].Without, states[i].Exceptions = s.learned.state(now)
@@ -55,13 +56,13 @@ func (p *Pool) UnderWay() (questions int, queries map[string]int) {
 
 // Load is how much a group has under way, for operators, and who has most of it.
 type Load struct {
-	InFlight int // questions under way
-	Capacity int // how many there may be
-	Queued   int // questions that wait for their turn, where MaxQPS is a limit
-	Shed     int // questions that had to make room, or were not asked, ever
+	InFlight int `json:"in_flight"` // questions under way
+	Capacity int `json:"capacity"`  // how many there may be
+	Queued   int `json:"queued"`    // questions that wait for their turn, where MaxQPS is a limit
+	Shed     int `json:"shed"`      // questions that had to make room, or were not asked, ever
 	// Limited are those whose questions had to make room lately, the most first:
 	// networks, clients and domains.
-	Limited []share.Usage
+	Limited []share.Usage `json:"limited,omitempty"`
 }
 
 // limitedShown is how many networks, clients and domains each are shown.

@@ -17,18 +17,7 @@ func (s *Server) pending() []admin.Pending {
 }
 
 func pendingOf(over string, view share.View) admin.Pending {
-	shown := admin.Pending{Over: over, InFlight: view.Held, Capacity: view.Capacity, Shares: []admin.Share{}}
-	for _, usage := range slices.Concat(view.Networks, view.Clients, view.Suffixes) {
-		shown.Shares = append(shown.Shares, shareOf(usage))
-	}
-	return shown
-}
-
-// shareOf is what a network, a client or a domain holds, as operators see it.
-func shareOf(usage share.Usage) admin.Share {
-	of := admin.Share{Network: usage.Network, Suffix: usage.Suffix, InFlight: usage.Held, GaveWay: usage.GaveWay}
-	if usage.Client.IsValid() {
-		of.Client = usage.Client.String()
-	}
-	return of
+	shares := []share.Usage{} // a list in JSON also where it is empty
+	shares = append(shares, slices.Concat(view.Networks, view.Clients, view.Suffixes)...)
+	return admin.Pending{Over: over, InFlight: view.Held, Capacity: view.Capacity, Shares: shares}
 }

@@ -13,7 +13,6 @@ import (
 	"pldns/resolver"
 	"pldns/resolver/admin"
 	"pldns/resolver/cache"
-	"pldns/resolver/forward"
 	"pldns/resolver/metrics"
 	"pldns/zones"
 )
@@ -22,13 +21,9 @@ import (
 func (p *parts) upstreams() []admin.Upstream {
 	all := make([]admin.Upstream, 0)
 	for _, name := range slices.Sorted(maps.Keys(p.pools)) {
-		load := loadOf(p.pools[name].Load())
-		for _, s := range p.pools[name].State() {
-			all = append(all, admin.Upstream{
-				Group: name, Server: s.Server, Transport: s.Transport.String(), Healthy: s.Healthy, UnhealthySince: s.Since,
-				Looping: s.Looping, LoopSuffixes: s.LoopSuffixes, RTT: s.RTT.Seconds(), Failures: s.Failures, InFlight: s.InFlight,
-				Without: s.Without, Exceptions: s.Exceptions, Load: load,
-			})
+		load := p.pools[name].Load()
+		for _, state := range p.pools[name].State() {
+			all = append(all, admin.Upstream{Group: name, ServerState: state, Load: load})
 		}
 	}
 	return all
@@ -50,15 +45,6 @@ func (m *memory) size() (entries int, octets int64) {
 		return 0, 0
 	}
 	return m.Len(), m.Bytes()
-}
-
-// loadOf is what a group has under way, as operators see it.
-func loadOf(l forward.Load) admin.GroupLoad {
-	shown := admin.GroupLoad{InFlight: l.InFlight, Capacity: l.Capacity, Queued: l.Queued, Shed: l.Shed}
-	for _, usage := range l.Limited {
-		shown.Limited = append(shown.Limited, shareOf(usage))
-	}
-	return shown
 }
 
 // networksOf are the networks of a configuration, as operators see them.

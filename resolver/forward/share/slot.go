@@ -121,11 +121,11 @@ func (h *holder) clear(s *Slot) {
 
 // Usage is what one network, client or suffix holds.
 type Usage struct {
-	Network string       // of a network and a client
-	Client  netip.Prefix // of a client
-	Suffix  string       // of a suffix
-	Held    int          // slots now
-	GaveWay int          // slots lost or refused lately: those of a minute ago count half, and so on
+	Network string       `json:"network,omitempty"` // of a network and a client
+	Client  netip.Prefix `json:"client,omitzero"`   // of a client
+	Suffix  string       `json:"suffix,omitempty"`  // of a suffix
+	Held    int          `json:"in_flight"`         // slots now
+	GaveWay int          `json:"gave_way"`          // slots lost or refused lately: those of a minute ago count half, and so on
 
 	label label
 }
