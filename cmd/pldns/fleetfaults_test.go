@@ -30,6 +30,7 @@ func put(t *testing.T, cluster *storetest.Cluster, key, value string) {
 // An object that was overwritten with garbage is not served, and put right by a push of
 // the same files.
 func TestObjectOverwritten(t *testing.T) {
+	whenLong(t)
 	f, cluster := etcdFleet(t, 1)
 	f.push(hub("10.0.1.4", ""))
 	r := start(t, f.machine("hub-1", ""))
@@ -71,6 +72,7 @@ func TestObjectOverwritten(t *testing.T) {
 // An instance whose revisions were compacted while it could not watch is told the truth
 // all the same.
 func TestCompaction(t *testing.T) {
+	whenLong(t)
 	f, cluster := etcdFleet(t, 1)
 	f.push(hub("10.0.1.4", ""))
 	machine := f.machine("hub-1", "")
@@ -99,6 +101,7 @@ func TestCompaction(t *testing.T) {
 // With the leader killed, or a member that hangs, what is pushed is served all the same,
 // and what was served is meanwhile.
 func TestMembersThatFail(t *testing.T) {
+	whenLong(t)
 	f, cluster := etcdFleet(t, 3)
 	f.push(hub("10.0.1.4", ""))
 	r := start(t, f.machine("hub-1", ""))
@@ -125,6 +128,7 @@ func (f *fleetOf) pushAtLast(toml string) {
 
 // With no room for the state, a release is served all the same, and saved when there is.
 func TestNoRoomForTheState(t *testing.T) {
+	whenLong(t)
 	f, _ := etcdFleet(t, 1)
 	blocked := filepath.Join(f.states, "hub-1")
 	if err := os.WriteFile(blocked, nil, 0o600); err != nil {
@@ -149,6 +153,7 @@ func TestNoRoomForTheState(t *testing.T) {
 // A user without a right is told which one it lacks, and an instance whose right was taken
 // away goes on.
 func TestRoles(t *testing.T) {
+	whenLong(t)
 	f, cluster := etcdFleet(t, 1)
 	client := cluster.Client()
 	ctx := t.Context()
@@ -207,6 +212,7 @@ func TestRoles(t *testing.T) {
 // Every instance of a fleet serves a release about as soon as any does, no query is lost
 // meanwhile, and each answer is of one release or the other.
 func TestFlip(t *testing.T) {
+	whenLong(t)
 	const instances, pushes = 20, 5
 	f, _ := etcdFleet(t, 3)
 	f.push(hub("10.0.1.1", ""))
@@ -250,6 +256,7 @@ func TestFlip(t *testing.T) {
 
 // A release of 100,000 endpoints is pushed and served like any other.
 func TestLargeRelease(t *testing.T) {
+	whenLong(t)
 	const endpoints = 100_000
 	f, _ := etcdFleet(t, 1)
 	var hosts strings.Builder

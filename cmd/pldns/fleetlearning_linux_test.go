@@ -70,6 +70,7 @@ func (r *running) learnsFrom(t *testing.T, instance string) {
 // one goes on from where it was, nothing is withdrawn meanwhile, and with nobody left who
 // can list everybody serves what was published last.
 func TestOneInstanceListsForAll(t *testing.T) {
+	whenLong(t)
 	f, _ := etcdFleet(t, 1)
 	l := newLearner(t)
 	state := func(name string) string { return filepath.Join(f.states, name+"-corp.json") }
@@ -123,6 +124,7 @@ func TestOneInstanceListsForAll(t *testing.T) {
 // What stands in the store in the place of a listing is not served, and put right by whoever
 // lists; a listing of another tenant is not adopted.
 func TestPublishedGarbage(t *testing.T) {
+	whenLong(t)
 	f, cluster := etcdFleet(t, 1)
 	l := newLearner(t)
 	f.push(l.lister("none")+l.released(), "--allow-warnings")

@@ -38,6 +38,7 @@ func (r *running) loaded(t *testing.T, rate int) *flow {
 // With every member of the cluster killed under load, no answer is lost, and what is
 // pushed when they are back is served.
 func TestAllMembersKilledUnderLoad(t *testing.T) {
+	whenLong(t)
 	f, cluster := etcdFleet(t, 3)
 	f.push(hub("10.0.1.4", ""))
 	r := start(t, f.machine("hub-1", ""))
@@ -62,6 +63,7 @@ func TestAllMembersKilledUnderLoad(t *testing.T) {
 
 // An instance under load loses no query and mixes no answers while releases follow each other.
 func TestFlipUnderLoad(t *testing.T) {
+	whenLong(t)
 	const pushes = 10
 	f, _ := etcdFleet(t, 1)
 	f.push(hub("10.0.1.1", ""))
@@ -84,6 +86,7 @@ func TestFlipUnderLoad(t *testing.T) {
 // A member that is dead, or takes connections and says nothing, does not keep an instance
 // from starting, wherever it stands in the list.
 func TestDeadFirstEndpoint(t *testing.T) {
+	whenLong(t)
 	f, _ := etcdFleet(t, 1)
 	f.push(hub("10.0.1.4", ""))
 	mute, err := net.Listen("tcp", "127.0.0.1:0")
@@ -169,6 +172,7 @@ func (a *authority) leaf(name string) {
 // A cluster that asks for client certificates is followed with one, and an instance that
 // shows none, or does not know the cluster's authority, says so.
 func TestStoreWithClientCertificates(t *testing.T) {
+	whenLong(t)
 	a := newAuthority(t, "authority")
 	a.leaf("etcd")
 	a.leaf("hub-1")
@@ -212,6 +216,7 @@ func inOwnMounts(t *testing.T) {
 // With the disk of the state full, a release is served all the same, and nothing of the one
 // that is on disk is lost.
 func TestFullDisk(t *testing.T) {
+	whenLong(t)
 	if os.Getenv(ownMounts) == "" {
 		inOwnMounts(t)
 		return

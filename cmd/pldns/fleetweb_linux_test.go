@@ -16,6 +16,7 @@ import (
 // An instance that is killed while it fetches a release serves the one before when it is
 // back, and then the new one.
 func TestKilledDuringAFetch(t *testing.T) {
+	whenLong(t)
 	dir := t.TempDir()
 	files := http.FileServer(http.Dir(dir))
 	var holding atomic.Bool

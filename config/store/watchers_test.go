@@ -39,6 +39,9 @@ func figures(t *testing.T, member string) map[string]float64 {
 // Two hundred instances follow one member: all are offered what is pushed, and the member
 // says what that takes.
 func TestManyFollowers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("200 followers take their time: left out under -short")
+	}
 	const followers, pushes = 200, 5
 	cluster := storetest.Etcd(t, 1)
 	member := cluster.Members[0].URL
