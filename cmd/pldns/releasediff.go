@@ -52,14 +52,14 @@ differs.`,
 }
 
 // pair are the two configurations that are compared.
-func (flags fleetFlags) pair(command *cobra.Command, args []string) (before, after *config.Config, err error) {
-	f, err := flags.open()
+func (f fleetFlags) pair(command *cobra.Command, args []string) (before, after *config.Config, err error) {
+	fleet, err := f.open()
 	if err != nil {
 		return nil, nil, err
 	}
-	defer f.Close()
+	defer fleet.Close()
 	read := func(text string) (*config.Config, error) {
-		_, r, err := f.fetch(command.Context(), text)
+		_, r, err := fleet.fetch(command.Context(), text)
 		if err != nil {
 			return nil, failing(err)
 		}
@@ -71,7 +71,7 @@ func (flags fleetFlags) pair(command *cobra.Command, args []string) (before, aft
 	}
 	switch len(args) {
 	case 0:
-		after, err = config.Load(flags.config)
+		after, err = config.Load(f.config)
 		err = failing(err)
 	case 1:
 		after, err = read("")

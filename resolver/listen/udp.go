@@ -68,13 +68,6 @@ func (u *udpSocket) deliver(q *query, reply []byte) {
 	}
 }
 
-// sendUDP sends a reply, and waits for room in the system.
-func (s *Server) sendUDP(q *query, socket *udpSocket, reply []byte) {
-	if err := socket.conn.Send(reply, q.control, q.peer); err != nil {
-		s.refused(udp, Unsent, q.peer, "error", err)
-	}
-}
-
 // reachable tells whether a reply to peer may be sent. Nobody can be reached at
 // port 0, and what comes from a listening address of this server would make it
 // talk to itself.

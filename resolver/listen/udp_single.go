@@ -71,3 +71,10 @@ func (s *Server) readPackets(ctx context.Context, socket *udpSocket) (again bool
 		x.tidy()
 	}
 }
+
+// sendUDP sends a reply, and waits for room in the system.
+func (s *Server) sendUDP(q *query, socket *udpSocket, reply []byte) {
+	if err := socket.conn.Send(reply, q.control, q.peer); err != nil {
+		s.refused(udp, Unsent, q.peer, "error", err)
+	}
+}
