@@ -16,8 +16,8 @@ const (
 	// questions to a silent server that came at once are given up at once, and their clients
 	// ask again: whoever asks something else meanwhile must not wait for all of that. So
 	// what is left over waits for the next round, which is larger by a part of roundGrowth;
-	// with 16,000 that are due at once, the last is late by a quarter of a second.
-	leastRound  = 64
+	// with 16,000 that are due at once, the last is late by 0.3 s.
+	leastRound  = 32
 	roundGrowth = 16
 )
 

@@ -112,7 +112,7 @@ func TestManyAlarmsAreSpread(t *testing.T) {
 		synctest.Wait()
 		rounds := make(map[time.Duration]int)
 		for _, b := range all {
-			if len(b.rang) != 1 || b.rang[0] > 300*time.Millisecond {
+			if len(b.rang) != 1 || b.rang[0] > 350*time.Millisecond {
 				t.Fatalf("an alarm rang %v late", b.rang)
 			}
 			rounds[b.rang[0]]++
