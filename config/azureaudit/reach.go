@@ -5,7 +5,6 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"pldns/config/azurediscovery"
 	"pldns/config/azureimport"
@@ -85,30 +84,19 @@ func (r *Reach) follow(listings []*azurediscovery.Listing, inventory azureimport
 		r.leads(p.SubnetID, "the subnet of the endpoint "+lastPart(p.ID))
 	}
 	for _, n := range inventory.Interfaces {
-		r.nics[subscriptionOf(n.ID)] = true
+		r.nics[azurediscovery.SubscriptionOf(n.ID)] = true
 	}
 }
 
 // leads notes that something leads to a resource.
 func (r *Reach) leads(id, what string) {
-	subscription := subscriptionOf(id)
+	subscription := azurediscovery.SubscriptionOf(id)
 	if subscription == "" || r.read[subscription] {
 		return
 	}
 	if _, known := r.unread[subscription]; !known {
 		r.unread[subscription] = what
 	}
-}
-
-// subscriptionOf is the subscription of a resource, in lower case; empty where it has
-// none.
-func subscriptionOf(id string) string {
-	rest, is := strings.CutPrefix(strings.ToLower(id), "/subscriptions/")
-	if !is {
-		return ""
-	}
-	subscription, _, _ := strings.Cut(rest, "/")
-	return subscription
 }
 
 // covers tells whether an endpoint that has an address would have been read: the address
@@ -119,7 +107,7 @@ func (r *Reach) covers(addr netip.Addr) bool {
 		return false
 	}
 	for id, prefixes := range r.spaces {
-		if slices.ContainsFunc(prefixes, contains) && r.nics[subscriptionOf(id)] {
+		if slices.ContainsFunc(prefixes, contains) && r.nics[azurediscovery.SubscriptionOf(id)] {
 			return true
 		}
 	}

@@ -315,7 +315,7 @@ func (d *Discoverer) take(fresh *Listing) (next *Listing, changed bool, err erro
 			}
 		}
 		for id, row := range fresh.Rows {
-			if fresh.Subscriptions[subscriptionOf(row.ID)] == nil {
+			if fresh.Subscriptions[SubscriptionOf(row.ID)] == nil {
 				delete(fresh.Rows, id)
 			}
 		}

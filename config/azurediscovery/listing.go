@@ -124,8 +124,9 @@ type Gateway struct {
 // key is what a row is known by.
 func key(kind Kind, id string) string { return string(kind) + " " + strings.ToLower(id) }
 
-// subscriptionOf is the subscription that a resource is in, in lower case.
-func subscriptionOf(id string) string {
+// SubscriptionOf is the subscription that a resource is in, in lower case; empty where it
+// has none.
+func SubscriptionOf(id string) string {
 	rest, is := strings.CutPrefix(strings.ToLower(id), "/subscriptions/")
 	if !is {
 		return ""
@@ -269,7 +270,7 @@ func (r *reader) subscriptions(ctx context.Context, ask Asker, scopes []string) 
 		var found []*Subscription
 		err := ask.List(ctx, querySubscriptions, part, func() { found = nil }, func(row map[string]any) error {
 			s := &Subscription{Name: text(row, "name"), Tenant: strings.ToLower(text(row, "tenantId"))}
-			s.ID = cmp.Or(strings.ToLower(text(row, "subscriptionId")), subscriptionOf(text(row, "id")))
+			s.ID = cmp.Or(strings.ToLower(text(row, "subscriptionId")), SubscriptionOf(text(row, "id")))
 			if s.ID == "" {
 				return errors.New("a row does not tell which one it is")
 			}

@@ -56,7 +56,7 @@ func (l *Listing) Next(fresh *Listing, losses Losses) (next *Listing, changed bo
 		}
 		next.Rows[id] = &kept
 		switch {
-		case gone[subscriptionOf(old.ID)] != nil:
+		case gone[SubscriptionOf(old.ID)] != nil:
 			kept.Why = "its subscription is not listed any more"
 		case fresh.Unread[id] != "":
 			kept.Why = "it cannot be read: " + fresh.Unread[id]
@@ -307,7 +307,7 @@ func (l *Listing) Accept(subscriptions []string) (next *Listing, marked int) {
 		}
 	}
 	for id, row := range l.Rows {
-		leaves := let[subscriptionOf(row.ID)]
+		leaves := let[SubscriptionOf(row.ID)]
 		if row.Accepted || !row.Held && !leaves {
 			continue
 		}

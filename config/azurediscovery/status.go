@@ -147,7 +147,7 @@ func (s *Status) ofListing(l *Listing, v *View) {
 }
 
 func (s *Status) ofEndpoint(row *Row) {
-	subscription := subscriptionOf(row.ID)
+	subscription := SubscriptionOf(row.ID)
 	if s.States[subscription] == nil {
 		s.States[subscription] = make(map[string]int)
 	}
