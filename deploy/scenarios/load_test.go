@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"testing"
 	"time"
 
 	"pldns/deploy/scenarios/lab"
@@ -60,17 +61,35 @@ func (f *faults) counted(loads []*lab.Process) *tally.Tally {
 		load.Signal(syscall.SIGTERM)
 	}
 	for _, load := range loads {
-		text, err := load.Wait()
-		one := tally.New()
-		if err == nil {
-			err = json.Unmarshal([]byte(text), one)
-		}
-		if err != nil {
-			f.t.Fatalf("the load: %v\n%s", err, text)
-		}
-		total.Merge(one)
+		total.Merge(seen(f.t, load))
 	}
 	return total
+}
+
+// seen is what a load saw that was told to end.
+func seen(t *testing.T, load *lab.Process) *tally.Tally {
+	t.Helper()
+	text, err := load.Wait()
+	count := tally.New()
+	if err == nil {
+		err = json.Unmarshal([]byte(text), count)
+	}
+	if err != nil {
+		t.Fatalf("the load: %v\n%s", err, text)
+	}
+	return count
+}
+
+// noneLost ends a load, of which nothing may have been lost or answered wrongly, and gives
+// what it saw.
+func noneLost(t *testing.T, what string, load *lab.Process) *tally.Tally {
+	t.Helper()
+	load.Signal(syscall.SIGTERM)
+	count := seen(t, load)
+	if total := count.Total(); total.Asked == 0 || total.Wrong > 0 || total.Lost > 0 {
+		t.Errorf("%s: %+v, %q", what, total, count.Samples)
+	}
+	return count
 }
 
 // calibrate lowers the rate to what the machine can do: at that rate, next to

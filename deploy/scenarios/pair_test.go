@@ -171,16 +171,8 @@ func (p *pair) during(what string, strike, mend func(*member)) {
 		_, err := p.user.TryPlay("ask", "-server", shared+":53", "mydb.database.windows.net", "A")
 		return err == nil && p.one.has() != p.two.has() && p.one.well() && p.two.well()
 	})
-	load.Signal(syscall.SIGTERM)
-	text, err := load.Wait()
-	count := tally.New()
-	if err == nil {
-		err = json.Unmarshal([]byte(text), count)
-	}
+	count := noneLost(p.t, what, load)
 	total := count.Total()
-	if err != nil || total.Asked == 0 || total.Wrong > 0 || total.Lost > 0 {
-		p.t.Errorf("%s: %+v, %q, %v", what, total, count.Samples, err)
-	}
 	trouble := "none"
 	if count.Disturbed.Times > 0 {
 		trouble = since(at, count.Disturbed.Last)
