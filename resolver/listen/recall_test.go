@@ -414,7 +414,7 @@ func BenchmarkMemory(b *testing.B) {
 	a.x.memory.open(s, time.Now())
 	b.ReportAllocs()
 	for b.Loop() {
-		if !s.receive(a.query, a.x, a.socket, packet, a.peer, nil).inRoom {
+		if !s.receive(a.query, a.x, a.socket, packet, a.peer, nil).inScratch {
 			b.Fatal("not from memory")
 		}
 	}

@@ -125,7 +125,7 @@ func fast(s *Server, packet []byte, a *asker) (reply []byte, known bool) {
 	if out.taken {
 		a.query = new(query)
 	}
-	return reply, out.inRoom
+	return reply, out.inScratch
 }
 
 // withoutTTLs is a reply with every TTL zero, and the server's part of a cookie,

@@ -57,7 +57,7 @@ type scratch struct {
 	worker *worker // whose it is; nil if it is used elsewhere
 	memory memory
 	buf    []byte // where replies are packed
-	room   []byte // where replies from the reply cache are written
+	out    []byte // where replies from the reply cache are written
 	frames []byte // where replies of a connection are put together
 	counts counts // queries that were answered from the reply cache, and not counted yet
 
@@ -66,7 +66,7 @@ type scratch struct {
 
 func newScratch() *scratch {
 	buf := make([]byte, replyRoom)
-	return &scratch{buf: buf, room: buf}
+	return &scratch{buf: buf, out: buf}
 }
 
 // tidy drops what should not be kept while nothing is worked on.
@@ -77,12 +77,12 @@ func (x *scratch) tidy() {
 
 // outcome is what is to be done about a message.
 type outcome struct {
-	reply  []byte  // to be sent; nil if nothing is said, or nothing yet
-	inRoom bool    // the reply is in the room of the scratch
-	waits  bool    // the reply is yet to come
-	later  bool    // nothing was done: it would be pending, and there is no room for that
-	taken  bool    // the query is in use further on, or may be: it serves no other
-	why    Refusal // Accepted, or why there is silence or a refusal
+	reply     []byte  // to be sent; nil if nothing is said, or nothing yet
+	inScratch bool    // the reply is in a buffer of the scratch
+	waits     bool    // the reply is yet to come
+	later     bool    // nothing was done: it would be pending, and there is no room for that
+	taken     bool    // the query is in use further on, or may be: it serves no other
+	why       Refusal // Accepted, or why there is silence or a refusal
 }
 
 // serve deals with one message, over any transport. Each step of every query is here,
@@ -134,14 +134,14 @@ func (s *Server) ignore(q *query, why Refusal) outcome {
 
 // repeat gives a reply that is remembered.
 func (s *Server) repeat(q *query, x *scratch, r *request, known *replycache.Reply) outcome {
-	reply := s.complete(q, r, known.Write(x.room, r.id, r.question, x.memory.now))
+	reply := s.complete(q, r, known.Write(x.out, r.id, r.question, x.memory.now))
 	x.counts.add(known.Tally, q.began)
 	if q.sample.remembered {
 		q.asked = r.query(q.client)
 		answer := resolver.Answer{Network: q.network, Rcode: int(wire.Flags(reply) & wire.Rcodes), Source: known.Source}
 		s.tell(q, x, r, Exchange{Remembered: true, Answer: answer, Reply: reply})
 	}
-	return outcome{reply: reply, inRoom: true}
+	return outcome{reply: reply, inScratch: true}
 }
 
 // decide has the Handler decide, once. A fault of this program costs the query that

@@ -269,17 +269,17 @@ func (w *worker) deal(i int, began time.Time) {
 		w.send()
 	}
 	q := w.next
-	q.began, w.x.room = began, w.batch.Room()
+	q.began, w.x.out = began, w.batch.Room()
 	out := w.server.receive(q, w.x, w.socket, w.batch.Packet(i), w.batch.Peer(i), w.batch.Control(i))
 	if out.taken {
 		w.next = w.server.query()
 	}
 	switch {
 	case out.reply == nil: // or not yet
-	case out.inRoom:
+	case out.inScratch:
 		w.batch.Reply(i, len(out.reply), q.peer, q.control)
 	default:
-		w.batch.Reply(i, copy(w.x.room, out.reply), q.peer, q.control)
+		w.batch.Reply(i, copy(w.x.out, out.reply), q.peer, q.control)
 	}
 }
 

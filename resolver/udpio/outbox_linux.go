@@ -31,7 +31,7 @@ type Outbox struct {
 	single   bool // the system does not cut packets up for this socket or device
 }
 
-// segmentSpace is the room in octets of a control message with UDP_SEGMENT.
+// segmentSpace is how many octets there are for a control message with UDP_SEGMENT.
 const segmentSpace = unix.SizeofCmsghdr + 8
 
 // Send sends those of n packets that are chosen over one socket. It never waits; it tells

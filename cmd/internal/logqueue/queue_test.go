@@ -70,7 +70,7 @@ func TestStuckWriter(t *testing.T) {
 	text := strings.TrimLeft(<-read, "#")
 	got := strings.Split(strings.TrimSpace(text), "\n")
 	last := -1
-	for _, line := range got[:len(got)-1] { // one may have found the room of the line that is being written
+	for _, line := range got[:len(got)-1] { // one may have taken the place of the line that is being written
 		_, text, _ := strings.Cut(line, " number=")
 		number, err := strconv.Atoi(text)
 		if err != nil || number <= last {
