@@ -93,7 +93,7 @@ func (k *keptFiles) readSmall(name string) ([]byte, error) {
 
 // open gives what was read before, so that a file is the same each time.
 func (k *keptFiles) open(name string) (io.ReadCloser, error) {
-	data, err := k.keep(name, func(name string) ([]byte, error) { return readFile(name, largestHosts) })
+	data, err := k.keep(name, func(name string) ([]byte, error) { return ReadFile(name, largestHosts) })
 	if err != nil {
 		return nil, err
 	}

@@ -52,17 +52,17 @@ func (d diskFiles) path(name string) string {
 	return filepath.Join(d.dir, name)
 }
 
-func (d diskFiles) read(name string) ([]byte, error) { return readFile(name, largestFile) }
+func (d diskFiles) read(name string) ([]byte, error) { return ReadFile(name, largestFile) }
 
 func (d diskFiles) open(name string) (io.ReadCloser, error) {
-	file, _, err := openFile(name, largestHosts)
+	file, _, err := OpenFile(name, largestHosts)
 	if err != nil {
 		return nil, err
 	}
 	return &boundedFile{file: file, path: name, left: largestHosts}, nil
 }
 
-func (d diskFiles) readSmall(name string) ([]byte, error) { return readFile(name, largestKeyFile) }
+func (d diskFiles) readSmall(name string) ([]byte, error) { return ReadFile(name, largestKeyFile) }
 
 // memoryFiles are files of a file system; nil holds none.
 type memoryFiles struct{ fsys fs.FS }

@@ -21,9 +21,10 @@ const (
 	largestKeyFile = 1 << 20
 )
 
-// readFile reads a regular file of at most so many octets.
-func readFile(path string, most int64) ([]byte, error) {
-	file, size, err := openFile(path, most)
+// ReadFile reads a regular file of at most so many octets. Anything else is an error, and
+// not opened, as [OpenFile] says.
+func ReadFile(path string, most int64) ([]byte, error) {
+	file, size, err := OpenFile(path, most)
 	if err != nil {
 		return nil, err
 	}
@@ -31,11 +32,12 @@ func readFile(path string, most int64) ([]byte, error) {
 	return readAll(path, file, size, most)
 }
 
-// openFile opens a regular file of at most so many octets, and tells how many it has.
+// OpenFile opens a regular file of at most so many octets, and tells how many it has.
 // What is none is refused before it is opened: to open a named pipe waits for
 // somebody at its other end, which may be for ever, a device may have no end, and
-// some devices act on it.
-func openFile(path string, most int64) (file *os.File, size int64, err error) {
+// some devices act on it. The caller closes the file, and bounds what it reads: the file
+// may grow. The error is that of the system, or says what it is instead.
+func OpenFile(path string, most int64) (file *os.File, size int64, err error) {
 	info, err := os.Stat(path)
 	if fault, is := errors.AsType[*fs.PathError](err); is {
 		return nil, 0, &fs.PathError{Op: "open", Path: path, Err: fault.Err}
@@ -122,14 +124,18 @@ func regular(path string, info fs.FileInfo, most int64) error {
 }
 
 func tooLarge(path string, most int64) error {
-	return fmt.Errorf("%s has more than %d MiB, the most that is read", path, most>>20)
+	size := fmt.Sprintf("%d MiB", most>>20)
+	if most < 1<<20 {
+		size = fmt.Sprintf("%d KiB", most>>10)
+	}
+	return fmt.Errorf("%s has more than %s, the most that is read", path, size)
 }
 
 // readMain reads the main file. It may also be what the program was handed open, as
 // by a shell that writes a configuration into "pldns check -c /dev/stdin".
 func readMain(path string) ([]byte, error) {
 	if path != "/dev/stdin" && !strings.HasPrefix(path, "/dev/fd/") && !strings.HasPrefix(path, "/proc/self/fd/") {
-		return readFile(path, largestFile)
+		return ReadFile(path, largestFile)
 	}
 	file, err := os.Open(filepath.Clean(path))
 	if err != nil {

@@ -137,7 +137,7 @@ var ErrNoState = errors.New("there is no last good listing yet")
 // Restore reads the last good listing. A file that is damaged, or of another source,
 // cloud or tenant, is an error that says so.
 func Restore(a config.Azure) (*Listing, error) {
-	file, err := openState(a.State)
+	file, _, err := config.OpenFile(a.State, largestState)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, ErrNoState
 	}
@@ -204,18 +204,6 @@ func readListing(from io.Reader) (*Listing, error) {
 		}
 		l.Rows[row.known] = row
 	}
-}
-
-// openState opens a regular file of bounded size.
-func openState(path string) (*os.File, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() || info.Size() > largestState {
-		return nil, fmt.Errorf("%s is no regular file of at most %d MiB", path, largestState>>20)
-	}
-	return os.Open(path)
 }
 
 // whole tells whether every row has what its kind says.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -53,24 +52,13 @@ func (d *Directory) channel(name string) string {
 	return filepath.Join(d.dir, channelsFolder, name+channelSuffix)
 }
 
-// read reads a regular file of at most so many octets.
+// read reads a regular file of at most so many octets; [ErrAbsent] if there is none.
 func read(path string, most int64) ([]byte, error) {
-	info, err := os.Stat(path)
+	data, err := config.ReadFile(path, most)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, ErrAbsent
 	}
-	if err == nil && (!info.Mode().IsRegular() || info.Size() > most) {
-		err = fmt.Errorf("%s is no regular file of at most %d KiB", path, most>>10)
-	}
-	if err != nil {
-		return nil, err
-	}
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	return io.ReadAll(io.LimitReader(file, most))
+	return data, err
 }
 
 // Object implements [Store], with its errors.

@@ -54,16 +54,10 @@ func (p *past) restore(state string) error {
 	if state == "" {
 		return nil
 	}
-	info, err := os.Stat(state)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	file, _, err := config.OpenFile(state, largestTraffic)
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil
-	case err != nil:
-		return err
-	case !info.Mode().IsRegular():
-		return errors.New("it is no regular file")
 	}
-	file, err := os.Open(state)
 	if err != nil {
 		return err
 	}
