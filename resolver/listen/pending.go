@@ -3,6 +3,7 @@ package listen
 import (
 	"bytes"
 	"context"
+	"math/rand/v2"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
@@ -13,13 +14,10 @@ import (
 	"pldns/resolver/forward/share"
 )
 
-const (
-	// guardInterval is how often it is looked for queries whose time is up, and
-	// guardSweep is which of these looks is at all of them: as a rule the oldest are
-	// the first whose time is up.
-	guardInterval = 25 * time.Millisecond
-	guardSweep    = 40
-)
+// guardSpread is the part of its time by which a query may be given up early. What came
+// at one moment is given up at many: the clients of a silent domain ask again at once,
+// thousands together, and whoever asks something else would wait for all of that.
+const guardSpread = 8
 
 // errStopping ends the queries that are pending when the server has to stop.
 type errStopping struct{}
@@ -50,6 +48,7 @@ type wait struct {
 
 	among      *pendings // that it is one of
 	slot       share.Slot
+	place      int16 // of among's wheel
 	next, prev *query
 	before     *query // the next of those that were woken
 	pulse      *pulse
@@ -97,7 +96,7 @@ func (q *query) GiveWay() {
 // park lets q wait for the outside, in a place among those that do. Private names and
 // what is cached never come here, so they never need one.
 func (s *Server) park(q *query, x *scratch, r *request, pending resolver.Pending) (out outcome) {
-	q.wait.pending, q.wait.deadline = pending, pending.Deadline()
+	q.wait.pending, q.wait.deadline = pending, spread(q.began, pending.Deadline())
 	x.memory.key = nil // what was waited for is never remembered
 	q.keep(r)
 	if q.wait.among = s.datagrams; q.stream {
@@ -117,6 +116,14 @@ func (s *Server) park(q *query, x *scratch, r *request, pending resolver.Pending
 		}
 	}()
 	return s.settle(q, x)
+}
+
+// spread is by when a query of a time is given up whose deadline is known.
+func spread(began, deadline time.Time) time.Time {
+	if most := deadline.Sub(began) / guardSpread; most > 0 {
+		return deadline.Add(-rand.N(most))
+	}
+	return deadline
 }
 
 // settle has q wait, unless it was woken or has lost its place meanwhile.
@@ -225,9 +232,9 @@ func (q *query) leave() (held bool) {
 // and the outside do, until ctx ends. One clock is enough for all.
 func (s *Server) guard(ctx context.Context) {
 	never := time.Now().AddDate(100, 0, 0) // later than every deadline
-	ticker := time.NewTicker(guardInterval)
+	ticker := time.NewTicker(wheelStep)
 	defer ticker.Stop()
-	for round := 1; ; round++ {
+	for {
 		select {
 		case <-ctx.Done():
 			return
@@ -236,7 +243,7 @@ func (s *Server) guard(ctx context.Context) {
 				if s.abandoned.Load() {
 					s.giveUp(p.all(), never, errStopping{})
 				} else {
-					s.giveUp(p.due(now, round%guardSweep == 0), now, context.DeadlineExceeded)
+					s.giveUp(p.due(now), now, context.DeadlineExceeded)
 				}
 			}
 		}
