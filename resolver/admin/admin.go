@@ -87,6 +87,9 @@ type Options struct {
 	Traffic *traffic.Traffic
 	// Recent are the last decisions. Nil stands for a list that sees none.
 	Recent *observe.Recent
+	// Live tells of single queries as they are answered, for /api/live. Nil stands for one
+	// that sees none.
+	Live *observe.Live
 	// Access says who may do what. It is asked for every request. Nil stands for
 	// nobody's changing anything.
 	Access func() Access
@@ -169,6 +172,9 @@ type Server struct {
 	http     *http.Server
 	refusals rate.Sometimes // when wrong tokens are logged
 	unlogged atomic.Int64   // those since the last line
+	sessions sessions
+	streams  streams
+	stopping chan struct{} // closed when the server ends
 	// templates are those of the pages, read when the first is asked for.
 	templates func() map[string]*template.Template
 }
@@ -177,7 +183,7 @@ type Server struct {
 func New(options Options) *Server {
 	options.fill()
 	s := &Server{options: options, conns: bounded{limit: options.Connections}, templates: sync.OnceValue(pageTemplates),
-		refusals: rate.Sometimes{Interval: warningPause}}
+		refusals: rate.Sometimes{Interval: warningPause}, sessions: newSessions(), stopping: make(chan struct{})}
 	s.http = &http.Server{
 		Handler:           s.conns.answering(s.handler()),
 		ReadHeaderTimeout: 5 * time.Second,
@@ -188,6 +194,7 @@ func New(options Options) *Server {
 		ConnContext:       withConn,
 		ErrorLog:          slog.NewLogLogger(options.Log.Handler(), slog.LevelWarn),
 	}
+	s.http.RegisterOnShutdown(sync.OnceFunc(func() { close(s.stopping) }))
 	return s
 }
 
@@ -207,6 +214,7 @@ func (o *Options) fill() {
 	o.Health = cmp.Or[Health](o.Health, nothingBad{})
 	o.Traffic = cmp.Or(o.Traffic, traffic.New(traffic.Config{}))
 	o.Recent = cmp.Or(o.Recent, observe.NewRecent(nil, nil))
+	o.Live = cmp.Or(o.Live, observe.NewLive(nil, nil))
 }
 
 // Health knows how the addresses of endpoints are. Its methods are called by many
@@ -287,6 +295,7 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("GET /api/endpoints", s.listEndpoints)
 	mux.HandleFunc("GET /api/pending", s.listPending)
 	mux.HandleFunc("GET /api/recent", s.recent)
+	mux.HandleFunc("GET /api/live", s.follow)
 	mux.HandleFunc("GET /api/sources", s.listSources)
 	mux.HandleFunc("GET /api/shadow", s.showShadow)
 	mux.HandleFunc("GET /api/traffic", s.listTraffic)
@@ -295,6 +304,7 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("POST /-/reload", s.guarded(s.reload))
 	mux.HandleFunc("POST /-/live", s.guarded(s.live))
 	mux.HandleFunc("POST /-/accept", s.guarded(s.accept))
+	mux.HandleFunc("POST /-/leave", s.leave)
 	s.handlePages(mux)
 	// What was called leaks is there under its old names for one release more.
 	mux.HandleFunc("GET /api/leaks", s.unmapped)

@@ -20,6 +20,9 @@ type Access struct {
 // maxForm bounds the body of a request, in octets.
 const maxForm = 64 << 10
 
+// wrongToken is what is said to those who send something else.
+const wrongToken = "this is not the token: the file that listen.admin_token_file names holds it"
+
 // access is who may do what now: it may change with every reload.
 func (s *Server) access() Access {
 	if s.options.Access == nil {
@@ -29,8 +32,9 @@ func (s *Server) access() Access {
 }
 
 // guarded lets only those who know the token do something. Programs send it as
-// "Authorization: Bearer TOKEN" (RFC 6750 section 2.1), the page as a form field;
-// in an address, which is logged and shown, it does not count.
+// "Authorization: Bearer TOKEN" (RFC 6750 section 2.1), the page as a form field, after
+// which the browser has a cookie for some hours; in an address, which is logged and shown,
+// it does not count.
 func (s *Server) guarded(do http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
@@ -40,11 +44,17 @@ func (s *Server) guarded(do http.HandlerFunc) http.HandlerFunc {
 				"that holds one in listen.admin_token_file"))
 			return
 		}
-		given, is := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		given, is := bearer(r)
 		if !is {
-			given = r.PostFormValue("token")
+			given = strings.TrimSpace(r.PostFormValue("token"))
 		}
-		if !sameToken(strings.TrimSpace(given), want) {
+		switch {
+		case sameToken(given, want):
+			if !is {
+				s.keepSession(w, r, s.sessions.begin(want, time.Now()))
+			}
+		case given == "" && !is && s.signedIn(r):
+		default:
 			s.unlogged.Add(1)
 			s.refusals.Do(func() {
 				s.options.Log.Warn("somebody without the token was turned away from the admin address", "from", r.RemoteAddr, "path",
@@ -52,7 +62,7 @@ func (s *Server) guarded(do http.HandlerFunc) http.HandlerFunc {
 					"unlogged", s.unlogged.Swap(0)-1)
 			})
 			w.Header().Set("WWW-Authenticate", `Bearer realm="pldns"`)
-			text := "this is not the token: the file that listen.admin_token_file names holds it"
+			text := wrongToken
 			if given == "" {
 				text = `this needs the token: send it as "Authorization: Bearer TOKEN"; ` +
 					`the file that listen.admin_token_file names holds it`

@@ -41,6 +41,14 @@ func (s *Server) learn(c *config.Config, follower *store.Follower, before *serve
 	return l
 }
 
+// releaseID names the release that is served; empty where there is none.
+func (l *learning) releaseID() string {
+	if l.release == nil {
+		return ""
+	}
+	return l.release.ID
+}
+
 func (l *learning) compose(c *config.Config) {
 	var learned []source.Source
 	for _, d := range l.discoverers {

@@ -80,6 +80,7 @@ type Server struct {
 	prober       *probe.Prober
 	watch        *observe.Unmapped
 	recent       *observe.Recent
+	live         *observe.Live
 	past         *past
 	current      atomic.Pointer[served]
 	resolver     *resolver.Resolver
@@ -126,6 +127,7 @@ func New(o Options) (*Server, error) {
 	}
 	s.watch = observe.NewUnmapped(0, s.recorder)
 	s.recent = observe.NewRecent(s.tap, nil)
+	s.live = observe.NewLive(s.tap, func() string { return s.now().learned.releaseID() })
 	s.past = s.newPast(c.Traffic.State)
 	s.prober = probe.New(probe.Config{Observer: s.recorder, Log: o.Log})
 	learned := s.learn(c, follower, nil)
@@ -177,7 +179,7 @@ func (s *Server) adminOptions(addr netip.AddrPort) admin.Options {
 		Sources:   s.sources, Accept: s.accept, Shadow: s.shadow,
 		Origin: func(network string, name zones.Name) string { return s.now().learned.origin(network, name) },
 		Index:  func() *admin.EndpointIndex { return s.now().index }, NeverAsked: s.watch.Unasked,
-		Health: s.prober, Recent: s.recent, Pending: s.pending, Traffic: s.past.Traffic,
+		Health: s.prober, Recent: s.recent, Live: s.live, Pending: s.pending, Traffic: s.past.Traffic,
 		Instance: admin.Instance{Name: hostName(), Version: Build().Version, Began: s.began},
 		Access:   func() admin.Access { return s.now().access() },
 		Metrics:  s.recorder.Handler(), Panicked: s.recorder.Panicked, Log: s.log,

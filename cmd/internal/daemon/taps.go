@@ -119,7 +119,7 @@ func (g taps) reopen() {
 func (s *Server) tap() {
 	s.tapping.Lock()
 	defer s.tapping.Unlock()
-	all, now := observe.Taps{s.watch, s.recent, s.past}, s.now().taps
+	all, now := observe.Taps{s.watch, s.recent, s.live, s.past}, s.now().taps
 	if now.log != nil {
 		all = append(all, now.log)
 	}
