@@ -71,6 +71,10 @@ func forbidden(from, to string) string {
 		if from != "resolver/metrics" {
 			return "only resolver/metrics knows Prometheus"
 		}
+	case strings.HasPrefix(to, "go.opentelemetry.io/contrib/bridges/prometheus"):
+		if from != "resolver/metrics" {
+			return "only resolver/metrics knows Prometheus"
+		}
 	case strings.HasPrefix(to, "github.com/Azure/"):
 		if from != "config/azuregraph" {
 			return "only config/azuregraph knows the SDK of Azure"

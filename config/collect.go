@@ -35,7 +35,7 @@ func Collect(path string) (Collected, error) {
 	if c.Config == nil {
 		return c, nil
 	}
-	c.Files = map[string][]byte{c.Main: []byte(tomlfile.Without(string(data), ownKeys()...))}
+	c.Files = map[string][]byte{c.Main: []byte(tomlfile.Without(string(data), notReleased()...))}
 	var faults []error
 	for _, name := range append(c.Config.Files[1:], c.Config.Probe.Files()...) {
 		if name == c.Config.Probe.CA && !keeper.relative[name] {

@@ -33,6 +33,10 @@ type Config struct {
 	Shadow Shadow
 	// Traffic says what is kept of traffic.
 	Traffic Traffic
+	// Log says how the program writes its own log, and OTLP where telemetry is sent; nil
+	// for nowhere.
+	Log  Log
+	OTLP *OTLP
 	// Catalogue pairs public names with private ones: what is built in, and the rows
 	// that the file adds.
 	Catalogue *azure.Catalogue

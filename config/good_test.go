@@ -93,6 +93,12 @@ func meaning(c *config.Config) string {
 	if c.Traffic.State != "" || !c.Traffic.Top {
 		line("traffic %+v", c.Traffic)
 	}
+	if c.Log != (config.Log{}) {
+		line("log %+v", c.Log)
+	}
+	if o := c.OTLP; o != nil {
+		line("otlp %s headers %v of %v, roots %v, metrics %v every %v", o.Endpoint, o.Headers, o.Files(), o.Roots != nil, o.Metrics, o.Every)
+	}
 	for _, u := range c.Upstreams {
 		line("upstream %s %s max_qps %v", u.Name, u.Policy, u.MaxQPS)
 		for _, s := range u.Servers {

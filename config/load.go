@@ -149,7 +149,7 @@ func (l *loader) examine(data []byte) Report {
 	}
 	root.only(append(mainKeys(), sharedKeys()...)...)
 	if l.own {
-		root.keep(ownKeys()...)
+		root.keep(append(ownKeys(), "traffic")...)
 	}
 	l.store(root, files)
 	released := l.openRelease()
@@ -164,11 +164,13 @@ func (l *loader) examine(data []byte) Report {
 	}
 	l.probes(main, l.filesFor(main, "probe"))
 	l.settings(main)
+	l.log(main)
+	l.otlp(main, files)
 	l.signals(main, files)
 	l.shadow(main)
 	l.catalogued(main)
 	l.azures(main, files)
-	l.traffic(main, files)
+	l.traffic(root, released, files)
 	l.tables(root)
 	l.more(root, files)
 	l.releasedTables(released)
@@ -190,7 +192,7 @@ func (l *loader) report() Report {
 func mainKeys() []string {
 	return []string{
 		"listen", "tls", "trust", "limit", "cache", "probe", "query_log", "dnstap", "shadow", "deadline", "files", "catalogue", "azure",
-		"store", "traffic",
+		"store", "traffic", "log", "otlp",
 	}
 }
 

@@ -160,6 +160,36 @@ clients = ["10.1.0.0/16"]
 	}
 }
 
+// Where history of traffic is belongs to the machine, and so does what has secrets or
+// says how it is logged; what is listed is as the release says, unless the machine does.
+func TestTrafficOfARelease(t *testing.T) {
+	released := release(map[string]string{"pldns.toml": `[traffic]
+state = "/elsewhere/traffic.json"
+top = false
+[log]
+format = "json"
+[otlp]
+endpoint = "https://collector.contoso.com"
+[networks.hub]
+clients = ["10.0.0.0/16"]
+`})
+	for own, want := range map[string]config.Traffic{
+		"":                                     {},
+		"[traffic]\nstate = \"/own/a.json\"\n": {State: "/own/a.json"},
+		"[traffic]\ntop = true\n":              {Top: true},
+	} {
+		path := write(t, map[string]string{"pldns.toml": machine + own})
+		c, err := config.LoadWith(path, released)
+		if err != nil || c.Traffic != want || c.Log.JSON || c.OTLP != nil {
+			t.Errorf("%q: %v, %+v, want %+v", own, err, c, want)
+		}
+		checked, err := config.CheckRelease(path, released)
+		if want.Top = false; err != nil || checked.Config == nil || checked.Config.Traffic != want {
+			t.Errorf("%q: %v, %+v, want %+v of the release alone", own, err, checked.Faults, want)
+		}
+	}
+}
+
 // A fault of a release names the release, its file and the line.
 func TestFaultOfARelease(t *testing.T) {
 	path := write(t, map[string]string{"pldns.toml": machine})
@@ -193,6 +223,9 @@ func TestCollect(t *testing.T) {
 [networks.hub]
 clients = ["10.0.0.0/16"]
 hosts = ["hub.hosts"]
+[traffic]
+state = "/var/lib/pldns/traffic.json"
+top = false
 `
 	files := map[string]string{
 		"pldns.toml": main, "more.d/a.toml": "[networks.hub.endpoints]\n\"a.database.windows.net\" = \"10.0.1.1\"\n",
@@ -206,7 +239,8 @@ hosts = ["hub.hosts"]
 		t.Fatalf("main %s, files %q", c.Main, got)
 	}
 	text := string(c.Files["pldns.toml"])
-	if strings.Contains(text, "store") || strings.Contains(text, "listen") || strings.Count(text, "\n") != strings.Count(main, "\n") ||
+	if strings.Contains(text, "store") || strings.Contains(text, "listen") || strings.Contains(text, "traffic.json") ||
+		!strings.Contains(text, "top = false") || strings.Count(text, "\n") != strings.Count(main, "\n") ||
 		!strings.Contains(text, "# the hub") {
 		t.Errorf("the main file is\n%s", text)
 	}

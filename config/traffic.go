@@ -10,11 +10,19 @@ type Traffic struct {
 	Top bool
 }
 
-// traffic reads what is kept of traffic. It comes behind all that names files.
-func (l *loader) traffic(root table, files files) {
+// traffic reads what is kept of traffic. It comes behind all that names files. Where
+// history is belongs to the machine, whatever a release says; what is listed is as the
+// release says, unless the machine's own file does.
+func (l *loader) traffic(root, released table, files files) {
 	t, _ := root.sub("traffic")
 	t.only("state", "top")
-	l.config.Traffic.Top = t.boolean("top", defaultTop)
+	shared, _ := released.sub("traffic")
+	shared.only("state", "top")
+	if t.has("top") && !l.own {
+		l.config.Traffic.Top = t.boolean("top", defaultTop)
+	} else {
+		l.config.Traffic.Top = shared.boolean("top", defaultTop)
+	}
 	const example = "/var/lib/pldns/traffic.json"
 	state, given := t.text("state", example)
 	if !given {

@@ -41,6 +41,7 @@ func printTries(s *daemon.Server, log *slog.Logger, w io.Writer) {
 		fmt.Fprintf(&text, "  dig -b %s @%s -p %d %s %s\n", try.client, listener.Addr(), listener.Port(), try.name, try.qtype)
 		fmt.Fprintf(&text, "      %s\n", short(s.Resolve(context.Background(), q)))
 	}
+	fmt.Fprintf(&text, "\nThe status page: %s\n", s.Page())
 	text.WriteString("\nEverything else is forwarded to the servers of this system. Ctrl-C ends.\n")
 	if _, err := io.WriteString(w, text.String()); err != nil {
 		log.Warn("the queries to try could not be printed", "error", err)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -34,8 +33,10 @@ admin address; a faulty one changes nothing.`,
 			// Whoever should read the log may be stuck: that holds up nobody who logs.
 			lines := logqueue.New(command.ErrOrStderr())
 			defer lines.Close(lastLines)
-			log := slog.New(slog.NewTextHandler(lines, nil))
-			s, err := daemon.Open(command.Context(), daemon.Options{File: file, Load: load, Log: log, DroppedLines: lines.Dropped})
+			log := lines.Log()
+			s, err := daemon.Open(command.Context(), daemon.Options{
+				File: file, Load: load, Log: log, FormatLog: lines.Set, DroppedLines: lines.Dropped, AnyAdminPort: example,
+			})
 			if err != nil {
 				return failing(err)
 			}

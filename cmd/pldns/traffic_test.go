@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -119,5 +120,29 @@ func TestTrafficThatIsDamaged(t *testing.T) {
 	said, err := os.ReadFile(log.Name())
 	if _, gone := os.Stat(state + ".unused"); err != nil || gone != nil || !strings.Contains(string(said), "begins anew") {
 		t.Errorf("%v, %v; the log says\n%s", err, gone, said)
+	}
+}
+
+// Metrics say whether history is on disk, from the beginning on, and that each listener
+// answers.
+func TestTrafficSaved(t *testing.T) {
+	for state, want := range map[string]string{
+		filepath.Join(t.TempDir(), "traffic.json"):           "pldns_traffic_saved 1\n",
+		filepath.Join(t.TempDir(), "absent", "traffic.json"): "pldns_traffic_saved 0\n",
+	} {
+		r := start(t, regions(fmt.Sprintf("[traffic]\nstate = %q\n", state)))
+		for patience := time.Now().Add(time.Minute); !strings.Contains(r.get("/metrics"), want); runtime.Gosched() {
+			if time.Now().After(patience) {
+				t.Fatalf("%s: no metric says %s", state, want)
+			}
+		}
+		for _, transport := range []string{"udp", "tcp"} {
+			if want := fmt.Sprintf("pldns_listener_answers{listener=%q,transport=%q} 1\n", r.addrs[0], transport); !strings.Contains(r.get("/metrics"), want) {
+				t.Errorf("no metric says %s", want)
+			}
+		}
+	}
+	if r := start(t, regions("")); strings.Contains(r.get("/metrics"), "pldns_traffic_saved") {
+		t.Error("it is said whether history is on disk that is to be nowhere")
 	}
 }

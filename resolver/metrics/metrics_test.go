@@ -53,6 +53,7 @@ func exercised(t *testing.T) *metrics.Recorder {
 	}
 	r.Logged(querylog.Written, 3)
 	r.Tapped(dnstap.Dropped, 2)
+	r.Exported("metrics", nil)
 	r.Shadowed("europe", shadow.AddressesDiffer)
 	r.Loaded(metrics.Serving{
 		Table: table, Loaded: time.Unix(1_800_000_000, 0), CertificateEnds: time.Unix(1_900_000_000, 0),
@@ -72,8 +73,12 @@ func exercised(t *testing.T) *metrics.Recorder {
 	})
 	r.Ask(metrics.Asked{
 		DroppedLines: func() int64 { return 4 },
-		InFlight:     func() (int64, int64) { return 4, 5 },
-		Cache:        func() (int, int64) { return 3, 4096 },
+		Listeners: func() []metrics.Listener {
+			return []metrics.Listener{{Transport: "udp", Addr: "127.0.0.1:53", Answers: true}}
+		},
+		History:  func() (bool, bool) { return true, true },
+		InFlight: func() (int64, int64) { return 4, 5 },
+		Cache:    func() (int, int64) { return 3, 4096 },
 		Upstreams: func() []metrics.UnderWay {
 			return []metrics.UnderWay{{Group: "azure", Questions: 7, Queries: map[string]int{"168.63.129.16": 8}}}
 		},

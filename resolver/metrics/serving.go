@@ -103,6 +103,17 @@ type Asked struct {
 	Upstreams func() []UnderWay
 	// DroppedLines gives how many lines of the program's own log were dropped.
 	DroppedLines func() int64
+	// Listeners gives the listeners, with whether each answers the program's own question.
+	Listeners func() []Listener
+	// History tells whether the history of traffic could be written the last time, and
+	// whether it is meant to be.
+	History func() (saved, configured bool)
+}
+
+// Listener is a transport at a local address.
+type Listener struct {
+	Transport, Addr string
+	Answers         bool
 }
 
 // UnderWay is what an upstream group has under way.
@@ -122,6 +133,7 @@ type liveMetrics struct {
 	droppedLines                     *prometheus.Desc
 	cacheEntries, cacheBytes         *prometheus.Desc
 	questions, queries               *prometheus.Desc
+	answers, history                 *prometheus.Desc
 }
 
 func newLiveMetrics() *liveMetrics {
@@ -140,6 +152,11 @@ func newLiveMetrics() *liveMetrics {
 			"Questions that an upstream group has under way, however many queries are sent for each.", []string{"group"}, nil),
 		queries: prometheus.NewDesc("pldns_upstream_in_flight",
 			"Queries that wait for an upstream server.", []string{"group", "server"}, nil),
+		answers: prometheus.NewDesc("pldns_listener_answers",
+			"Whether a listener answers the program's own question, by transport and local address: 1 or 0.",
+			[]string{"transport", "listener"}, nil),
+		history: prometheus.NewDesc("pldns_traffic_saved",
+			"Whether the history of traffic is on disk: 1 or 0; absent where no file is configured.", nil, nil),
 	}
 }
 
@@ -153,6 +170,8 @@ func (l *liveMetrics) Describe(to chan<- *prometheus.Desc) {
 	to <- l.cacheBytes
 	to <- l.questions
 	to <- l.queries
+	to <- l.answers
+	to <- l.history
 }
 
 // Collect asks for them.
@@ -190,6 +209,16 @@ func (l *liveMetrics) Collect(to chan<- prometheus.Metric) {
 	if asked.Dnstap != nil {
 		if connected, configured := asked.Dnstap(); configured {
 			gauge(l.connected, truth(connected))
+		}
+	}
+	if asked.Listeners != nil {
+		for _, at := range asked.Listeners() {
+			gauge(l.answers, truth(at.Answers), at.Transport, at.Addr)
+		}
+	}
+	if asked.History != nil {
+		if saved, configured := asked.History(); configured {
+			gauge(l.history, truth(saved))
 		}
 	}
 	if asked.DroppedLines != nil {

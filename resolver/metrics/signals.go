@@ -10,7 +10,7 @@ import (
 
 // signalMetrics are about the query log, dnstap and answers that are compared.
 type signalMetrics struct {
-	lines, messages, shadowed *prometheus.CounterVec
+	lines, messages, shadowed, exports *prometheus.CounterVec
 }
 
 func newSignalMetrics(m maker) signalMetrics {
@@ -27,7 +27,19 @@ func newSignalMetrics(m maker) signalMetrics {
 				"addresses or alias, which are differences; failed (the other did not answer); repeated (compared a moment ago); "+
 				"dropped (beyond max_qps, or every turn of the group was needed).",
 			"network", "result"),
+		exports: m.counter("otlp_exports_total",
+			"Requests to the collector ([otlp]), by signal: metrics or logs, and result: ok or failed.", "signal", "result"),
 	}
+}
+
+// Exported counts a request to the collector that carried a signal, "metrics" or "logs",
+// and what came of it.
+func (r *Recorder) Exported(signal string, err error) {
+	result := "ok"
+	if err != nil {
+		result = "failed"
+	}
+	r.signals.exports.WithLabelValues(signal, result).Inc()
 }
 
 // Shadowed counts an answer that was to be compared.

@@ -85,6 +85,9 @@ func New(c Config) *Checker {
 	return &Checker{config: c, faults: make(map[netip.AddrPort]map[string]Fault), answered: make(map[string]int)}
 }
 
+// Listeners are all that are asked.
+func (c *Checker) Listeners() []Listener { return c.config.Listeners }
+
 // Faults are the listeners that do not answer now, those without an answer for the
 // longest time first.
 func (c *Checker) Faults() []Fault {

@@ -113,6 +113,7 @@ func (s *Server) reloaded(begun time.Time, next *served, err error) error {
 		return err
 	}
 	s.serveFrom(next)
+	s.writeLogAs(next.log)
 	s.notifier.tell(ready("serving " + next.summary))
 	if warning := cacheWarning(next.cacheSettings, s.memory.group); warning != "" {
 		s.log.Warn(warning)
@@ -147,6 +148,7 @@ type served struct {
 	catalogue     *azure.Catalogue // that of the configuration
 	forward       []config.Route   // the top-level forward table
 	traffic       config.Traffic
+	log           config.Log
 	learned       *learning
 }
 
@@ -155,13 +157,14 @@ func newServed(c *config.Config, made *parts, learned *learning) *served {
 	learned.Config = nil
 	return &served{
 		parts: made, listen: c.Listen, deadline: c.Deadline, cacheSettings: c.Cache, files: c.Files, patterns: c.Patterns,
-		keys: newKeys(c), keyFiles: slices.Concat(c.TLS.Files(), c.Probe.Files(), c.AzureFiles(), c.Store.Files()), probe: c.Probe,
+		keys: newKeys(c), probe: c.Probe,
+		keyFiles: slices.Concat(c.TLS.Files(), c.Probe.Files(), c.AzureFiles(), c.Store.Files(), c.OTLP.Files()),
 		trust:    listen.Trust{ClientSubnet: c.Trust.ClientSubnet, Proxies: c.Trust.ProxyProtocol},
 		limits:   limitsOf(c),
 		networks: networksOf(c), index: admin.NewEndpointIndex(made.snapshot.Table()),
 		probed:  sync.OnceValue(func() []probed { return probedEndpoints(made.snapshot.Table()) }),
 		summary: Summary(c), warnings: warningsOf(c, learned.Warnings), loaded: time.Now(), catalogue: c.Catalogue,
-		forward: c.Forward, learned: learned, traffic: c.Traffic,
+		forward: c.Forward, learned: learned, traffic: c.Traffic, log: c.Log,
 	}
 }
 

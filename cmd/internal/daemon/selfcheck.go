@@ -10,6 +10,7 @@ import (
 	"github.com/miekg/dns"
 
 	"pldns/resolver"
+	"pldns/resolver/metrics"
 	"pldns/resolver/selfcheck"
 	"pldns/zones"
 )
@@ -62,6 +63,23 @@ func (s *Server) newChecker() *selfcheck.Checker {
 		}
 	}
 	return selfcheck.New(c)
+}
+
+// answering are the listeners that are open, with whether each answers.
+func (s *Server) answering() []metrics.Listener {
+	if s.checker == nil {
+		return nil
+	}
+	silent := make(map[selfcheck.Listener]bool)
+	for _, fault := range s.checker.Faults() {
+		silent[fault.Listener] = true
+	}
+	listeners := s.checker.Listeners()
+	all := make([]metrics.Listener, len(listeners))
+	for i, l := range listeners {
+		all[i] = metrics.Listener{Transport: l.Transport, Addr: l.Addr.String(), Answers: !silent[l]}
+	}
+	return all
 }
 
 // alive is nil while every listener answers, or has ceased to a moment ago: then the

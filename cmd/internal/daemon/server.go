@@ -39,6 +39,12 @@ type Options struct {
 	// each reload. It may hang, as on a share that is away.
 	Load func(config.Releases) (*config.Config, error)
 	Log  *slog.Logger
+	// AnyAdminPort has operators answered at another port where that of the configuration
+	// is taken.
+	AnyAdminPort bool
+	// FormatLog is told how Log is to be written, before anything is served and at every
+	// reload; nil where nobody can change that.
+	FormatLog func(json bool, level slog.Level)
 	// DroppedLines counts the lines that the log has dropped; nil where it drops none.
 	DroppedLines func() int64
 	// SelfCheck says how often the listeners are asked, and how long they may take.
@@ -100,10 +106,12 @@ type Server struct {
 	notifier     *notifier
 	reloads      *reloads
 	droppedLines func() int64 // of the log; nil where nothing drops them
-	first        string       // signature of the files that were read first
-	reloading    sync.Mutex   // held while what was read becomes what is served
-	stopping     bool         // under reloading: nothing more may be served
-	tapping      sync.Mutex   // held while it is said who observes queries
+	formatLog    func(json bool, level slog.Level)
+	anyAdminPort bool
+	first        string     // signature of the files that were read first
+	reloading    sync.Mutex // held while what was read becomes what is served
+	stopping     bool       // under reloading: nothing more may be served
+	tapping      sync.Mutex // held while it is said who observes queries
 	mutex        sync.Mutex
 	lastReload   admin.Reload // under mutex
 }
@@ -117,7 +125,7 @@ func New(o Options) (*Server, error) {
 	began := time.Now()
 	s := &Server{
 		memory: memoryBounds{limit: math.MaxInt64}, pacer: newPacer(),
-		load: o.Load, log: o.Log, droppedLines: o.DroppedLines, checking: o.SelfCheck,
+		load: o.Load, log: o.Log, droppedLines: o.DroppedLines, formatLog: o.FormatLog, anyAdminPort: o.AnyAdminPort, checking: o.SelfCheck,
 		recorder: metrics.New(Build()), began: began, notifier: newNotifier(o.Log),
 		reloads: newReloads(o), own: ownName(), files: shareFiles(fileLimit()),
 	}
@@ -125,6 +133,7 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.writeLogAs(c.Log)
 	s.watch = observe.NewUnmapped(0, s.recorder)
 	s.recent = observe.NewRecent(s.tap, nil)
 	s.live = observe.NewLive(s.tap, func() string { return s.now().learned.releaseID() })
@@ -160,6 +169,13 @@ func New(o Options) (*Server, error) {
 		s.admin = admin.New(s.adminOptions(c.Listen.Admin))
 	}
 	return s, nil
+}
+
+// writeLogAs says how the log is written from now on.
+func (s *Server) writeLogAs(how config.Log) {
+	if s.formatLog != nil {
+		s.formatLog(how.JSON, how.Level)
+	}
 }
 
 // observers are who is told of what the parts do.
@@ -270,6 +286,11 @@ func (s *Server) Listen(passed []*os.File) error {
 		if listener, err = inherited.Listener(s.now().listen.Admin); err != nil {
 			return err
 		}
+		if listener == nil && s.anyAdminPort {
+			if listener, err = listenNear(s.now().listen.Admin, s.log); err != nil {
+				return err
+			}
+		}
 	}
 	err = s.listeners.ListenOn(inherited)
 	if s.admin != nil && err == nil {
@@ -287,8 +308,7 @@ func (s *Server) Listen(passed []*os.File) error {
 // reloads the configuration, and so does a change of its files. The error is that of a
 // part which has ended by itself, or of clients that could not be answered in time.
 func (s *Server) Run(ctx context.Context, hangUps <-chan os.Signal) error {
-	s.log.Info("serving", "dns", fmt.Sprint(s.listeners.Addrs()), "dot", fmt.Sprint(s.listeners.TLSAddrs()),
-		"doh", fmt.Sprint(s.listeners.HTTPSAddrs()), "config", s.now().summary)
+	s.log.Info("serving", s.where()...)
 	if warning := cacheWarning(s.now().cacheSettings, s.memory.group); warning != "" {
 		s.log.Warn(warning)
 	}
@@ -321,6 +341,24 @@ func (s *Server) Run(ctx context.Context, hangUps <-chan os.Signal) error {
 	closeBehind()
 	s.log.Info("stopped")
 	return errors.Join(err, s.behind.wait())
+}
+
+// where is where clients and operators are answered, for the log. What there is none of
+// is left out.
+func (s *Server) where() []any {
+	var all []any
+	for _, over := range []struct {
+		name  string
+		addrs []netip.AddrPort
+	}{{"dns", s.listeners.Addrs()}, {"dot", s.listeners.TLSAddrs()}, {"doh", s.listeners.HTTPSAddrs()}} {
+		if len(over.addrs) > 0 {
+			all = append(all, over.name, fmt.Sprint(over.addrs))
+		}
+	}
+	if page := s.Page(); page != "" {
+		all = append(all, "page", page)
+	}
+	return append(all, "config", s.now().summary)
 }
 
 // lasting are the long-lived parts that every configuration has.

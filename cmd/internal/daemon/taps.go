@@ -13,11 +13,12 @@ import (
 	"pldns/zones"
 )
 
-// taps are who is told of single queries.
+// taps are who is told of single queries, and of what metrics say.
 type taps struct {
 	log    *queryLog // nil when it is off
 	tap    *tap      // nil when it is off
 	shadow *shadowed // nil when it is off
+	export *exporter // nil when it is off
 }
 
 // queryLog is the query log, and what it was made of.
@@ -36,6 +37,9 @@ type tap struct {
 // A file that cannot be written is an error, and then nothing is left open.
 func (s *Server) newTaps(c *config.Config, before taps) (made taps, err error) {
 	if made.shadow, err = s.newShadow(c, before.shadow); err != nil {
+		return taps{}, err
+	}
+	if made.export, err = s.newExporter(c.OTLP, before.export); err != nil {
 		return taps{}, err
 	}
 	switch {
@@ -104,6 +108,9 @@ func (g taps) runners() (all []runner) {
 	if g.shadow != nil {
 		all = append(all, g.shadow.Shadow)
 	}
+	if g.export != nil {
+		all = append(all, g.export.Exporter)
+	}
 	return all
 }
 
@@ -156,6 +163,8 @@ func (s *Server) asked() metrics.Asked {
 			tap := s.now().taps.tap
 			return tap != nil && tap.Connected(), tap != nil
 		},
+		Listeners: s.answering,
+		History:   func() (saved, configured bool) { return s.past.saved(), s.now().traffic.State != "" },
 		DroppedLines: func() int64 {
 			if s.droppedLines == nil {
 				return 0

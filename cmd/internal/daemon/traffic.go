@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"pldns/config"
@@ -27,6 +28,7 @@ type past struct {
 	log     *slog.Logger
 	file    func() string // empty for none
 	keepOff string        // a file that is not to be written
+	failed  atomic.Bool   // whether it could not be written the last time
 }
 
 // newPast begins with what the file has. One that cannot be used is set aside.
@@ -65,14 +67,15 @@ func (p *past) restore(state string) error {
 	return p.Restore(io.LimitReader(file, largestTraffic))
 }
 
-// Run counts until ctx ends, and writes down what was counted, now and then and at the
-// end.
+// Run counts until ctx ends, and writes down what was counted: at the beginning, now and
+// then, and at the end.
 func (p *past) Run(ctx context.Context) error {
 	counting := make(chan struct{})
 	go func() {
 		defer close(counting)
 		_ = p.Traffic.Run(ctx) // it ends with ctx, and has no error
 	}()
+	p.save() // so that what keeps it from being written is known at once
 	ticker := time.NewTicker(saveInterval)
 	defer ticker.Stop()
 	for {
@@ -92,7 +95,11 @@ func (p *past) save() {
 	if state == "" || state == p.keepOff {
 		return
 	}
-	if err := config.ReplaceFile(state, 0o600, func(file *os.File) error { return p.Save(file) }); err != nil {
+	err := config.ReplaceFile(state, 0o600, func(file *os.File) error { return p.Save(file) })
+	if p.failed.Store(err != nil); err != nil {
 		p.log.Warn("the history of traffic was not written: a restart loses it", "file", state, "error", err)
 	}
 }
+
+// saved tells whether what was counted is on disk, but for the last minutes.
+func (p *past) saved() bool { return !p.failed.Load() && p.file() != p.keepOff }

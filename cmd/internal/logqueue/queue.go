@@ -6,7 +6,6 @@ package logqueue
 
 import (
 	"io"
-	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,7 +22,7 @@ const (
 // copied and written later, or dropped. It may be used by any number of goroutines.
 type Queue struct {
 	to     io.Writer
-	report *slog.Logger // writes to the same place, past the queue
+	format format
 
 	wake    chan struct{} // holds one value while there may be lines
 	closing chan struct{}
@@ -41,8 +40,7 @@ type Queue struct {
 // [Queue.Close] ends it.
 func New(to io.Writer) *Queue {
 	q := &Queue{
-		to: to, report: slog.New(slog.NewTextHandler(to, nil)), wake: make(chan struct{}, 1),
-		closing: make(chan struct{}), written: make(chan struct{}),
+		to: to, wake: make(chan struct{}, 1), closing: make(chan struct{}), written: make(chan struct{}),
 	}
 	go q.write()
 	return q
@@ -72,6 +70,7 @@ func (q *Queue) Dropped() int64 { return q.total.Load() }
 // Close writes what waits, for at most the given time, and tells whether all was
 // written. What is logged later is dropped.
 func (q *Queue) Close(patience time.Duration) bool {
+	q.format.settle()
 	q.once.Do(func() { close(q.closing) })
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
@@ -105,7 +104,7 @@ func (q *Queue) writeWaiting() {
 		case line != nil:
 			_, _ = q.to.Write(line) // the log is where it would be reported
 		case dropped > 0:
-			q.report.Warn("lines of this log were dropped: nothing took them as fast as they came", "lines", dropped)
+			q.reportDropped(dropped)
 		default:
 			return
 		}

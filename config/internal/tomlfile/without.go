@@ -5,13 +5,14 @@ import (
 	"strings"
 )
 
-// Without is a text that is TOML without the tables at some top-level keys. Their lines
-// are empty, so that all others keep their numbers.
+// Without is a text that is TOML without what is at some key paths, such as "listen" or
+// "traffic.state". Their lines are empty, so that all others keep their numbers. A key
+// within an inline table stays.
 func Without(text string, keys ...string) string {
 	var kept strings.Builder
 	from := 0
 	for _, s := range Statements(text) {
-		if !slices.Contains(keys, s.Path[0]) {
+		if !slices.ContainsFunc(keys, s.under) {
 			continue
 		}
 		kept.WriteString(text[from:s.Start])
@@ -20,4 +21,10 @@ func Without(text string, keys ...string) string {
 	}
 	kept.WriteString(text[from:])
 	return kept.String()
+}
+
+// under tells whether the statement is about what is at a key path, or below it.
+func (s Statement) under(path string) bool {
+	parts := strings.Split(path, ".")
+	return len(parts) <= len(s.Path) && slices.Equal(parts, s.Path[:len(parts)])
 }

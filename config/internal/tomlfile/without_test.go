@@ -21,6 +21,9 @@ b = """
 tls = "kept"
 [[tls.more]]
 password = "secret"
+[traffic]
+state = "/a" # here
+top = false
 `
 	const want = `# the hub
 deadline = "2s"
@@ -39,8 +42,11 @@ b = """
 tls = "kept"
 
 
+[traffic]
+
+top = false
 `
-	if got := Without(text, "listen", "tls", "store"); got != want {
+	if got := Without(text, "listen", "tls", "store", "traffic.state"); got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
 	}
 	if got := Without(text); got != text {
