@@ -84,6 +84,9 @@ type Listen struct {
 	// says that they are told which program it runs. Empty and false tell nothing.
 	Identity string
 	Version  bool
+	// Designated are where clients reach DoT and DoH, for networks that say nothing else.
+	// Nil stands for the address that a client has asked; empty tells nobody of them.
+	Designated []netip.Addr
 }
 
 // All are the addresses at which queries arrive, over whatever.
@@ -201,6 +204,8 @@ type Network struct {
 	DoHPaths     []string
 	ServerNames  []zones.Name
 	Missing      zones.Missing // Inherit where the file is silent
+	// Designated is as in Listen; nil where the file is silent.
+	Designated []netip.Addr
 	// Limit is how many queries a second each client is answered over UDP; 0 is no
 	// limit.
 	Limit int

@@ -71,6 +71,9 @@ func meaning(c *config.Config) string {
 	if c.Listen.Identity != "" || c.Listen.Version {
 		line("identity %q, version %v", c.Listen.Identity, c.Listen.Version)
 	}
+	if c.Listen.Designated != nil {
+		line("designated %v", c.Listen.Designated)
+	}
 	if c.Listen.DoT != nil || c.Listen.DoH != nil {
 		line("dot %v doh %v", c.Listen.DoT, c.Listen.DoH)
 		line("tls %v, certificates %d, asks %v", c.TLS.Files(), len(c.TLS.Certificate.Certificate), c.TLS.ClientCAs != nil)
@@ -125,6 +128,9 @@ func meaning(c *config.Config) string {
 
 func writeNetwork(line func(string, ...any), n *config.Network, listed int) {
 	line("network %s clients %v listeners %v missing %v", n.Name, n.Clients, n.Listeners, n.Missing)
+	if n.Designated != nil {
+		line("  designated %v", n.Designated)
+	}
 	spec := n.Spec()
 	for _, ingress := range spec.Ingresses() {
 		line("  ingress %s", ingress)

@@ -1,16 +1,49 @@
 package config
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+)
 
 // listen reads the table of the addresses that are opened.
 func (l *loader) listen(root table, files files) {
 	t, _ := root.sub("listen")
-	t.only("dns", "dot", "doh", "admin", "admin_token_file", "admin_hosts", "identity", "version")
+	t.only("dns", "dot", "doh", "admin", "admin_token_file", "admin_hosts", "identity", "version", "designated")
 	l.listenDNS(t)
 	l.listenSecure(t)
 	l.listenAdmin(t, files)
 	l.config.Listen.Identity = l.identity(t)
 	l.config.Listen.Version = t.boolean("version", false)
+	l.config.Listen.Designated = l.designated(t, nil)
+}
+
+// designated reads the addresses at which clients reach the encrypted listeners: nil
+// where nothing is said, and empty where clients are to be told nothing.
+func (l *loader) designated(t table, otherwise []netip.Addr) []netip.Addr {
+	if !t.has("designated") {
+		return otherwise
+	}
+	entries, _ := t.texts("designated", "10.0.0.4")
+	list := make([]netip.Addr, 0, len(entries))
+	for _, e := range entries {
+		addr, f := parseAddr(e.text, "10.0.0.4")
+		switch {
+		case f != nil:
+		case addr.IsUnspecified() || addr.IsMulticast():
+			f = faultf("write an address that clients can connect to", "%q is no address of a server", e.text)
+		case slices.Contains(list, addr):
+			f = alreadyFault(e.text)
+		}
+		if f != nil {
+			l.rep.add(e.place, f)
+			continue
+		}
+		list = append(list, addr)
+	}
+	if len(list) > 0 && !l.opened.names {
+		l.rep.add(t.place("designated"), &fault{"there is no encrypted listener", `add listen.dot = [":853"] or listen.doh = [":443"]`})
+	}
+	return list
 }
 
 // identity reads what a server is called in what it tells of itself.

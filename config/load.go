@@ -154,11 +154,11 @@ func (l *loader) examine(data []byte) Report {
 	l.store(root, files)
 	released := l.openRelease()
 	main := root.over(released)
+	l.open(main)
 	l.listen(main, files)
 	l.secure(main, files)
 	l.trust(main)
 	l.limit(main)
-	l.open(main)
 	if l.anywhere {
 		l.listenKnown, l.opened = false, opened{names: true, certificates: true, paths: true, links: true}
 	}

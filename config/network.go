@@ -58,7 +58,7 @@ func (l *loader) network(name string, t table) {
 		l.drafts[name] = draft
 	}
 	t.only("clients", "listeners", "server_names", "link_ids", "certificates", "doh_paths", "include", "hosts",
-		"missing", "limit", "forward", "endpoints", "zones", "azure")
+		"missing", "limit", "forward", "endpoints", "zones", "azure", "designated")
 	l.clients(t, draft)
 	l.listeners(t, draft)
 	l.ingresses(t, draft)
@@ -68,6 +68,7 @@ func (l *loader) network(name string, t table) {
 		draft.Missing = missing
 	}
 	draft.Limit = t.integer("limit", draft.Limit, 0, maxLimit)
+	draft.Designated = l.designated(t, draft.Designated)
 	draft.forward = l.forward(t, draft.forward)
 	if endpoints, given := t.sub("endpoints"); given {
 		l.endpoints(endpoints, draft.mapped)

@@ -41,10 +41,17 @@ func (s *Snapshot) begin(q Query, network *zones.Network, deadline time.Time, tr
 		trace.answer(answer)
 		return answer, nil
 	}
+	once := s.encrypted.concerns(&q) // what is told of the server follows the address that was asked
+	if once {
+		if answer, known := s.designated(&q, network); known {
+			trace.designated(answer)
+			return answer, nil
+		}
+	}
 	c := s.chains.Get().(*chain)
 	c.walk = walk{
 		query: q, snapshot: s, network: network, routes: s.routes[network], trace: trace, wake: wake, deadline: deadline,
-		names: append(c.names[:0], q.Name), signed: true,
+		names: append(c.names[:0], q.Name), signed: true, once: once,
 	}
 	return c.result(c.follow())
 }

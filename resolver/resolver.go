@@ -75,6 +75,8 @@ type Options struct {
 	Deadline time.Duration
 	// Identity is what is told of the server itself.
 	Identity Identity
+	// Designated are the encrypted ways to the server itself.
+	Designated Designated
 	// Origin says in one line where an endpoint of a network comes from, for
 	// explanations; empty where that is not known. Nil knows nothing.
 	Origin func(network string, endpoint zones.Name) string
@@ -82,14 +84,15 @@ type Options struct {
 
 // Snapshot is everything compiled from one configuration. It is immutable.
 type Snapshot struct {
-	table    *zones.Table
-	routes   map[*zones.Network]routes
-	health   Health
-	loops    Loops
-	deadline time.Duration
-	identity Identity
-	origin   func(network string, endpoint zones.Name) string // nil knows nothing
-	chains   sync.Pool                                        // of *chain
+	table     *zones.Table
+	routes    map[*zones.Network]routes
+	health    Health
+	loops     Loops
+	deadline  time.Duration
+	identity  Identity
+	encrypted Designated
+	origin    func(network string, endpoint zones.Name) string // nil knows nothing
+	chains    sync.Pool                                        // of *chain
 }
 
 // Health knows how the addresses of endpoints are. Its methods are called by many
@@ -111,14 +114,15 @@ type Loops interface {
 // same suffix, and routes of a network that the table does not have.
 func NewSnapshot(options Options) (*Snapshot, error) {
 	s := &Snapshot{
-		table:    options.Table,
-		routes:   make(map[*zones.Network]routes),
-		health:   options.Health,
-		loops:    options.Loops,
-		deadline: cmp.Or(options.Deadline, DefaultDeadline),
-		identity: options.Identity,
-		origin:   options.Origin,
-		chains:   sync.Pool{New: func() any { return new(chain) }},
+		table:     options.Table,
+		routes:    make(map[*zones.Network]routes),
+		health:    options.Health,
+		loops:     options.Loops,
+		deadline:  cmp.Or(options.Deadline, DefaultDeadline),
+		identity:  options.Identity,
+		encrypted: options.Designated,
+		origin:    options.Origin,
+		chains:    sync.Pool{New: func() any { return new(chain) }},
 	}
 	var faults []error
 	for name, list := range options.Routes {

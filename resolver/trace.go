@@ -75,6 +75,12 @@ func (t *Trace) lookup(name zones.Name, qtype uint16, result zones.Result) {
 	}
 }
 
+// designated tells of an answer about this server itself.
+func (t *Trace) designated(answer Answer) {
+	t.add("zone", "the encrypted listeners of this server by which the client comes to its network (DDR, RFC 9462)")
+	t.answer(answer)
+}
+
 // outcome puts a look-up into words.
 func outcome(result zones.Result, from string) string {
 	by := "a record of the operator"

@@ -77,7 +77,7 @@ func assemble(c *config.Config, told observers, before *parts) (*parts, error) {
 func newSnapshot(c *config.Config, groups map[string]resolver.Exchanger, told observers, loops resolver.Loops) (*resolver.Snapshot, error) {
 	return resolver.NewSnapshot(resolver.Options{
 		Table: c.Table, Routes: routes(c, groups), Health: told.health, Loops: loops, Deadline: c.Deadline, Origin: told.origin,
-		Identity: identityOf(c.Listen),
+		Identity: identityOf(c.Listen), Designated: designated(c),
 	})
 }
 

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"pldns/resolver/resolvertest"
+)
+
+// TestClientsUpgrade: a client that knows the address of the server alone finds DNS over
+// TLS by itself (RFC 9462), and is in the same network then. With a certificate that is for
+// another address or too old it stays with plain DNS, and is answered.
+func TestClientsUpgrade(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		hosts []string // of the certificate
+		ahead time.Duration
+		want  string
+	}{
+		{"the right certificate", []string{"dns.contoso.net", "127.0.0.1"}, 0, "over dns.contoso.net: 127.9.0.1"},
+		{"one for another address", []string{"dns.contoso.net", "127.0.0.9"}, 0, "not for 127.0.0.1"},
+		{"one that has expired", []string{"dns.contoso.net", "127.0.0.1"}, 48 * time.Hour, "expired"},
+		{"one without a name", []string{"127.0.0.1"}, 0, "nothing is designated"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			authority := resolvertest.NewAuthority(t)
+			to := startEncrypted(t, authority, test.hosts...)
+			if got := upgrade(t, to, authority.Pool, test.ahead); !strings.Contains(got, test.want) {
+				t.Errorf("upgraded: %s, want %s", got, test.want)
+			}
+			reply, _, err := new(dns.Client).Exchange(mydb(), to.String())
+			if got := last(reply, err); got != "127.9.0.1" {
+				t.Errorf("over plain DNS: %s", got)
+			}
+		})
+	}
+}
+
+// startEncrypted serves over plain DNS and TLS, with a certificate for some hosts. The
+// port of DNS over TLS has to be in the configuration to be told, so it is one that was
+// free a moment before.
+func startEncrypted(t *testing.T, authority *resolvertest.Authority, hosts ...string) netip.AddrPort {
+	t.Helper()
+	dir := t.TempDir()
+	writeKeys(t, dir, authority, hosts...)
+	for {
+		free, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		free.Close()
+		r, _, err := tryStartServer(t, fmt.Sprintf(`
+[listen]
+dns = ["127.0.0.1:0"]
+dot = [%q]
+admin = "off"
+[tls]
+cert = %q
+key = %q
+[networks.open]
+clients = ["127.0.0.0/8"]
+[networks.open.endpoints]
+"mydb.database.windows.net" = "127.9.0.1"
+`, free.Addr(), filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")))
+		if err == nil {
+			return r.addrs[0]
+		}
+		if !strings.Contains(err.Error(), "in use") {
+			t.Fatal(err)
+		}
+	}
+}
+
+// upgrade does as a client does with verified discovery (RFC 9462 section 4.2), by a clock
+// that is ahead, and says what came of it.
+func upgrade(t *testing.T, to netip.AddrPort, roots *x509.CertPool, ahead time.Duration) string {
+	t.Helper()
+	reply, _, err := new(dns.Client).Exchange(new(dns.Msg).SetQuestion("_dns.resolver.arpa.", dns.TypeSVCB), to.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, rr := range reply.Answer {
+		record, is := rr.(*dns.SVCB)
+		if !is {
+			continue
+		}
+		at, overTLS := wayOf(record)
+		if !overTLS || !at.IsValid() {
+			return "no address in " + record.String()
+		}
+		name := strings.TrimSuffix(record.Target, ".")
+		conn, err := tls.Dial("tcp", at.String(), &tls.Config{
+			ServerName: name, RootCAs: roots, Time: func() time.Time { return time.Now().Add(ahead) },
+		})
+		if err != nil {
+			return err.Error()
+		}
+		defer conn.Close()
+		if err := conn.ConnectionState().PeerCertificates[0].VerifyHostname(to.Addr().String()); err != nil {
+			return fmt.Sprintf("not for %s: %v", to.Addr(), err)
+		}
+		over := dns.Conn{Conn: conn}
+		err = over.WriteMsg(mydb())
+		answer, readErr := over.ReadMsg()
+		return "over " + name + ": " + last(answer, errors.Join(err, readErr))
+	}
+	return "nothing is designated"
+}
+
+// wayOf is where a record leads to, and whether it is about DNS over TLS.
+func wayOf(record *dns.SVCB) (at netip.AddrPort, overTLS bool) {
+	var port uint16
+	var addr netip.Addr
+	for _, value := range record.Value {
+		switch v := value.(type) {
+		case *dns.SVCBAlpn:
+			overTLS = slices.Contains(v.Alpn, "dot")
+		case *dns.SVCBPort:
+			port = v.Port
+		case *dns.SVCBIPv4Hint:
+			addr, _ = netip.AddrFromSlice(v.Hint[0].To4())
+		}
+	}
+	return netip.AddrPortFrom(addr, port), overTLS
+}
