@@ -1,14 +1,19 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"strings"
 
+	"github.com/miekg/dns"
 	"github.com/spf13/cobra"
 
+	"pldns/cmd/internal/daemon"
 	"pldns/config"
 	"pldns/config/clientconfig"
+	"pldns/resolver"
+	"pldns/zones"
 )
 
 func newClientConfig() *cobra.Command {
@@ -28,9 +33,15 @@ The comments of what is written say how it is applied, tested and removed.
   pldns client-config ruleset --format bicep`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(command *cobra.Command, args []string) error {
-			kind, err := clientconfig.ParseKind(args[0], format)
-			if err != nil {
-				return err
+			render := renderDNR
+			if args[0] != clientconfig.DNR {
+				kind, err := clientconfig.ParseKind(args[0], format)
+				if err != nil {
+					return err
+				}
+				render = func(loaded *config.Config, format, network string, servers []netip.AddrPort) ([]byte, error) {
+					return renderClient(loaded, kind, format, network, servers)
+				}
 			}
 			named, err := parseServers(servers)
 			if err != nil {
@@ -40,11 +51,7 @@ The comments of what is written say how it is applied, tested and removed.
 			if err != nil {
 				return failing(err)
 			}
-			settings, err := clientSettings(loaded, network, named)
-			if err != nil {
-				return failing(err)
-			}
-			text, err := clientconfig.Render(kind, format, settings)
+			text, err := render(loaded, format, network, named)
 			if err != nil {
 				return failing(err)
 			}
@@ -52,7 +59,7 @@ The comments of what is written say how it is applied, tested and removed.
 			return failing(err)
 		},
 	}
-	command.ValidArgs = words(clientconfig.Kinds())
+	command.ValidArgs = append(words(clientconfig.Kinds()), clientconfig.DNR)
 	configFlag(command, &file)
 	command.Flags().StringVar(&network, "network", "", "only what this `network` has in use; without it, what any has")
 	command.Flags().StringArrayVar(&servers, "server", nil,
@@ -73,7 +80,9 @@ func kindsHelp() string {
 		}
 		text.WriteByte('\n')
 	}
-	return strings.TrimSuffix(text.String(), "\n")
+	fmt.Fprintf(text, `  %s (--format %s): what DHCP and router advertisements tell of the encrypted
+    listeners (RFC 9463)`, clientconfig.DNR, strings.Join(clientconfig.DNRFormats(), " or "))
+	return text.String()
 }
 
 func parseServers(texts []string) ([]netip.AddrPort, error) {
@@ -86,6 +95,49 @@ func parseServers(texts []string) ([]netip.AddrPort, error) {
 		servers = append(servers, server)
 	}
 	return servers, nil
+}
+
+// renderClient writes the configuration of a client of a kind.
+func renderClient(loaded *config.Config, kind clientconfig.Kind, format, network string, servers []netip.AddrPort) ([]byte, error) {
+	settings, err := clientSettings(loaded, network, servers)
+	if err != nil {
+		return nil, err
+	}
+	return clientconfig.Render(kind, format, settings)
+}
+
+// renderDNR writes what a network may tell its clients of the encrypted listeners: what
+// the resolver itself would tell one of them (RFC 9462), who asks at the first address.
+func renderDNR(loaded *config.Config, format, network string, servers []netip.AddrPort) ([]byte, error) {
+	networks, err := clientconfig.Networks(loaded, network)
+	if err != nil {
+		return nil, err
+	}
+	if len(networks) != 1 {
+		return nil, fmt.Errorf("%s is for the clients of one network: name it with --network", clientconfig.DNR)
+	}
+	if len(servers) == 0 {
+		if servers, err = clientconfig.Servers(loaded, networks); err != nil {
+			return nil, err
+		}
+	}
+	snapshot, err := daemon.NewSnapshot(loaded, true)
+	if err != nil {
+		return nil, err
+	}
+	from := servers[0].Addr() // of a network that has any clients
+	if clients := networks[0].Clients; len(clients) > 0 {
+		from = clients[0].Addr()
+	}
+	answer := resolver.New(snapshot).Resolve(context.Background(),
+		resolver.NewClientQuery(zones.NameOf("_dns.resolver.arpa."), dns.TypeSVCB, zones.NewClient(from, servers[0])))
+	var records []*dns.SVCB
+	for _, record := range answer.Records {
+		if designated, is := record.(*dns.SVCB); is {
+			records = append(records, designated)
+		}
+	}
+	return clientconfig.RenderDNR(format, networks[0].Name, records)
 }
 
 // clientSettings are what the configuration of a client is written from. Without

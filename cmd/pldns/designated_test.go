@@ -1,12 +1,15 @@
 package main
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -133,4 +136,48 @@ func wayOf(record *dns.SVCB) (at netip.AddrPort, overTLS bool) {
 		}
 	}
 	return netip.AddrPortFrom(addr, port), overTLS
+}
+
+// TestNetworksTell: what a network is to tell its clients (RFC 9463) is what the resolver
+// would tell them itself, and dnsmasq takes it.
+func TestNetworksTell(t *testing.T) {
+	dir, authority := t.TempDir(), resolvertest.NewAuthority(t)
+	writeKeys(t, dir, authority, "dns.contoso.net", "10.0.0.4")
+	file := writeConfig(t, fmt.Sprintf(`
+[listen]
+dns = ["10.0.0.4"]
+dot = ["10.0.0.4"]
+[tls]
+cert = %q
+key = %q
+[networks.hub]
+clients = ["10.0.0.0/16"]
+[networks.quiet]
+clients = ["10.1.0.0/16"]
+designated = []
+`, filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")))
+	ask := func(args ...string) (string, int) {
+		var text bytes.Buffer
+		code := run(t.Context(), append([]string{"client-config", "dnr", "-c", file}, args...), &text, &text)
+		return text.String(), code
+	}
+	text, code := ask("--network", "hub", "--format", "dnsmasq")
+	if code != 0 || !strings.Contains(text, `# 1 dns.contoso.net. alpn="dot" port="853" ipv4hint="10.0.0.4"`) {
+		t.Fatalf("code %d: %s", code, text)
+	}
+	for want, args := range map[string][]string{
+		"dnr is for the clients of one network: name it with --network": nil,
+		"clients of network quiet are told of no encrypted listener":    {"--network", "quiet"},
+	} {
+		if text, code := ask(args...); code != 1 || !strings.Contains(text, want) {
+			t.Errorf("%v: code %d: %s, want %s", args, code, text, want)
+		}
+	}
+	config := filepath.Join(dir, "dnsmasq.conf")
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command(lookUp(t, "dnsmasq", "dnsmasq-base"), "--test", "--conf-file="+config).CombinedOutput(); err != nil {
+		t.Errorf("dnsmasq: %v: %s", err, out)
+	}
 }
