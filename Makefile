@@ -91,4 +91,4 @@ dist: ## archives, packages and checksums for linux, macOS and Windows, in dist;
 	GO=$(GO) $(GO) run ./deploy/dist $(if $(ONLY),-only $(ONLY))
 
 clean: ## remove what was built
-	rm -rf bin dist
+	rm -rf bin dist artefacts

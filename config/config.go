@@ -214,6 +214,8 @@ type Network struct {
 	// Forward is the network's effective forward table, sorted by suffix. It holds
 	// the root.
 	Forward []Route
+	// Sets are the names of the endpoint sets that it includes, in the order of the file.
+	Sets []string
 	// Azure is what the network learns; nil for nothing.
 	Azure *Discovery
 

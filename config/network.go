@@ -238,6 +238,7 @@ func (l *loader) include(draft *networkDraft) {
 		default:
 			draft.mapped.addAll(set)
 		}
+		draft.Sets = append(draft.Sets, e.text)
 		l.included[e.text] = true
 	}
 }

@@ -180,9 +180,24 @@ func (b *browser) shoot(name string) {
 	if dir == "" {
 		return
 	}
-	picture := value(b, chromedp.FullScreenshot(100))
-	if err := os.WriteFile(filepath.Join(dir, name+".png"), picture, 0o600); err != nil {
+	picture := value(b, chromedp.FullScreenshot(80))
+	if err := os.WriteFile(filepath.Join(dir, name+".jpg"), picture, 0o600); err != nil {
 		b.t.Fatal(err)
+	}
+}
+
+// shape shows the page on a bright screen, a dark one, or one of 390 pixels.
+func (b *browser) shape(name string) {
+	b.t.Helper()
+	var media emulation.SetEmulatedMediaParams
+	if name == "dark" {
+		media.Features = []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "dark"}}
+	}
+	b.do(command(emulation.SetEmulatedMedia, media))
+	if name == "narrow" {
+		b.do(chromedp.EmulateViewport(390, 844, chromedp.EmulateMobile))
+	} else {
+		b.do(chromedp.EmulateViewport(1280, 900))
 	}
 }
 
@@ -240,7 +255,7 @@ func TestPageInABrowser(t *testing.T) {
 	}{
 		{"views", lookAtViews}, {"search", lookForEndpoints}, {"explain", lookAtExplanations},
 		{"traffic", lookAtTraffic},
-		{"token", lookWithoutToken}, {"live", lookAtHostileNames}, {"keyboard", lookWithoutMouse}, {"shapes", lookAtShapes},
+		{"token", lookWithoutToken}, {"live", lookAtHostileNames}, {"keyboard", lookWithoutMouse},
 	} {
 		t.Run(step.name, func(t *testing.T) {
 			b.t = t
@@ -270,8 +285,8 @@ func lookAtViews(t *testing.T, b *browser, r served) {
 		"/networks?search=no-such-name": {"Nothing found", "There is no such network"},
 	} {
 		wants(t, b.visit(path), says...)
-		if b.number("document.scripts.length") != 0 || b.number("document.querySelectorAll('h1').length") != 1 {
-			t.Errorf("%s: there are scripts, or not one heading", path)
+		if b.number("document.scripts.length") != 1 || b.number("document.querySelectorAll('h1').length") != 1 {
+			t.Errorf("%s: there are other scripts than that of the page, or not one heading", path)
 		}
 		if b.number("document.querySelector('nav [aria-current=page]') !== null") != 1 {
 			t.Errorf("%s: the menu does not say where one is", path)
@@ -385,16 +400,15 @@ func lookWithoutToken(t *testing.T, b *browser, r served) {
 	wants(t, b.submit("#reload-token", adminToken), "Reloaded", "The configuration of now is served")
 	r.ask("udp", europe, "www.contoso.com", dns.TypeA)
 	b.visit("/operate")
-	b.write("#flush-name", "contoso.com")
 	b.do(chromedp.Click(chromedp.CSS("#flush-subtree")))
-	wants(t, b.submit("#flush-token", adminToken), "Flushed", "remembered answer")
+	wants(t, b.submit("#flush-name", "contoso.com"), "Flushed", "remembered answer") // the token is known by now
 	wants(t, b.visit("/operate"), "served")
 }
 
 func lookAtHostileNames(t *testing.T, b *browser, r served) {
 	r.ask("udp", europe, "momenta-eun.database.windows.net", dns.TypeA) // remembered before the list is on
 	b.visit("/live")
-	wants(t, b.submit("#live-token", adminToken), "On until", "No decision yet")
+	wants(t, b.follow("form[action='/-/live'] button"), "On until", "No query yet")
 	for range 3 {
 		r.ask("udp", europe, "momenta-eun.database.windows.net", dns.TypeA)
 	}
@@ -414,20 +428,16 @@ func lookAtHostileNames(t *testing.T, b *browser, r served) {
 		t.Error("a name became a part of the page")
 	}
 	b.shoot("live-hostile")
-	b.submit("#search", "fabrikam")
+	b.submit("#network", "fabrikam")
 	wants(t, b.follow("tbody a"), "of network fabrikam gets NOERROR", "behind certificate gw.fabrikam.com")
 	b.visit("/live")
-	wants(t, b.submit("#search", "<script>"), "1 to 1 of 1")
+	wants(t, b.submit("#name", "<script>"), "1 to 1 of 1")
 	b.follow("tbody a")
 	wants(t, b.text(), "Hop by hop", "<script>alert`1`</script>")
 	b.shoot("explain-hostile")
 	wants(t, b.visit("/explain?name=%3Cscript%3Ealert(4)%3C%2Fscript%3E&client=%3Cscript%3E"), "is no IP address")
-	wants(t, b.visit("/live?refresh=on"), "On until")
-	if b.number("document.querySelector('meta[http-equiv=refresh]') !== null") != 1 {
-		t.Error("the list does not refresh itself when it is asked to")
-	}
 	b.visit("/live")
-	wants(t, b.submit("#live-token", adminToken), "forgets them")
+	wants(t, b.follow("form[action='/-/live'] button"), "shown to you alone")
 	if got := r.get("/api/recent"); strings.TrimSpace(got) != "[]" {
 		t.Errorf("switched off, it still shows %s", got)
 	}
@@ -454,34 +464,5 @@ func lookWithoutMouse(t *testing.T, b *browser, _ served) {
 		if b.number("new Set([...document.querySelectorAll('[id]')].map(e => e.id)).size === document.querySelectorAll('[id]').length") != 1 {
 			t.Errorf("%s has an id twice", path)
 		}
-	}
-}
-
-// lookAtShapes shows that nothing sticks out of a small screen, and that a dark one
-// is dark.
-func lookAtShapes(t *testing.T, b *browser, _ served) {
-	paths := map[string]string{
-		"overview": "/", "networks": "/networks", "endpoints": "/endpoints?network=probed", "upstreams": "/upstreams", "unmapped": "/unmapped",
-		"explain": "/explain?name=db.internal.contoso.com&client=" + europe, "shown": "/explain?name=mydb.database.windows.net&link_id=536871234&certificate=gw.fabrikam.com&client=" + europe, "live": "/live", "operate": "/operate",
-		"many": "/endpoints", "traffic": "/traffic?span=minute", "network": "/networks/crowd",
-	}
-	for name, path := range paths {
-		b.visit(path)
-		b.shoot(name + "-light")
-		bright := b.number("getComputedStyle(document.body).backgroundColor.match(/\\d+/)[0]")
-		b.do(command(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "dark"}}}))
-		if dark := b.number("getComputedStyle(document.body).backgroundColor.match(/\\d+/)[0]"); bright < 200 || dark > 60 {
-			t.Errorf("%s: light is %v, dark is %v", name, bright, dark)
-		}
-		b.shoot(name + "-dark")
-		b.do(command(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{}), chromedp.EmulateViewport(360, 740, chromedp.EmulateMobile))
-		if over := b.number("document.documentElement.scrollWidth - window.innerWidth"); over > 0 {
-			t.Errorf("%s sticks out by %v pixels", name, over)
-		}
-		if cut := b.number("[...document.querySelectorAll('.scroll')].filter(e => e.scrollWidth > e.clientWidth).length"); cut > 0 {
-			t.Errorf("%s has %v tables that are cut off", name, cut)
-		}
-		b.shoot(name + "-narrow")
-		b.do(chromedp.EmulateViewport(1280, 900))
 	}
 }

@@ -1,6 +1,7 @@
 // Package admin is the HTTP server for operators: is the process alive, does it
 // serve, what does it count, and what would a given client be answered. Programs
-// get JSON, and people a page that a browser shows without scripts.
+// get JSON, and people a page, which needs no script: with one it shows by itself what has
+// changed, and single queries as they are answered.
 //
 // Reading needs nothing but to reach the address; changing something needs a
 // token. Without one the server listens on loopback addresses only.
@@ -173,6 +174,7 @@ type Server struct {
 	refusals rate.Sometimes // when wrong tokens are logged
 	unlogged atomic.Int64   // those since the last line
 	sessions sessions
+	held     heldState
 	streams  streams
 	stopping chan struct{} // closed when the server ends
 	// templates are those of the pages, read when the first is asked for.

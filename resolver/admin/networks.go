@@ -23,17 +23,27 @@ type Network struct {
 	Certificates []string `json:"certificates,omitempty"`
 	DoHPaths     []string `json:"doh_paths,omitempty"`
 	ServerNames  []string `json:"server_names,omitempty"`
-	Missing      string   `json:"missing"` // what is done with missing names where the zone says nothing
-	Limit        int      `json:"limit"`   // queries a second that each client is answered over UDP; 0 is no limit
-	Endpoints    int      `json:"endpoints"`
-	Probed       int      `json:"probed"`    // endpoints whose addresses are probed
-	Unhealthy    int      `json:"unhealthy"` // of these, those with an address that is not healthy
+	// Sets are the endpoint sets that it includes, and Forward is where what it does not
+	// answer goes, by suffix.
+	Sets      []string `json:"sets,omitempty"`
+	Forward   []Route  `json:"forward,omitempty"`
+	Missing   string   `json:"missing"` // what is done with missing names where the zone says nothing
+	Limit     int      `json:"limit"`   // queries a second that each client is answered over UDP; 0 is no limit
+	Endpoints int      `json:"endpoints"`
+	Probed    int      `json:"probed"`    // endpoints whose addresses are probed
+	Unhealthy int      `json:"unhealthy"` // of these, those with an address that is not healthy
 	// Unreachable are those of the unhealthy ones that have no healthy address, so that
 	// they are answered as if all were well.
 	Unreachable int `json:"unreachable"`
 	// unhealthySince and unreachableSince are when the first of each became so; zero
 	// where there is none, or that is not known.
 	unhealthySince, unreachableSince time.Time
+}
+
+// Route says which upstream group is asked for the names below a suffix.
+type Route struct {
+	Suffix   string `json:"suffix"`
+	Upstream string `json:"upstream"`
 }
 
 // Ingress says in words where queries of the network arrive, and what they show there;

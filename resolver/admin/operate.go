@@ -35,7 +35,7 @@ func (s *Server) outcome(w http.ResponseWriter, r *http.Request, code int, resul
 		path = "/sources"
 	}
 	result.Back = cmp.Or(result.Back, path)
-	s.show(w, "outcome", page{Title: result.Title, Path: path, Code: code, Data: result})
+	s.show(w, r, "outcome", page{Title: result.Title, Path: path, Code: code, Data: result})
 }
 
 // reload answers POST /-/reload: 200 when the configuration of now is served, 422

@@ -22,16 +22,17 @@ var files embed.FS // never assigned: the embed directive wants a variable
 type view struct {
 	Path, Title string
 	make        func(*http.Request) page
+	still       bool // it is what somebody asked for, and is not asked for anew
 }
 
 // views are all entries of the menu, in its order.
 func (s *Server) views() []view {
 	return []view{
-		{"/", "Overview", s.overview}, {"/traffic", "Traffic", s.trafficPage},
-		{"/networks", "Networks", s.networksPage}, {"/endpoints", "Endpoints", s.endpointsPage},
-		{"/upstreams", "Upstreams", s.upstreamsPage}, {"/sources", "Sources", s.sourcesPage},
-		{"/unmapped", "Unmapped names", s.unmappedPage}, {"/shadow", "Shadow", s.shadowPage},
-		{"/explain", "Explain", s.explainPage}, {"/live", "Live", s.livePage}, {"/operate", "Operate", s.operatePage},
+		{"/", "Overview", s.overview, false}, {"/traffic", "Traffic", s.trafficPage, false},
+		{"/networks", "Networks", s.networksPage, false}, {"/endpoints", "Endpoints", s.endpointsPage, false},
+		{"/upstreams", "Upstreams", s.upstreamsPage, false}, {"/sources", "Sources", s.sourcesPage, false},
+		{"/unmapped", "Unmapped names", s.unmappedPage, false}, {"/shadow", "Shadow", s.shadowPage, false},
+		{"/live", "Live", s.livePage, false}, {"/explain", "Explain", s.explainPage, true}, {"/operate", "Operate", s.operatePage, true},
 	}
 }
 
@@ -39,7 +40,7 @@ func (s *Server) views() []view {
 type page struct {
 	Data    any // what the page itself shows
 	Code    int // the HTTP status; 0 is 200
-	Refresh int // seconds until the browser asks anew; 0 for never
+	Refresh int // seconds until the page is asked for anew; 0 for never
 
 	// What follows is filled in for pages of the menu.
 	Title string
@@ -48,7 +49,20 @@ type page struct {
 	Now   time.Time
 	Store *Store // whose release is served; nil where there is none
 	Instance
+	// State is the worst of all states; the overview shows all of them itself.
+	State State
+	// Reloads is after how many seconds a browser without scripts asks for the page
+	// anew, because its reader wants that; 0 for never. Other is the address of the page
+	// with that switched on or off.
+	Reloads int
+	Other   string
+	// SignedIn says that the browser has been told the token.
+	SignedIn bool
 }
+
+// pageRefresh is after how many seconds a page is asked for anew, as long as it is looked
+// at; the script of the page sees to it, and puts what has changed in its place.
+const pageRefresh = 5
 
 // handlePages routes what browsers show.
 func (s *Server) handlePages(mux *http.ServeMux) {
@@ -59,8 +73,10 @@ func (s *Server) handlePages(mux *http.ServeMux) {
 		}
 		mux.HandleFunc("GET "+pattern, func(w http.ResponseWriter, r *http.Request) {
 			p := v.make(r)
-			p.Title, p.Path = v.Title, v.Path
-			s.show(w, name, p)
+			if p.Title, p.Path = v.Title, v.Path; !v.still {
+				p.Refresh = pageRefresh
+			}
+			s.show(w, r, name, p)
 		})
 	}
 	mux.HandleFunc("GET /networks/{name}", s.networkPage)
@@ -69,8 +85,12 @@ func (s *Server) handlePages(mux *http.ServeMux) {
 
 // show writes a page by the template of that name. It is put together before anything
 // is sent, so that a fault never sends half of one.
-func (s *Server) show(w http.ResponseWriter, name string, p page) {
+func (s *Server) show(w http.ResponseWriter, r *http.Request, name string, p page) {
 	p.Menu, p.Now, p.Instance, p.Store = s.views(), time.Now(), s.options.Instance, s.options.Status().Store
+	p.State, p.SignedIn = s.stateLately(), s.signedIn(r)
+	if p.Refresh > 0 {
+		p.reloads(r)
+	}
 	var written bytes.Buffer
 	if err := s.templates()[name].Execute(&written, p); err != nil {
 		s.options.Log.Error("a page of the admin server could not be made", "page", name, "error", err)
@@ -83,13 +103,28 @@ func (s *Server) show(w http.ResponseWriter, name string, p page) {
 	_, _ = written.WriteTo(w)
 }
 
+// reloads says whether the reader of a page wants it to be asked for anew without scripts.
+func (p *page) reloads(r *http.Request) {
+	values := r.URL.Query()
+	if values.Get("refresh") == "on" {
+		p.Reloads = noScriptRefresh
+		values.Del("refresh")
+	} else {
+		values.Set("refresh", "on")
+	}
+	p.Other = r.URL.EscapedPath() + "?" + values.Encode()
+}
+
+// noScriptRefresh is after how many seconds a page without scripts is loaded anew.
+const noScriptRefresh = 10
+
 // pageTemplates are the templates of all pages by name, each with the layout and what
 // several of them show. The files are part of the program, so a fault in one is a
 // fault of the program.
 func pageTemplates() map[string]*template.Template {
 	shared := template.Must(template.New("layout.html").Funcs(template.FuncMap{
-		"table": newTable, "join": func(words []string) string { return strings.Join(words, ", ") }, "first": first,
-		"when": when, "ago": ago, "lasting": func(since time.Time) string { return lasting(time.Since(since)) },
+		"table": newTable, "token": newTokenField, "join": func(words []string) string { return strings.Join(words, ", ") }, "first": first,
+		"when": when, "minute": minute, "ago": ago, "lasting": func(since time.Time) string { return lasting(time.Since(since)) },
 		"seconds": seconds, "thousands": thousands, "percent": percent, "rate": perSecond,
 		"amount": func(n uint64) string { return thousands(int(n)) },
 	}).ParseFS(files, "templates/*.html"))
@@ -127,6 +162,14 @@ func newTable(name string, heads ...string) table {
 	return t
 }
 
+// tokenField is where the token is written.
+type tokenField struct {
+	ID       string
+	SignedIn bool // it need not be
+}
+
+func newTokenField(id string, signedIn bool) tokenField { return tokenField{id, signedIn} }
+
 // first are the first n of a list of whatever kind, or as many as there are.
 func first(n int, list any) any {
 	all := reflect.ValueOf(list)
@@ -138,6 +181,9 @@ func wantsPage(r *http.Request) bool { return strings.Contains(r.Header.Get("Acc
 
 // when writes a time for people everywhere.
 func when(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
+
+// minute writes a time without its seconds, for where there is little room.
+func minute(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
 
 // ago writes how long ago a time was, roughly.
 func ago(t time.Time) string {

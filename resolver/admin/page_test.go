@@ -213,6 +213,7 @@ func TestHostileTexts(t *testing.T) {
 		"/explain?name=%22%3E%3Cscript%3E&client=%22%3E%3Cscript%3E&listener=%3Cscript%3E", "/explain?name=%3Cscript%3E&client=10.0.0.7",
 	} {
 		_, body := get(t, base+path)
+		body = strings.Replace(body, `<script src="/static/page.js" defer></script>`, "", 1)
 		if strings.Contains(body, "<script") || !strings.Contains(body, "&lt;script") {
 			t.Errorf("%s holds a script, or nothing of it:\n%s", path, body)
 		}

@@ -97,15 +97,24 @@ func recordData(rr dns.RR) string {
 	return strings.TrimPrefix(rr.String(), rr.Header().String())
 }
 
-// recent answers /api/recent[?search=TEXT] with the live list.
+// recent answers /api/recent[?search=TEXT] and the filters of /api/live with the live list,
+// or 400 and {"error": ...}.
 func (s *Server) recent(w http.ResponseWriter, r *http.Request) {
-	writeJSON(w, http.StatusOK, s.recentFor(r.FormValue("search")))
+	filter, err := observe.ParseFilter(r.URL.Query())
+	if err != nil {
+		writeJSON(w, http.StatusBadRequest, map[string]string{"error": err.Error()})
+		return
+	}
+	writeJSON(w, http.StatusOK, s.recentFor(filter, r.FormValue("search")))
 }
 
-// recentFor are the decisions that a search finds, the newest first.
-func (s *Server) recentFor(search string) []Decision {
+// recentFor are the decisions that a filter and a search find, the newest first.
+func (s *Server) recentFor(filter observe.Filter, search string) []Decision {
 	found := make([]Decision, 0)
 	for _, each := range s.options.Recent.List() {
+		if !filter.Match(each.Exchange()) {
+			continue
+		}
 		if d := decision(each); d.matches(strings.TrimSpace(search)) {
 			found = append(found, d)
 		}

@@ -112,11 +112,11 @@ func ofSources(sources []Source) (all []Condition) {
 type sourceList struct {
 	Sources []Source
 	Store   *Store
-	Change  bool // whether there is a token, so that something can be accepted
+	Change  change
 }
 
-func (s *Server) sourcesPage(*http.Request) page {
-	return page{Data: sourceList{s.sources(time.Now()), s.options.Status().Store, s.access().Token != ""}}
+func (s *Server) sourcesPage(r *http.Request) page {
+	return page{Data: sourceList{s.sources(time.Now()), s.options.Status().Store, s.change(r)}}
 }
 
 // listSources answers /api/sources with every source.

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -57,7 +58,33 @@ const (
 
 // state answers /api/state with the [State].
 func (s *Server) state(w http.ResponseWriter, _ *http.Request) {
-	writeJSON(w, http.StatusOK, stateOf(s.options.Status(), s.networks(), s.options.Upstreams(), s.sources(time.Now()), time.Now()))
+	writeJSON(w, http.StatusOK, s.stateNow())
+}
+
+// stateNow is the state of the moment.
+func (s *Server) stateNow() State {
+	return stateOf(s.options.Status(), s.networks(), s.options.Upstreams(), s.sources(time.Now()), time.Now())
+}
+
+// stateHeld is how long the state that every page shows may be old: to find it, all
+// endpoints that are probed are looked at.
+const stateHeld = time.Second
+
+// heldState is the state as it was a moment ago.
+type heldState struct {
+	mu    sync.Mutex
+	state State
+	at    time.Time
+}
+
+// stateLately is the state of the moment, or of one shortly before.
+func (s *Server) stateLately() State {
+	s.held.mu.Lock()
+	defer s.held.mu.Unlock()
+	if s.held.at.IsZero() || time.Since(s.held.at) > stateHeld {
+		s.held.state, s.held.at = s.stateNow(), time.Now()
+	}
+	return s.held.state
 }
 
 // stateOf finds the conditions of the moment.
@@ -99,7 +126,7 @@ func ofUpstreams(upstreams []Upstream) (all []Condition) {
 // ofGroup are the conditions of the servers of one group.
 func ofGroup(servers []Upstream) (all []Condition) {
 	var first, last time.Time // when a server of the group ceased to be asked
-	group, out := servers[0].Group, 0
+	group, out, why := servers[0].Group, 0, ""
 	for _, u := range servers {
 		loop := Condition{Level: Failing, Since: u.UnhealthySince, Path: "/upstreams"}
 		switch {
@@ -113,16 +140,18 @@ func ofGroup(servers []Upstream) (all []Condition) {
 			all = append(all, loop)
 		}
 		if u.Looping || !u.Healthy {
-			out++
+			if out++; u.Reason != "" && why == "" {
+				why = " (" + u.Server + ": " + u.Reason + ")"
+			}
 			first, last = earlier(first, u.UnhealthySince), later(last, u.UnhealthySince)
 		}
 	}
 	switch {
 	case out == len(servers):
-		reason := fmt.Sprintf("no server of upstream %s can be asked: %s", group, failing(out, len(servers)))
+		reason := fmt.Sprintf("no server of upstream %s can be asked: %s", group, failing(out, len(servers))) + why
 		return append([]Condition{{Failing, reason, last, "/upstreams"}}, all...)
 	case out > 0:
-		all = append(all, Condition{Degraded, fmt.Sprintf("upstream %s: %s", group, failing(out, len(servers))), first, "/upstreams"})
+		all = append(all, Condition{Degraded, fmt.Sprintf("upstream %s: %s", group, failing(out, len(servers))) + why, first, "/upstreams"})
 	}
 	return all
 }
@@ -162,9 +191,9 @@ func ofCertificate(c *Certificate, now time.Time) []Condition {
 	case c == nil || now.Before(c.Until.Add(-certificateWarning)):
 		return nil
 	case now.Before(c.Until):
-		return []Condition{{Level: Degraded, Reason: "the certificate expires at " + when(c.Until)}}
+		return []Condition{{Degraded, "the certificate expires at " + when(c.Until), c.Until.Add(-certificateWarning), "/#certificate"}}
 	default:
-		return []Condition{{Level: Failing, Reason: "the certificate has expired", Since: c.Until}}
+		return []Condition{{Failing, "the certificate has expired", c.Until, "/#certificate"}}
 	}
 }
 
@@ -178,7 +207,7 @@ func ofConfiguration(status Status, now time.Time) (all []Condition) {
 	}
 	if n := len(status.Warnings); n > 0 {
 		all = append(all, Condition{Level: Degraded,
-			Reason: "the configuration has " + counted(n, "warning", "warnings"), Since: status.Loaded})
+			Reason: "the configuration has " + counted(n, "warning", "warnings"), Since: status.Loaded, Path: "/#warnings"})
 	}
 	return all
 }

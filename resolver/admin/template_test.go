@@ -14,7 +14,8 @@ import (
 	"pldns/resolver"
 )
 
-// No template has what browsers run, nor what leads to another server.
+// No template has what browsers run, nor what leads to another server, but for the one
+// script, which is a file, and what stands for it where scripts are not run.
 func TestTemplatesHoldNothingThatRuns(t *testing.T) {
 	names, err := fs.Glob(files, "templates/*/*.html")
 	if err != nil || len(names) == 0 {
@@ -29,6 +30,10 @@ func TestTemplatesHoldNothingThatRuns(t *testing.T) {
 		tags := html.NewTokenizer(bytes.NewReader(actions.ReplaceAll(text, nil)))
 		for tags.Next() != html.ErrorToken {
 			tag := tags.Token()
+			if layout := name == "templates/layout.html"; layout && (tag.Data == "noscript" || tag.String() == `<script src="/static/page.js" defer="">` ||
+				tag.String() == "</script>") {
+				continue
+			}
 			if slices.Contains([]string{"script", "style", "iframe", "object", "embed", "base", "noscript"}, tag.Data) && tag.Type != html.TextToken {
 				t.Errorf("%s has the element %s", name, tag.Data)
 			}

@@ -7,12 +7,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/miekg/dns"
 
 	"pldns/resolver"
 	"pldns/resolver/forward/share"
+	"pldns/resolver/traffic"
 )
 
 // rows is how many rows of a table one page shows.
@@ -33,6 +33,8 @@ type overview struct {
 	Unmapped     int // names
 	Live         bool
 	Form         explained
+	Traffic      []chart // of the last hour
+	Busy         traffic.Point
 }
 
 func (s *Server) overview(*http.Request) page {
@@ -40,7 +42,11 @@ func (s *Server) overview(*http.Request) page {
 		Status: s.options.Status(), Networks: s.networks(), Upstreams: s.options.Upstreams(), Live: s.options.Recent.On(),
 		Form: explained{Types: commonTypes()},
 	}
-	data.State = stateOf(data.Status, data.Networks, data.Upstreams, s.sources(time.Now()), time.Now())
+	data.State = s.stateNow()
+	s.options.Traffic.Look()
+	hour, _ := traffic.ParseSpan("hour")
+	minute, _ := traffic.ParseSpan("minute")
+	data.Traffic, data.Busy = chartsOf(s.options.Traffic.All(hour))[:2], s.options.Traffic.All(minute).Sum()
 	if last := data.Status.LastReload; last != nil && !last.OK {
 		data.FailedReload = last
 	}
@@ -105,18 +111,24 @@ func (s *Server) networksPage(r *http.Request) page {
 	return page{Data: data, Code: data.code()}
 }
 
+// choices is how many networks a form suggests.
+const choices = 200
+
 // endpointList is what the page of the endpoints shows.
 type endpointList struct {
 	listing
 	Network   string
-	Networks  []Network // to choose from
+	Networks  []Network // to choose from, the first ones
 	Health    string
 	Healths   []string // to choose from
 	Endpoints []Endpoint
 }
 
 func (s *Server) endpointsPage(r *http.Request) page {
-	data := endpointList{listing: listed(r.URL.Query()), Networks: s.options.Networks(), Healths: []string{healthy, unhealthy, unprobed}}
+	data := endpointList{
+		listing: listed(r.URL.Query()), Networks: first(choices, s.options.Networks()).([]Network),
+		Healths: []string{healthy, unhealthy, unprobed},
+	}
 	want, err := searchOf(r.URL.Query())
 	data.fault(err)
 	data.Network, data.Health = want.Network, want.Health
@@ -153,83 +165,20 @@ func (s *Server) upstreamsPage(*http.Request) page {
 	return page{Data: data}
 }
 
-// unmappedRow and unaskedRow are rows of the two tables of unmapped names.
-type (
-	unmappedRow struct {
-		Network string
-		UnmappedName
-	}
-	unaskedRow struct{ Network, Name string }
-)
-
-// unmappedList is what the page of the unmapped names shows.
-type unmappedList struct {
-	listing
-	Never    bool // endpoints that nobody asks for, in place of names that are not mapped
-	Unmapped []unmappedRow
-	Unasked  []unaskedRow
-}
-
-func (s *Server) unmappedPage(r *http.Request) page {
-	data := unmappedList{listing: listed(r.URL.Query()), Never: r.URL.Query().Get("show") == "never-asked"}
-	wanted := strings.ToLower(data.Search)
-	finds := func(texts ...string) bool {
-		return slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(strings.ToLower(text), wanted) })
-	}
-	if data.Never {
-		for network, name := range s.neverAsked {
-			if finds(network, name) {
-				data.Unasked = append(data.Unasked, unaskedRow{network, name})
-			}
-		}
-		data.Unasked = cut(&data.window, data.Unasked)
-		return page{Data: data, Code: data.code()}
-	}
-	for _, network := range s.options.Unmapped() {
-		for _, u := range network.Unmapped {
-			if finds(network.Network, u.Name, u.Asked) {
-				data.Unmapped = append(data.Unmapped, unmappedRow{network.Network, u})
-			}
-		}
-	}
-	data.Unmapped = cut(&data.window, data.Unmapped)
-	return page{Data: data, Code: data.code()}
-}
-
-// liveList is what the page of the recent decisions shows.
-type liveList struct {
-	listing
-	On        bool
-	Until     time.Time
-	Refresh   bool
-	Change    bool // whether there is a token, so that it can be switched
-	Decisions []Decision
-}
-
-// livePage shows the recent decisions. It refreshes itself only for those who ask
-// for that: nothing moves under the hands of a reader.
-func (s *Server) livePage(r *http.Request) page {
-	data := liveList{
-		listing: listed(r.URL.Query()), Until: s.options.Recent.Until(),
-		Refresh: r.URL.Query().Get("refresh") == "on", Change: s.access().Token != "",
-	}
-	data.On = !data.Until.IsZero()
-	data.Decisions = cut(&data.window, s.recentFor(data.Search))
-	p := page{Data: data, Code: data.code()}
-	if data.On && data.Refresh {
-		p.Refresh = 5
-	}
-	return p
-}
-
 // operation is what the page with the forms for operators shows.
 type operation struct {
 	Status Status
-	Change bool // whether there is a token, so that something can be changed
+	Change change
 }
 
-func (s *Server) operatePage(*http.Request) page {
-	return page{Data: operation{s.options.Status(), s.access().Token != ""}}
+// change is whether something can be changed, because there is a token, and whether the
+// browser has been told that.
+type change struct{ May, SignedIn bool }
+
+func (s *Server) change(r *http.Request) change { return change{s.access().Token != "", s.signedIn(r)} }
+
+func (s *Server) operatePage(r *http.Request) page {
+	return page{Data: operation{s.options.Status(), s.change(r)}}
 }
 
 // explained is what the explain page shows.

@@ -160,6 +160,9 @@ func TestFailoverAndReturn(t *testing.T) {
 					if p.State()[0].Healthy || since.IsZero() {
 						t.Errorf("a failing server is taken for healthy, or fails since %v", since)
 					}
+					if state := p.State(); state[0].Reason == "" || state[1].Reason != "" {
+						t.Errorf("it is not said why: %q and %q", state[0].Reason, state[1].Reason)
+					}
 					time.Sleep(10 * time.Second)
 					if got := p.State()[0].UnhealthySince; !got.Equal(since) {
 						t.Errorf("it fails since %v, and later since %v", since, got)
@@ -174,7 +177,7 @@ func TestFailoverAndReturn(t *testing.T) {
 					sim.ask(t, p, 1)
 					sim.counts()
 					sim.ask(t, p, 50)
-					if got := sim.counts(); got["a"] < 45 || !p.State()[0].Healthy || !p.State()[0].UnhealthySince.IsZero() {
+					if got := sim.counts(); got["a"] < 45 || !p.State()[0].Healthy || !p.State()[0].UnhealthySince.IsZero() || p.State()[0].Reason != "" {
 						t.Errorf("five seconds after its return the servers were asked %v", got)
 					}
 					if seen.count("health a false") == 0 || seen.count("health a true") < 2 {

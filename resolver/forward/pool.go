@@ -207,6 +207,7 @@ func (p *Pool) rose(s *server) {
 
 // dropped says that a server is unhealthy from now on.
 func (p *Pool) dropped(s *server, why string) {
+	s.why.Store(&why)
 	p.config.Observer.UpstreamHealth(p.config.Name, s.Text, false)
 	p.config.Log.Warn("upstream server fails and is asked last", "group", p.config.Name, "server", s.Text, "reason", why)
 	select {

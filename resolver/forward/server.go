@@ -30,10 +30,11 @@ type server struct {
 	cookies cookies
 	learned *learned
 	health  health
-	silent  *Failure      // that it said nothing in time
-	fell    chan struct{} // holds a token when the server became unhealthy
-	loop    atomic.Bool   // it leads back to this program
-	loops   suffixLoops   // or the names of some suffixes
+	why     atomic.Pointer[string] // it became unhealthy last
+	silent  *Failure               // that it said nothing in time
+	fell    chan struct{}          // holds a token when the server became unhealthy
+	loop    atomic.Bool            // it leads back to this program
+	loops   suffixLoops            // or the names of some suffixes
 
 	inFlight atomic.Int64
 }

@@ -14,7 +14,9 @@ type ServerState struct {
 	// UnhealthySince is when it became unhealthy, or was found to lead back here; zero
 	// while it is healthy.
 	UnhealthySince time.Time `json:"unhealthy_since,omitzero"`
-	Looping        bool      `json:"looping"` // it leads back to this program and is not asked
+	// Reason is why it became unhealthy; empty while it is healthy.
+	Reason  string `json:"reason,omitempty"`
+	Looping bool   `json:"looping"` // it leads back to this program and is not asked
 	// LoopSuffixes are the suffixes whose names it leads back; it is not asked for them.
 	LoopSuffixes []string `json:"loop_suffixes,omitempty"`
 	RTT          float64  `json:"rtt_seconds"` // smoothed; 0 as long as nothing is known
@@ -37,6 +39,9 @@ func (p *Pool) State() []ServerState {
 		states[i] = ServerState{
 			Server: s.Text, Transport: s.Transport, Healthy: healthy, UnhealthySince: s.health.downSince(), Looping: s.looping(),
 			RTT: rtt.Seconds(), Failures: bad, InFlight: int(s.inFlight.Load()),
+		}
+		if why := s.why.Load(); !healthy && why != nil {
+			states[i].Reason = *why
 		}
 		states[i].LoopSuffixes = sorted(s.loops.all())
 		states[i].Without, states[i].Exceptions = s.learned.state(now)

@@ -46,6 +46,12 @@ type Decision struct {
 	Query   resolver.Query
 	Answer  resolver.Answer // only Rcode, Network, Source and Group
 	Records []dns.RR        // the last ones
+	Reply   []byte          // as it was sent
+}
+
+// Exchange is the decision as a [Filter] looks at it.
+func (d Decision) Exchange() *listen.Exchange {
+	return &listen.Exchange{Query: d.Query, Answer: d.Answer, Reply: d.Reply}
 }
 
 // NewRecent makes a list that is off. Whenever it has been turned on or off, by whomever,
@@ -120,6 +126,7 @@ func (r *Recent) Exchanged(e *listen.Exchange) {
 	a := e.Answer.Unpacked()
 	d := Decision{
 		At: r.now(), Took: e.Took, Query: e.Query, Records: a.Records[max(0, len(a.Records)-maxRecentRecords):],
+		Reply:  slices.Clone(e.Reply),
 		Answer: resolver.Answer{Rcode: a.Rcode, Network: a.Network, Source: a.Source, Group: a.Group},
 	}
 	r.mu.Lock()

@@ -55,11 +55,19 @@ func networksOf(c *config.Config) []admin.Network {
 		if missing == zones.Inherit {
 			missing = zones.Forward
 		}
-		all = append(all, admin.Network{
+		shown := admin.Network{
 			Name: strings.Clone(n.Name), Missing: missing.String(), Limit: n.Limit,
 			Clients: append([]netip.Prefix{}, n.Clients...), Listeners: append([]netip.AddrPort{}, n.Listeners...),
 			LinkIDs: n.LinkIDs, Certificates: texts(n.Certificates), DoHPaths: n.DoHPaths, ServerNames: texts(n.ServerNames),
-		})
+		}
+		for _, set := range n.Sets {
+			shown.Sets = append(shown.Sets, strings.Clone(set))
+		}
+		for _, route := range n.Forward {
+			to := admin.Route{Suffix: route.Suffix.Clone().String(), Upstream: strings.Clone(route.Upstream)}
+			shown.Forward = append(shown.Forward, to)
+		}
+		all = append(all, shown)
 	}
 	return all
 }
