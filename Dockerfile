@@ -10,6 +10,7 @@ RUN go mod download
 COPY . .
 RUN GOOS=linux GOARCH=$TARGETARCH deploy/build /out/usr/bin/pldns \
  && mkdir -p /out/etc/ssl/certs \
+ && mkdir -p -m 1777 /out/var/lib/pldns \
  && cp /etc/ssl/certs/ca-certificates.crt /out/etc/ssl/certs/ \
  && printf 'pldns:x:65532:65532:pldns:/:/sbin/nologin\n' > /out/etc/passwd
 
@@ -26,6 +27,7 @@ USER 65532:65532
 EXPOSE 53/udp 53/tcp
 HEALTHCHECK --interval=10s --timeout=3s --start-period=5s CMD ["/usr/bin/pldns", "probe"]
 ENTRYPOINT ["/usr/bin/pldns"]
-# Without a folder /etc/pldns, which is where the configuration is mounted, this
-# serves the built-in example.
+# /var/lib/pldns is for a volume, which begins with the rights of the folder, so that
+# the program may write there. Without a folder /etc/pldns, which is where the
+# configuration is mounted, this serves the built-in example.
 CMD ["serve", "--or-example"]
