@@ -109,6 +109,7 @@ type View struct {
 	listing   *Listing
 	seen      *Seen // nil where there is no listing
 	err       error
+	knowledge *knowledge
 }
 
 // Name implements [source.Source].
@@ -139,7 +140,7 @@ func (d *Discoverer) View(networks []config.Network, catalogue *azure.Catalogue)
 }
 
 func (d *Discoverer) viewOf(l *Listing, err error, networks []config.Network, catalogue *azure.Catalogue) *View {
-	v := &View{name: d.Name(), networks: networks, catalogue: catalogue, listing: l, err: err}
+	v := &View{name: d.Name(), networks: networks, catalogue: catalogue, listing: l, err: err, knowledge: new(knowledge)}
 	if l != nil {
 		v.seen = Derive(l, d.options.Azure.Name, networks, catalogue)
 	}
@@ -150,7 +151,7 @@ func (d *Discoverer) viewOf(l *Listing, err error, networks []config.Network, ca
 func (v *View) at(l *Listing) *View {
 	later, seen := *v, *v.seen
 	seen.Set = &source.Set{Taken: l.Taken, Shares: v.seen.Set.Shares}
-	later.listing, later.seen, later.err = l, &seen, nil
+	later.listing, later.seen, later.err, later.knowledge = l, &seen, nil, new(knowledge)
 	return &later
 }
 

@@ -72,7 +72,7 @@ type served struct {
 func newServed(t *testing.T) served {
 	t.Helper()
 	s := served{told: metrics.New(metrics.Build{})}
-	s.watch = observe.NewUnmapped(0, s.told)
+	s.watch = observe.NewUnmapped(observe.UnmappedConfig{Observer: s.told})
 	table := tableOf(t, "europe", "australia")
 	remembered := cache.New(cache.Config{Entries: 1000, Observer: s.told})
 	routes := make(map[string][]resolver.Route)

@@ -4,22 +4,18 @@ import (
 	"bytes"
 	"cmp"
 	"iter"
+	"math"
 	"net/netip"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
-	"github.com/hashicorp/golang-lru/v2/simplelru"
 	"github.com/miekg/dns"
 
 	"pldns/resolver"
 	"pldns/resolver/listen"
 	"pldns/zones"
 )
-
-// defaultNames is how many names of a network are remembered.
-const defaultNames = 1000
 
 // Observer is told of unmapped names. Its method is called by many goroutines at once.
 type Observer interface {
@@ -34,28 +30,53 @@ type Observer interface {
 // given again from the reply cache it does not see: a name is seen when it is decided,
 // every few seconds.
 //
-// What it remembers is bounded for each network, and lives no longer than the process.
-// Its methods may be called by many goroutines at once.
+// What it remembers is bounded for each network and for all together, and lives no longer
+// than the process: see [ranking] for which names those are. Its methods may be called by
+// many goroutines at once.
 type Unmapped struct {
-	names    int
-	observer Observer // nil is nobody
-	now      func() time.Time
+	config UnmappedConfig
 
 	mu       sync.Mutex
 	networks map[string]*seen
+	estimate estimate
+	spare    int // names that networks may remember beyond those that each may always
 }
+
+// UnmappedConfig says what an [Unmapped] is made of. What is zero is as usual.
+type UnmappedConfig struct {
+	// Names is how many names of a network are remembered at most. 0 stands for 1,000.
+	Names int
+	// Private tells whether a name is one that Azure has private endpoints for: others
+	// do not count. It is called with names that hold "privatelink" alone. Nil stands for
+	// all of them.
+	Private func(zones.Name) bool
+	// Observer counts; nil is nobody.
+	Observer Observer
+	// Now is the clock; nil is the real one.
+	Now func() time.Time
+}
+
+const (
+	// defaultNames is how many names of a network are remembered, ownNames how many
+	// always, and sharedNames how many all networks have together besides.
+	defaultNames = 1000
+	ownNames     = 64
+	sharedNames  = 64_000
+)
 
 // seen is what was seen of one network.
 type seen struct {
-	unmapped *simplelru.LRU[zones.Name, *UnmappedName] // by private name
-	asked    map[zones.Name]bool                       // endpoints that were asked for
+	unmapped ranking
+	asked    map[zones.Name]bool // endpoints that were asked for
 }
 
 // UnmappedName is a privatelink name that was answered from outside.
 type UnmappedName struct {
 	// Private is the privatelink name, and Asked a name that led to it.
 	Private, Asked zones.Name
-	Count          int
+	// Count is how often it was answered, and Clients is how many clients that went to,
+	// about.
+	Count, Clients int
 	First, Last    time.Time
 	// Address is an address that was answered; not valid if none was.
 	Address netip.Addr
@@ -64,14 +85,18 @@ type UnmappedName struct {
 // Report is what was seen of one network.
 type Report struct {
 	Network string
-	// Names are its unmapped names, the most frequent first.
+	// Names are its unmapped names, the most frequent first; of equal ones that of the
+	// most clients.
 	Names []UnmappedName
 }
 
-// NewUnmapped makes an Unmapped that remembers so many names for each network; 0
-// stands for 1,000. The observer may be nil.
-func NewUnmapped(names int, observer Observer) *Unmapped {
-	return &Unmapped{names: cmp.Or(max(names, 0), defaultNames), observer: observer, now: time.Now, networks: make(map[string]*seen)}
+// NewUnmapped makes an Unmapped.
+func NewUnmapped(c UnmappedConfig) *Unmapped {
+	c.Names = cmp.Or(max(c.Names, 0), defaultNames)
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return &Unmapped{config: c, networks: make(map[string]*seen), spare: sharedNames, estimate: newEstimate()}
 }
 
 // Wants is no more than what is decided.
@@ -86,12 +111,12 @@ func (w *Unmapped) Exchanged(e *listen.Exchange) {
 	if bytes.Contains(a.Wire.Octets(), []byte(privateLink)) { // else there is nothing to look at
 		a = a.Unpacked()
 	}
-	private, unmapped := unmappedOf(a)
+	private, unmapped := w.unmappedOf(a)
 	if a.Network == "" || !unmapped && a.Endpoint.IsZero() {
 		return
 	}
-	if unmapped && w.observer != nil {
-		w.observer.AnsweredOutside(a.Network)
+	if unmapped && w.config.Observer != nil {
+		w.config.Observer.AnsweredOutside(a.Network)
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -101,28 +126,58 @@ func (w *Unmapped) Exchanged(e *listen.Exchange) {
 			s.asked[a.Endpoint.Clone()] = true // its text belongs to the table, which a reload lets go
 		}
 	}
-	if !unmapped {
-		return
+	if unmapped {
+		w.count(a.Network, s, private, e)
 	}
-	name, known := s.unmapped.Get(private)
-	if !known {
-		name = &UnmappedName{Private: private, First: w.now()}
-		s.unmapped.Add(private, name)
+}
+
+// count counts a name. The lock is held.
+func (w *Unmapped) count(network string, s *seen, private zones.Name, e *listen.Exchange) {
+	now := w.config.Now()
+	name := s.unmapped.known[private]
+	if name == nil {
+		if name = w.admit(network, s, private); name == nil {
+			return
+		}
+		name.First = now
 	}
-	name.Asked, name.Last = e.Query.Name, w.now()
 	name.Count++
-	if addr := lastAddress(a.Records); addr.IsValid() {
+	s.unmapped.down(name)
+	name.Asked, name.Last = e.Query.Name, now
+	if addr := lastAddress(e.Answer.Unpacked().Records); addr.IsValid() {
 		name.Address = addr
 	}
+	name.clients.add(w.estimate.client(e.Query.Client.Prefix()))
+}
+
+// admit takes a name in that is not remembered; nil if there is no room for it, because
+// all others come more often.
+func (w *Unmapped) admit(network string, s *seen, private zones.Name) *ranked {
+	r := &s.unmapped
+	switch {
+	case len(r.heap) >= w.config.Names:
+	case len(r.heap) < ownNames:
+		return r.add(private, 0)
+	case w.spare > 0:
+		w.spare--
+		return r.add(private, 0)
+	}
+	// From here on it is known how often names came that were not let in.
+	least := r.heap[0]
+	came := w.estimate.add(network, private)
+	if came <= least.Count {
+		return nil
+	}
+	w.estimate.atLeast(network, least.Private, least.Count) // for when it comes back
+	r.remove(least)
+	return r.add(private, min(came-1, math.MaxUint16))
 }
 
 // network is what was seen of a network. The lock is held.
 func (w *Unmapped) network(name string) *seen {
 	s := w.networks[name]
 	if s == nil {
-		// The only error is a size that is not positive.
-		names, _ := simplelru.NewLRU[zones.Name, *UnmappedName](w.names, nil)
-		s = &seen{unmapped: names, asked: make(map[zones.Name]bool)}
+		s = &seen{unmapped: newRanking(), asked: make(map[zones.Name]bool)}
 		w.networks[name] = s
 	}
 	return s
@@ -133,13 +188,17 @@ const privateLink = "privatelink"
 
 // unmappedOf finds the privatelink name that the outside answered: the name asked for,
 // or one of its chain. A chain that ends in the network's own data has none.
-func unmappedOf(a resolver.Answer) (zones.Name, bool) {
+func (w *Unmapped) unmappedOf(a resolver.Answer) (zones.Name, bool) {
 	if a.Source == resolver.FromLocal || a.Source == resolver.FromNowhere || a.Rcode != dns.RcodeSuccess || len(a.Records) == 0 {
 		return zones.Name{}, false
 	}
 	for _, rr := range a.Records {
-		if strings.Contains(rr.Header().Name, privateLink) {
-			return zones.NameOf(rr.Header().Name), true
+		if !bytes.Contains([]byte(rr.Header().Name), []byte(privateLink)) {
+			continue
+		}
+		name := zones.NameOf(rr.Header().Name)
+		if w.config.Private == nil || w.config.Private(name) {
+			return name, true
 		}
 	}
 	return zones.Name{}, false
@@ -171,7 +230,7 @@ func (w *Unmapped) Report(table *zones.Table) []Report {
 			}
 		}
 		slices.SortFunc(report.Names, func(a, b UnmappedName) int {
-			return cmp.Or(cmp.Compare(b.Count, a.Count), a.Private.Compare(b.Private))
+			return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(b.Clients, a.Clients), a.Private.Compare(b.Private))
 		})
 		reports = append(reports, report)
 	}
@@ -186,9 +245,10 @@ func (w *Unmapped) unmapped(network string) []UnmappedName {
 	if s == nil {
 		return nil
 	}
-	names := make([]UnmappedName, 0, s.unmapped.Len())
-	for _, name := range s.unmapped.Values() {
-		names = append(names, *name)
+	names := make([]UnmappedName, 0, len(s.unmapped.heap))
+	for _, name := range s.unmapped.heap {
+		name.UnmappedName.Clients = name.clients.count()
+		names = append(names, name.UnmappedName)
 	}
 	return names
 }

@@ -134,7 +134,7 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	s.writeLogAs(c.Log)
-	s.watch = observe.NewUnmapped(0, s.recorder)
+	s.watch = s.newUnmapped()
 	s.recent = observe.NewRecent(s.tap, nil)
 	s.live = observe.NewLive(s.tap, func() string { return s.now().learned.releaseID() })
 	s.past = s.newPast(c.Traffic.State)
@@ -190,7 +190,7 @@ func (s *Server) adminOptions(addr netip.AddrPort) admin.Options {
 		Reload:    func() error { return s.reload(context.Background()) },
 		Upstreams: func() []admin.Upstream { return s.now().upstreams() },
 		Cache:     cacheView{s},
-		Unmapped:  func() []admin.Unmapped { return unmappedNames(s.watch, s.now().snapshot.Table(), s.now().catalogue) },
+		Unmapped:  s.unmappedNames,
 		Networks:  func() []admin.Network { return slices.Clone(s.now().networks) },
 		Sources:   s.sources, Accept: s.accept, Shadow: s.shadow,
 		Origin: func(network string, name zones.Name) string { return s.now().learned.origin(network, name) },
