@@ -41,6 +41,8 @@ const (
 
 	defaultLogTo     = "stdout"
 	defaultLogSample = 100
+	defaultLogKeep   = 7
+	defaultFacility  = "local0"
 
 	defaultTop = true
 
@@ -80,6 +82,11 @@ const (
 	maxEndpointTTL = 86_400  // seconds
 	maxRecordTTL   = 604_800 // seconds
 	maxMaxQPS      = 1e9
+
+	maxLogStars = 16
+	minLogAge   = time.Minute
+	maxLogAge   = 366 * 24 * time.Hour
+	maxLogKeep  = 10_000
 
 	maxSample     = 1_000_000_000
 	maxIdentity   = 255

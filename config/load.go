@@ -121,6 +121,7 @@ type loader struct {
 	shadowed     Place // where Config.Shadow names its group
 	// shadowedNetworks are the networks that Config.Shadow names.
 	shadowedNetworks []entry
+	loggedNetworks   []entry // that Config.QueryLog names
 	azurePlaces      []Place // of the tables of Config.Azure
 	hasNetworks      bool    // whether a file says anything about networks, faulty or not
 	odd              []oddName
@@ -216,6 +217,7 @@ func (l *loader) finish() {
 	l.finishAzure()
 	l.finishNetworks()
 	l.finishShadow()
+	l.finishQueryLog()
 	l.finishUpstreams()
 	l.warnOfNames()
 	l.warnOfNetworks()

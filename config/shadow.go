@@ -58,16 +58,22 @@ func (l *loader) finishShadow() {
 	if s.Upstream != "" {
 		l.uses(routeDraft{s.Upstream, l.shadowed})
 	}
-	for _, e := range l.shadowedNetworks {
+	s.Networks = l.definedNetworks(l.shadowedNetworks)
+}
+
+// definedNetworks are the networks of a list, which have to be there.
+func (l *loader) definedNetworks(list []entry) (networks []string) {
+	for _, e := range list {
 		switch {
 		case l.drafts[e.text] == nil:
 			l.rep.add(e.place, faultf("write the name of a network", "network %q is not defined", e.text))
-		case slices.Contains(s.Networks, e.text):
+		case slices.Contains(networks, e.text):
 			l.rep.add(e.place, faultf("keep one of the two", "%q is in the list already", e.text))
 		default:
-			s.Networks = append(s.Networks, strings.Clone(e.text)) // not a part of the file's text
+			networks = append(networks, strings.Clone(e.text)) // not a part of the file's text
 		}
 	}
+	return networks
 }
 
 // number reads a number above 0 and up to most; 0 where it is none.

@@ -7,18 +7,6 @@ import (
 	"strings"
 )
 
-// QueryLog says which queries are logged, and where.
-type QueryLog struct {
-	// Mode is "off", "errors" for what was refused or failed, "sampled" for one in so
-	// many, or "all".
-	Mode   string
-	Sample int    // queries that one line stands for; set if the mode is "sampled"
-	To     string // "stdout", "stderr", or the path of a file
-	// Client is what is logged of a client: its "subnet", which is a /24, of IPv6 a
-	// /56, its "address", or "none".
-	Client string
-}
-
 // Dnstap says where queries and replies are sent as dnstap. The zero value sends
 // none.
 type Dnstap struct {
@@ -26,6 +14,9 @@ type Dnstap struct {
 	Address  string // a path, or an address and port
 	Sample   int    // queries that one that is sent stands for
 	Identity string // who sends; empty stands for the name of the host
+	// Clients says that what clients ask and are told is sent, and Upstreams that what
+	// upstreams are asked and say is.
+	Clients, Upstreams bool
 }
 
 // signals reads who is told of single queries.
@@ -34,51 +25,20 @@ func (l *loader) signals(root table, files files) {
 	l.dnstap(root)
 }
 
-func (l *loader) queryLog(root table, files files) {
-	t, _ := root.sub("query_log")
-	t.only("mode", "sample", "to", "client")
-	q := &l.config.QueryLog
-	q.Mode = t.choice("mode", "off", "errors", "sampled", "all")
-	q.Client = t.choice("client", "subnet", "address", "none")
-	sample := t.integer("sample", defaultLogSample, 1, maxSample)
-	switch {
-	case q.Mode == "sampled":
-		q.Sample = sample
-	case q.Mode != "off" && t.has("sample"):
-		l.rep.add(t.place("sample"), faultf(`write mode = "sampled", or remove it`, "mode %q logs no sample", q.Mode))
-	}
-	q.To = defaultLogTo
-	to, given := t.text("to", defaultLogTo)
-	switch {
-	case !given:
-	case to == "":
-		l.rep.add(t.place("to"), faultf(`write "stdout", "stderr" or the path of a file`, "is empty"))
-	case to == "stdout" || to == "stderr":
-		q.To = to
-	default:
-		q.To = files.path(to)
-		l.logApart(t, to)
-	}
-}
-
-// logApart refuses a file that the configuration is read from: it would grow with
-// every query.
-func (l *loader) logApart(t table, to string) {
-	read := append(l.config.TLS.Files(), l.main, l.config.Listen.AdminTokenFile)
-	if slices.Contains(read, l.config.QueryLog.To) {
-		l.rep.add(t.place("to"), faultf("name a file of its own", "%q belongs to the configuration", to))
-	}
-}
-
 func (l *loader) dnstap(root table) {
 	t, given := root.sub("dnstap")
 	if !given {
 		return
 	}
-	t.only("to", "sample", "identity")
+	t.only("to", "sample", "identity", "messages")
 	d := &l.config.Dnstap
 	d.Sample = t.integer("sample", 1, 1, maxSample)
 	d.Identity = l.identity(t)
+	d.Clients = true
+	if entries, ok := t.texts("messages", "client"); ok {
+		words := t.words("messages", entries, "client", "forwarder")
+		d.Clients, d.Upstreams = slices.Contains(words, "client"), slices.Contains(words, "forwarder")
+	}
 	to, is := t.text("to", "unix:///run/dnstap.sock")
 	switch {
 	case !t.has("to"):
@@ -125,10 +85,33 @@ func (t table) choice(key string, words ...string) string {
 	if slices.Contains(words, word) {
 		return word
 	}
+	t.rep.add(t.place(key), unknownWord(word, words))
+	return words[0]
+}
+
+// unknownWord refuses a word that is none of those that it may be.
+func unknownWord(word string, words []string) *fault {
 	remedy := "write one of: " + strings.Join(words, ", ")
 	if meant := nearest(word, words); meant != "" {
 		remedy = "write \"" + meant + "\""
 	}
-	t.rep.add(t.place(key), faultf(remedy, "%q is not known here", word))
-	return words[0]
+	return faultf(remedy, "%q is not known here", word)
+}
+
+// words gives the entries at a key, which may be some of the words, at least one.
+func (t table) words(key string, entries []entry, words ...string) (given []string) {
+	if len(entries) == 0 {
+		t.rep.add(t.place(key), faultf("write some of: "+strings.Join(words, ", ")+"; or remove it", "is empty"))
+	}
+	for _, e := range entries {
+		switch {
+		case !slices.Contains(words, e.text):
+			t.rep.add(e.place, unknownWord(e.text, words))
+		case slices.Contains(given, e.text):
+			t.rep.add(e.place, faultf("keep one of the two", "%q is in the list already", e.text))
+		default:
+			given = append(given, e.text)
+		}
+	}
+	return given
 }

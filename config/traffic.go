@@ -33,7 +33,8 @@ func (l *loader) traffic(root, released table, files files) {
 		return
 	}
 	state = files.path(state)
-	taken := append(l.config.TLS.Files(), l.main, l.config.Listen.AdminTokenFile, l.config.QueryLog.To)
+	taken := append(l.config.TLS.Files(), l.main, l.config.Listen.AdminTokenFile)
+	taken = append(taken, l.config.QueryLog.Files()...)
 	for _, a := range l.config.Azure {
 		taken = append(taken, a.State)
 	}

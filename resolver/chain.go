@@ -61,7 +61,7 @@ func (c *chain) finish(answer Answer) Answer {
 	answer.Source, answer.Suffix, answer.Group, answer.Server = c.source(answer), c.suffix, c.last.Group, c.last.Server
 	answer.Hops = len(c.names) - 1
 	answer.Reuse = c.reuse(answer)
-	answer.Network = c.network.Name()
+	answer.Network, answer.Release = c.network.Name(), c.snapshot.release
 	c.trace.answer(answer)
 	return answer
 }

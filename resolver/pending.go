@@ -38,6 +38,7 @@ func (s *Snapshot) Begin(q Query, network *zones.Network, wake func()) (Answer, 
 // name is looked at before the network is known.
 func (s *Snapshot) begin(q Query, network *zones.Network, deadline time.Time, trace *Trace, wake func()) (Answer, Pending) {
 	if answer, done := s.unserved(q, network); done {
+		answer.Release = s.release
 		trace.answer(answer)
 		return answer, nil
 	}

@@ -47,7 +47,8 @@ type Answer struct {
 	Suffix   zones.Name // the forward entry that was followed last; zero when none was
 	Group    string     // the upstream group that was asked last; empty when none was
 	Server   string
-	Hops     int // CNAMEs followed
+	Hops     int    // CNAMEs followed
+	Release  string // of a fleet's store, that the snapshot is made of; empty for none
 }
 
 // Reuse says for how long an Answer may be given again, to clients of the same

@@ -77,6 +77,9 @@ type Options struct {
 	Identity Identity
 	// Designated are the encrypted ways to the server itself.
 	Designated Designated
+	// Release names the release of a fleet's store that all of it is made of, for those
+	// who are told of answers; empty for none.
+	Release string
 	// Origin says in one line where an endpoint of a network comes from, for
 	// explanations; empty where that is not known. Nil knows nothing.
 	Origin func(network string, endpoint zones.Name) string
@@ -91,6 +94,7 @@ type Snapshot struct {
 	deadline  time.Duration
 	identity  Identity
 	encrypted Designated
+	release   string
 	origin    func(network string, endpoint zones.Name) string // nil knows nothing
 	chains    sync.Pool                                        // of *chain
 }
@@ -121,6 +125,7 @@ func NewSnapshot(options Options) (*Snapshot, error) {
 		deadline:  cmp.Or(options.Deadline, DefaultDeadline),
 		identity:  options.Identity,
 		encrypted: options.Designated,
+		release:   options.Release,
 		origin:    options.Origin,
 		chains:    sync.Pool{New: func() any { return new(chain) }},
 	}
@@ -142,6 +147,9 @@ func NewSnapshot(options Options) (*Snapshot, error) {
 	}
 	return s, nil
 }
+
+// Release is that of a fleet's store that all of it is made of; empty for none.
+func (s *Snapshot) Release() string { return s.release }
 
 // Table says who sees which records.
 func (s *Snapshot) Table() *zones.Table { return s.table }

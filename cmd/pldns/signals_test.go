@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -232,4 +233,70 @@ func TestDnstap(t *testing.T) {
 		}
 	}
 	b.reconfigure(string(text)) // off again
+}
+
+// The forwarder's messages are sent where they are asked for, over UDP and over TCP, as the
+// server was asked and as it answered; and no longer than that.
+func TestDnstapOfForwarder(t *testing.T) {
+	upstream := azureDNS(t)
+	path := filepath.Join(t.TempDir(), "tap")
+	messages := tapped(t, path)
+	for _, scheme := range []string{"udp", "tcp"} {
+		with := func(more string) string {
+			return regions(fmt.Sprintf("[upstreams.azure]\nservers = [\"%s://%s\"]\n[forward]\n\".\" = \"azure\"\n", scheme, upstream.Addr) + more)
+		}
+		r := start(t, with(fmt.Sprintf("[dnstap]\nto = \"unix://%s\"\nmessages = [\"forwarder\"]\n", path)))
+		r.ask("udp", europe, "www.contoso.com", dns.TypeA)
+		var id uint16
+		for _, of := range []wire.Message_Type{wire.Message_FORWARDER_QUERY, wire.Message_FORWARDER_RESPONSE} {
+			for found := false; !found; {
+				whole, inside := new(wire.Dnstap), new(dns.Msg)
+				select {
+				case octets := <-messages:
+					if err := proto.Unmarshal(octets, whole); err != nil {
+						t.Fatal(err)
+					}
+				case <-time.After(time.Minute):
+					t.Fatalf("%s: no %s comes", scheme, of)
+				}
+				m := whole.GetMessage()
+				if err := inside.Unpack(slices.Concat(m.GetQueryMessage(), m.GetResponseMessage())); err != nil {
+					t.Fatal(err)
+				}
+				if !strings.EqualFold(inside.Question[0].Name, "www.contoso.com.") {
+					continue // a question about how the server is
+				}
+				found = m.GetType() == of
+				if protocol := strings.ToLower(m.GetSocketProtocol().String()); !found || string(whole.GetExtra()) != "azure" || protocol != scheme ||
+					netip.AddrPortFrom(addrOf(m.GetResponseAddress()), uint16(m.GetResponsePort())) != upstream.Addr || m.GetQueryTimeSec() == 0 {
+					t.Fatalf("%s: %v, want %s", scheme, whole, of)
+				}
+				if of == wire.Message_FORWARDER_QUERY {
+					id = inside.Id
+				} else if (scheme == "udp" && inside.Id != id) || !inside.Response || len(inside.Answer) == 0 || m.GetResponseTimeSec() == 0 {
+					t.Errorf("%s: %v", scheme, inside)
+				}
+			}
+		}
+		if code := r.reconfigure(with("")); code != http.StatusOK {
+			t.Fatalf("off: %d", code)
+		}
+		r.ask("udp", europe, "fabrikam.blob.core.windows.net", dns.TypeA)
+		r.stop()
+		if err := <-r.ended; err != nil {
+			t.Error(err)
+		}
+		r.ended <- nil
+	}
+	for len(messages) > 0 {
+		if octets := <-messages; bytes.Contains(bytes.ToLower(octets), []byte("fabrikam")) {
+			t.Error("it is sent after that was turned off")
+		}
+	}
+}
+
+// addrOf is an address as a message has it.
+func addrOf(octets []byte) netip.Addr {
+	addr, _ := netip.AddrFromSlice(octets)
+	return addr
 }

@@ -133,6 +133,15 @@ type Status struct {
 	ReloadingSince *time.Time `json:"reloading_since,omitempty"`
 	// Store is how the store of the fleet is followed; absent where there is none.
 	Store *Store `json:"store,omitempty"`
+	// LogLosses are the places of the query log that lost lines in the last minutes.
+	LogLosses []LogLoss `json:"log_losses,omitempty"`
+}
+
+// LogLoss is what a place of the query log lost.
+type LogLoss struct {
+	To    string    `json:"to"`    // file, stream, syslog or otlp
+	Lines int64     `json:"lines"` // since then
+	Since time.Time `json:"since"`
 }
 
 // Listening is an address at which queries arrive.

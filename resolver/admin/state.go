@@ -205,6 +205,11 @@ func ofConfiguration(status Status, now time.Time) (all []Condition) {
 	if since := status.ReloadingSince; since != nil && now.Sub(*since) > reloadPatience {
 		all = append(all, Condition{Degraded, "a reload has not ended", *since, "/operate"})
 	}
+	for _, loss := range status.LogLosses {
+		reason := fmt.Sprintf("the query log (%s) lost %s: what takes them is too slow, full or away", loss.To,
+			counted(int(loss.Lines), "line", "lines"))
+		all = append(all, Condition{Level: Degraded, Reason: reason, Since: loss.Since})
+	}
 	if n := len(status.Warnings); n > 0 {
 		all = append(all, Condition{Level: Degraded,
 			Reason: "the configuration has " + counted(n, "warning", "warnings"), Since: status.Loaded, Path: "/#warnings"})

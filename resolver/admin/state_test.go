@@ -54,6 +54,9 @@ func TestState(t *testing.T) {
 			s.Silent = []admin.Silent{{Transport: "tcp", Since: at(9)}, {Transport: "udp", Since: at(4)}}
 		}), []admin.Upstream{ill("azure", "a", at(2))}, nil, "down", at(4), "a listener does not answer", 1,
 			`"notice bad" role="alert"> Not ready: a listener does not answer, since 2026-01-02 03:04:00 UTC`},
+		{"the query log loses lines", with(func(s *admin.Status) { s.LogLosses = []admin.LogLoss{{To: "syslog", Lines: 7, Since: at(3)}} }), nil, nil,
+			"degraded", at(3), "the query log (syslog) lost 7 lines: what takes them is too slow, full or away", 0,
+			`"notice warn" role="alert"> Serving, with a warning: the query log (syslog) lost 7 lines`},
 		{"an upstream is dead", fine, []admin.Upstream{ill("azure", "a", at(5)), ill("azure", "b", at(7)), ill("azure", "c", at(6)), {Group: "corp", ServerState: forward.ServerState{Healthy: true}}},
 			nil, "failing", at(7), "no server of upstream azure can be asked: 3 of 3 fail", 0,
 			`"notice bad" role="alert"> Failing: no server of upstream azure can be asked: 3 of 3 fail, since 2026-01-02 03:07:00 UTC`},

@@ -42,6 +42,8 @@ type Config struct {
 	Loops *Loops
 	// Observer is told what happens; nil means nobody is.
 	Observer Observer
+	// Taps is told of single messages; nil means nobody is.
+	Taps *Taps
 	// Log is told what an operator should know; nil means nothing is logged.
 	Log *slog.Logger
 }

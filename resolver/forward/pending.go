@@ -5,6 +5,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"pldns/resolver"
 	"pldns/resolver/wire"
 )
 
@@ -50,8 +51,18 @@ type pendingQuery struct {
 	doubt   reading   // the doubtful reply that came; empty if none did
 	strays  int       // packets that came meanwhile and were not the reply
 	socket  *socket   // of the socket pool; nil over all else
+	asked   time.Time // when it was sent, where its reply is to be told of; else zero
 	room    [smallQuery]byte
 	cookie  [cookieRoom]byte
+}
+
+// write is query.write, and tells of the query.
+func (p *pendingQuery) write(q resolver.Question, o queryOptions, cookie, room []byte) error {
+	err := p.query.write(q, o, cookie, room)
+	if err == nil {
+		p.asks()
+	}
+	return err
 }
 
 // smallQuery is room in octets for the header and the question of most queries.

@@ -216,6 +216,9 @@ func (p *pendingQuery) open(packet []byte) (r reading) {
 			r = reading{err: errFault}
 		}
 	}()
+	if p.isTapped() {
+		p.answered(packet, time.Now())
+	}
 	return s.open(&p.query, packet)
 }
 

@@ -1,6 +1,7 @@
 package forward
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
@@ -175,6 +176,14 @@ func (s *server) hear(p *pendingQuery, found verdict, packet []byte, now time.Ti
 			r, worth = reading{err: errFault}, certain
 		}
 	}()
+	if p.isTapped() {
+		as := bytes.Clone(packet)
+		defer func() {
+			if worth != stray {
+				p.answered(as, now)
+			}
+		}()
+	}
 	switch {
 	case found == matching, found == recased && p.options.sameCase:
 		r, worth = s.accept(&p.query, packet, now)

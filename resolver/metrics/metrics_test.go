@@ -51,7 +51,7 @@ func exercised(t *testing.T) *metrics.Recorder {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Logged(querylog.Written, 3)
+	r.Logged("file", querylog.Written, 3)
 	r.Tapped(dnstap.Dropped, 2)
 	r.Exported("metrics", nil)
 	r.Shadowed("europe", shadow.AddressesDiffer)
@@ -137,7 +137,7 @@ func TestSeries(t *testing.T) {
 		`pldns_leaked_answers_total{network="europe"} 1`,
 		`pldns_endpoint_probes_total{kind="tls",result="ok"} 1`,
 		`pldns_endpoint_addresses_unhealthy 2`,
-		`pldns_query_log_lines_total{result="written"} 3`,
+		`pldns_query_log_lines_total{result="written",to="file"} 3`,
 		`pldns_shadow_answers_total{network="europe",result="addresses"} 1`,
 		`pldns_source_complete_timestamp_seconds{source="azure.corp"} 1.8e+09`,
 		`pldns_source_last_run_successful{source="azure.corp"} 1`,

@@ -16,9 +16,9 @@ type signalMetrics struct {
 func newSignalMetrics(m maker) signalMetrics {
 	return signalMetrics{
 		lines: m.counter("query_log_lines_total",
-			"Lines of the query log, by result: written, dropped (the writer was too slow), "+
-				"limited (too many about clients of no network), failed.",
-			"result"),
+			"Lines of the query log, by where they go (file, stream, syslog, otlp) and result: written, dropped (the writer was too "+
+				"slow), limited (too many about clients of no network), failed.",
+			"to", "result"),
 		messages: m.counter("dnstap_messages_total",
 			"Messages for the dnstap receiver, two for each query, by result: sent, dropped (it was too slow, or away).",
 			"result"),
@@ -47,9 +47,9 @@ func (r *Recorder) Shadowed(network string, result shadow.Result) {
 	r.signals.shadowed.WithLabelValues(network, result.String()).Inc()
 }
 
-// Logged counts lines of the query log.
-func (r *Recorder) Logged(result querylog.Result, lines int) {
-	r.signals.lines.WithLabelValues(result.String()).Add(float64(lines))
+// Logged counts lines of the query log, by where they go.
+func (r *Recorder) Logged(to string, result querylog.Result, lines int) {
+	r.signals.lines.WithLabelValues(to, result.String()).Add(float64(lines))
 }
 
 // Tapped counts messages of dnstap.

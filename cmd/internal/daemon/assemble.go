@@ -44,6 +44,7 @@ type observers struct {
 	cache    cache.Observer
 	upstream forward.Observer
 	log      *slog.Logger
+	taps     *forward.Taps   // who is told of messages to servers
 	health   resolver.Health // what is asked about the addresses of endpoints
 	// origin says where endpoints come from; nil knows nothing.
 	origin func(network string, endpoint zones.Name) string
@@ -77,8 +78,16 @@ func assemble(c *config.Config, told observers, before *parts) (*parts, error) {
 func newSnapshot(c *config.Config, groups map[string]resolver.Exchanger, told observers, loops resolver.Loops) (*resolver.Snapshot, error) {
 	return resolver.NewSnapshot(resolver.Options{
 		Table: c.Table, Routes: routes(c, groups), Health: told.health, Loops: loops, Deadline: c.Deadline, Origin: told.origin,
-		Identity: identityOf(c.Listen), Designated: designated(c),
+		Identity: identityOf(c.Listen), Designated: designated(c), Release: releaseOf(c),
 	})
+}
+
+// releaseOf names the release of a fleet's store that a configuration has; empty for none.
+func releaseOf(c *config.Config) string {
+	if c.Release == nil {
+		return ""
+	}
+	return strings.Clone(c.Release.ID)
 }
 
 // identityOf is what a server tells of itself.
@@ -165,7 +174,7 @@ func (p *parts) newPool(c *config.Config, group config.Upstream, told observers,
 	settings := forward.Config{
 		Name: group.Name, Servers: servers, Policy: policyOf(group),
 		Timeout: max(c.Deadline, c.Cache.Late, forward.DefaultTimeout), MaxQPS: group.MaxQPS,
-		Loops: p.loops, Sockets: p.sockets, Observer: told.upstream, Log: told.log,
+		Loops: p.loops, Sockets: p.sockets, Observer: told.upstream, Taps: told.taps, Log: told.log,
 	}
 	known := before.pools[group.Name]
 	if known != nil && known.over == p.cache && reflect.DeepEqual(known.settings, settings) {

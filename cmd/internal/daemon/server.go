@@ -23,6 +23,7 @@ import (
 	"pldns/config/store"
 	"pldns/resolver"
 	"pldns/resolver/admin"
+	"pldns/resolver/forward"
 	"pldns/resolver/listen"
 	"pldns/resolver/metrics"
 	"pldns/resolver/observe"
@@ -108,10 +109,11 @@ type Server struct {
 	droppedLines func() int64 // of the log; nil where nothing drops them
 	formatLog    func(json bool, level slog.Level)
 	anyAdminPort bool
-	first        string     // signature of the files that were read first
-	reloading    sync.Mutex // held while what was read becomes what is served
-	stopping     bool       // under reloading: nothing more may be served
-	tapping      sync.Mutex // held while it is said who observes queries
+	first        string       // signature of the files that were read first
+	reloading    sync.Mutex   // held while what was read becomes what is served
+	stopping     bool         // under reloading: nothing more may be served
+	upstreamTaps forward.Taps // who is told of messages to upstream servers
+	tapping      sync.Mutex   // held while it is said who observes queries
 	mutex        sync.Mutex
 	lastReload   admin.Reload // under mutex
 }
@@ -181,7 +183,7 @@ func (s *Server) writeLogAs(how config.Log) {
 // observers are who is told of what the parts do.
 func (s *Server) observers() observers {
 	origin := func(network string, name zones.Name) string { return s.now().learned.origin(network, name) }
-	return observers{cache: s.recorder, upstream: s.recorder, log: s.log, health: s.prober, origin: origin}
+	return observers{cache: s.recorder, upstream: s.recorder, taps: &s.upstreamTaps, log: s.log, health: s.prober, origin: origin}
 }
 
 func (s *Server) adminOptions(addr netip.AddrPort) admin.Options {
@@ -208,6 +210,7 @@ func (s *Server) status() admin.Status {
 	now := s.now()
 	status := admin.Status{
 		Ready: true, Loaded: now.loaded, Warnings: now.warnings, Listening: s.listening(), Certificate: now.keys.certificate(),
+		LogLosses: now.taps.log.losses(),
 	}
 	for _, fault := range s.checker.Faults() {
 		status.Ready, status.Reason = false, "a listener does not answer the program's own question"

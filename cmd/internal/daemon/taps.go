@@ -1,15 +1,12 @@
 package daemon
 
 import (
-	"fmt"
-	"io"
 	"os"
 
 	"pldns/config"
 	"pldns/resolver/metrics"
 	"pldns/resolver/observe"
 	"pldns/resolver/observe/dnstap"
-	"pldns/resolver/observe/querylog"
 	"pldns/zones"
 )
 
@@ -19,12 +16,6 @@ type taps struct {
 	tap    *tap      // nil when it is off
 	shadow *shadowed // nil when it is off
 	export *exporter // nil when it is off
-}
-
-// queryLog is the query log, and what it was made of.
-type queryLog struct {
-	*querylog.Log
-	settings config.QueryLog
 }
 
 // tap is what sends dnstap, and what it was made of.
@@ -44,10 +35,10 @@ func (s *Server) newTaps(c *config.Config, before taps) (made taps, err error) {
 	}
 	switch {
 	case c.QueryLog.Mode == "off":
-	case before.log != nil && before.log.settings == c.QueryLog:
+	case before.log.madeOf(c):
 		made.log = before.log
 	default:
-		if made.log, err = s.newQueryLog(c.QueryLog); err != nil {
+		if made.log, err = s.newQueryLog(c); err != nil {
 			return taps{}, err
 		}
 	}
@@ -59,25 +50,6 @@ func (s *Server) newTaps(c *config.Config, before taps) (made taps, err error) {
 		made.tap = s.newTap(c.Dnstap)
 	}
 	return made, nil
-}
-
-func (s *Server) newQueryLog(settings config.QueryLog) (*queryLog, error) {
-	c := querylog.Config{
-		Mode: map[string]querylog.Mode{"errors": querylog.Errors, "sampled": querylog.Sampled, "all": querylog.All}[settings.Mode],
-		Clients: map[string]querylog.Clients{"subnet": querylog.Subnet, "address": querylog.Address,
-			"none": querylog.Nobody}[settings.Client],
-		Sample: uint32(settings.Sample), Observer: s.recorder, Log: s.log,
-	}
-	if to, standard := map[string]io.Writer{"stdout": os.Stdout, "stderr": os.Stderr}[settings.To]; standard {
-		c.Writer = to
-	} else {
-		c.File = settings.To
-	}
-	log, err := querylog.New(c)
-	if err != nil {
-		return nil, fmt.Errorf("query_log.to: %w", err)
-	}
-	return &queryLog{log, settings}, nil
 }
 
 func (s *Server) newTap(settings config.Dnstap) *tap {
@@ -100,7 +72,7 @@ func hostName() string {
 // runners are the long-lived parts.
 func (g taps) runners() (all []runner) {
 	if g.log != nil {
-		all = append(all, g.log.Log)
+		all = append(all, g.log.runners()...)
 	}
 	if g.tap != nil {
 		all = append(all, g.tap.Tap)
@@ -117,7 +89,7 @@ func (g taps) runners() (all []runner) {
 // reopen makes the query log look for its file anew.
 func (g taps) reopen() {
 	if g.log != nil {
-		g.log.Reopen()
+		g.log.reopen()
 	}
 }
 
@@ -128,10 +100,15 @@ func (s *Server) tap() {
 	defer s.tapping.Unlock()
 	all, now := observe.Taps{s.watch, s.recent, s.live, s.past}, s.now().taps
 	if now.log != nil {
-		all = append(all, now.log)
+		all = append(all, now.log.taps()...)
 	}
-	if now.tap != nil {
+	if now.tap != nil && now.tap.settings.Clients {
 		all = append(all, now.tap)
+	}
+	if now.tap != nil && now.tap.settings.Upstreams {
+		s.upstreamTaps.Set(now.tap.Tap)
+	} else {
+		s.upstreamTaps.Set(nil)
 	}
 	if now.shadow != nil {
 		all = append(all, now.shadow)

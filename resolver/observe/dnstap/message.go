@@ -7,6 +7,7 @@ import (
 	dnstap "github.com/dnstap/golang-dnstap"
 	"google.golang.org/protobuf/proto"
 
+	"pldns/resolver/forward"
 	"pldns/resolver/listen"
 )
 
@@ -21,17 +22,39 @@ func (t *Tap) messages(e *listen.Exchange) exchange {
 	response.Type = dnstap.Message_CLIENT_RESPONSE.Enum()
 	response.ResponseMessage = e.Reply
 	response.ResponseTimeSec, response.ResponseTimeNsec = moment(answered)
-	return exchange{t.wrap(e, query), t.wrap(e, response)}
+	return exchange{t.wrap(e.Answer.Network, query), t.wrap(e.Answer.Network, response)}
 }
 
-// wrap gives the octets of a message that says who sends it.
-func (t *Tap) wrap(e *listen.Exchange, message *dnstap.Message) []byte {
+// forwarded puts a message to a server, or from it, into one of dnstap: FORWARDER_QUERY or
+// FORWARDER_RESPONSE, in which who is asked is the responder. The upstream group is in
+// the field extra.
+func (t *Tap) forwarded(m *forward.Message) exchange {
+	out := &dnstap.Message{Type: dnstap.Message_FORWARDER_QUERY.Enum(), QueryMessage: m.Octets}
+	out.QueryTimeSec, out.QueryTimeNsec = moment(m.Sent)
+	if !m.Heard.IsZero() {
+		out.Type, out.QueryMessage, out.ResponseMessage = dnstap.Message_FORWARDER_RESPONSE.Enum(), nil, m.Octets
+		out.ResponseTimeSec, out.ResponseTimeNsec = moment(m.Heard)
+	}
+	out.SocketProtocol = protocol(m.Transport.String()).Enum()
+	if addr := m.Addr.Addr(); addr.IsValid() {
+		family := dnstap.SocketFamily_INET6
+		if addr.Is4() {
+			family = dnstap.SocketFamily_INET
+		}
+		out.SocketFamily = family.Enum()
+		out.ResponseAddress, out.ResponsePort = addr.AsSlice(), port(m.Addr)
+	}
+	return exchange{t.wrap(m.Group, out)}
+}
+
+// wrap gives the octets of a message that says who sends it, and whose it is.
+func (t *Tap) wrap(extra string, message *dnstap.Message) []byte {
 	whole := &dnstap.Dnstap{
 		Type: dnstap.Dnstap_MESSAGE.Enum(), Message: message,
 		Identity: []byte(t.config.Identity), Version: []byte(t.config.Version),
 	}
-	if e.Answer.Network != "" {
-		whole.Extra = []byte(e.Answer.Network)
+	if extra != "" {
+		whole.Extra = []byte(extra)
 	}
 	octets, err := proto.Marshal(whole)
 	if err != nil {

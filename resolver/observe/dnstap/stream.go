@@ -79,7 +79,7 @@ func (s *stream) send(ctx context.Context, left []exchange) ([]exchange, error) 
 		if err := s.write(left); err != nil {
 			return left, err
 		}
-		s.tap.config.Observer.Tapped(Sent, 2*len(left))
+		s.tap.config.Observer.Tapped(Sent, count(left))
 		left = left[:0]
 	}
 }
@@ -125,7 +125,7 @@ func (s *stream) write(exchanges []exchange) error {
 		_ = s.conn.SetWriteDeadline(time.Now().Add(farewell))
 	}
 	for _, e := range exchanges {
-		for _, message := range e {
+		for _, message := range e[:e.count()] {
 			if _, err := s.frames.WriteFrame(message); err != nil {
 				return err
 			}

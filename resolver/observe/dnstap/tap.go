@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
+	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
+	"pldns/resolver/forward"
 	"pldns/resolver/listen"
 )
 
@@ -52,7 +54,7 @@ type Config struct {
 	Log *slog.Logger
 }
 
-// Tap sends. It is a [listen.Tap].
+// Tap sends. It is a [listen.Tap] and a [forward.Tap].
 type Tap struct {
 	config    Config
 	queue     chan exchange
@@ -64,11 +66,28 @@ type Tap struct {
 // maxWaiting is about how many octets wait at most: a message may have 64 KB.
 const maxWaiting = 16 << 20
 
-// exchange is a query and its reply, each as a message of dnstap.
+// exchange is a query of a client and its reply, each as a message of dnstap; or one
+// message of the forwarder.
 type exchange [2][]byte
 
 // size is how many octets it has.
 func (e exchange) size() int64 { return int64(len(e[0]) + len(e[1])) }
+
+// count is how many messages it has.
+func (e exchange) count() int {
+	if e[1] == nil {
+		return 1
+	}
+	return 2
+}
+
+// count is how many messages some have.
+func count(all []exchange) (messages int) {
+	for _, e := range all {
+		messages += e.count()
+	}
+	return messages
+}
 
 // New makes a tap. It connects when it runs.
 func New(c Config) *Tap {
@@ -96,18 +115,45 @@ func (t *Tap) Exchanged(e *listen.Exchange) {
 	if !e.Drawn(t.config.Sample) {
 		return
 	}
-	if len(t.queue) == cap(t.queue) || t.size.Load() > maxWaiting { // before any work
+	if t.full() { // before any work
 		t.config.Observer.Tapped(Dropped, 2)
 		return
 	}
-	both := t.messages(e)
-	t.size.Add(both.size())
+	t.add(t.messages(e))
+}
+
+// full tells whether nothing more may wait.
+func (t *Tap) full() bool { return len(t.queue) == cap(t.queue) || t.size.Load() > maxWaiting }
+
+// add has messages wait, or drops them.
+func (t *Tap) add(e exchange) {
+	t.size.Add(e.size())
 	select {
-	case t.queue <- both:
+	case t.queue <- e:
 	default:
-		t.size.Add(-both.size())
-		t.config.Observer.Tapped(Dropped, 2)
+		t.size.Add(-e.size())
+		t.config.Observer.Tapped(Dropped, e.count())
 	}
+}
+
+// Asked implements [forward.Tap]: it draws a sample of its own.
+func (t *Tap) Asked(m *forward.Message) bool {
+	if t.config.Sample > 1 && rand.Uint32N(t.config.Sample) > 0 {
+		return false
+	}
+	t.tell(m)
+	return true
+}
+
+// Answered implements [forward.Tap].
+func (t *Tap) Answered(m *forward.Message) { t.tell(m) }
+
+func (t *Tap) tell(m *forward.Message) {
+	if t.full() {
+		t.config.Observer.Tapped(Dropped, 1)
+		return
+	}
+	t.add(t.forwarded(m))
 }
 
 // Run connects to the receiver, again and again, and sends until ctx ends; then what is
@@ -135,8 +181,11 @@ func (t *Tap) Run(ctx context.Context) error {
 		}
 		pause = min(2*pause, t.config.PauseMax)
 	}
-	if lost := len(left) + len(t.queue); lost > 0 {
-		t.config.Observer.Tapped(Dropped, 2*lost)
+	for len(t.queue) > 0 {
+		left = append(left, <-t.queue)
+	}
+	if lost := count(left); lost > 0 {
+		t.config.Observer.Tapped(Dropped, lost)
 	}
 	return nil
 }

@@ -58,7 +58,8 @@ func (r Result) String() string {
 // Observer is told what becomes of lines. Its methods are called by many goroutines
 // at once.
 type Observer interface {
-	Logged(result Result, lines int)
+	// Logged counts lines by where they go: "file", "stream", "syslog" or "otlp".
+	Logged(to string, result Result, lines int)
 	// Panicked counts a fault of this program that a line met; part is "querylog".
 	Panicked(part string)
 }
@@ -66,9 +67,6 @@ type Observer interface {
 const (
 	// queueLength is how many lines wait at most.
 	queueLength = 8192
-	// batchBytes is about how much is written at once: what a pipe takes in one
-	// piece, so that lines do not mix with those of others who write there.
-	batchBytes = 4096
 	// strangers is how many lines a second are about clients that belong to no
 	// network, and about what was refused unread: anybody may cause them.
 	strangers = 10
@@ -84,10 +82,16 @@ type Config struct {
 	// Sample is how many queries one line stands for, if the mode is Sampled.
 	Sample  uint32
 	Clients Clients
-	// File is the path of a file that lines are appended to; it is made, for its
-	// user and group, if there is none. If it is empty, Writer is written to.
-	File   string
-	Writer io.Writer
+	// Filter says which of those are written; nil all.
+	Filter Filter
+	// Where lines go: one of the following. File is the path of a file that they are
+	// appended to; it is made, for its user and group, if there is none, and put aside
+	// as Rotation says.
+	File     string
+	Rotation Rotation
+	Syslog   *Syslog
+	OTLP     *OTLP
+	Writer   io.Writer
 	// Observer counts lines; nil is nobody.
 	Observer Observer
 	// Log is told when lines get lost; nil discards.
@@ -96,9 +100,16 @@ type Config struct {
 	Now func() time.Time
 }
 
+// Filter says which queries are wanted. Its method is called by many goroutines at once,
+// for every query.
+type Filter interface {
+	Match(e *listen.Exchange) bool
+}
+
 // Log is a query log. It is a [listen.Tap].
 type Log struct {
 	config   Config
+	to       string // what it is called in metrics
 	queue    chan entry
 	sink     sink
 	reopen   atomic.Bool
@@ -108,6 +119,7 @@ type Log struct {
 	omitted  atomic.Int64 // lines about strangers that were not written since the last
 	slow     *rate.Limiter
 	troubled *rate.Limiter
+	losses   losses
 }
 
 // New makes a log, and opens its file. The error says what is wrong with that.
@@ -121,21 +133,35 @@ func New(c Config) (*Log, error) {
 		config: c, queue: make(chan entry, queueLength), start: c.Now(),
 		slow: rate.NewLimiter(rate.Every(warningPause), 1), troubled: rate.NewLimiter(rate.Every(warningPause), 1),
 	}
-	if c.File == "" {
-		l.sink = &stream{c.Writer}
-		return l, nil
+	return l, l.openSink()
+}
+
+// openSink opens where lines go. Those that are far away are connected to later.
+func (l *Log) openSink() error {
+	c, lost := l.config, func(err error) {
+		l.warn(l.troubled, "nobody takes the query log: lines wait, and are dropped when too many do", "error", err)
 	}
-	f := &file{path: c.File, stays: func(err error) {
-		l.warn(l.troubled, "the query log cannot be opened anew: lines go to the file that is open", "error", err)
-	}}
-	l.sink = f
-	return l, f.openWithin(openPatience)
+	switch {
+	case c.Syslog != nil:
+		l.to, l.sink = "syslog", newMessages(*c.Syslog, lost)
+	case c.OTLP != nil:
+		l.to, l.sink = "otlp", newRecords(*c.OTLP, lost)
+	case c.File == "":
+		l.to, l.sink = "stream", &stream{to: c.Writer}
+	default:
+		f := &file{path: c.File, rotate: c.Rotation, now: c.Now, stays: func(err error) {
+			l.warn(l.troubled, "the query log stays in the file that is open", "error", err)
+		}}
+		l.to, l.sink = "file", f
+		return f.openWithin(openPatience)
+	}
+	return nil
 }
 
 type nobody struct{}
 
-func (nobody) Logged(Result, int) {}
-func (nobody) Panicked(string)    {}
+func (nobody) Logged(string, Result, int) {}
+func (nobody) Panicked(string)            {}
 
 // Reopen makes the log open its file anew before it writes the next line, as after
 // a rotation; it looks by itself once a second, too.
@@ -164,17 +190,32 @@ func (l *Log) Exchanged(e *listen.Exchange) {
 	if !l.wants(e) {
 		return
 	}
-	line := newEntry(e)
-	if (e.Answer.Network == "" || e.Why != listen.Accepted) && !l.admits(e.Began.Add(e.Took), &line) {
-		l.config.Observer.Logged(Limited, 1)
+	var omitted int64
+	if e.Answer.Network == "" || e.Why != listen.Accepted {
+		var admitted bool
+		if omitted, admitted = l.admits(e.Began.Add(e.Took)); !admitted {
+			l.config.Observer.Logged(l.to, Limited, 1)
+			return
+		}
+	}
+	if len(l.queue) == cap(l.queue) { // before any work
+		l.drop()
 		return
 	}
+	line := newEntry(e)
+	line.omitted = omitted
 	select {
 	case l.queue <- line:
 	default:
-		l.config.Observer.Logged(Dropped, 1)
-		l.warn(l.slow, "the query log cannot be written as fast as queries come: lines are dropped")
+		l.drop()
 	}
+}
+
+// drop counts a line that there is no room for.
+func (l *Log) drop() {
+	l.losses.add(1, l.config.Now().Sub(l.start))
+	l.config.Observer.Logged(l.to, Dropped, 1)
+	l.warn(l.slow, "the query log cannot be written as fast as queries come: lines are dropped", "to", l.to)
 }
 
 func (l *Log) wants(e *listen.Exchange) bool {
@@ -182,10 +223,13 @@ func (l *Log) wants(e *listen.Exchange) bool {
 	case e.Remembered: // for somebody else: it was neither drawn for this log nor is it an error
 		return false
 	case l.config.Mode == Errors:
-		return isError(e)
-	default:
-		return e.Drawn(l.oneIn())
+		if !isError(e) {
+			return false
+		}
+	case !e.Drawn(l.oneIn()):
+		return false
 	}
+	return l.config.Filter == nil || l.config.Filter.Match(e)
 }
 
 func isError(e *listen.Exchange) bool {
@@ -201,18 +245,17 @@ func isError(e *listen.Exchange) bool {
 }
 
 // admits tells whether a line about somebody who belongs to no network may be
-// written, and notes in it how many were not.
-func (l *Log) admits(now time.Time, line *entry) bool {
+// written, and how many since the last one were not.
+func (l *Log) admits(now time.Time) (omitted int64, admitted bool) {
 	second := int64(now.Sub(l.start) / time.Second)
 	if last := l.second.Load(); last != second && l.second.CompareAndSwap(last, second) {
 		l.few.Store(0)
 	}
 	if l.few.Add(1) > strangers {
 		l.omitted.Add(1)
-		return false
+		return 0, false
 	}
-	line.omitted = l.omitted.Swap(0)
-	return true
+	return l.omitted.Swap(0), true
 }
 
 // Run writes until ctx ends, and then what is in the queue. It returns an error if
@@ -234,6 +277,9 @@ func (l *Log) Run(ctx context.Context) error {
 	return errors.New("query log: nothing takes the lines that are written: standard output or the file is stuck")
 }
 
+// Abandon closes a log that is not run.
+func (l *Log) Abandon() { _ = l.sink.Close() }
+
 // within waits for done, at most for a time.
 func within(done <-chan struct{}, limit time.Duration) bool {
 	timer := time.NewTimer(limit)
@@ -248,7 +294,6 @@ func within(done <-chan struct{}, limit time.Duration) bool {
 
 // write writes batches of lines until ctx ends and the queue is empty.
 func (l *Log) write(ctx context.Context) {
-	w := newWriter(l.config.Clients)
 	for {
 		var first entry
 		select {
@@ -260,29 +305,50 @@ func (l *Log) write(ctx context.Context) {
 				return
 			}
 		}
-		l.writeBatch(w, first)
+		l.writeBatch(first)
 	}
 }
 
 // writeBatch writes a line, and what else there is. What makes a line of somebody
 // else's words must not be able to end the process: a panic costs the batch.
-func (l *Log) writeBatch(w *writer, first entry) {
+func (l *Log) writeBatch(first entry) {
 	defer func() {
 		if fault := recover(); fault != nil {
+			l.sink.Reset()
 			l.config.Observer.Panicked("querylog")
 			l.config.Log.Error("panic in the query log", "panic", fault, "stack", string(debug.Stack()))
 		}
 	}()
-	lines := w.gather(first, l.queue)
+	lines := l.gather(first)
 	if l.reopen.Swap(false) {
 		l.sink.Stale()
 	}
-	if err := l.sink.Write(w.Bytes()); err != nil {
-		l.warn(l.troubled, "the query log cannot be written: lines are lost", "error", err)
-		l.config.Observer.Logged(Failed, lines)
-		return
+	written, err := l.sink.Flush()
+	if err != nil {
+		l.warn(l.troubled, "the query log cannot be written: lines are lost", "to", l.to, "error", err)
+		l.config.Observer.Logged(l.to, Failed, lines-written)
+		l.losses.add(lines-written, l.config.Now().Sub(l.start))
 	}
-	l.config.Observer.Logged(Written, lines)
+	if written > 0 {
+		l.config.Observer.Logged(l.to, Written, written)
+	}
+}
+
+// gather adds a line, and what waits behind it as far as there is room for. It gives the
+// number of lines.
+func (l *Log) gather(first entry) (lines int) {
+	for next := first; ; {
+		words := next.line(l.config.Clients)
+		full := l.sink.Add(&words)
+		if lines++; full {
+			return lines
+		}
+		select {
+		case next = <-l.queue:
+		default:
+			return lines
+		}
+	}
 }
 
 // warn writes a line that may come again and again into the program's own log, unless

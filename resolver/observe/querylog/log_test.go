@@ -39,7 +39,7 @@ type counts struct {
 
 func (c *counts) Panicked(string) { c.panicked.Add(1) }
 
-func (c *counts) Logged(result querylog.Result, lines int) {
+func (c *counts) Logged(_ string, result querylog.Result, lines int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.kind == nil {
@@ -103,15 +103,15 @@ func TestLine(t *testing.T) {
 		want    string
 	}{
 		{"an endpoint", asked("MyDB.database.windows.net."), querylog.Subnet,
-			`{"time":"2026-11-22T03:04:05.678901Z","network":"europe","transport":"udp","listener":"10.0.0.4:53","client":"10.0.1.0/24","name":"mydb.database.windows.net","type":"A","rcode":"NOERROR","source":"local","rule":"endpoint mydb.database.windows.net","duration_ms":1.234}`},
+			`{"time":"2026-11-22T03:04:05.678901Z","network":"europe","transport":"udp","listener":"10.0.0.4:53","client":"10.0.1.0/24","name":"mydb.database.windows.net","type":"A","rcode":"NOERROR","rcode_number":0,"source":"local","rule":"endpoint mydb.database.windows.net","duration_ms":1.234}`},
 		{"a failure, with the whole address", failed, querylog.Address,
-			`{"time":"2026-11-22T03:04:05.678901Z","network":"europe","transport":"udp","listener":"10.0.0.4:53","client":"10.0.1.77","name":"www.contoso.com","type":"A","rcode":"SERVFAIL","source":"none","rule":"forward .","upstream":"azure","server":"168.63.129.16","duration_ms":1.234,"ede":[{"code":22,"text":"upstream azure did not answer in time"}]}`},
+			`{"time":"2026-11-22T03:04:05.678901Z","network":"europe","transport":"udp","listener":"10.0.0.4:53","client":"10.0.1.77","name":"www.contoso.com","type":"A","rcode":"SERVFAIL","rcode_number":2,"source":"none","rule":"forward .","upstream":"azure","server":"168.63.129.16","duration_ms":1.234,"ede":[{"code":22,"text":"upstream azure did not answer in time"}]}`},
 		{"what a client shows, without the client", shown, querylog.Nobody,
-			`{"time":"2026-11-22T03:04:05.678901Z","network":"europe","transport":"https","listener":"10.0.0.4:53","server_name":"dns.contoso.net","path":"europe","link_id":7,"name":"mydb.database.windows.net","type":"A","rcode":"NOERROR","source":"local","rule":"endpoint mydb.database.windows.net","duration_ms":1.234}`},
+			`{"time":"2026-11-22T03:04:05.678901Z","network":"europe","transport":"https","listener":"10.0.0.4:53","server_name":"dns.contoso.net","path":"europe","link_id":7,"name":"mydb.database.windows.net","type":"A","rcode":"NOERROR","rcode_number":0,"source":"local","rule":"endpoint mydb.database.windows.net","duration_ms":1.234}`},
 		{"a refusal by the listener", malformed, querylog.Subnet,
-			`{"time":"2026-11-22T03:04:05.678901Z","network":"","transport":"tcp","rcode":"FORMERR","source":"none","refusal":"formerr","duration_ms":0}`},
+			`{"time":"2026-11-22T03:04:05.678901Z","network":"","transport":"tcp","rcode":"FORMERR","rcode_number":1,"source":"none","refusal":"formerr","duration_ms":0}`},
 		{"an IPv6 client", v6, querylog.Subnet,
-			`{"time":"2026-11-22T03:04:05.678901Z","network":"europe","transport":"udp","listener":"10.0.0.4:53","client":"2001:db8:1:2300::/56","name":"mydb.database.windows.net","type":"A","rcode":"NOERROR","source":"local","rule":"endpoint mydb.database.windows.net","duration_ms":1.234}`},
+			`{"time":"2026-11-22T03:04:05.678901Z","network":"europe","transport":"udp","listener":"10.0.0.4:53","client":"2001:db8:1:2300::/56","name":"mydb.database.windows.net","type":"A","rcode":"NOERROR","rcode_number":0,"source":"local","rule":"endpoint mydb.database.windows.net","duration_ms":1.234}`},
 	} {
 		var out bytes.Buffer
 		log, stop := run(t, querylog.Config{Mode: querylog.All, Clients: row.clients, Writer: &out})
@@ -206,6 +206,7 @@ func checkLine(t *testing.T, label []byte, text string) {
 	line, rest, _ := strings.Cut(out.String(), "\n")
 	var read struct {
 		Time, Network, Transport, Listener, Client, Name, Type, Rcode, Source, Rule, Path string
+		RcodeNumber                                                                       int     `json:"rcode_number"`
 		Duration                                                                          float64 `json:"duration_ms"`
 		EDE                                                                               []struct {
 			Code int

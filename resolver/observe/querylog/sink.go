@@ -1,177 +1,105 @@
 package querylog
 
 import (
-	"fmt"
+	"bytes"
+	"context"
+	"encoding/json"
 	"io"
-	"os"
-	"sync"
-	"syscall"
 	"time"
 )
 
-// sink is where lines go.
+// sink is where lines go: some are added, and then written together. One goroutine calls
+// all of it but Close.
 type sink interface {
-	// Write writes whole lines.
-	Write(lines []byte) error
+	// Add adds a line to those that are written together, and tells whether there are
+	// enough of them now.
+	Add(l *line) (full bool)
+	// Flush writes what was added, and gives how many lines of it were written; the error
+	// says why not all were. It may wait: while nobody takes them.
+	Flush() (written int, err error)
+	// Reset drops what was added.
+	Reset()
 	// Stale says that what was opened may have been replaced.
 	Stale()
+	// Close ends a Flush that waits, and all that is open. It is called once.
 	Close() error
 }
 
-// stream is a sink that somebody else has opened, and closes.
-type stream struct{ to io.Writer }
+// batchBytes is about how much is written at once: what a pipe takes in one piece, so that
+// lines do not mix with those of others who write there.
+const batchBytes = 4096
 
-func (s *stream) Write(lines []byte) error {
-	_, err := s.to.Write(lines)
-	return err
+// batch is lines of JSON that are written together.
+type batch struct {
+	bytes.Buffer
+	encoder *json.Encoder
+	lines   int
 }
 
-func (*stream) Stale()       {}
+// Add implements [sink].
+func (b *batch) Add(l *line) (full bool) {
+	if b.encoder == nil {
+		b.encoder = json.NewEncoder(&b.Buffer)
+		b.encoder.SetEscapeHTML(false)
+	}
+	before := b.Len()
+	_ = b.encoder.Encode(l) // strings and numbers that are finite: this cannot fail
+	b.lines++
+	return b.Len()+(b.Len()-before) > batchBytes
+}
+
+// Reset implements [sink].
+func (b *batch) Reset() {
+	b.Buffer.Reset()
+	b.lines = 0
+}
+
+// flush has the lines written by somebody.
+func (b *batch) flush(write func([]byte) error) (written int, err error) {
+	defer b.Reset()
+	if err := write(b.Bytes()); err != nil {
+		return 0, err
+	}
+	return b.lines, nil
+}
+
+// stream is a sink that somebody else has opened, and closes.
+type stream struct {
+	batch
+	to io.Writer
+}
+
+// Flush implements [sink].
+func (s *stream) Flush() (int, error) {
+	return s.flush(func(lines []byte) error {
+		_, err := s.to.Write(lines)
+		return err
+	})
+}
+
+// Stale implements [sink].
+func (*stream) Stale() {}
+
+// Close implements [sink].
 func (*stream) Close() error { return nil }
 
+// restFirst is how long somebody far away is left alone who takes nothing; that doubles up
+// to restMost.
 const (
-	// mode lets the user write and its group read: who asks for what is nobody
-	// else's business.
-	fileMode = 0o640
-	// lookInterval is how often a file is looked at.
-	lookInterval = time.Second
-	// openPatience is how long the first opening of the file may take.
-	openPatience = 5 * time.Second
+	restFirst = 100 * time.Millisecond
+	restMost  = 5 * time.Second
 )
 
-// file is a sink that appends to a file, and follows its path where it is renamed
-// or removed, as programs that rotate logs do. Only Close may be called beside the
-// other methods.
-type file struct {
-	path   string
-	stays  func(error) // told why no new file is opened
-	looked time.Time   // when it was last seen to be at its path
-	torn   bool        // the last line is not whole
-
-	mu     sync.Mutex
-	opened *os.File // nil if it could not be opened
-	closed bool
-}
-
-// open opens the file. What is no regular file is refused: a FIFO that nobody
-// reads would hold up whoever opens it.
-func (f *file) open() error { return f.take(openFile(f.path)) }
-
-// openWithin is open, for who must not wait: a share may be away.
-func (f *file) openWithin(patience time.Duration) error {
-	type result struct {
-		file *os.File
-		err  error
-	}
-	done := make(chan result)
-	late := make(chan struct{})
-	go func() {
-		opened, err := openFile(f.path)
-		select {
-		case done <- result{opened, err}:
-		case <-late:
-			if err == nil {
-				opened.Close()
-			}
-		}
-	}()
-	timer := time.NewTimer(patience)
+// rest waits before the next attempt, and says how long before the one after that; false
+// if there is none, because ctx has ended.
+func rest(ctx context.Context, pause *time.Duration) bool {
+	timer := time.NewTimer(*pause)
 	defer timer.Stop()
+	*pause = min(2**pause, restMost)
 	select {
-	case r := <-done:
-		return f.take(r.file, r.err)
 	case <-timer.C:
-		close(late)
-		return fmt.Errorf("open the query log: %s does not answer, as on a share that is away: name another file", f.path)
-	}
-}
-
-func openFile(path string) (*os.File, error) {
-	return os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE|syscall.O_NONBLOCK, fileMode)
-}
-
-// take makes an open file the one that is written to.
-func (f *file) take(opened *os.File, err error) error {
-	if err != nil {
-		return fmt.Errorf("open the query log: %w: let this user write there, or name another file", err)
-	}
-	info, err := opened.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("open the query log: %s is no regular file: name one, or write \"stdout\" or \"stderr\"", f.path)
-	}
-	if err != nil {
-		opened.Close()
-		return err
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.closed {
-		opened.Close()
-		return os.ErrClosed
-	}
-	if f.opened != nil {
-		f.opened.Close()
-	}
-	f.opened, f.looked, f.torn = opened, time.Now(), false
-	return nil
-}
-
-// Stale makes the next Write look at the path.
-func (f *file) Stale() { f.looked = time.Time{} }
-
-func (f *file) Write(lines []byte) error {
-	if now := time.Now(); now.Sub(f.looked) >= lookInterval {
-		f.looked = now
-		if !f.inPlace() {
-			if err := f.open(); err != nil {
-				f.stays(err) // the old one is better than none
-			}
-		}
-	}
-	to := f.current()
-	if to == nil {
-		return os.ErrClosed
-	}
-	if f.torn {
-		if _, err := to.Write([]byte{'\n'}); err != nil {
-			return err
-		}
-		f.torn = false
-	}
-	written, err := to.Write(lines)
-	f.torn = err != nil && written > 0 && lines[written-1] != '\n'
-	return err
-}
-
-// inPlace tells whether the open file is the one at the path.
-func (f *file) inPlace() bool {
-	opened := f.current()
-	if opened == nil {
+		return true
+	case <-ctx.Done():
 		return false
 	}
-	mine, err := opened.Stat()
-	if err != nil {
-		return false
-	}
-	there, err := os.Stat(f.path)
-	return err == nil && os.SameFile(mine, there)
-}
-
-func (f *file) current() *os.File {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.opened
-}
-
-// Close closes the file. A Write that is under way fails.
-func (f *file) Close() error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.closed = true
-	if f.opened == nil {
-		return nil
-	}
-	err := f.opened.Close()
-	f.opened = nil
-	return err
 }

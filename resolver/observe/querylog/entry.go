@@ -1,12 +1,12 @@
 package querylog
 
 import (
-	"bytes"
-	"encoding/json"
 	"net/netip"
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/miekg/dns"
 
 	"pldns/resolver"
 	"pldns/resolver/listen"
@@ -21,17 +21,48 @@ type entry struct {
 	took      time.Duration
 	transport string
 	why       listen.Refusal
+	from      netip.AddrPort
 	query     resolver.Query
 	answer    resolver.Answer // without its records
+	addresses []netip.Addr    // of the reply
 	omitted   int64
 }
 
+// The bounds of what others have a say in.
+const (
+	maxText      = 256 // octets of a text
+	maxErrors    = 4
+	maxAddresses = 8
+)
+
 func newEntry(e *listen.Exchange) entry {
 	line := entry{
-		began: e.Began, took: e.Took, transport: e.Transport, why: e.Why, query: e.Query, answer: e.Answer,
+		began: e.Began, took: e.Took, transport: e.Transport, why: e.Why, from: e.From, query: e.Query, answer: e.Answer,
+		addresses: addressesOf(e.Reply),
 	}
 	line.answer.Wire, line.answer.Records, line.answer.Authority = wire.Message{}, nil, nil
 	return line
+}
+
+// addressesOf are the first addresses in the answer section of a reply.
+func addressesOf(reply []byte) (all []netip.Addr) {
+	records, ok := wire.ReadRecords(reply)
+	if !ok {
+		return nil
+	}
+	for range wire.Count(reply, wire.Answer) {
+		rec, ok := records.Record()
+		if !ok || len(all) == maxAddresses {
+			break
+		}
+		if rec.Type != dns.TypeA && rec.Type != dns.TypeAAAA {
+			continue
+		}
+		if addr, is := netip.AddrFromSlice(reply[rec.Data:rec.End]); is {
+			all = append(all, addr)
+		}
+	}
+	return all
 }
 
 // line is one line, with its keys in their order.
@@ -44,17 +75,25 @@ type line struct {
 	Path       string  `json:"path,omitempty"`
 	LinkID     *uint32 `json:"link_id,omitempty"`
 	Client     string  `json:"client,omitempty"`
+	Port       uint16  `json:"client_port,omitempty"`
 	Name       string  `json:"name,omitempty"`
 	Type       string  `json:"type,omitempty"`
+	Class      string  `json:"class,omitempty"` // only where it is not IN
 	Rcode      string  `json:"rcode"`
-	Source     string  `json:"source"`
-	Rule       string  `json:"rule,omitempty"`
-	Upstream   string  `json:"upstream,omitempty"`
-	Server     string  `json:"server,omitempty"`
-	Refusal    string  `json:"refusal,omitempty"`
-	Duration   float64 `json:"duration_ms"`
-	EDE        []ede   `json:"ede,omitempty"`
-	Omitted    int64   `json:"omitted,omitempty"`
+	RcodeNum   int     `json:"rcode_number"`
+	// Addresses are those of the reply's answer section, some at most.
+	Addresses []netip.Addr `json:"addresses,omitempty"`
+	Source    string       `json:"source"`
+	Rule      string       `json:"rule,omitempty"`
+	Upstream  string       `json:"upstream,omitempty"`
+	Server    string       `json:"server,omitempty"`
+	Refusal   string       `json:"refusal,omitempty"`
+	Duration  float64      `json:"duration_ms"`
+	EDE       []ede        `json:"ede,omitempty"`
+	Release   string       `json:"release,omitempty"`
+	Omitted   int64        `json:"omitted,omitempty"`
+
+	at time.Time
 }
 
 // ede is an extended error (RFC 8914).
@@ -63,56 +102,25 @@ type ede struct {
 	Text string `json:"text,omitempty"`
 }
 
-// The bounds of what others have a say in.
-const (
-	maxText   = 256 // octets of a text
-	maxErrors = 4
-)
-
-// writer puts entries into words.
-type writer struct {
-	bytes.Buffer
-	clients Clients
-	encoder *json.Encoder
-}
-
-func newWriter(clients Clients) *writer {
-	w := &writer{clients: clients}
-	w.encoder = json.NewEncoder(&w.Buffer)
-	w.encoder.SetEscapeHTML(false)
-	return w
-}
-
-// gather makes one batch: the first entry, and what waits behind it as far as
-// there is room for. It gives the number of lines.
-func (w *writer) gather(first entry, queue <-chan entry) (lines int) {
-	w.Reset()
-	for next := first; ; {
-		before := w.Len()
-		// A line holds strings and numbers that are finite, so this cannot fail.
-		_ = w.encoder.Encode(w.line(&next))
-		lines++
-		if w.Len()+(w.Len()-before) > batchBytes {
-			return lines
-		}
-		select {
-		case next = <-queue:
-		default:
-			return lines
-		}
-	}
-}
-
-func (w *writer) line(e *entry) line {
+// line puts an entry into words, with as much of the client as may be told.
+func (e *entry) line(clients Clients) line {
 	q, a := &e.query, &e.answer
 	out := line{
 		Time:    e.began.UTC().Format("2006-01-02T15:04:05.000000Z07:00"),
-		Network: a.Network, Transport: e.transport, Client: w.client(q.Client),
-		Rcode: wire.RcodeName(a.Rcode), Source: a.Source.String(), Rule: a.Rule(), Upstream: a.Group, Server: a.Server,
-		Duration: float64(e.took.Microseconds()) / 1000, Omitted: e.omitted,
+		Network: a.Network, Transport: e.transport, Client: clients.client(q.Client),
+		Rcode: wire.RcodeName(a.Rcode), RcodeNum: a.Rcode, Addresses: e.addresses,
+		Source: a.Source.String(), Rule: a.Rule(), Upstream: a.Group, Server: a.Server,
+		Duration: float64(e.took.Microseconds()) / 1000, Release: a.Release, Omitted: e.omitted,
+		at: e.began,
+	}
+	if clients == Address && e.from.Addr() == q.Client.Addr {
+		out.Port = e.from.Port()
 	}
 	if !q.Name.IsZero() {
 		out.Name, out.Type = q.Name.String(), wire.TypeName(q.Type)
+		if q.Class != dns.ClassINET && q.Class != 0 {
+			out.Class = dns.Class(q.Class).String()
+		}
 	}
 	if q.Client.Listener.IsValid() {
 		out.Listener = q.Client.Listener.String()
@@ -131,23 +139,23 @@ func (w *writer) line(e *entry) line {
 
 // show adds what the client showed to the listener. The names in its certificate are
 // left out: they may be those of a person.
-func (out *line) show(shown *zones.Shown) {
+func (l *line) show(shown *zones.Shown) {
 	if !shown.ServerName.IsZero() {
-		out.ServerName = shown.ServerName.String()
+		l.ServerName = shown.ServerName.String()
 	}
-	out.Path = legible(shown.Path)
+	l.Path = legible(shown.Path)
 	if shown.Linked {
-		out.LinkID = &shown.Link
+		l.LinkID = &shown.Link
 	}
 }
 
 // client is as much of a client as may be written.
-func (w *writer) client(c zones.Client) string {
+func (clients Clients) client(c zones.Client) string {
 	prefix := c.Prefix()
-	if !prefix.IsValid() || w.clients == Nobody {
+	if !prefix.IsValid() || clients == Nobody {
 		return ""
 	}
-	if w.clients == Subnet {
+	if clients == Subnet {
 		bits := 56
 		if c.Addr.Is4() {
 			bits = 24
