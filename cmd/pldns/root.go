@@ -25,7 +25,7 @@ belong to it, under the real public names, and forwards everything else.`,
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.AddCommand(orExample(newServe(), defaultFolder()), newCheck(), newExplain(), newCatalog(), newClientConfig(), newDoctor(),
-		newVerify(), newImport(), newDrift(), newAudit(), newExportCommand(), newDiscover(), newUnmapped(), newShadow(),
+		newVerify(), newImport(), newDrift(), newAudit(), newExportCommand(), newDiscover(), newUnmapped(), newTail(), newShadow(),
 		newPush(), newHistory(), newDiff(), newRollback(), newPromote(), newPull(), newFleet(),
 		newProbe(), newMan(), newVersion())
 	return root
