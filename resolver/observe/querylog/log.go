@@ -110,6 +110,7 @@ type Filter interface {
 type Log struct {
 	config   Config
 	to       string // what it is called in metrics
+	where    []any  // the same, as it is logged
 	queue    chan entry
 	sink     sink
 	reopen   atomic.Bool
@@ -133,7 +134,9 @@ func New(c Config) (*Log, error) {
 		config: c, queue: make(chan entry, queueLength), start: c.Now(),
 		slow: rate.NewLimiter(rate.Every(warningPause), 1), troubled: rate.NewLimiter(rate.Every(warningPause), 1),
 	}
-	return l, l.openSink()
+	err := l.openSink()
+	l.where = []any{"to", l.to}
+	return l, err
 }
 
 // openSink opens where lines go. Those that are far away are connected to later.
@@ -215,7 +218,7 @@ func (l *Log) Exchanged(e *listen.Exchange) {
 func (l *Log) drop() {
 	l.losses.add(1, l.config.Now().Sub(l.start))
 	l.config.Observer.Logged(l.to, Dropped, 1)
-	l.warn(l.slow, "the query log cannot be written as fast as queries come: lines are dropped", "to", l.to)
+	l.warn(l.slow, "the query log cannot be written as fast as queries come: lines are dropped", l.where...)
 }
 
 func (l *Log) wants(e *listen.Exchange) bool {
