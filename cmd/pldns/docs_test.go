@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"pldns/config"
+	"pldns/resolver/resolvertest"
 )
 
 // block is a fenced block of a document.
@@ -64,6 +65,7 @@ func TestDocuments(t *testing.T) {
 	for _, b := range blocks(t) {
 		if b.file != file {
 			file, dir = b.file, t.TempDir()
+			writeKeys(t, dir, resolvertest.NewAuthority(t), "dns.contoso.net", "10.0.0.4") // that examples name
 		}
 		t.Run(b.file+":"+b.language, func(t *testing.T) {
 			switch b.language {
