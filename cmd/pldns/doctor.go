@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -14,6 +15,8 @@ import (
 
 	"pldns/cmd/internal/doctor"
 	"pldns/cmd/internal/nameservers"
+	"pldns/cmd/internal/routes"
+	"pldns/cmd/internal/vpn"
 	"pldns/zones"
 	"pldns/zones/azure"
 )
@@ -22,6 +25,7 @@ import (
 type doctorFlags struct {
 	server, public, protocol, ca string
 	port                         uint16
+	vpn                          []string
 	timeout                      time.Duration
 	direct, asJSON               bool
 }
@@ -30,18 +34,21 @@ type doctorFlags struct {
 type machine struct {
 	lookup      doctor.HostLookup
 	nameservers func(name string) []netip.AddrPort // that are asked about a name; none where it does not say
+	routes      doctor.RouteTable
+	profiles    func(context.Context) []vpn.Profile // of its VPN clients
 }
 
 // newDoctor makes the command for this machine, whose programs ask as they are
 // built to.
 func newDoctor() *cobra.Command {
-	return newDoctorAt(machine{lookup: new(net.Resolver), nameservers: func(name string) []netip.AddrPort {
+	asked := func(name string) []netip.AddrPort {
 		servers, err := nameservers.For(name)
 		if err != nil {
 			return nil
 		}
 		return servers
-	}})
+	}
+	return newDoctorAt(machine{lookup: new(net.Resolver), nameservers: asked, routes: routes.System{}, profiles: vpn.Find})
 }
 
 // newDoctorAt makes the command for a machine.
@@ -51,21 +58,29 @@ func newDoctorAt(here machine) *cobra.Command {
 		Use:   "doctor NAME",
 		Short: "Find out, at a client, why a private endpoint is not reached",
 		Long: `Doctor is run at a client. It asks the operating system and the DNS server about
-a name, finds the first place where the privatelink alias is lost, connects to
-the private address, and holds the certificate there against the real name, as
-the clients of the service would: over TLS at once, or after the preface of SQL
-Server, PostgreSQL or MySQL. Each step is one line with a verdict (ok, fail, note
-or skipped), what was seen, and what to do. It exits with 1 if a step fails.`,
+a name, finds the first place where the privatelink alias is lost, looks at the
+way to the private address and whether that leads into the tunnel of a VPN,
+connects there, and holds the certificate against the real name, as the clients
+of the service would: over TLS at once, or after the preface of SQL Server,
+PostgreSQL or MySQL. Each step is one line with a verdict (ok, fail, note or
+skipped), what was seen, and what to do. It exits with 1 if a step fails.
+
+Which routes the VPN was assigned it reads in the log or the profile of the Azure
+VPN Client, of OpenVPN or of WireGuard, where these usually are, and in the
+output of wg; --vpn names other files. The cause of a wrong way has a name that
+stays: no-route, no-tunnel, tunnel-down, tunnel-silent, route-not-applied,
+not-in-allowed-ips, peering-without-transit, way-back-missing or overlap.`,
 		Example: `  pldns doctor mydb.database.windows.net
   pldns doctor mydb.database.windows.net --server 10.0.0.4
-  pldns doctor api.contoso.com --port 8443 --ca contoso.pem`,
+  pldns doctor api.contoso.com --port 8443 --ca contoso.pem
+  pldns doctor mydb.database.windows.net --vpn AzureVpnCxn.log --json`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(command *cobra.Command, args []string) error {
 			name, err := doctorName(args[0])
 			if err != nil {
 				return err
 			}
-			config, err := flags.config(here, name)
+			config, err := flags.config(command.Context(), here, name)
 			if err != nil {
 				return err
 			}
@@ -81,6 +96,8 @@ or skipped), what was seen, and what to do. It exits with 1 if a step fails.`,
 	set.StringVar(&flags.protocol, "protocol", "", "the `protocol` that is spoken there: tls, tds, postgres or mysql; without it, what "+
 		"the port says")
 	set.BoolVar(&flags.direct, "direct", false, "do not ask the operating system, as before clients are pointed at a server")
+	set.StringSliceVar(&flags.vpn, "vpn", nil, "a `file` that the VPN client wrote: a log, a profile, or the output of wg show; without "+
+		"it, those that are found")
 	oneOf(command, "protocol", doctor.TLS, doctor.SQLServer, doctor.PostgreSQL, doctor.MySQL)
 	proofFlags(command, &flags.ca, &flags.timeout)
 	return command
@@ -109,8 +126,8 @@ func doctorName(text string) (zones.Name, error) {
 }
 
 // config turns the flags into what doctor takes.
-func (f doctorFlags) config(here machine, name zones.Name) (doctor.Config, error) {
-	c := doctor.Config{Catalogue: azure.New(), Port: f.port, Timeout: f.timeout}
+func (f doctorFlags) config(ctx context.Context, here machine, name zones.Name) (doctor.Config, error) {
+	c := doctor.Config{Catalogue: azure.New(), Port: f.port, Timeout: f.timeout, Routes: here.routes}
 	var err error
 	if c.Server, err = serverFlag("server", f.server); err != nil {
 		return c, err
@@ -126,6 +143,9 @@ func (f doctorFlags) config(here machine, name zones.Name) (doctor.Config, error
 	if c.Roots, err = rootsOf(f.ca, f.timeout); err != nil {
 		return c, err
 	}
+	if c.Profiles, err = f.profiles(ctx, here); err != nil {
+		return c, err
+	}
 	named := here.nameservers(name.String())
 	if !f.direct {
 		c.System, c.Nameservers = here.lookup, named
@@ -133,6 +153,22 @@ func (f doctorFlags) config(here machine, name zones.Name) (doctor.Config, error
 		c.Server = named[0]
 	}
 	return c, nil
+}
+
+// profiles are what the named files say of VPN clients, else what is found.
+func (f doctorFlags) profiles(ctx context.Context, here machine) ([]vpn.Profile, error) {
+	if len(f.vpn) == 0 {
+		return here.profiles(ctx), nil
+	}
+	var all []vpn.Profile
+	for _, file := range f.vpn {
+		profiles, err := vpn.File(file)
+		if err != nil {
+			return nil, failing(fmt.Errorf("--vpn: %w", err))
+		}
+		all = append(all, profiles...)
+	}
+	return all, nil
 }
 
 // serverFlag reads the address of a DNS server; port 53 needs not be written.
@@ -195,8 +231,16 @@ func runDoctor(command *cobra.Command, config doctor.Config, name zones.Name, as
 }
 
 func printStep(w io.Writer, step doctor.Step) error {
-	_, err := fmt.Fprintf(w, "%-8s %-12s %s\n", step.Verdict, step.Name, withRemedy(step.Seen, step.Remedy))
+	_, err := fmt.Fprintf(w, "%-8s %-12s %s\n", step.Verdict, step.Name, withRemedy(withCause(step.Cause, step.Seen), step.Remedy))
 	return err
+}
+
+// withCause puts the name of a cause before what was seen.
+func withCause(cause doctor.Cause, seen string) string {
+	if cause == "" {
+		return seen
+	}
+	return fmt.Sprintf("%s: %s", cause, seen)
 }
 
 // withRemedy puts what was seen and what to do about it into one line.

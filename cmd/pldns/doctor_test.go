@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"pldns/cmd/internal/doctor"
+	"pldns/cmd/internal/routes"
+	"pldns/cmd/internal/vpn"
 )
 
 // system is an operating system that always gives the same addresses.
@@ -38,7 +40,10 @@ func rootFile(t *testing.T, server netip.AddrPort) string {
 func doctored(t *testing.T, answers system, args ...string) (string, error) {
 	t.Helper()
 	var out bytes.Buffer
-	command := newDoctorAt(machine{lookup: answers, nameservers: func(string) []netip.AddrPort { return nil }})
+	command := newDoctorAt(machine{
+		lookup: answers, nameservers: func(string) []netip.AddrPort { return nil },
+		routes: routes.System{}, profiles: func(context.Context) []vpn.Profile { return nil },
+	})
 	command.SilenceUsage, command.SilenceErrors = true, true
 	command.SetOut(&out)
 	command.SetErr(&out)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"pldns/cmd/internal/doctor"
+	"pldns/cmd/internal/routes"
 	"pldns/config"
 )
 
@@ -25,8 +27,11 @@ func newVerify() *cobra.Command {
 and holds the certificate there against the name. It finds two mappings whose
 addresses were swapped, unless one certificate covers both names. The port is
 that of the endpoint's probe, else that of its service. A wildcard has no name to
-hold a certificate against, and is only connected to. It exits with 1 if an
-address fails.`,
+hold a certificate against, and is only connected to. At the end stand the ways
+by which the addresses are reached: interface, source address, gateway. Where the
+way is the reason for a failure, that has a name: no-route, way-back-missing if
+nothing comes back, or overlap if the address lies in another network of this
+machine. It exits with 1 if an address fails.`,
 		Example: `  pldns verify -c office.toml
   pldns verify --network europe --json`,
 		Args: cobra.NoArgs,
@@ -45,7 +50,7 @@ address fails.`,
 			}
 			line := newProgress(command.ErrOrStderr())
 			results := doctor.Verify(command.Context(), doctor.VerifyConfig{
-				Catalogue: loaded.Catalogue, Roots: roots, Timeout: timeout, Progress: func(done, all int) {
+				Catalogue: loaded.Catalogue, Roots: roots, Timeout: timeout, Routes: routes.System{}, Progress: func(done, all int) {
 					line.tell("verifying [%-*s] %d of %d", barWidth, strings.Repeat("#", barWidth*done/all), done, all)
 				},
 			}, targets)
@@ -119,12 +124,63 @@ func reportResults(w io.Writer, results []doctor.Result, asJSON bool) error {
 func printResults(w io.Writer, results []doctor.Result, verdicts map[doctor.Verdict]int) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, r := range results {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", r.Verdict, r.Network, r.Name, r.Address, withRemedy(r.Seen, r.Remedy))
+		told := withRemedy(withCause(r.Cause, r.Seen), r.Remedy)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", r.Verdict, r.Network, r.Name, r.Address, told)
 	}
 	if err := table.Flush(); err != nil {
+		return err
+	}
+	if err := printWays(w, results); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintf(w, "addresses: %d, ok: %d, failed: %d, noted: %d, skipped: %d\n", len(results),
 		verdicts[doctor.OK], verdicts[doctor.Fail], verdicts[doctor.Note], verdicts[doctor.Skipped])
 	return err
+}
+
+// printWays writes a line for each way by which addresses are reached, the one of the
+// most addresses first.
+func printWays(w io.Writer, results []doctor.Result) error {
+	type way struct {
+		text    string
+		reaches int
+	}
+	var ways []way
+	for _, r := range results {
+		if r.Route == nil {
+			continue
+		}
+		text := wayText(*r.Route)
+		i := slices.IndexFunc(ways, func(other way) bool { return other.text == text })
+		if i < 0 {
+			i, ways = len(ways), append(ways, way{text: text})
+		}
+		ways[i].reaches++
+	}
+	slices.SortStableFunc(ways, func(a, b way) int { return cmp.Compare(b.reaches, a.reaches) })
+	for _, one := range ways {
+		if _, err := fmt.Fprintf(w, "way: %s: %d\n", one.text, one.reaches); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// wayText says by which way a route leads.
+func wayText(r routes.Route) string {
+	text := fmt.Sprintf("%s (%s)", r.Interface, r.Kind)
+	if r.Source.IsValid() {
+		text += " from " + r.Source.String()
+	}
+	switch {
+	case r.Local:
+		text += ", this machine itself"
+	case r.Gateway.IsValid():
+		text += " over " + r.Gateway.String()
+	case r.Tunnel:
+		text += ", a tunnel"
+	default:
+		text += " on its link"
+	}
+	return text
 }

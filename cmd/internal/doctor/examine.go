@@ -9,9 +9,9 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
+	"pldns/cmd/internal/vpn"
 	"pldns/zones"
 	"pldns/zones/azure"
 )
@@ -51,6 +51,11 @@ type Config struct {
 	// Now is the clock that certificates are judged by; nil is time.Now. It may be
 	// called by several goroutines at once.
 	Now func() time.Time
+	// Routes are those of the operating system; nil leaves out all that is about the
+	// way to an address.
+	Routes RouteTable
+	// Profiles are what the VPN clients of this machine say.
+	Profiles []vpn.Profile
 	// Told is told each step when it has ended; nil is nobody.
 	Told func(Step)
 }
@@ -67,8 +72,8 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Examine finds out whether a client ends at the right address of a name, with a
-// valid certificate, and where it goes wrong if it does not. Each step has one
+// Examine finds out whether a client ends at the right address of a name, by the
+// right way and with a valid certificate, and where it goes wrong if it does not. Each step has one
 // cause to report: what follows from an earlier fault is skipped. It ends within
 // seven times the timeout, and soon after the context does.
 func Examine(ctx context.Context, config Config, name zones.Name) Report {
@@ -213,67 +218,6 @@ func (e *examination) leaksIPv6() bool {
 		}
 	}
 	return e.finding.Kind == Mixed && public == len(e.server.public6)
-}
-
-// connect connects to the private addresses and looks at the certificates there.
-func (e *examination) connect(ctx context.Context) {
-	addrs := e.reachable()
-	if len(addrs) == 0 {
-		for _, step := range []string{"connect", "certificate"} {
-			e.add(Step{Name: step, Verdict: Skipped, Seen: "there is no private address to connect to"})
-		}
-		return
-	}
-	probes := make([][]Step, min(len(addrs), maxAddresses))
-	var all sync.WaitGroup
-	for i := range probes {
-		all.Go(func() { probes[i] = e.probe(ctx, netip.AddrPortFrom(addrs[i], e.report.Port)) })
-	}
-	all.Wait()
-	for _, steps := range probes {
-		for _, step := range steps {
-			e.add(step)
-		}
-	}
-	if more := len(addrs) - maxAddresses; more > 0 {
-		e.add(Step{Name: "connect", Verdict: Note, Seen: fmt.Sprintf("%d more addresses were not connected to", more),
-			Addresses: addrs[maxAddresses:]})
-	}
-}
-
-// reachable are the addresses to connect to: those of the server, or where it
-// gives none those of the system. Public ones are left out, except where the
-// privatelink name itself has them.
-func (e *examination) reachable() []netip.Addr {
-	if e.served && e.finding.Kind == Listed {
-		return e.server.addresses()
-	}
-	addrs := e.server.addresses()
-	if !e.served || len(addrs) == 0 {
-		addrs = slices.Clone(e.system)
-	}
-	return slices.DeleteFunc(addrs, func(addr netip.Addr) bool { return !zones.IsPrivate(addr) })
-}
-
-// probe connects to one address and looks at its certificate.
-func (e *examination) probe(ctx context.Context, to netip.AddrPort) []Step {
-	here := []netip.Addr{to.Addr()}
-	conn, err := dial(ctx, to, e.Timeout)
-	if err != nil {
-		seen, remedy := dialFault(to, err, e.Timeout)
-		return []Step{
-			{Name: "connect", Verdict: Fail, Seen: seen, Remedy: remedy, Addresses: here},
-			{Name: "certificate", Verdict: Skipped, Seen: fmt.Sprintf("there is no connection to %s", to), Addresses: here},
-		}
-	}
-	shown, err := handshake(ctx, conn, e.report.Protocol, e.name, e.Timeout)
-	look := newLook(shown, err, e.name, e.Roots, e.Now())
-	step := look.step(e.Catalogue, e.name, e.report.Protocol, e.Timeout)
-	if look.leaf != nil && !look.named {
-		step.Remedy += "; at the server, pldns verify finds endpoints that were swapped"
-	}
-	step.Seen, step.Addresses = fmt.Sprintf("%s: %s", to, step.Seen), here
-	return []Step{{Name: "connect", Verdict: OK, Seen: fmt.Sprintf("%s accepts connections", to), Addresses: here}, step}
 }
 
 // list writes things one after another.

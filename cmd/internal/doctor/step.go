@@ -3,6 +3,8 @@ package doctor
 import (
 	"net/netip"
 
+	"pldns/cmd/internal/routes"
+	"pldns/cmd/internal/vpn"
 	"pldns/resolver"
 )
 
@@ -25,8 +27,12 @@ type Step struct {
 	Seen string `json:"seen"`
 	// Remedy is what to do about it; empty where there is nothing to do.
 	Remedy string `json:"remedy,omitempty"`
+	// Cause is why packets get lost, where the way to the address is the reason.
+	Cause Cause `json:"cause,omitempty"`
 	// Addresses are those that the step is about.
 	Addresses []netip.Addr `json:"addresses,omitempty"`
+	// Route is how packets to the address leave.
+	Route *routes.Route `json:"route,omitempty"`
 }
 
 // Report is everything that [Examine] found.
@@ -38,6 +44,10 @@ type Report struct {
 	Server   string   `json:"server,omitempty"` // the DNS server that was asked directly
 	Steps    []Step   `json:"steps"`
 	OK       bool     `json:"ok"` // no step failed
+	// Tunnels are up, and carry private networks.
+	Tunnels []routes.Interface `json:"tunnels,omitempty"`
+	// Profiles are what VPN clients were assigned, or ask for.
+	Profiles []vpn.Profile `json:"profiles,omitempty"`
 }
 
 // maxText bounds the text of a step in bytes: more than any honest chain needs.

@@ -6,11 +6,13 @@ import (
 	"crypto/x509"
 	"fmt"
 	"net/netip"
+	"runtime"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"pldns/cmd/internal/routes"
 	"pldns/zones"
 	"pldns/zones/azure"
 )
@@ -40,6 +42,9 @@ type VerifyConfig struct {
 	// Now is the clock that certificates are judged by; nil is time.Now. It may be
 	// called by several goroutines at once.
 	Now func() time.Time
+	// Routes are those of the operating system; nil leaves out all that is about the
+	// way to an address.
+	Routes RouteTable
 	// Progress is told how many of all addresses are done, one call at a time; nil
 	// is nobody.
 	Progress func(done, all int)
@@ -54,6 +59,10 @@ type Result struct {
 	Verdict  Verdict        `json:"verdict"`
 	Seen     string         `json:"seen"`
 	Remedy   string         `json:"remedy,omitempty"`
+	// Cause is why packets get lost, where the way to the address is the reason.
+	Cause Cause `json:"cause,omitempty"`
+	// Route is how packets to the address leave.
+	Route *routes.Route `json:"route,omitempty"`
 	// SwappedWith is the mapping that this one was exchanged with.
 	SwappedWith string `json:"swapped_with,omitempty"`
 }
@@ -63,7 +72,8 @@ type Result struct {
 // targets. A wildcard has no name to hold a certificate against: it is only
 // connected to. Two mappings of one network whose certificates are each other's
 // are reported as swapped; where one certificate covers both names, as
-// *.database.windows.net does, that cannot be seen. It ends soon after the context
+// *.database.windows.net does, that cannot be seen. Where the way to an address is why
+// it is not reached, the result says which cause that has. It ends soon after the context
 // does, with what is left marked as skipped.
 func Verify(ctx context.Context, config VerifyConfig, targets []Target) []Result {
 	config.Timeout = cmp.Or(config.Timeout, DefaultTimeout)
@@ -73,10 +83,15 @@ func Verify(ctx context.Context, config VerifyConfig, targets []Target) []Result
 	}
 	visits, distinct := plan(config.Catalogue, targets)
 	config.visit(ctx, distinct)
+	seat := newSeat(config.Routes, nil, runtime.GOOS, true)
+	seat.walk(distinct)
 	swaps := findSwaps(visits)
 	results := make([]Result, len(visits))
 	for i, v := range visits {
 		results[i] = config.result(v, swaps[i])
+		if config.Routes != nil {
+			seat.tell(&results[i], v.visit)
+		}
 	}
 	return results
 }
@@ -94,6 +109,22 @@ type visit struct {
 	skipped bool  // nobody went
 	refused error // there is no connection
 	look    look
+	way     way
+}
+
+// came is what the visit says of the way. A wildcard has no certificate that could
+// tell who answers.
+func (v *visit) came() outcome {
+	switch {
+	case v.skipped:
+		return unclear
+	case v.refused != nil:
+		return outcomeOf(v.refused)
+	case v.name.IsWildcard():
+		return reached
+	default:
+		return v.look.came()
+	}
 }
 
 // mapping is a visit on behalf of a network.
