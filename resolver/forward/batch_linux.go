@@ -3,7 +3,6 @@
 package forward
 
 import (
-	"crypto/rand"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -12,12 +11,6 @@ import (
 	"pldns/resolver"
 	"pldns/resolver/udpio"
 )
-
-// batchSockets is over how many sockets the queries of one batch of a worker leave. A
-// forger who knows the port of one query, by whatever means, knows that of about a
-// quarter of the batch; that a server has several ports open at once is what RFC 5452
-// section 9.2 asks for.
-const batchSockets = 4
 
 // lanePlaces is how many places the socket pool of a worker has for a server.
 const lanePlaces = 256
@@ -93,14 +86,14 @@ func (s *server) closeSockets() {
 }
 
 // outbox is the queries of one batch of a worker to one server, which leave at its end.
-// Each draws one of the sockets of the batch, which have been drawn as for single queries.
+// So many as it holds leave from one socket, which is drawn as for a single query: a
+// forger who knows the port of one query, by whatever means, knows that of no more, and
+// under load several are open at once, as RFC 5452 section 9.2 asks for.
 type outbox struct {
 	pool    *socketPool
-	sockets [batchSockets]*socket
-	lots    [udpio.OutboxSize]byte // which socket a query gets; drawn for all of a batch
+	socket  *socket // that all leave from; nil if there are none
 	filled  int
 	queries [udpio.OutboxSize]*pendingQuery
-	at      [udpio.OutboxSize]uint8 // which of the sockets
 	packets udpio.Outbox
 }
 
@@ -129,7 +122,7 @@ func (sp *socketPool) queue(p *pendingQuery, q resolver.Question, o queryOptions
 
 // add writes a query, which waits from now on.
 func (out *outbox) add(p *pendingQuery, q resolver.Question, o queryOptions, now time.Time) error {
-	at, sk := out.draw(now)
+	sk := out.lock(now)
 	if sk == nil {
 		return errNoSocket
 	}
@@ -139,36 +132,23 @@ func (out *outbox) add(p *pendingQuery, q resolver.Question, o queryOptions, now
 	}
 	out.packets.Sizes[out.filled] = len(p.packet)
 	out.pool.expect(sk, p, now)
-	out.queries[out.filled], out.at[out.filled] = p, at
+	out.queries[out.filled] = p
 	out.filled++
 	return nil
 }
 
-// draw gives one of the sockets of the batch at random, locked; nil if none can be had.
-func (out *outbox) draw(now time.Time) (uint8, *socket) {
-	if out.filled == 0 {
-		_, _ = rand.Read(out.lots[:]) // never fails, by its documentation
-	}
-	first := out.lots[out.filled] % batchSockets
-	if out.sockets[first] == nil {
-		if sk := out.pool.take(now); sk != nil {
-			out.sockets[first] = sk
-			return first, sk
-		}
-	}
-	for i := range uint8(batchSockets) { // one may have been closed since, because strange packets came
-		at := (first + i) % batchSockets
-		sk := out.sockets[at]
-		if sk == nil {
-			continue
-		}
+// lock gives the socket that the next query leaves from, locked; nil if none can be had.
+func (out *outbox) lock(now time.Time) *socket {
+	if sk := out.socket; sk != nil {
 		sk.mu.Lock()
 		if !sk.closed {
-			return at, sk
+			return sk
 		}
 		sk.mu.Unlock()
+		out.send() // nobody waits any more for what was to leave from it
 	}
-	return 0, nil
+	out.socket = out.pool.take(now)
+	return out.socket
 }
 
 // Flush sends the queries and ends the batch.
@@ -180,35 +160,26 @@ func (out *outbox) Flush() {
 	sp.server.lanes.outboxes.Put(out)
 }
 
-// send sends the queries.
+// send sends the queries. Those that cannot be sent are told so, like all that waits: by
+// an event.
 func (out *outbox) send() {
-	for at, sk := range out.sockets {
-		if sk != nil {
-			out.sendOver(uint8(at), sk)
-		}
-	}
-	clear(out.queries[:out.filled])
-	out.sockets, out.filled = [batchSockets]*socket{}, 0
-}
-
-// sendOver sends those that leave from one of the sockets. Those that cannot be sent are
-// told so, like all that waits: by an event.
-func (out *outbox) sendOver(at uint8, sk *socket) {
-	sp := out.pool
 	var unsent []*pendingQuery
 	var why error
-	refused := func(i int, errno syscall.Errno) {
-		if p := out.queries[i]; sk.remove(p) {
-			unsent, why = append(unsent, p), errno
+	if sk := out.socket; sk != nil {
+		sk.mu.Lock()
+		if !sk.closed {
+			out.packets.Send(sk.fd, out.filled, func(i int, errno syscall.Errno) {
+				if p := out.queries[i]; sk.remove(p) {
+					unsent, why = append(unsent, p), errno
+				}
+			})
 		}
+		sk.mu.Unlock()
 	}
-	sk.mu.Lock()
-	if !sk.closed {
-		out.packets.Send(sk.fd, out.filled, func(i int) bool { return out.at[i] == at }, refused)
-	}
-	sk.mu.Unlock()
+	clear(out.queries[:out.filled])
+	out.socket, out.filled = nil, 0
 	for _, p := range unsent {
-		p.told(reading{err: &Failure{sp.server.Text, Unreachable, why}})
-		sp.gone()
+		p.told(reading{err: &Failure{out.pool.server.Text, Unreachable, why}})
+		out.pool.gone()
 	}
 }

@@ -13,20 +13,20 @@ import (
 
 const (
 	// OutboxSize is how many packets an Outbox holds.
-	OutboxSize = 64
+	OutboxSize = 16
 	// OutboxRoom is the longest of them in octets.
 	OutboxRoom = 576
 )
 
-// Outbox collects packets for connected sockets.
+// Outbox collects packets for a connected socket.
 type Outbox struct {
 	Rooms [OutboxSize][OutboxRoom]byte
 	Sizes [OutboxSize]int // of what was written to Rooms, in octets
 
-	which    [OutboxSize]int // packets of one call of Send
+	order    [OutboxSize]int // of the packets of one call of Send
 	heads    [OutboxSize]Message
-	parts    [OutboxSize]unix.Iovec // one for each of which
-	first    [OutboxSize]int        // of which, that is in each head
+	parts    [OutboxSize]unix.Iovec // one for each packet, in order
+	first    [OutboxSize]int        // of each head, in order
 	controls [OutboxSize][segmentSpace]byte
 	single   bool // the system does not cut packets up for this socket or device
 }
@@ -34,14 +34,12 @@ type Outbox struct {
 // segmentSpace is how many octets there are for a control message with UDP_SEGMENT.
 const segmentSpace = unix.SizeofCmsghdr + 8
 
-// Send sends those of n packets that are chosen over one socket. It never waits; it tells
-// of each packet that the system would not take.
-func (out *Outbox) Send(fd, n int, chosen func(i int) bool, failed func(i int, err syscall.Errno)) {
-	which := out.which[:0]
-	for i := range n {
-		if chosen(i) {
-			which = append(which, i)
-		}
+// Send sends the first n packets over one socket. It never waits; it tells of each
+// packet that the system would not take.
+func (out *Outbox) Send(fd, n int, failed func(i int, err syscall.Errno)) {
+	which := out.order[:n]
+	for i := range which {
+		which[i] = i
 	}
 	heads := out.arrange(which)
 	again := false

@@ -16,7 +16,7 @@ import (
 	"pldns/resolver/udpio"
 )
 
-// What is chosen arrives as it was written, whatever the lengths, each in a packet of its
+// Packets arrive as they were written, whatever the lengths, each in a packet of its
 // own: where the system cuts packets up, and where it refuses to.
 func TestOutbox(t *testing.T) {
 	for _, test := range []struct {
@@ -44,13 +44,10 @@ func TestOutbox(t *testing.T) {
 				for i := range udpio.OutboxSize {
 					packet := bytes.Repeat([]byte{byte(i)}, test.lengths(i))
 					out.Sizes[i] = copy(out.Rooms[i][:], packet)
-					if i%3 > 0 {
-						want = append(want, string(packet))
-					}
+					want = append(want, string(packet))
 				}
 				socket(t, from, func(fd int) {
-					out.Send(fd, udpio.OutboxSize, func(i int) bool { return i%3 > 0 },
-						func(i int, err syscall.Errno) { t.Errorf("packet %d is not sent: %v", i, err) })
+					out.Send(fd, udpio.OutboxSize, func(i int, err syscall.Errno) { t.Errorf("packet %d is not sent: %v", i, err) })
 				})
 				var got []string
 				for range want {
@@ -67,6 +64,24 @@ func TestOutbox(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What cannot be sent is told of, packet by packet, and nothing else is.
+func TestOutboxThatCannotSend(t *testing.T) {
+	var out udpio.Outbox
+	for i, length := range []int{30, 30, 40, 20} {
+		out.Sizes[i] = length
+	}
+	var failed []int
+	out.Send(-1, 4, func(i int, err syscall.Errno) {
+		if err != syscall.EBADF {
+			t.Errorf("packet %d: %v", i, err)
+		}
+		failed = append(failed, i)
+	})
+	if slices.Sort(failed); !slices.Equal(failed, []int{0, 1, 2, 3}) {
+		t.Errorf("not sent are %v", failed)
 	}
 }
 

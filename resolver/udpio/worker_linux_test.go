@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -127,39 +126,5 @@ func TestRetire(t *testing.T) {
 	w.Wake()
 	if w.SetDeadline(time.Now()) == nil {
 		t.Error("the worker's files are still open")
-	}
-}
-
-// An outbox sends what is chosen, in order, in few calls, and says what cannot be sent.
-func TestOutbox(t *testing.T) {
-	w := newWorker(t, nothing)
-	l, to, number := watched(t, w)
-	file, err := to.(*net.UDPConn).File()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	out := new(Outbox)
-	for i := range OutboxSize {
-		out.Sizes[i] = copy(out.Rooms[i][:], []byte{byte(i)})
-	}
-	even := func(i int) bool { return i%2 == 0 }
-	out.Send(int(file.Fd()), OutboxSize, even, func(i int, err syscall.Errno) { t.Errorf("packet %d: %v", i, err) })
-	w.Retire()
-	for i := 0; i < OutboxSize; i += 2 {
-		if got := <-l.came; got != string([]byte{byte(i)}) {
-			t.Errorf("packet %d came as %q", i, got)
-		}
-	}
-	w.Leave(number)
-	var failed []int
-	out.Send(-1, 4, even, func(i int, err syscall.Errno) {
-		if err != syscall.EBADF {
-			t.Errorf("packet %d: %v", i, err)
-		}
-		failed = append(failed, i)
-	})
-	if len(failed) != 2 || failed[1] != 2 {
-		t.Errorf("not sent are %v", failed)
 	}
 }
