@@ -22,7 +22,7 @@ type Entry struct {
 	// Failing says that the upstream has failed to refresh it.
 	Failing bool
 	// Protected says that it was asked for again since it first came in, so that
-	// it is given up only after all that was not.
+	// it is given up after what was not.
 	Protected bool
 	Hits      int // since it was last refreshed
 	Bytes     int64
@@ -36,8 +36,8 @@ func (c *Cache) Dump(name zones.Name, subtree bool) iter.Seq[Entry] {
 	return func(yield func(Entry) bool) {
 		now := c.now()
 		for i := range c.store.shards {
-			for _, x := range c.store.shards[i].entriesOf(name, subtree) {
-				if !yield(x.at(now, c.store.rules)) {
+			for _, e := range c.store.shards[i].entriesOf(name, subtree) {
+				if !yield(e.at(now, c.store.rules)) {
 					return
 				}
 			}
@@ -45,15 +45,8 @@ func (c *Cache) Dump(name zones.Name, subtree bool) iter.Seq[Entry] {
 	}
 }
 
-// exhibit is a copy of one entry, and where it stood.
-type exhibit struct {
-	entry     entry
-	protected bool
-}
-
-// at is what people are shown of it.
-func (x *exhibit) at(now moment, rules ageing) Entry {
-	e := &x.entry
+// at is what people are shown of an entry.
+func (e *entry) at(now moment, rules ageing) Entry {
 	asked := e.question()
 	stale := now >= e.expires && e.usable(now, rules) && e.failed != 0
 	reply, err := e.reply(now, stale)
@@ -64,7 +57,7 @@ func (x *exhibit) at(now moment, rules ageing) Entry {
 		Err:       err,
 		Left:      e.expires - now,
 		Failing:   e.failed != 0,
-		Protected: x.protected,
+		Protected: e.wanted,
 		Hits:      int(e.hits),
 		Bytes:     int64(e.size),
 	}
@@ -72,15 +65,13 @@ func (x *exhibit) at(now moment, rules ageing) Entry {
 
 // entriesOf copies the entries of the given names, so that they can be shown
 // without keeping the lock.
-func (sh *shard) entriesOf(name zones.Name, subtree bool) []exhibit {
+func (sh *shard) entriesOf(name zones.Name, subtree bool) []entry {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	var entries []exhibit
-	for _, seg := range []*segment{sh.probation, sh.protected} {
-		for _, e := range seg.Values() {
-			if e.about(name, subtree) {
-				entries = append(entries, exhibit{*e, seg == sh.protected})
-			}
+	var entries []entry
+	for _, e := range sh.lru.Values() {
+		if e.about(name, subtree) {
+			entries = append(entries, *e)
 		}
 	}
 	return entries

@@ -29,6 +29,7 @@ type entry struct {
 	rcode   uint16
 	traits  traits
 
+	wanted bool // it was asked for again since it first came in
 	size   int32
 	hits   uint32 // in this life
 	failed moment // when a refresh last failed
@@ -150,7 +151,7 @@ func (e *entry) call(now moment, rules ageing) bool {
 const (
 	entryBytes   = 112 // the entry itself
 	elementBytes = 80  // its element in the list of the LRU
-	slotBytes    = 44  // its slots in the maps of the LRUs, which are half to nearly full
+	slotBytes    = 44  // its slot in the map of the LRU, which is half to nearly full
 	alsoBytes    = 48  // what is said about failures
 	errorBytes   = 32  // of an extended error: its place in the slice, and rounding up
 	causeBytes   = 192 // of an error: what it wraps, besides its text

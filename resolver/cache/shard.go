@@ -9,44 +9,42 @@ import (
 	"github.com/miekg/dns"
 )
 
-// shard is a segmented LRU. What is new enters on probation and is protected
-// when it is asked for again; room is made by giving up what has been on
-// probation longest. Names that are asked for once, such as those of a flood of
-// random names, only ever push out each other. What is asked for again after a
-// flood has washed it away is known by its ghost, and protected at once.
+// shard is an LRU with second chances: what was asked for again goes back to the front
+// instead of being given up. Names that are asked for once, such as those of a flood of
+// random names, only ever push out each other. What is asked for again after a flood has
+// washed it away is known by its ghost, and wanted at once.
+//
+// It is keyed by the hashes of keys: that is small, and whoever finds an entry looks
+// whether it is that of the key. Of two keys with one hash the newer is held.
 type shard struct {
-	mu        sync.Mutex
-	probation *segment
-	protected *segment
-	ghosts    ghosts
-	entries   int   // budget
-	bytes     int64 // budget
-	changes   atomic.Uint64
-}
-
-// segment is an LRU that knows its bytes; what bounds it is its shard. It is keyed
-// by the hashes of keys: that is small, and whoever finds an entry looks whether it
-// is that of the key. Of two keys with one hash the newer is held.
-type segment struct {
-	*simplelru.LRU[uint64, *entry]
-	bytes int64
+	mu      sync.Mutex
+	lru     *simplelru.LRU[uint64, *entry]
+	size    int64 // of all entries, in octets
+	wanted  int   // how many of them are
+	ghosts  ghosts
+	entries int   // budget
+	bytes   int64 // budget
+	changes atomic.Uint64
 }
 
 const (
-	// protectedShare is how much of a shard, in percent, may be protected. The rest
-	// is what a new name has to be asked for again.
-	protectedShare = 80
+	// secondChances is how many entries in a row get a second chance before one is given
+	// up anyway, so that to make room takes no longer the more is wanted.
+	secondChances = 16
+	// wantedShare is how much of a shard, in percent, may be wanted for longer than one
+	// such chance: the rest is what a new name has to be asked for again.
+	wantedShare = 70
 	// usualBytes is about what an entry takes: a budget of bytes is not expected to
 	// hold more entries than there are as many bytes for.
 	usualBytes = 512
 )
 
-func newSegment() *segment {
-	lru, err := simplelru.NewLRU[uint64, *entry](math.MaxInt, nil)
-	if err != nil { // only of a size that is not positive
+func newLRU() *simplelru.LRU[uint64, *entry] {
+	lru, err := simplelru.NewLRU[uint64, *entry](math.MaxInt, nil) // what bounds it is its shard
+	if err != nil {                                                // only of a size that is not positive
 		panic(err)
 	}
-	return &segment{LRU: lru}
+	return lru
 }
 
 // best is the entry that answers k, and the hash it is held under: its own or the
@@ -70,13 +68,8 @@ func (sh *shard) best(k *key, now moment, rules ageing) (uint64, *entry) {
 
 // peek gives what is held for k under a hash, without taking that for interest in it.
 func (sh *shard) peek(hash uint64, k *key, denial bool) *entry {
-	e, ok := sh.protected.Peek(hash)
-	if !ok {
-		if e, ok = sh.probation.Peek(hash); !ok {
-			return nil
-		}
-	}
-	if e.denies() != denial || !denial && e.qtype != k.question.Type || !e.of(k) {
+	e, ok := sh.lru.Peek(hash)
+	if !ok || e.denies() != denial || !denial && e.qtype != k.question.Type || !e.of(k) {
 		return nil
 	}
 	return e
@@ -84,15 +77,34 @@ func (sh *shard) peek(hash uint64, k *key, denial bool) *entry {
 
 // keep holds e under hash.
 func (sh *shard) keep(hash uint64, e *entry) {
-	switch {
-	case int64(e.size) > sh.bytes:
+	if int64(e.size) > sh.bytes {
 		sh.remove(hash)
-	case sh.protected.Contains(hash) || !e.traits.has(failure) && sh.ghosts.forget(hash):
-		sh.probation.remove(hash)
-		sh.protect(hash, e)
-	default:
-		sh.probation.add(hash, e)
+		return
 	}
+	if old, ok := sh.lru.Peek(hash); ok {
+		sh.count(old, -1)
+		e.wanted = old.wanted
+	}
+	e.wanted = e.wanted || !e.traits.has(failure) && sh.ghosts.forget(hash)
+	sh.count(e, 1)
+	sh.lru.Add(hash, e)
+}
+
+// count adds so many of an entry to the figures of the shard.
+func (sh *shard) count(e *entry, n int) {
+	sh.size += int64(n) * int64(e.size)
+	if e.wanted {
+		sh.wanted += n
+	}
+}
+
+// touch takes the entry of a hash for asked for again.
+func (sh *shard) touch(hash uint64, e *entry) {
+	if !e.wanted {
+		e.wanted = true
+		sh.wanted++
+	}
+	sh.lru.Get(hash) // which puts it in front
 }
 
 // forget gives up what is held for k under a hash.
@@ -103,23 +115,13 @@ func (sh *shard) forget(hash uint64, k *key, denial bool) {
 }
 
 // held is how many entries and bytes are in the shard.
-func (sh *shard) held() (int, int64) {
-	return sh.probation.Len() + sh.protected.Len(), sh.probation.bytes + sh.protected.bytes + sh.ghosts.bytes()
-}
-
-// protect adds e to what is protected, or replaces it there. Those that have not
-// been asked for longest go back on probation to make room for it.
-func (sh *shard) protect(hash uint64, e *entry) {
-	sh.protected.add(hash, e)
-	for sh.protected.Len()*100 > sh.entries*protectedShare ||
-		sh.protected.bytes*100 > sh.bytes*protectedShare {
-		sh.probation.add(sh.protected.removeOldest())
-	}
-}
+func (sh *shard) held() (int, int64) { return sh.lru.Len(), sh.size + sh.ghosts.bytes() }
 
 func (sh *shard) remove(hash uint64) {
-	sh.probation.remove(hash)
-	sh.protected.remove(hash)
+	if e, ok := sh.lru.Peek(hash); ok {
+		sh.count(e, -1)
+		sh.lru.Remove(hash)
+	}
 }
 
 // evict gives up an entry if one of the budgets is exceeded; nil if none is.
@@ -128,40 +130,19 @@ func (sh *shard) evict() *entry {
 	if entries == 0 || entries <= sh.entries && bytes <= sh.bytes {
 		return nil
 	}
-	from := sh.probation
-	if from.Len() == 0 {
-		from = sh.protected
+	for range min(secondChances, entries*wantedShare/100) {
+		hash, e, _ := sh.lru.GetOldest()
+		if !e.wanted {
+			break
+		}
+		if sh.wanted*100 > entries*wantedShare {
+			e.wanted = false
+			sh.wanted--
+		}
+		sh.lru.Get(hash)
 	}
-	hash, e := from.removeOldest()
+	hash, e, _ := sh.lru.RemoveOldest()
+	sh.count(e, -1)
 	sh.ghosts.remember(hash)
 	return e
-}
-
-// touch takes the entry of a hash for asked for, and tells whether it is here.
-func (seg *segment) touch(hash uint64) bool {
-	_, ok := seg.Get(hash)
-	return ok
-}
-
-func (seg *segment) add(hash uint64, e *entry) {
-	if old, ok := seg.Peek(hash); ok {
-		seg.bytes -= int64(old.size)
-	}
-	seg.bytes += int64(e.size)
-	seg.LRU.Add(hash, e)
-}
-
-func (seg *segment) remove(hash uint64) {
-	if e, ok := seg.Peek(hash); ok {
-		seg.bytes -= int64(e.size)
-		seg.LRU.Remove(hash)
-	}
-}
-
-func (seg *segment) removeOldest() (uint64, *entry) {
-	hash, e, ok := seg.LRU.RemoveOldest()
-	if ok {
-		seg.bytes -= int64(e.size)
-	}
-	return hash, e
 }

@@ -41,11 +41,10 @@ func newStore(config Config, count int) *store {
 	for i := range s.shards {
 		entries, bytes := max(config.Entries/count, 1), config.Bytes/int64(count)
 		s.shards[i] = shard{
-			probation: newSegment(),
-			protected: newSegment(),
-			ghosts:    ghosts{entries: max(1, min(entries, int(bytes/usualBytes)))},
-			entries:   entries,
-			bytes:     bytes,
+			lru:     newLRU(),
+			ghosts:  ghosts{entries: max(1, min(entries, int(bytes/usualBytes)))},
+			entries: entries,
+			bytes:   bytes,
 		}
 	}
 	return s
@@ -72,8 +71,8 @@ type found struct {
 	changes uint64 // of the shard so far
 }
 
-// look gives what is known of k now. To be looked for is what earns an entry its
-// protection, unless it is the memory of a failure.
+// look gives what is known of k now. To be looked for is what earns an entry a
+// second chance, unless it is the memory of a failure.
 func (s *store) look(k *key, now moment) found {
 	sh := s.shardOf(k)
 	sh.mu.Lock()
@@ -82,9 +81,8 @@ func (s *store) look(k *key, now moment) found {
 	if e == nil {
 		return found{changes: sh.changes.Load()}
 	}
-	if !e.traits.has(failure) && !sh.protected.touch(hash) {
-		sh.probation.remove(hash)
-		sh.protect(hash, e)
+	if !e.traits.has(failure) {
+		sh.touch(hash, e)
 	}
 	switch {
 	case now < e.expires:
@@ -176,12 +174,10 @@ func (s *store) removeIf(match func(*entry) bool) int {
 	for i := range s.shards {
 		sh := &s.shards[i]
 		sh.mu.Lock()
-		for _, seg := range []*segment{sh.probation, sh.protected} {
-			for _, hash := range seg.Keys() {
-				if e, ok := seg.Peek(hash); ok && match(e) {
-					seg.remove(hash)
-					removed++
-				}
+		for _, hash := range sh.lru.Keys() {
+			if e, ok := sh.lru.Peek(hash); ok && match(e) {
+				sh.remove(hash)
+				removed++
 			}
 		}
 		if left, _ := sh.held(); left == 0 {
