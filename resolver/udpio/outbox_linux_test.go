@@ -70,9 +70,7 @@ func TestOutbox(t *testing.T) {
 // What cannot be sent is told of, packet by packet, and nothing else is.
 func TestOutboxThatCannotSend(t *testing.T) {
 	var out udpio.Outbox
-	for i, length := range []int{30, 30, 40, 20} {
-		out.Sizes[i] = length
-	}
+	copy(out.Sizes[:], []int{30, 30, 40, 20})
 	var failed []int
 	out.Send(-1, 4, func(i int, err syscall.Errno) {
 		if err != syscall.EBADF {
