@@ -86,7 +86,6 @@ func chartsOf(h traffic.History) []chart {
 	})
 	transports := chartOf("Transports", "queries a second", fine, coarse, perSecond, []drawn{
 		rateOf("UDP", traffic.OverUDP), rateOf("TCP", traffic.OverTCP), rateOf("TLS", traffic.OverTLS), rateOf("HTTPS", traffic.OverHTTPS),
-		rateOf("QUIC", traffic.OverQUIC), rateOf("HTTP/3", traffic.OverHTTP3),
 	})
 	return []chart{rates, rcodes, times, transports}
 }

@@ -20,7 +20,7 @@ import (
 	"pldns/resolver/listen"
 )
 
-var transports = []string{"udp", "tcp", "tls", "https", "doq", "h3"}
+var transports = []string{"udp", "tcp", "tls", "https"}
 
 // TestManyPending: ten thousand questions that nobody answers cost little memory each and
 // no goroutine; meanwhile private names are answered over every transport, and so are

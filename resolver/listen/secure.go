@@ -13,8 +13,6 @@ import (
 const (
 	dot = "tls"
 	doh = "https"
-	doq = "doq"
-	h3  = "h3"
 )
 
 // open does what comes before the first query on a connection: its PROXY header,

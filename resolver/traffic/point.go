@@ -33,8 +33,6 @@ const (
 	OverTCP
 	OverTLS
 	OverHTTPS
-	OverQUIC
-	OverHTTP3
 	columns
 )
 
@@ -43,7 +41,7 @@ func (c Column) String() string {
 	return [...]string{
 		"noerror", "nxdomain", "servfail", "refused", "other",
 		"local", "replies", "cache", "stale", "upstream", "none", "refusal",
-		"udp", "tcp", "tls", "https", "doq", "h3",
+		"udp", "tcp", "tls", "https",
 	}[c]
 }
 
@@ -58,7 +56,7 @@ func Groups() []Group {
 	return []Group{
 		{"rcodes", []Column{NoError, NXDomain, ServFail, Refused, OtherRcode}},
 		{"sources", []Column{FromLocal, FromReplies, FromCache, FromStale, FromUpstream, FromNowhere, FromRefusal}},
-		{"transports", []Column{OverUDP, OverTCP, OverTLS, OverHTTPS, OverQUIC, OverHTTP3}},
+		{"transports", []Column{OverUDP, OverTCP, OverTLS, OverHTTPS}},
 	}
 }
 
@@ -103,10 +101,6 @@ func transportColumn(transport string) Column {
 		return OverTLS
 	case "https":
 		return OverHTTPS
-	case "doq":
-		return OverQUIC
-	case "h3":
-		return OverHTTP3
 	}
 	return OverUDP
 }

@@ -24,13 +24,8 @@ func designated(c *config.Config) resolver.Designated {
 			}
 		}
 	}
-	web := []string{"h2"}
-	if c.Listen.H3 {
-		web = append(web, "h3")
-	}
-	open(c.Listen.DoH, true, web...)
+	open(c.Listen.DoH, true, "h2")
 	open(c.Listen.DoT, false, "dot")
-	open(c.Listen.DoQ, false, "doq")
 	for _, text := range leaf.DNSNames {
 		if name, err := zones.ParseName(text); err == nil && !name.IsWildcard() {
 			d.Names = append(d.Names, name)

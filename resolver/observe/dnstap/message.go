@@ -82,9 +82,6 @@ func common(e *listen.Exchange) *dnstap.Message {
 	return m
 }
 
-// overQUIC is DOQ of dnstap.proto, which is newer than the package.
-const overQUIC dnstap.SocketProtocol = 7
-
 // protocol is a transport in the words of dnstap.
 func protocol(transport string) dnstap.SocketProtocol {
 	switch transport {
@@ -92,10 +89,8 @@ func protocol(transport string) dnstap.SocketProtocol {
 		return dnstap.SocketProtocol_TCP
 	case "tls":
 		return dnstap.SocketProtocol_DOT
-	case "https", "h3":
+	case "https":
 		return dnstap.SocketProtocol_DOH
-	case "doq":
-		return overQUIC
 	default:
 		return dnstap.SocketProtocol_UDP
 	}
