@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"html"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -105,6 +106,16 @@ func (r *running) told(t *testing.T, address string) {
 	eventually(t, "the name has address "+address, func() bool { return strings.HasSuffix(r.db(), "A "+address) })
 }
 
+// end ends an instance, and waits until it has ended.
+func (r *running) end() {
+	r.tb.Helper()
+	r.stop()
+	if err := <-r.ended; err != nil {
+		r.tb.Errorf("serve: %v", err)
+	}
+	r.ended <- nil // for the end of the test
+}
+
 // fleetStore is what /readyz says of the store, and whether the instance is ready.
 func (r *running) fleetStore(t *testing.T) (ready bool, s admin.Store) {
 	t.Helper()
@@ -174,7 +185,8 @@ func TestFleet(t *testing.T) {
 	short := release.Digest(first).Short()
 	for path, want := range map[string]string{
 		"/metrics": `pldns_store_release_info{channel="stable",release="` + short + `"} 1`, "/sources": "the first &lt;one&gt;",
-		"/": "stable at release <code>" + short, "/api/sources": `"name": "store"`,
+		"/sources?": " by " + html.EscapeString(whoami()) + ": the first",
+		"/":         "stable at release <code>" + short, "/api/sources": `"name": "store"`,
 		"/api/explain?name=db.database.windows.net&client=127.0.1.1": "release " + short + "/fleet.toml",
 	} {
 		if got := r.get(path); !strings.Contains(got, want) {
@@ -212,6 +224,7 @@ func TestStartWithTheStoreAway(t *testing.T) {
 	r.told(t, "10.0.1.4")
 	r.well(t)
 	eventually(t, "the release is on disk", func() bool { _, s := r.fleetStore(t); return s.Saved })
+	r.end()
 	for _, m := range cluster.Members {
 		m.Kill()
 	}
@@ -231,7 +244,6 @@ func TestStartWithTheStoreAway(t *testing.T) {
 	}
 	cluster.Ready()
 	f.push(hub("10.0.1.5", ""))
-	r.told(t, "10.0.1.5")
 	again.told(t, "10.0.1.5")
 	again.well(t)
 }

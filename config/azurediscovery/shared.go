@@ -194,6 +194,9 @@ func (d *Discoverer) Elsewhere() error {
 	if d.options.Fleet == nil || d.leading {
 		return nil
 	}
+	if d.by == "" {
+		return fmt.Errorf("no instance of the fleet has listed %s yet: see /api/sources of those that may (%w)", d.Name(), ErrElsewhere)
+	}
 	return fmt.Errorf("%s is listed by instance %q: send the request there (%w)", d.Name(), d.by, ErrElsewhere)
 }
 

@@ -21,6 +21,7 @@ const (
 	objectsFolder  = "objects"
 	channelsFolder = "channels"
 	channelSuffix  = ".json"
+	lockFile       = ".lock"
 	// lockPatience is how long another push may take for its last step.
 	lockPatience = 10 * time.Second
 	// unused is how old an object is before it is removed: a push that is under way may
@@ -32,6 +33,7 @@ const (
 type Directory struct {
 	dir     string
 	private bool // whether only this user may read it
+	claim   claim
 }
 
 // NewDirectory is the store in a folder, which is made when something is put there.
@@ -140,7 +142,7 @@ func (d *Directory) locked(ctx context.Context, do func() error) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, lockPatience)
 	defer cancel()
-	lock := flock.New(filepath.Join(d.dir, ".lock"))
+	lock := flock.New(filepath.Join(d.dir, lockFile))
 	if held, err := lock.TryLockContext(ctx, 20*time.Millisecond); err != nil || !held {
 		return fmt.Errorf("another push to %s is under way: try again (%w)", d.dir, err)
 	}
@@ -228,7 +230,7 @@ func (d *Directory) remove(keep map[release.Digest]bool, before time.Time) (gone
 func (d *Directory) Close() error { return nil }
 
 // keep makes a release the one that is kept, and removes what is not of it. It is for a
-// folder that nobody else writes.
+// folder that this process has claimed.
 func (d *Directory) keep(name string, e Entry, objects map[release.Digest]bool) error {
 	text, err := Channel{Format: channelFormat, History: []Entry{e}}.encode()
 	if err != nil {

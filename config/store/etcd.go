@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -44,6 +43,7 @@ const (
 type etcdStore struct {
 	settings config.Store
 	options  Options
+	*clocks
 
 	mutex  sync.Mutex
 	client *clientv3.Client // nil until it is needed
@@ -52,7 +52,7 @@ type etcdStore struct {
 }
 
 func newEtcd(settings config.Store, o Options) *etcdStore {
-	return &etcdStore{settings: settings, options: o}
+	return &etcdStore{settings: settings, options: o, clocks: newClocks(o.Now)}
 }
 
 // open makes the client at the first call: with a user, that is a call itself.
@@ -68,10 +68,7 @@ func (e *etcdStore) open() (*clientv3.Client, error) {
 		DialKeepAliveTime: pingEvery, DialKeepAliveTimeout: pingPatience, MaxCallRecvMsgSize: largestAnswer, Logger: zap.NewNop(),
 	}
 	if slices.ContainsFunc(s.Etcd, func(member string) bool { return strings.HasPrefix(member, "https:") }) {
-		c.TLS = &tls.Config{RootCAs: s.Roots, MinVersion: tls.VersionTLS12}
-		if s.Certificate != nil {
-			c.TLS.Certificates = []tls.Certificate{*s.Certificate}
-		}
+		c.TLS = e.secure()
 	}
 	if dial := e.options.Dial; dial != nil {
 		c.DialOptions = append(c.DialOptions, grpc.WithContextDialer(func(ctx context.Context, address string) (net.Conn, error) {
@@ -122,7 +119,10 @@ func (e *etcdStore) fault(err error) error {
 	case errors.Is(known, rpctypes.ErrAuthFailed), errors.Is(known, rpctypes.ErrUserEmpty), errors.Is(known, rpctypes.ErrAuthNotEnabled):
 		return fmt.Errorf("%s: %w: correct user and password_file, or the certificate (%s)", where, errRefused, known)
 	case errors.Is(known, rpctypes.ErrNoSpace):
-		return fmt.Errorf("%s: %w: compact and defragment it, and clear its alarm", where, errFull)
+		return fmt.Errorf("%s: %w: compact and defragment its members, and disarm the alarm (deploy/fleet/etcd.md, When it is full)",
+			where, errFull)
+	case strings.Contains(err.Error(), "certificate has expired or is not yet valid"):
+		return fmt.Errorf("%s shows a certificate that is not valid now: renew it, or set the clock of this machine (%w)", where, err)
 	case errors.Is(known, rpctypes.ErrNoLeader):
 		return fmt.Errorf("%s has no leader: start its other members (%w)", where, known)
 	case errors.Is(err, context.DeadlineExceeded) || status.Code(err) == codes.DeadlineExceeded:
@@ -135,8 +135,13 @@ func (e *etcdStore) fault(err error) error {
 	}
 }
 
-// errFull is a cluster that takes nothing more.
-var errFull = errors.New("etcd is full")
+var (
+	// errFull is a cluster that takes nothing more.
+	errFull = errors.New("etcd is full")
+	// errCut is a watch that a member ended: its leader is gone, or what it was to begin
+	// with is compacted.
+	errCut = errors.New("a watch was cut off, and the channel is read again")
+)
 
 func (e *etcdStore) key(parts ...string) string { return e.settings.Prefix + strings.Join(parts, "/") }
 
@@ -241,10 +246,8 @@ func (e *etcdStore) await(ctx context.Context, key string, seen int64) error {
 	defer cancel()
 	for r := range client.Watch(within, key, clientv3.WithRev(seen+1)) {
 		switch err := r.Err(); {
-		case errors.Is(err, rpctypes.ErrCompacted):
-			return nil // whatever happened, the channel says it
 		case err != nil && within.Err() == nil:
-			return e.fault(err)
+			return fmt.Errorf("%w: %w", errCut, e.fault(err)) // whatever happened, the channel says it
 		case len(r.Events) > 0:
 			return nil
 		}

@@ -50,6 +50,7 @@ type Follower struct {
 	wake    func() // ends the wait of Run; nil where it does not wait
 	woken   bool
 	status  Status // what is known of the store
+	clock   timed  // nil where it is not compared
 }
 
 // held is a release whose objects are all here.
@@ -75,6 +76,9 @@ func NewFollower(o FollowerOptions) *Follower {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	f := &Follower{options: o, state: &Directory{dir: o.Settings.State, private: true}}
+	if b := o.Before; b != nil && b.options.Settings.State == o.Settings.State {
+		f.state = b.state // which this process has claimed already
+	}
 	f.status = Status{Where: o.Settings.Where(), Channel: o.Settings.Channel, Name: o.Settings.Name, Failures: make(map[Reason]int64)}
 	if b := o.Before; b != nil && b.options.Settings.Channel == o.Settings.Channel && b.options.Settings.State == o.Settings.State {
 		b.mutex.Lock()
@@ -134,7 +138,11 @@ func (f *Follower) has(d release.Digest) bool { return f.spare.has(d) || f.state
 
 // add keeps an object on disk or, where that cannot be, in memory.
 func (f *Follower) add(d release.Digest, stored []byte) {
-	if err := f.state.PutObject(context.Background(), d, stored); err != nil {
+	err := f.state.own()
+	if err == nil {
+		err = f.state.PutObject(context.Background(), d, stored)
+	}
+	if err != nil {
 		f.noteSaving(err)
 		f.spare.add(d, stored)
 	}
@@ -202,11 +210,21 @@ func (f *Follower) kick() {
 func (f *Follower) Run(ctx context.Context) error {
 	store := f.options.Open()
 	defer store.Close()
+	f.state.join()
+	defer f.state.leave()
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return f.follow(ctx, store) })
-	if roster, is := store.(Roster); is {
+	roster, reports := store.(Roster)
+	if reports {
 		group.Go(func() error { return f.report(ctx, roster) })
 	}
+	if e, is := store.(examined); is {
+		group.Go(func() error { return f.examine(ctx, e) })
+	}
+	f.mutex.Lock()
+	f.clock, _ = store.(timed)
+	f.status.Reports = reports
+	f.mutex.Unlock()
 	_ = group.Wait()
 	return nil
 }
@@ -255,7 +273,9 @@ func (f *Follower) waiting(ctx context.Context, wait func(context.Context) error
 // look reads the channel, and offers the release that it names, if that is another one.
 func (f *Follower) look(ctx context.Context, store Store) (Version, error) {
 	name := f.options.Settings.Channel
+	began := time.Now()
 	c, version, err := store.Channel(ctx, name)
+	took := time.Since(began)
 	if errors.Is(err, ErrAbsent) {
 		err = fmt.Errorf("channel %s has no release in %s: push one (%w)", name, f.status.Where, ErrAbsent)
 	}
@@ -264,14 +284,14 @@ func (f *Follower) look(ctx context.Context, store Store) (Version, error) {
 	}
 	head := c.Head()
 	if !f.wants(head) {
-		f.answered(head)
+		f.answered(head, took)
 		return version, nil
 	}
 	r, err := fetchRelease(ctx, store, head.Release, f)
 	if err != nil {
 		return version, fmt.Errorf("release %s: %w", head.Release.Short(), err)
 	}
-	f.answered(head)
+	f.answered(head, took)
 	f.mutex.Lock()
 	f.offered = &held{release: r, entry: head, taken: time.Now()}
 	f.mutex.Unlock()
@@ -299,24 +319,34 @@ func (f *Follower) wants(head Entry) bool {
 	return true
 }
 
-// save writes what is served to disk, if it is not there.
+// save writes what is served to disk, if it is not there. While another process keeps its
+// releases there, all that is served is in memory, because that one may remove it.
 func (f *Follower) save() {
 	f.mutex.Lock()
 	h := f.served
 	f.mutex.Unlock()
-	if h == nil || h.saved {
+	if h == nil {
+		return
+	}
+	err := f.state.own()
+	claimed := errors.Is(err, errClaimed)
+	if h.saved && !claimed {
+		f.noteSaving(nil)
 		return
 	}
 	objects := objectsOfRelease(h.release)
-	var err error
+	if claimed {
+		f.borrow(h, objects)
+	}
 	for d := range objects {
+		if err != nil {
+			break
+		}
 		stored, is := f.spare.Stored(d)
 		if is != nil {
 			continue // it is on disk
 		}
-		if err = f.state.PutObject(context.Background(), d, stored); err != nil {
-			break
-		}
+		err = f.state.PutObject(context.Background(), d, stored)
 	}
 	if err == nil {
 		err = f.state.keep(f.options.Settings.Channel, h.entry, objects)
@@ -332,16 +362,36 @@ func (f *Follower) save() {
 	}
 }
 
+// borrow reads the objects of what is served into memory that are on disk alone.
+func (f *Follower) borrow(h *held, objects map[release.Digest]bool) {
+	f.mutex.Lock()
+	h.saved = false
+	f.mutex.Unlock()
+	for d := range objects {
+		if f.spare.has(d) {
+			continue
+		}
+		if stored, err := f.state.Stored(d); err == nil {
+			f.spare.add(d, stored)
+		}
+	}
+}
+
 // report says what this instance is doing, until ctx ends.
 func (f *Follower) report(ctx context.Context, roster Roster) error {
 	for last := (Instance{}); ctx.Err() == nil; {
 		i := f.instance()
 		err := roster.Report(ctx, i)
-		f.mutex.Lock()
-		f.status.Reporting = err
-		f.mutex.Unlock()
+		if ctx.Err() != nil {
+			return nil
+		}
+		f.noteReport(err)
 		last = i
-		for waited := time.Duration(0); waited < reportEvery && f.instance() == last; waited += time.Second {
+		every := reportEvery
+		if err != nil {
+			every = reportAgain
+		}
+		for waited := time.Duration(0); waited < every && f.instance() == last; waited += time.Second {
 			if pause(ctx, time.Second) != nil {
 				return nil
 			}

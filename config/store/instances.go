@@ -20,6 +20,7 @@ const (
 	// reportEvery how often it is heard of.
 	leaseTerm   = 45 * time.Second
 	reportEvery = 15 * time.Second
+	reportAgain = 5 * time.Second // where that failed
 )
 
 // Instance is what an instance says of itself.

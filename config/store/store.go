@@ -63,6 +63,9 @@ type Options struct {
 	// HTTP is what a URL is fetched by, and Token gives what it is shown; nil shows none.
 	HTTP  *http.Client
 	Token func(context.Context) (string, error)
+	// Now is the clock of this machine, which is compared with that of the store; nil is the
+	// clock of the system.
+	Now func() time.Time
 }
 
 // Open makes the store of a configuration. It calls nobody yet.

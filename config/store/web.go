@@ -21,8 +21,9 @@ const fetchPatience = 30 * time.Second
 // web is a store that a web server or a blob container serves.
 type web struct {
 	settings config.Store
-	client   *http.Client
-	token    func(context.Context) (string, error)
+	*clocks
+	client *http.Client
+	token  func(context.Context) (string, error)
 
 	mutex sync.Mutex
 	known map[string]fetched // channels, by name
@@ -36,7 +37,7 @@ type fetched struct {
 }
 
 func newWeb(settings config.Store, o Options) *web {
-	w := &web{settings: settings, client: o.HTTP, token: o.Token, known: make(map[string]fetched)}
+	w := &web{settings: settings, client: o.HTTP, token: o.Token, clocks: newClocks(o.Now), known: make(map[string]fetched)}
 	if w.client == nil {
 		secure := &tls.Config{RootCAs: settings.Roots, MinVersion: tls.VersionTLS12}
 		if settings.Certificate != nil {
@@ -72,7 +73,7 @@ func (w *web) get(ctx context.Context, path, etag string, most int64) (data []by
 		// Without a version, Azure Storage takes no token of Microsoft Entra ID.
 		request.Header.Set("X-Ms-Version", "2021-12-02")
 	}
-	response, err := w.client.Do(request)
+	response, err := w.do(w.client, request)
 	if err != nil {
 		return nil, "", err
 	}

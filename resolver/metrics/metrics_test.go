@@ -68,7 +68,7 @@ func exercised(t *testing.T) *metrics.Recorder {
 	r.Follow(func() *metrics.Store {
 		return &metrics.Store{
 			Channel: "stable", Release: "3f2a91c04d17", Pushed: time.Unix(1_800_000_000, 0), Reachable: true, Current: true, Saved: true,
-			Failures: map[string]int64{"away": 2},
+			Failures: map[string]int64{"away": 2}, Told: new(true), Ahead: new(time.Second),
 		}
 	})
 	r.Ask(metrics.Asked{

@@ -16,7 +16,13 @@ type Store struct {
 	// Reachable says that it answered the last time it was asked, Current that what is
 	// served is what the channel named then.
 	Reachable, Current, Refused, Saved bool
+	Full                               bool             // it takes nothing that is written
+	Took                               time.Duration    // how long the last answer took; 0 where there was none
 	Failures                           map[string]int64 // by reason, of which there are few
+	// Told says that the fleet was told of this instance; nil where the store knows none.
+	Told *bool
+	// Ahead is how far this machine's clock is ahead of the store's; nil where that is not known.
+	Ahead *time.Duration
 }
 
 // Follow says whom to ask about the store at each look; it gives nil where there is none.
@@ -27,6 +33,7 @@ type liveStore struct {
 	now atomic.Pointer[func() *Store]
 
 	info, pushed, answered, reachable, current, refused, saved, failures *prometheus.Desc
+	full, took, told, ahead                                              *prometheus.Desc
 }
 
 func newLiveStore() *liveStore {
@@ -42,13 +49,20 @@ func newLiveStore() *liveStore {
 		refused:   desc("release_refused", "Whether the release that the channel names cannot be served here: 1 or 0."),
 		saved:     desc("saved", "Whether the release that is served is on disk: 1 or 0."),
 		failures: desc("failures_total",
-			"Times that the store could not be followed, by reason: away, refused (no permission), damaged or absent.", "reason"),
+			"Times that the store could not be followed, by reason: away, refused (no permission), damaged, absent or watch (cut off).",
+			"reason"),
+		full: desc("full", "Whether the store takes nothing more that is written: 1, or 0."),
+		took: desc("answer_seconds", "How long the store took when it said last which release is served; 0 where it never did."),
+		told: desc("reported", "Whether the fleet was told last time what this instance serves: 1 or 0; absent without etcd."),
+		ahead: desc("clock_offset_seconds",
+			"How far the clock of this machine is ahead of that of the store, good to a second or two; absent where it is not known."),
 	}
 }
 
 // Describe implements [prometheus.Collector].
 func (l *liveStore) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{l.info, l.pushed, l.answered, l.reachable, l.current, l.refused, l.saved, l.failures} {
+	for _, d := range []*prometheus.Desc{l.info, l.pushed, l.answered, l.reachable, l.current, l.refused, l.saved, l.failures,
+		l.full, l.took, l.told, l.ahead} {
 		to <- d
 	}
 }
@@ -75,6 +89,14 @@ func (l *liveStore) Collect(to chan<- prometheus.Metric) {
 	gauge(l.current, truth(s.Current))
 	gauge(l.refused, truth(s.Refused))
 	gauge(l.saved, truth(s.Saved))
+	gauge(l.full, truth(s.Full))
+	gauge(l.took, s.Took.Seconds())
+	if s.Told != nil {
+		gauge(l.told, truth(*s.Told))
+	}
+	if s.Ahead != nil {
+		gauge(l.ahead, s.Ahead.Seconds())
+	}
 	for reason, n := range s.Failures {
 		to <- prometheus.MustNewConstMetric(l.failures, prometheus.CounterValue, float64(n), s.Channel, reason)
 	}

@@ -39,7 +39,11 @@ func (s *Server) follower(settings config.Store, before *store.Follower) *store.
 	now := func() reach { return s.now().reach("") }
 	return store.NewFollower(store.FollowerOptions{
 		Settings: settings, Version: Build().Version, Log: s.log, Before: before,
-		Open:    func() store.Store { return store.Open(settings, storeOptions(settings, now)) },
+		Open: func() store.Store {
+			o := storeOptions(settings, now)
+			o.Now = s.clock
+			return store.Open(settings, o)
+		},
 		Changed: func(ctx context.Context) { _ = s.reloadBy(ctx, true) }, // logged, and shown by /readyz
 		Health: func() (bool, string) {
 			status := s.status()
@@ -100,24 +104,8 @@ func shownStore(now store.Status) *admin.Store {
 		Note:  now.Serving.Note, By: now.Serving.By, Pushed: now.Serving.At, Taken: now.Taken, Since: now.Since, Saved: now.Saved,
 		Wanted: string(now.Wanted.Release), Answered: now.Answered, Faults: []admin.StoreFault{},
 	}
-	if now.Err != nil {
-		shown.Faults = append(shown.Faults, admin.StoreFault{Since: now.Failing,
-			Text: fmt.Sprintf("the store cannot be followed, and what is served goes on: %s", now.Err)})
-	}
-	if r := now.Refused; r != nil {
-		shown.Faults = append(shown.Faults, admin.StoreFault{Since: r.At,
-			Text: fmt.Sprintf("release %s by %s cannot be served here, and release %s goes on: %s",
-				r.Entry.Release.Short(), r.Entry.By, now.Serving.Release.Short(), r.Err)})
-	}
-	if now.Saving != nil {
-		shown.Faults = append(shown.Faults, admin.StoreFault{Text: fmt.Sprintf("the release is not on disk: %s", now.Saving)})
-	}
-	if now.Restored != nil && now.Answered.IsZero() {
-		shown.Faults = append(shown.Faults, admin.StoreFault{Text: now.Restored.Error()})
-	}
-	if now.Reporting != nil {
-		text := fmt.Sprintf("the fleet is not told of this instance: %s", now.Reporting)
-		shown.Faults = append(shown.Faults, admin.StoreFault{Text: text})
+	for _, fault := range now.Faults() {
+		shown.Faults = append(shown.Faults, admin.StoreFault{Since: fault.Since, Text: fault.Text})
 	}
 	return shown
 }
@@ -144,7 +132,14 @@ func (s *Server) followed() *metrics.Store {
 		Channel: now.Channel, Release: now.Serving.Release.Short(), Pushed: now.Serving.At, Answered: now.Answered,
 		Reachable: now.Err == nil && !now.Answered.IsZero(),
 		Current:   now.Serving.Release != "" && now.Serving.Release == now.Wanted.Release,
-		Refused:   now.Refused != nil, Saved: now.Saved, Failures: make(map[string]int64),
+		Refused:   now.Refused != nil, Saved: now.Saved, Full: now.Full, Took: now.Took, Failures: make(map[string]int64),
+	}
+	if !now.Compared.IsZero() {
+		shown.Ahead = &now.Ahead
+	}
+	if now.Reports {
+		told := now.Reporting == nil
+		shown.Told = &told
 	}
 	for _, reason := range store.Reasons() {
 		shown.Failures[string(reason)] = now.Failures[reason]

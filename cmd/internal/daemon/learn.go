@@ -215,10 +215,15 @@ func (s *Server) accept(name string, subscriptions []string) (int, error) {
 		discoverers = discoverers[at : at+1]
 	}
 	accepted := 0
+	var elsewhere []error
 	for _, d := range discoverers {
-		if err := d.Elsewhere(); err != nil && name != "" {
-			return 0, err
+		elsewhere = append(elsewhere, d.Elsewhere())
+	}
+	if err := errors.Join(elsewhere...); err != nil {
+		if name == "" && len(elsewhere) > 1 {
+			err = fmt.Errorf("nothing is accepted, because not all sources are listed here: name one\n%w", err)
 		}
+		return 0, err
 	}
 	for _, d := range discoverers {
 		accepted += d.Accept(subscriptions)

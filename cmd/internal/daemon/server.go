@@ -53,6 +53,9 @@ type Options struct {
 	// ReadPatience is how long a reload may read before the next one goes on beside
 	// it, and ReloadPatience how long whoever asks for a reload waits for it.
 	ReadPatience, ReloadPatience time.Duration
+	// Clock is the clock of the machine that the store of a fleet is compared with; nil is
+	// that of the system.
+	Clock func() time.Time
 }
 
 // Open makes a Server within the memory that the process may take, and opens its
@@ -106,7 +109,8 @@ type Server struct {
 	began        time.Time
 	notifier     *notifier
 	reloads      *reloads
-	droppedLines func() int64 // of the log; nil where nothing drops them
+	droppedLines func() int64     // of the log; nil where nothing drops them
+	clock        func() time.Time // that a store is compared with; nil for that of the system
 	formatLog    func(json bool, level slog.Level)
 	anyAdminPort bool
 	first        string       // signature of the files that were read first
@@ -127,7 +131,8 @@ func New(o Options) (*Server, error) {
 	began := time.Now()
 	s := &Server{
 		memory: memoryBounds{limit: math.MaxInt64}, pacer: newPacer(),
-		load: o.Load, log: o.Log, droppedLines: o.DroppedLines, formatLog: o.FormatLog, anyAdminPort: o.AnyAdminPort, checking: o.SelfCheck,
+		load: o.Load, log: o.Log, droppedLines: o.DroppedLines, clock: o.Clock, formatLog: o.FormatLog,
+		anyAdminPort: o.AnyAdminPort, checking: o.SelfCheck,
 		recorder: metrics.New(Build()), began: began, notifier: newNotifier(o.Log),
 		reloads: newReloads(o), own: ownName(), files: shareFiles(fileLimit()),
 	}
