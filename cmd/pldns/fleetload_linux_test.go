@@ -61,28 +61,6 @@ func TestAllMembersKilledUnderLoad(t *testing.T) {
 	}
 }
 
-// An instance under load loses no query and mixes no answers while releases follow each other.
-func TestFlipUnderLoad(t *testing.T) {
-	whenLong(t)
-	const pushes = 10
-	f, _ := etcdFleet(t, 1)
-	f.push(hub("10.0.1.1", ""))
-	r := start(t, f.machine("hub-1", ""))
-	r.told(t, "10.0.1.1")
-	began := time.Now()
-	flow := r.loaded(t, loadRate)
-	for i := range pushes {
-		address := fmt.Sprintf("10.0.1.%d", i+2)
-		f.push(hub(address, ""))
-		r.told(t, address)
-	}
-	asked, lost := flow.finish()
-	if lost > 0 || asked == 0 {
-		t.Errorf("%d of %d queries were lost", lost, asked)
-	}
-	t.Logf("%d queries, %.0f a second, over %d releases", asked, float64(asked)/time.Since(began).Seconds(), pushes)
-}
-
 // A member that is dead, or takes connections and says nothing, does not keep an instance
 // from starting, wherever it stands in the list.
 func TestDeadFirstEndpoint(t *testing.T) {

@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -19,8 +21,8 @@ import (
 type flow struct {
 	tb     testing.TB
 	query  []byte
-	judge  func(reply *dns.Msg, since int64) string // what is wrong with a reply, if anything
-	since  func() int64                             // is asked when a query is sent
+	judge  func(lane int, reply []byte, since int64) string // what is wrong with a reply, if anything
+	since  func(lane int) int64                             // is asked when a query is sent
 	lanes  []*lane
 	asked  atomic.Int64
 	wrong  atomic.Int64
@@ -32,6 +34,7 @@ type flow struct {
 
 // lane is one socket of a flow, and the queries under way on it, by id.
 type lane struct {
+	number  int
 	conn    *net.UDPConn
 	next    uint16
 	pending [1 << 16]atomic.Int64 // what since said when it was sent, plus 1; 0 for none
@@ -44,19 +47,34 @@ const lanes = 8
 func startFlow(tb testing.TB, from string, to netip.AddrPort, rate int, query *dns.Msg,
 	since func() int64, judge func(*dns.Msg, int64) string) *flow {
 	tb.Helper()
+	return startFlows(tb, from, slices.Repeat([]netip.AddrPort{to}, lanes), rate, query,
+		func(int) int64 { return since() }, func(_ int, packet []byte, since int64) string {
+			reply := new(dns.Msg)
+			if err := reply.Unpack(packet); err != nil {
+				return "a reply cannot be read: " + err.Error()
+			}
+			return judge(reply, since)
+		})
+}
+
+// startFlows is startFlow for several servers, with a lane to each, over which the rate is
+// spread. Replies are as they came.
+func startFlows(tb testing.TB, from string, to []netip.AddrPort, rate int, query *dns.Msg,
+	since func(lane int) int64, judge func(lane int, reply []byte, since int64) string) *flow {
+	tb.Helper()
 	wire, err := query.Pack()
 	if err != nil {
 		tb.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(tb.Context())
 	f := &flow{tb: tb, query: wire, judge: judge, since: since, began: time.Now(), ending: cancel}
-	for range lanes {
-		conn, err := net.DialUDP("udp", &net.UDPAddr{IP: net.ParseIP(from)}, net.UDPAddrFromAddrPort(to))
+	for number, server := range to {
+		conn, err := net.DialUDP("udp", &net.UDPAddr{IP: net.ParseIP(from)}, net.UDPAddrFromAddrPort(server))
 		if err != nil {
 			tb.Fatal(err)
 		}
 		_ = conn.SetReadBuffer(4 << 20)
-		l := &lane{conn: conn}
+		l := &lane{number: number, conn: conn}
 		f.lanes = append(f.lanes, l)
 		f.work.Go(func() { f.read(l) })
 	}
@@ -75,14 +93,14 @@ func (f *flow) send(ctx context.Context, rate int) {
 		}
 		due := int64(time.Since(f.began).Seconds() * float64(rate))
 		for f.asked.Load() < due && ctx.Err() == nil {
-			f.sendOne(f.lanes[f.asked.Add(1)%lanes])
+			f.sendOne(f.lanes[f.asked.Add(1)%int64(len(f.lanes))])
 		}
 	}
 }
 
 func (f *flow) sendOne(l *lane) {
 	l.next++
-	if l.pending[l.next].Swap(f.since()+1) != 0 {
+	if l.pending[l.next].Swap(f.since(l.number)+1) != 0 {
 		f.lost.Add(1) // it was sent 65,536 queries ago
 	} else {
 		l.left.Add(1)
@@ -100,20 +118,16 @@ func (f *flow) read(l *lane) {
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			return
 		}
-		reply := new(dns.Msg)
-		if err == nil {
-			err = reply.Unpack(packet[:n])
-		}
-		if err != nil {
-			f.complain("a reply cannot be read: " + err.Error())
+		if err != nil || n < 12 {
+			f.complain(fmt.Sprintf("a reply of %d octets cannot be read: %v", n, err))
 			continue
 		}
-		since := l.pending[reply.Id].Swap(0)
+		since := l.pending[binary.BigEndian.Uint16(packet)].Swap(0)
 		if since == 0 {
 			f.complain("a reply to no query")
 			continue
 		}
-		if wrong := f.judge(reply, since-1); wrong != "" {
+		if wrong := f.judge(l.number, packet[:n], since-1); wrong != "" {
 			f.complain(wrong)
 		}
 		l.left.Add(-1)
