@@ -25,8 +25,8 @@ type Collector struct {
 }
 
 const (
-	// exportTimeout is how long a collector may take, and lastTimeout how long one that
-	// has been taking metrics may at the end of the program.
+	// exportTimeout is how long a collector may take, and lastTimeout how long it may at
+	// the end of the program.
 	exportTimeout = 10 * time.Second
 	lastTimeout   = 500 * time.Millisecond
 )
@@ -39,8 +39,7 @@ type Exporter struct {
 	from      metric.Producer
 	to        *otlpmetrichttp.Exporter
 	collector Collector
-	taking    bool // the last request was answered
-	told      bool // that it was not is in the log
+	failing   bool // the last request came to nothing, and the log says so
 }
 
 // Exporter makes what sends the metrics to a collector. The error says what is wrong with
@@ -56,8 +55,8 @@ func (r *Recorder) Exporter(to Collector) (*Exporter, error) {
 	return &Exporter{recorder: r, from: bridge.NewMetricProducer(bridge.WithGatherer(r.registry)), to: client, collector: to}, nil
 }
 
-// Run sends metrics until ctx ends, and then once more where the collector has been
-// taking them, which takes half a second at most. The error is always nil.
+// Run sends metrics until ctx ends, and then once more where the collector has not been
+// failing, which takes half a second at most. The error is always nil.
 func (e *Exporter) Run(ctx context.Context) error {
 	defer e.collector.Client.CloseIdleConnections()
 	ticker := time.NewTicker(e.collector.Every)
@@ -66,7 +65,7 @@ func (e *Exporter) Run(ctx context.Context) error {
 		e.export(ctx, exportTimeout)
 		select {
 		case <-ctx.Done():
-			if e.taking {
+			if !e.failing {
 				e.export(context.WithoutCancel(ctx), lastTimeout)
 			}
 			return nil
@@ -83,16 +82,15 @@ func (e *Exporter) export(ctx context.Context, patience time.Duration) {
 	if err == nil {
 		err = e.to.Export(within, &metricdata.ResourceMetrics{Resource: e.collector.Resource, ScopeMetrics: scopes})
 	}
-	e.taking = err == nil
 	if err != nil && ctx.Err() != nil {
 		return // the end of the program is no failure of the collector
 	}
 	e.recorder.Exported("metrics", err)
 	switch {
-	case err != nil && !e.told:
+	case err != nil && !e.failing:
 		e.collector.Log.Warn("metrics do not reach the collector", "endpoint", e.collector.Endpoint, "error", err)
-	case err == nil && e.told:
+	case err == nil && e.failing:
 		e.collector.Log.Info("metrics reach the collector again", "endpoint", e.collector.Endpoint)
 	}
-	e.told = err != nil
+	e.failing = err != nil
 }
