@@ -38,6 +38,9 @@ type browser struct {
 // PLDNS_BROWSER says that it must run.
 func openBrowser(t *testing.T, r served) *browser {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("looks at pages in a browser: make test-all and .ci/browser run it")
+	}
 	path := ""
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
 		if found, err := exec.LookPath(name); err == nil {
