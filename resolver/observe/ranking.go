@@ -1,6 +1,7 @@
 package observe
 
 import (
+	"container/heap"
 	"hash/maphash"
 	"math"
 	"math/bits"
@@ -18,7 +19,7 @@ import (
 // [estimate], which all that are not let in share (TinyLFU: Einziger, Friedman, Manes,
 // "TinyLFU: A Highly Efficient Cache Admission Policy", 2017).
 type ranking struct {
-	heap  []*ranked // the one that came least often is the first
+	heap  leastFirst // the one that came least often is the first
 	known map[zones.Name]*ranked
 }
 
@@ -33,58 +34,46 @@ func newRanking() ranking { return ranking{known: make(map[zones.Name]*ranked)} 
 
 // add takes a name in that came so often.
 func (r *ranking) add(private zones.Name, count int) *ranked {
-	name := &ranked{UnmappedName: UnmappedName{Private: private.Clone(), Count: count}, place: len(r.heap)}
-	r.heap = append(r.heap, name)
+	name := &ranked{UnmappedName: UnmappedName{Private: private.Clone(), Count: count}}
+	heap.Push(&r.heap, name)
 	r.known[name.Private] = name
-	r.up(name)
 	return name
 }
 
+// moved puts a name in order whose count has changed.
+func (r *ranking) moved(name *ranked) { heap.Fix(&r.heap, name.place) }
+
 // remove drops a name.
 func (r *ranking) remove(name *ranked) {
-	last := r.heap[len(r.heap)-1]
-	r.swap(name, last)
-	r.heap[len(r.heap)-1] = nil
-	r.heap = r.heap[:len(r.heap)-1]
+	heap.Remove(&r.heap, name.place)
 	delete(r.known, name.Private)
-	if last != name {
-		r.down(last)
-		r.up(last)
-	}
 }
 
-// up moves a name towards the first until it is in order.
-func (r *ranking) up(name *ranked) {
-	for name.place > 0 {
-		above := r.heap[(name.place-1)/2]
-		if above.Count <= name.Count {
-			return
-		}
-		r.swap(name, above)
-	}
+// leastFirst are names of which the one that came least often is the first, for package
+// heap.
+type leastFirst []*ranked
+
+func (l leastFirst) Len() int           { return len(l) }
+func (l leastFirst) Less(i, j int) bool { return l[i].Count < l[j].Count }
+
+func (l leastFirst) Swap(i, j int) {
+	l[i], l[j] = l[j], l[i]
+	l[i].place, l[j].place = i, j
 }
 
-// down moves a name away from the first until it is in order.
-func (r *ranking) down(name *ranked) {
-	for {
-		below := 2*name.place + 1
-		if below >= len(r.heap) {
-			return
-		}
-		least := r.heap[below]
-		if below+1 < len(r.heap) && r.heap[below+1].Count < least.Count {
-			least = r.heap[below+1]
-		}
-		if name.Count <= least.Count {
-			return
-		}
-		r.swap(name, least)
-	}
+// Push appends a name.
+func (l *leastFirst) Push(name any) {
+	added := name.(*ranked)
+	added.place = len(*l)
+	*l = append(*l, added)
 }
 
-func (r *ranking) swap(a, b *ranked) {
-	a.place, b.place = b.place, a.place
-	r.heap[a.place], r.heap[b.place] = a, b
+// Pop takes the last name away.
+func (l *leastFirst) Pop() any {
+	last := (*l)[len(*l)-1]
+	(*l)[len(*l)-1] = nil
+	*l = (*l)[:len(*l)-1]
+	return last
 }
 
 // estimate is how often names came that are not remembered, at most (a count-min sketch

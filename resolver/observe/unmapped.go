@@ -142,7 +142,7 @@ func (w *Unmapped) count(network string, s *seen, private zones.Name, e *listen.
 		name.First = now
 	}
 	name.Count++
-	s.unmapped.down(name)
+	s.unmapped.moved(name)
 	name.Asked, name.Last = e.Query.Name, now
 	if addr := lastAddress(e.Answer.Unpacked().Records); addr.IsValid() {
 		name.Address = addr
