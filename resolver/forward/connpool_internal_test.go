@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"net"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -15,6 +14,7 @@ import (
 	"github.com/miekg/dns"
 
 	"pldns/resolver"
+	"pldns/resolver/resolvertest"
 	"pldns/resolver/wire"
 	"pldns/zones"
 )
@@ -105,16 +105,6 @@ func ask(t *testing.T, p *connPool, packet []byte) error {
 	return <-told
 }
 
-// waitFor waits until something is so.
-func waitFor(t *testing.T, what string, so func() bool) {
-	t.Helper()
-	for giveUp := time.Now().Add(30 * time.Second); !so(); runtime.Gosched() {
-		if time.Now().After(giveUp) {
-			t.Fatalf("waited in vain for %s", what)
-		}
-	}
-}
-
 // However many questions are under way, they take few connections and no goroutine
 // each; a reply has the id that was asked with, even where that had to be changed.
 func TestQuestionsOnConnectionsTakeNoGoroutine(t *testing.T) {
@@ -143,7 +133,7 @@ func TestQuestionsOnConnectionsTakeNoGoroutine(t *testing.T) {
 		t.Errorf("%d questions take %d goroutines", questions, running)
 	}
 	close(release)
-	waitFor(t, "all answers", func() bool { return answered.Load() == questions })
+	resolvertest.Until(t, "all answers", func() bool { return answered.Load() == questions })
 	if n := s.conns.Load(); n > most {
 		t.Errorf("%d connections were opened", n)
 	}
@@ -228,7 +218,7 @@ func TestASilentServerTakesFewConnections(t *testing.T) {
 	for _, q := range asked {
 		q.cancel()
 	}
-	waitFor(t, "the end of the connections", func() bool {
+	resolvertest.Until(t, "the end of the connections", func() bool {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		return len(p.conns) == 0 && !p.dialing || s.open.Load() <= 1 // one that was little used may be kept
@@ -245,7 +235,7 @@ func TestAnIdleConnectionIsGivenBack(t *testing.T) {
 		if err := ask(t, p, queryFor(t, "www.contoso.com")); err != nil {
 			t.Fatal(err)
 		}
-		waitFor(t, "the end of the idle connection", func() bool { return s.open.Load() == 0 })
+		resolvertest.Until(t, "the end of the idle connection", func() bool { return s.open.Load() == 0 })
 		if n := s.conns.Load(); n != int64(i+1) {
 			t.Errorf("%d connections for %d questions", n, i+1)
 		}

@@ -124,11 +124,7 @@ func TestAFloodAtAPortThatNobodyWaitsAt(t *testing.T) {
 	defer empty()
 	reply := mustExchange(t, p, question("www.contoso.com", dns.TypeA))
 	resolvertest.SameRecords(t, "answer", reply.Answer, honest)
-	for until := time.Now().Add(ample); seen.count("suspicious "+u.Addr.String()+" near-miss") == 0; runtime.Gosched() {
-		if time.Now().After(until) {
-			t.Fatalf("the flood was not noticed: %v", seen.all())
-		}
-	}
+	resolvertest.Until(t, "who notices the flood", func() bool { return seen.count("suspicious "+u.Addr.String()+" near-miss") > 0 })
 	u.Always(resolvertest.Answer)
 	mustExchange(t, p, question("www.contoso.com", dns.TypeA))
 	if q := u.Queries(); q[0].From.Port() == q[1].From.Port() {
@@ -243,13 +239,8 @@ func TestTheSocketPoolIsEmptyAfterRun(t *testing.T) {
 		u.Always(resolvertest.Answer)
 		mustExchange(t, p, question("www.contoso.com", dns.TypeA))
 	}
-	after := openFiles(t)
-	for giveUp := time.Now().Add(ample); after != before && time.Now().Before(giveUp); after = openFiles(t) {
-		runtime.Gosched() // without Run, whoever heard the answer closes its socket just after
-	}
-	if after != before {
-		t.Errorf("%d files are open, before there were %d", after, before)
-	}
+	// Without Run, whoever heard the answer closes its socket just after.
+	resolvertest.Until(t, fmt.Sprintf("as many open files as before, %d", before), func() bool { return openFiles(t) == before })
 }
 
 // hasPool tells whether this build keeps sockets.
@@ -302,11 +293,7 @@ func TestTheSocketsAreBounded(t *testing.T) {
 		}
 	}
 	asking.Wait()
-	for until := time.Now().Add(ample); limit.Open() > 0; runtime.Gosched() {
-		if time.Now().After(until) {
-			t.Fatalf("%d sockets are still open", limit.Open())
-		}
-	}
+	resolvertest.Until(t, "the end of all sockets", func() bool { return limit.Open() == 0 })
 }
 
 // The limit follows from how many files the process may open.

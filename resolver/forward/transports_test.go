@@ -3,9 +3,7 @@ package forward_test
 import (
 	"context"
 	"net"
-	"runtime"
 	"testing"
-	"time"
 
 	"github.com/miekg/dns"
 
@@ -77,11 +75,7 @@ func running(t testing.TB, config forward.Config) *forward.Pool {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- p.Run(ctx) }()
-	for until := time.Now().Add(ample); !forward.Kept(p); runtime.Gosched() {
-		if time.Now().After(until) {
-			t.Fatal("Run does not begin")
-		}
-	}
+	resolvertest.Until(t, "Run", func() bool { return forward.Kept(p) })
 	t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {

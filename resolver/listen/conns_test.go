@@ -1,14 +1,15 @@
 package listen_test
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
-	"runtime"
 	"testing"
 
 	"github.com/miekg/dns"
 
 	"pldns/resolver/listen"
+	"pldns/resolver/resolvertest"
 )
 
 // asked opens a connection and asks on it, so that the server has it.
@@ -27,9 +28,7 @@ func TestConnectionLimit(t *testing.T) {
 	s := start(t, listen.Config{Connections: 3, Observer: watch})
 	// A connection is idle soon after its reply has come, and not before.
 	idle := func(open int) {
-		for s.IdleConnections() < open {
-			runtime.Gosched()
-		}
+		resolvertest.Until(t, fmt.Sprintf("%d idle connections", open), func() bool { return s.IdleConnections() >= open })
 	}
 	var conns []net.Conn
 	for open := range 3 {

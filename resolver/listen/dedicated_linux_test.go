@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"pldns/resolver/resolvertest"
 )
 
 // TestDedicated: readers that wait in the system answer like all others: what is
@@ -51,9 +53,7 @@ func TestDedicated(t *testing.T) {
 		if n := allocations(t, r); n > 100 {
 			t.Errorf("%d allocations for 2000 queries that are answered from memory", n)
 		}
-		for s.holders.taken.Load() > 0 { // nobody asks any more
-			runtime.Gosched()
-		}
+		resolvertest.Until(t, "processors that are given back", func() bool { return s.holders.taken.Load() == 0 }) // nobody asks any more
 	}
 	cancel()
 	if err := <-result; err != nil {

@@ -28,7 +28,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience is how long a test waits for what must come. It is never measured.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // handler is a function that answers.
 type handler = resolvertest.Handler

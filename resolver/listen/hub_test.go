@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -207,13 +206,15 @@ func (e everywhere) flood(tb testing.TB, conn net.Conn, stream bool, from, count
 		return int(datagrams)
 	}
 	before := waiting()
+	await := func(more int) {
+		n := min(before+more, limit)
+		resolvertest.Until(tb, fmt.Sprintf("%d pending questions", n), func() bool { return waiting() >= n })
+	}
 	for i := range count {
 		write(tb, conn, pack(tb, query(fmt.Sprintf("silent-%d.attack.example", from+i))))
-		for !stream && i%50 == 49 && waiting() < min(before+i+1, limit) {
-			runtime.Gosched() // the socket has little room
+		if !stream && i%50 == 49 {
+			await(i + 1) // the socket has little room
 		}
 	}
-	for waiting() < min(before+count, limit) {
-		runtime.Gosched()
-	}
+	await(count)
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -16,6 +15,7 @@ import (
 	"github.com/miekg/dns"
 
 	"pldns/resolver/listen/replycache"
+	"pldns/resolver/resolvertest"
 )
 
 // tallied counts what became of queries over UDP.
@@ -140,13 +140,7 @@ func (l limiting) burst(t *testing.T, conn *net.UDPConn, wire []byte, times int,
 			t.Fatal(err)
 		}
 	}
-	deadline := time.Now().Add(time.Minute)
-	for l.counted.total() < before+int64(times) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%d of %d packets were dealt with", l.counted.total()-before, times)
-		}
-		runtime.Gosched()
-	}
+	resolvertest.Until(t, fmt.Sprintf("what becomes of %d packets", times), func() bool { return l.counted.total() >= before+int64(times) })
 	buf := make([]byte, 4096)
 	for range times - int(l.counted.dropped.Load()-silent) {
 		n, err := conn.Read(buf)

@@ -18,6 +18,7 @@ import (
 
 	"pldns/resolver"
 	"pldns/resolver/listen"
+	"pldns/resolver/resolvertest"
 )
 
 var transports = []string{"udp", "tcp", "tls", "https"}
@@ -73,9 +74,10 @@ func TestShares(t *testing.T) {
 	datagrams := e.dial(t, "udp", "127.0.1.1")
 	go io.Copy(io.Discard, datagrams)
 	e.flood(t, datagrams, false, 0, 10*limit, limit)
-	for _, streams := e.InFlight(); streams < limit; _, streams = e.InFlight() {
-		runtime.Gosched()
-	}
+	resolvertest.Until(t, "streams full of questions", func() bool {
+		_, streams := e.InFlight()
+		return streams >= limit
+	})
 	for _, transport := range transports {
 		for _, from := range []string{"127.0.1.9", "127.0.2.9"} {
 			for i := range 20 {
@@ -174,9 +176,7 @@ func TestReleasedTogether(t *testing.T) {
 		for i := range n {
 			m.Id = uint16(i)
 			write(t, conn, pack(t, m))
-			for e.outside.holds() < before+i+1 {
-				runtime.Gosched()
-			}
+			e.await(t, before+i+1)
 		}
 	}
 	const together = 20
@@ -242,13 +242,9 @@ func TestUnreadReplies(t *testing.T) {
 	for i := range total {
 		write(t, stuck, pack(t, query(fmt.Sprintf("held-%d.example", i))))
 	}
-	for e.outside.holds() < total {
-		runtime.Gosched()
-	}
+	e.await(t, total)
 	write(t, other, pack(t, query("held-last.example")))
-	for e.outside.holds() < total+1 {
-		runtime.Gosched()
-	}
+	e.await(t, total+1)
 	e.outside.release(60_000) // by this goroutine: it would hang
 	if reply := unpack(t, read(t, other)); len(reply.Answer) != 1 {
 		t.Errorf("the other client got %v", reply)
@@ -314,9 +310,7 @@ func TestGoneClients(t *testing.T) {
 		}
 		left <- err
 	}()
-	for e.outside.holds() == 0 {
-		runtime.Gosched()
-	}
+	e.await(t, 1)
 	cancel()
 	if err := <-left; err == nil {
 		t.Error("there was an answer")
@@ -336,9 +330,7 @@ func TestTooLarge(t *testing.T) {
 	m.Question[0].Qtype = dns.TypeTXT
 	conn := e.dial(t, "tcp", "127.0.1.1")
 	write(t, conn, pack(t, m))
-	for e.outside.holds() == 0 {
-		runtime.Gosched()
-	}
+	e.await(t, 1)
 	e.outside.mu.Lock()
 	held := e.outside.held
 	e.outside.mu.Unlock()

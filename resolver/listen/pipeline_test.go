@@ -3,7 +3,6 @@ package listen_test
 import (
 	"fmt"
 	"net"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +10,7 @@ import (
 	"github.com/miekg/dns"
 
 	"pldns/resolver/listen"
+	"pldns/resolver/resolvertest"
 )
 
 // names of what is answered whatever else is pending.
@@ -134,11 +134,7 @@ func TestMoreThanIsHeld(t *testing.T) {
 // await waits until the outside holds so many questions.
 func (e everywhere) await(t *testing.T, n int) {
 	t.Helper()
-	for until := time.Now().Add(patience); e.outside.holds() < n; runtime.Gosched() {
-		if time.Now().After(until) {
-			t.Fatalf("%d questions are held, want %d", e.outside.holds(), n)
-		}
-	}
+	resolvertest.Until(t, fmt.Sprintf("%d questions that are held", n), func() bool { return e.outside.holds() >= n })
 }
 
 // release has the outside answer what it holds, and tells how much that is.

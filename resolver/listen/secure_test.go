@@ -291,13 +291,13 @@ func TestHTTPSDrain(t *testing.T) {
 		<-gate.entered
 		stopped := make(chan error, 1)
 		go func() { stopped <- s.stop() }()
-		for { // until nobody is taken in any more
+		resolvertest.Until(t, "nobody to be taken in any more", func() bool {
 			conn, err := net.Dial("tcp", s.HTTPSAddrs()[0].String())
-			if err != nil {
-				break
+			if err == nil {
+				conn.Close()
 			}
-			conn.Close()
-		}
+			return err != nil
+		})
 		close(gate.opened)
 		if err := <-result; err != nil {
 			t.Errorf("HTTP/%d: the request under way: %v", version, err)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"net/netip"
-	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -15,6 +14,7 @@ import (
 
 	"pldns/resolver"
 	"pldns/resolver/listen"
+	"pldns/resolver/resolvertest"
 )
 
 // TestDrain: a query that is under way when Run is to end is answered, over UDP
@@ -102,9 +102,10 @@ func TestDrainStuck(t *testing.T) {
 	})})
 	conn := dial(t, "udp", s.addr)
 	write(t, conn, pack(t, query("a.example")))
-	for datagrams, _ := s.InFlight(); datagrams == 0; datagrams, _ = s.InFlight() {
-		runtime.Gosched()
-	}
+	resolvertest.Until(t, "a pending question", func() bool {
+		datagrams, _ := s.InFlight()
+		return datagrams > 0
+	})
 	if err := s.stop(); err != nil {
 		t.Error(err)
 	}
