@@ -71,6 +71,10 @@ type Listen struct {
 	// DoT are for DNS over TLS (RFC 7858), DoH for DNS over HTTPS (RFC 8484), in the
 	// same form.
 	DoT, DoH []netip.AddrPort
+	// DoQ are for DNS over QUIC (RFC 9250), which is UDP, in the same form.
+	DoQ []netip.AddrPort
+	// H3 says that DoH is spoken over HTTP/3, too: at the ports of DoH over UDP.
+	H3 bool
 	// Admin is for HTTP, for operators. The zero value says that it is off.
 	Admin netip.AddrPort
 	// AdminToken is what whoever changes something over Admin must know, and
@@ -90,13 +94,13 @@ type Listen struct {
 }
 
 // All are the addresses at which queries arrive, over whatever.
-func (l Listen) All() []netip.AddrPort { return slices.Concat(l.DNS, l.DoT, l.DoH) }
+func (l Listen) All() []netip.AddrPort { return slices.Concat(l.DNS, l.DoT, l.DoH, l.DoQ) }
 
 // Secure is what the secure listeners show and ask for. The zero value says that
 // there are none.
 type Secure struct {
 	Cert, Key string // the files that Certificate is from
-	// Certificate is shown by the listeners for TLS and HTTPS.
+	// Certificate is shown by the listeners for TLS, HTTPS and QUIC.
 	Certificate tls.Certificate
 	ClientCA    string // the file that ClientCAs is from; empty for none
 	// ClientCAs sign the certificates of clients, which may show one then; nil asks

@@ -75,7 +75,7 @@ func meaning(c *config.Config) string {
 		line("designated %v", c.Listen.Designated)
 	}
 	if c.Listen.DoT != nil || c.Listen.DoH != nil {
-		line("dot %v doh %v", c.Listen.DoT, c.Listen.DoH)
+		line("dot %v doh %v doq %v h3 %v", c.Listen.DoT, c.Listen.DoH, c.Listen.DoQ, c.Listen.H3)
 		line("tls %v, certificates %d, asks %v", c.TLS.Files(), len(c.TLS.Certificate.Certificate), c.TLS.ClientCAs != nil)
 	}
 	if c.Trust.ClientSubnet != nil || c.Trust.ProxyProtocol != nil {

@@ -18,7 +18,7 @@ func (l *loader) open(root table) {
 	tls, _ := root.sub("tls")
 	trust, _ := root.sub("trust")
 	l.opened = opened{
-		names: listen.has("dot") || listen.has("doh"), certificates: tls.has("client_ca"),
+		names: listen.has("dot") || listen.has("doh") || listen.has("doq"), certificates: tls.has("client_ca"),
 		paths: listen.has("doh"), links: trust.has("proxy_protocol"),
 	}
 }
@@ -35,7 +35,7 @@ func (l *loader) ingresses(t table, draft *networkDraft) {
 		}
 	}
 	l.namedIngresses(t, draft, "server_names", "fabrikam.dns.contoso.net", name(zones.NameIngress), l.opened.names,
-		&fault{"no listener has server names", `add listen.dot = [":853"] or listen.doh = [":443"]`})
+		&fault{"no listener has server names", `add listen.dot = [":853"], listen.doq = [":853"] or listen.doh = [":443"]`})
 	l.namedIngresses(t, draft, "certificates", "gateway.fabrikam.com", name(zones.CertificateIngress), l.opened.certificates,
 		&fault{"no client is asked for a certificate", `add tls.client_ca = "clients.pem"`})
 	l.namedIngresses(t, draft, "doh_paths", draft.Name, parsePath, l.opened.paths,

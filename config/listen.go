@@ -8,7 +8,7 @@ import (
 // listen reads the table of the addresses that are opened.
 func (l *loader) listen(root table, files files) {
 	t, _ := root.sub("listen")
-	t.only("dns", "dot", "doh", "admin", "admin_token_file", "admin_hosts", "identity", "version", "designated")
+	t.only("dns", "dot", "doh", "doq", "h3", "admin", "admin_token_file", "admin_hosts", "identity", "version", "designated")
 	l.listenDNS(t)
 	l.listenSecure(t)
 	l.listenAdmin(t, files)
@@ -41,7 +41,8 @@ func (l *loader) designated(t table, otherwise []netip.Addr) []netip.Addr {
 		list = append(list, addr)
 	}
 	if len(list) > 0 && !l.opened.names {
-		l.rep.add(t.place("designated"), &fault{"there is no encrypted listener", `add listen.dot = [":853"] or listen.doh = [":443"]`})
+		l.rep.add(t.place("designated"), &fault{"there is no encrypted listener",
+			`add listen.dot = [":853"], listen.doq = [":853"] or listen.doh = [":443"]`})
 	}
 	return list
 }

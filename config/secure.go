@@ -5,17 +5,28 @@ import (
 	"crypto/x509"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
-// listenSecure takes the addresses for DNS over TLS and over HTTPS.
+// listenSecure takes the addresses for DNS over TLS, over HTTPS and over QUIC.
 func (l *loader) listenSecure(t table) {
-	l.config.Listen.DoT = l.listenStreams(t, "dot", ":853", portTLS)
-	l.config.Listen.DoH = l.listenStreams(t, "doh", ":443", portHTTPS)
+	open := &l.config.Listen
+	if t.has("h3") && !t.has("doh") {
+		l.rep.add(t.place("h3"), &fault{"has no ports to be spoken at", `add listen.doh = [":443"], or remove it`})
+	}
+	open.H3 = t.boolean("h3", true) && t.has("doh")
+	open.DoT = l.listenOn(t, "dot", ":853", portTLS, open.DNS)
+	open.DoH = l.listenOn(t, "doh", ":443", portHTTPS, slices.Concat(open.DNS, open.DoT))
+	taken := open.DNS // over UDP, where QUIC is, too
+	if open.H3 {
+		taken = slices.Concat(open.DNS, open.DoH)
+	}
+	open.DoQ = l.listenOn(t, "doq", ":853", portTLS, taken)
 }
 
-// listenStreams takes the addresses of a key that are opened over TCP.
-func (l *loader) listenStreams(t table, key, example string, usual uint16) (list []netip.AddrPort) {
+// listenOn takes the addresses of a key, which must not be taken.
+func (l *loader) listenOn(t table, key, example string, usual uint16, taken []netip.AddrPort) (list []netip.AddrPort) {
 	if !t.has(key) {
 		return nil
 	}
@@ -23,7 +34,7 @@ func (l *loader) listenStreams(t table, key, example string, usual uint16) (list
 	l.listenKnown = l.listenKnown && ok
 	for _, e := range entries {
 		socket, f := parseSocket(e.text, usual)
-		for _, other := range append(l.config.Listen.All(), list...) {
+		for _, other := range slices.Concat(taken, list) {
 			if f == nil && overlap(socket, other) {
 				f = faultf("write another address or port", "%q is taken by %q, which listen opens too", e.text, other)
 			}
@@ -43,11 +54,11 @@ func (l *loader) listenStreams(t table, key, example string, usual uint16) (list
 // cannot be served does not load.
 func (l *loader) secure(root table, files files) {
 	listen, _ := root.sub("listen")
-	needed := listen.has("dot") || listen.has("doh")
+	needed := listen.has("dot") || listen.has("doh") || listen.has("doq")
 	t, given := root.sub("tls")
 	switch {
 	case !given && needed:
-		for _, key := range []string{"dot", "doh"} {
+		for _, key := range []string{"dot", "doh", "doq"} {
 			if listen.has(key) {
 				l.rep.add(listen.place(key), &fault{"needs a certificate", `add [tls] with cert = "tls.crt" and key = "tls.key"`})
 			}
@@ -56,7 +67,8 @@ func (l *loader) secure(root table, files files) {
 	case !given:
 		return
 	case !needed:
-		l.rep.add(t.here(), &fault{"nothing uses the certificate", `add listen.dot = [":853"] or listen.doh = [":443"], or remove it`})
+		l.rep.add(t.here(), &fault{"nothing uses the certificate",
+			`add listen.dot = [":853"], listen.doq = [":853"] or listen.doh = [":443"], or remove it`})
 	}
 	t.only("cert", "key", "client_ca")
 	s := &l.config.TLS

@@ -31,6 +31,7 @@ type behindIngresses struct {
 	authority *resolvertest.Authority
 	dir       string
 	dot, doh  netip.AddrPort
+	doq, h3   netip.AddrPort
 }
 
 // writeKeys puts a certificate of an authority, and its key, into files.
@@ -72,6 +73,7 @@ func startBehindIngresses(t *testing.T, trust string, leaveOut ...string) behind
 dns = ["127.0.0.1:0"]
 dot = ["127.0.0.1:0"]
 doh = ["127.0.0.1:0"]
+doq = ["127.0.0.1:0"]
 admin = "127.0.0.1:0"
 %s[tls]
 cert = %q
@@ -96,7 +98,7 @@ client_ca = %q
 		toml = regexp.MustCompile("(?m)^"+key+" = .*\n").ReplaceAllString(toml, "")
 	}
 	r, s := startServer(t, toml)
-	return behindIngresses{r, authority, dir, s.TLSAddrs()[0], s.HTTPSAddrs()[0]}
+	return behindIngresses{r, authority, dir, s.TLSAddrs()[0], s.HTTPSAddrs()[0], s.QUICAddrs()[0], s.HTTP3Addrs()[0]}
 }
 
 // fromEurope opens a connection from a client of all the networks.
@@ -174,6 +176,12 @@ func (b behindIngresses) overHTTPS(config *tls.Config, url string) string {
 func TestIngressesOfIdentity(t *testing.T) {
 	b := startBehindIngresses(t, "")
 	const refused = "18" // the last word: EDE 18
+	checked := func(name, transport, got, want string) {
+		t.Helper()
+		if got != want {
+			t.Errorf("%s over %s: got %s, want %s", name, transport, got, want)
+		}
+	}
 	for _, row := range []struct{ name, serverName, certificate, url, want string }{
 		{"no ingress", "127.0.0.1", "", "", "127.9.0.1"},
 		{"a server name of everybody", "dns.contoso.net", "", "", "127.9.0.1"},
@@ -195,14 +203,12 @@ func TestIngressesOfIdentity(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			for range 2 { // the second time from memory, where there is one
-				got := ""
 				if row.url != "" {
-					got = b.overHTTPS(b.settings("", row.certificate), row.url)
+					checked(row.name, "HTTPS", b.overHTTPS(b.settings("", row.certificate), row.url), row.want)
+					checked(row.name, "HTTP/3", b.overHTTP3(b.settings("", row.certificate), row.url), row.want)
 				} else {
-					got = b.overTLS(b.settings(row.serverName, row.certificate), nil)
-				}
-				if got != row.want {
-					t.Errorf("got %s, want %s", got, row.want)
+					checked(row.name, "TLS", b.overTLS(b.settings(row.serverName, row.certificate), nil), row.want)
+					checked(row.name, "QUIC", b.overQUIC(b.settings(row.serverName, row.certificate)), row.want)
 				}
 			}
 		})

@@ -146,13 +146,13 @@ type LogLoss struct {
 
 // Listening is an address at which queries arrive.
 type Listening struct {
-	Over    string         `json:"over"` // dns (UDP and TCP), dot or doh
+	Over    string         `json:"over"` // dns (UDP and TCP), dot, doh, doq or h3
 	Address netip.AddrPort `json:"address"`
 }
 
 // Silent is a listener that does not answer.
 type Silent struct {
-	Transport string         `json:"transport"` // udp, tcp, tls or https
+	Transport string         `json:"transport"` // udp, tcp, tls, https, doq or h3
 	Address   netip.AddrPort `json:"address"`
 	Since     time.Time      `json:"since"`
 	Error     string         `json:"error"`

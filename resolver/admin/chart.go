@@ -86,6 +86,7 @@ func chartsOf(h traffic.History) []chart {
 	})
 	transports := chartOf("Transports", "queries a second", fine, coarse, perSecond, []drawn{
 		rateOf("UDP", traffic.OverUDP), rateOf("TCP", traffic.OverTCP), rateOf("TLS", traffic.OverTLS), rateOf("HTTPS", traffic.OverHTTPS),
+		rateOf("QUIC", traffic.OverQUIC), rateOf("HTTP/3", traffic.OverHTTP3),
 	})
 	return []chart{rates, rcodes, times, transports}
 }

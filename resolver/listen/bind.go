@@ -25,6 +25,7 @@ const (
 type sockets struct {
 	udp   []*udpSocket
 	tcp   []streamListener
+	quic  []*quicSocket
 	addrs []netip.AddrPort
 }
 
@@ -32,17 +33,27 @@ type sockets struct {
 type streamListener struct {
 	*net.TCPListener
 	transport string
+	alternate bool // HTTP/3 is spoken at the same port
 }
 
 // binder opens sockets.
 type binder struct {
-	readers   int        // of each UDP address; without any there is no UDP
+	readers   int        // of each UDP address; without any there is no plain UDP
 	inherited *Inherited // takes the place of what would be opened
+	quic      string     // what is spoken over QUIC; empty for nothing
+	noTCP     bool
 }
 
-// bindStreams opens TCP sockets alone for addrs, as bind does.
-func (b binder) bindStreams(addrs []netip.AddrPort, transport string) (bound sockets, missing6 bool, err error) {
+// bindSecure opens the sockets of a secure transport for addrs, as bind does: TCP for
+// those that are streams, UDP for QUIC, both for HTTPS with HTTP/3.
+func (b binder) bindSecure(addrs []netip.AddrPort, transport string, http3 bool) (bound sockets, missing6 bool, err error) {
 	b.readers = 0
+	switch {
+	case transport == doq:
+		b.quic, b.noTCP = doq, true
+	case transport == doh && http3:
+		b.quic = h3
+	}
 	bound, missing6, err = b.bind(addrs)
 	for i := range bound.tcp {
 		bound.tcp[i].transport = transport
@@ -58,6 +69,9 @@ func (s *sockets) close() {
 	for _, l := range s.tcp {
 		l.Close()
 	}
+	for _, q := range s.quic {
+		q.close()
+	}
 }
 
 // bind opens UDP and TCP sockets for addrs, or none and says which address is
@@ -71,6 +85,7 @@ func (b binder) bind(addrs []netip.AddrPort) (bound sockets, missing6 bool, err 
 		}
 		bound.udp = append(bound.udp, part.udp...)
 		bound.tcp = append(bound.tcp, part.tcp...)
+		bound.quic = append(bound.quic, part.quic...)
 		bound.addrs = append(bound.addrs, part.addrs...)
 		missing6 = missing6 || without6
 	}
@@ -149,12 +164,13 @@ func (b binder) bindOnce(group []netip.AddrPort) (bound sockets, missing6 bool, 
 		port = part.addrs[0].Port()
 		bound.udp = append(bound.udp, part.udp...)
 		bound.tcp = append(bound.tcp, part.tcp...)
+		bound.quic = append(bound.quic, part.quic...)
 		bound.addrs = append(bound.addrs, part.addrs...)
 	}
 	return bound, missing6, nil
 }
 
-// bindAddr binds one address, UDP (if anybody reads it) and TCP on the same port.
+// bindAddr binds one address: UDP (if anybody reads it), TCP and QUIC on the same port.
 func (b binder) bindAddr(addr netip.AddrPort) (sockets, error) {
 	var bound sockets
 	local := addr
@@ -166,15 +182,22 @@ func (b binder) bindAddr(addr netip.AddrPort) (sockets, error) {
 		}
 		local = bound.udp[0].local
 	}
-	opened, err := b.openTCP(local)
-	for _, listener := range opened {
-		bound.tcp = append(bound.tcp, streamListener{listener, tcp})
+	if !b.noTCP {
+		opened, err := b.openTCP(local)
+		for _, listener := range opened {
+			bound.tcp = append(bound.tcp, streamListener{TCPListener: listener, transport: tcp})
+		}
+		if err != nil {
+			bound.close()
+			return sockets{}, bindError("tcp", local, err)
+		}
+		local = netip.AddrPortFrom(local.Addr(), opened[0].Addr().(*net.TCPAddr).AddrPort().Port())
 	}
+	local, err := b.addQUIC(&bound, local)
 	if err != nil {
 		bound.close()
-		return sockets{}, bindError("tcp", local, err)
+		return sockets{}, err
 	}
-	local = netip.AddrPortFrom(local.Addr(), opened[0].Addr().(*net.TCPAddr).AddrPort().Port())
 	bound.addrs = []netip.AddrPort{local}
 	return bound, nil
 }

@@ -32,7 +32,7 @@ type Handler interface {
 // Observer counts what happens at the ingresses; who wants to know of single queries is a
 // [Tap]. Its methods are called by many
 // goroutines at once and on the path of every query: they must be quick. The
-// transport is "udp", "tcp", "tls" or "https".
+// transport is "udp", "tcp", "tls", "https", "doq" or "h3".
 type Observer interface {
 	// Tally gives what counts the queries with an answer of one kind. It may be asked for
 	// the same kind again and again.
@@ -73,6 +73,12 @@ type Config struct {
 	// TLS and HTTPS are the addresses to listen on for DNS over TLS (RFC 7858) and
 	// over HTTPS (RFC 8484), in the same form.
 	TLS, HTTPS []netip.AddrPort
+	// QUIC are the addresses to listen on for DNS over QUIC (RFC 9250), which is UDP, in the
+	// same form.
+	QUIC []netip.AddrPort
+	// HTTP3 says that DNS over HTTPS is spoken over HTTP/3 (RFC 9114), too: at the ports of
+	// HTTPS over UDP, which those who ask over TCP are told (RFC 7838).
+	HTTP3 bool
 	// TLSConfig holds their certificate; what it offers as application protocols
 	// is replaced. To change it while serving, let its GetConfigForClient choose. It
 	// must not be nil if there is an address for them.
@@ -108,7 +114,7 @@ type Config struct {
 	// so.
 	Dedicated bool
 
-	// Connections is how many connections, over TCP, TLS and HTTPS, are open at one time. A further one
+	// Connections is how many connections, over TCP, TLS, HTTPS and QUIC, are open at one time. A further one
 	// takes the place of the one that has been idle the longest; if none is idle,
 	// it is closed. Default 4096.
 	Connections int
@@ -116,7 +122,9 @@ type Config struct {
 	// prefix of IPv6 as long as Limits says. Further ones are closed. Default 256.
 	ClientConnections int
 	// Pipeline is how many queries of one connection are worked on at one time.
-	// With so many under way, the connection is not read. Default 128.
+	// With so many under way, the connection is not read. Over QUIC a client may have four
+	// times as many streams open, because each is in use until its client has acknowledged the
+	// reply. Default 128.
 	Pipeline int
 	// Idle is how long a connection may be without a query after its last answer
 	// (RFC 7766 section 6.2.3). It shrinks to a tenth as Connections fills up from
@@ -149,7 +157,7 @@ func (c Config) check() error {
 		return errors.New("listen: there is no address to listen on")
 	case c.Handler == nil:
 		return errors.New("listen: there is no handler")
-	case len(c.TLS)+len(c.HTTPS) > 0 && c.TLSConfig == nil:
+	case len(c.TLS)+len(c.HTTPS)+len(c.QUIC) > 0 && c.TLSConfig == nil:
 		return errors.New("listen: there is no certificate for TLS")
 	case min(c.Limits.Unlisted, c.Limits.Listed, c.Limits.Responses, c.Limits.Slip, c.Limits.ListedSlip) < 0 || c.Limits.IPv4Bits < 0 ||
 		c.Limits.IPv4Bits > 32 ||
@@ -160,7 +168,7 @@ func (c Config) check() error {
 	case min(c.Idle, c.FirstByte, c.Receive, c.Send, c.LastWord, c.Drain) < 0:
 		return errors.New("listen: a duration is negative; leave it 0 for its default")
 	}
-	for _, a := range slices.Concat(c.Addrs, c.TLS, c.HTTPS) {
+	for _, a := range slices.Concat(c.Addrs, c.TLS, c.HTTPS, c.QUIC) {
 		if !a.IsValid() || a.Addr().Is4In6() || a.Addr().IsMulticast() {
 			return fmt.Errorf("listen: %s is no address to listen on: give a plain IPv4 or IPv6 address and a port", a)
 		}

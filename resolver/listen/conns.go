@@ -168,6 +168,13 @@ func (t *connections) client(addr netip.Addr) netip.Prefix {
 	return netip.PrefixFrom(addr, length).Masked()
 }
 
+// clientOf is client, for who does not hold the lock.
+func (t *connections) clientOf(addr netip.Addr) netip.Prefix {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.client(addr)
+}
+
 // countBy changes the length of the prefixes of IPv6 that connections taken in from
 // here on are counted by.
 func (t *connections) countBy(ipv6Bits int) {
@@ -192,7 +199,7 @@ func (t *connections) begin(c *conn) bool {
 	return t.work(c)
 }
 
-// beginRequest is begin for a request over HTTPS, which c then waits for: none can
+// beginRequest is begin for a request over HTTPS or a stream of QUIC, which c then waits for: none can
 // begin after c is removed.
 func (t *connections) beginRequest(c *conn) bool {
 	t.mu.Lock()

@@ -1,5 +1,5 @@
 // Package listen holds the listeners of the resolver: it turns packets into queries
-// and answers into packets, over UDP, TCP, TLS and HTTPS.
+// and answers into packets, over UDP, TCP, TLS, HTTPS and QUIC.
 //
 // A [Server] binds its addresses, reads messages, and has its [Handler] decide what is
 // a standard query with one question. What is not such a query is answered
@@ -20,5 +20,6 @@
 // conn_linux.go, on other systems in udp_single.go; which local address was asked in
 // pktinfo.go; how many connections there may be, and which one gives way, in
 // conns.go; how long a connection may take over anything in tcp.go; how its replies are
-// put together in tcp_send.go.
+// put together in tcp_send.go; what is the same over QUIC in quic.go, handshakes.go, doq.go and
+// http3.go.
 package listen

@@ -137,6 +137,7 @@ func startHub(tb testing.TB, config listen.Config, deadline time.Duration) every
 	e := everywhere{outside: new(outside), watch: newRecorder(), tls: &tls.Config{RootCAs: authority.Pool, ServerName: "127.0.0.1"}}
 	config.Handler, config.Observer = hub(tb, e.outside, deadline), e.watch
 	config.TLS, config.HTTPS = addrs("127.0.0.1:0"), addrs("127.0.0.1:0")
+	config.QUIC, config.HTTP3 = addrs("127.0.0.1:0"), true
 	config.TLSConfig = &tls.Config{Certificates: []tls.Certificate{authority.Certificate(tb, "127.0.0.1")}}
 	e.server = start(tb, config)
 	return e
@@ -173,6 +174,15 @@ func (e everywhere) dial(tb testing.TB, transport, from string) net.Conn {
 // ask asks over a transport, from an address.
 func (e everywhere) ask(tb testing.TB, transport, from string, m *dns.Msg) *dns.Msg {
 	tb.Helper()
+	switch transport {
+	case "doq":
+		conn := overQUIC(tb, from, e.QUICAddrs()[0], e.tls)
+		defer conn.CloseWithError(0, "")
+		return askStream(tb, conn, m)
+	case "h3":
+		_, reply := overHTTP3(tb, from, e.HTTP3Addrs()[0], e.tls, "/dns-query", m)
+		return reply
+	}
 	if transport != "https" {
 		conn := e.dial(tb, transport, from)
 		defer conn.Close()

@@ -104,6 +104,11 @@ func (i *Inherited) Listener(addr netip.AddrPort) (net.Listener, error) {
 	return net.FileListener(files[0])
 }
 
+// has tells whether there is a socket for an address.
+func (i *Inherited) has(transport string, addr netip.AddrPort) bool {
+	return i != nil && slices.ContainsFunc(i.sockets, func(s *inherited) bool { return s.transport == transport && s.addr == addr })
+}
+
 // check tells which sockets are for none of these addresses, and not taken either.
 func (i *Inherited) check(packets, streams []netip.AddrPort) error {
 	if i == nil {
@@ -111,7 +116,7 @@ func (i *Inherited) check(packets, streams []netip.AddrPort) error {
 	}
 	wanted := map[string][]netip.AddrPort{
 		udp: slices.Concat(groups(packets)...),
-		tcp: slices.Concat(slices.Concat(groups(packets)...), slices.Concat(groups(streams)...)),
+		tcp: slices.Concat(groups(streams)...),
 	}
 	var faults []error
 	for _, socket := range i.sockets {

@@ -21,7 +21,7 @@ import (
 	"pldns/resolver/resolvertest"
 )
 
-var transports = []string{"udp", "tcp", "tls", "https"}
+var transports = []string{"udp", "tcp", "tls", "https", "doq", "h3"}
 
 // TestManyPending: ten thousand questions that nobody answers cost little memory each and
 // no goroutine; meanwhile private names are answered over every transport, and so are

@@ -217,7 +217,7 @@ func TestRememberedHTTPS(t *testing.T) {
 			t.Fatal(err)
 		}
 		out, reply := httptest.NewRecorder(), new(dns.Msg)
-		w.answer(t.Context(), out, packet, client, time.Now())
+		w.answer(t.Context(), out, packet, client, w.origin(w.peer), time.Now())
 		if err := reply.Unpack(out.Body.Bytes()); err != nil {
 			t.Fatal(err)
 		}

@@ -27,6 +27,7 @@ const (
 	Unproxied   // no proper PROXY header from a proxy that is to send one
 	Unreachable // from UDP port 0, or from an address this server listens on
 	Limited     // over the limit of its client
+	Unfit       // a message that DNS over QUIC forbids (RFC 9250 section 4.3.3)
 
 	// These are answered at once.
 
@@ -58,14 +59,14 @@ const (
 // String is the word used in logs and metrics.
 func (r Refusal) String() string {
 	return [refusals]string{
-		"accepted", "short", "response", "forged-proxy", "no-proxy", "unreachable", "limited",
+		"accepted", "short", "response", "forged-proxy", "no-proxy", "unreachable", "limited", "unfit",
 		"formerr", "not-allowed", "notimp", "badvers", "badkey", "shed", "panic", "unpackable", "slipped",
 		"unsent", "crowded", "evicted", "stalled", "handshake", "bad-request",
 	}[r]
 }
 
 // silent tells whether nothing is said to what is refused so.
-func (r Refusal) silent() bool { return Short <= r && r <= Limited }
+func (r Refusal) silent() bool { return Short <= r && r <= Unfit }
 
 // rcode is what is said to what is refused so.
 func (r Refusal) rcode() int {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"pldns/resolver/listen/replycache"
 	"pldns/resolver/wire"
 	"pldns/zones"
 )
@@ -41,21 +42,22 @@ func TestSameFromMemory(t *testing.T) {
 			plain, quick := newScratch(), newAsker()
 			for range questions / workers {
 				packet := randomPacket(random)
+				over := usualOrigins[random.IntN(len(usualOrigins))]
 				quick.peer = netip.AddrPortFrom(netip.AddrFrom4([4]byte{[]byte{127, 127, 10, 192}[random.IntN(4)], byte(random.IntN(256)), 0, 1}), 4000)
-				want := ordinary(s, plain, packet, quick.peer)
-				got, known := fast(s, packet, quick)
+				want := ordinary(s, plain, packet, quick.peer, over)
+				got, known := fastOver(s, packet, quick, over)
 				if known {
 					remembered.Add(1)
 				}
-				if want[3]&0xF == dns.RcodeServerFailure { // the first to fail is told other reasons than the next
-					want = ordinary(s, plain, packet, quick.peer)
+				if len(want) > 0 && want[3]&0xF == dns.RcodeServerFailure { // the first to fail is told other reasons than the next
+					want = ordinary(s, plain, packet, quick.peer, over)
 				}
-				if r, _ := accept(packet); len(got) > r.size {
+				if r, _ := accept(packet); len(got) > r.size && !over.stream {
 					t.Errorf("client %s\nasked %x\n got %d octets, more than %d: %x", quick.peer, packet, len(got), r.size, got)
 					return
 				}
 				if !bytes.Equal(withoutTTLs(got), withoutTTLs(want)) {
-					t.Errorf("from memory: %v, client %s\nasked %x\n got %x\nwant %x", known, quick.peer, packet, got, want)
+					t.Errorf("from memory: %v, client %s over %s\nasked %x\n got %x\nwant %x", known, quick.peer, over.transport, packet, got, want)
 					return
 				}
 			}
@@ -76,11 +78,20 @@ func accept(packet []byte) (r request, why Refusal) {
 	return r, why
 }
 
+// usualOrigins are transports, the usual one most often.
+var usualOrigins = []origin{
+	{transport: udp}, {transport: udp}, {transport: doq, kind: replycache.QUIC, stream: true, encrypted: true},
+	{transport: h3, kind: replycache.HTTP3, stream: true, encrypted: true},
+}
+
 // ordinary is the reply to a packet by way of Resolve and Message.
-func ordinary(s *Server, x *scratch, packet []byte, peer netip.AddrPort) []byte {
+func ordinary(s *Server, x *scratch, packet []byte, peer netip.AddrPort, over origin) []byte {
 	r, why := accept(packet)
 	q := &query{client: zones.NewClient(peer.Addr(), here), began: time.Now()}
-	q.origin = origin{transport: udp, peer: peer, cookieFor: q.client.Addr}
+	q.origin, q.peer, q.cookieFor = over, peer, q.client.Addr
+	if q.transport == doq && why == Accepted && r.keepalive {
+		return nil
+	}
 	if why != Accepted {
 		return s.refuse(q, x, &r, why).reply
 	}
@@ -114,8 +125,13 @@ func (a *asker) deliver(_ *query, reply []byte) { a.late <- bytes.Clone(reply) }
 // fast is the reply to a packet by the way that packets take, and whether it came from
 // the reply cache.
 func fast(s *Server, packet []byte, a *asker) (reply []byte, known bool) {
+	return fastOver(s, packet, a, usualOrigins[0])
+}
+
+// fastOver is fast over some transport.
+func fastOver(s *Server, packet []byte, a *asker, over origin) (reply []byte, known bool) {
 	a.began, a.client = time.Now(), zones.NewClient(a.peer.Addr(), here)
-	a.origin = origin{transport: udp, peer: a.peer, cookieFor: a.client.Addr, to: a}
+	a.origin, a.query.peer, a.cookieFor, a.to = over, a.peer, a.client.Addr, a
 	a.x.memory.open(s, a.began)
 	out := s.serve(a.query, a.x, packet)
 	reply = out.reply
@@ -185,7 +201,7 @@ func randomPacket(random *rand.Rand) []byte {
 	if random.IntN(50) == 0 {
 		packet[len(packet)-3] = 1 // a version that nobody knows
 	}
-	options := []string{"", "", "", "\x00\x0a\x00\x0812345678", "\x00\x0a\x00\x05short", "\x00\x08\x00\x07\x00\x01\x18\x00\x0a\x01\x02", "\xfd\xe9\x00\x00", "\x00\x0b\x00\x00", "\x00"}
+	options := []string{"", "", "", "\x00\x0a\x00\x0812345678", "\x00\x0a\x00\x05short", "\x00\x08\x00\x07\x00\x01\x18\x00\x0a\x01\x02", "\xfd\xe9\x00\x00", "\x00\x0b\x00\x00", "\x00\x0c\x00\x04\x00\x00\x00\x00", "\x00"}
 	option := options[random.IntN(len(options))]
 	packet = binary.BigEndian.AppendUint16(packet, uint16(len(option)))
 	return append(packet, option...)

@@ -13,6 +13,8 @@ import (
 const (
 	dot = "tls"
 	doh = "https"
+	doq = "doq"
+	h3  = "h3"
 )
 
 // open does what comes before the first query on a connection: its PROXY header,

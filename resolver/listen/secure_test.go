@@ -34,6 +34,7 @@ func startSecured(t *testing.T, config listen.Config) secured {
 	authority := resolvertest.NewAuthority(t)
 	asked := make(chan resolver.Query, 100)
 	config.TLS, config.HTTPS = addrs("127.0.0.1:0"), addrs("127.0.0.1:0")
+	config.QUIC, config.HTTP3 = addrs("127.0.0.1:0"), true
 	config.TLSConfig = &tls.Config{
 		Certificates: []tls.Certificate{authority.Certificate(t, "127.0.0.1", "a.dns.contoso.net", "b.dns.contoso.net")},
 		ClientCAs:    authority.Pool, ClientAuth: tls.VerifyClientCertIfGiven,

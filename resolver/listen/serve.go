@@ -98,6 +98,9 @@ func (s *Server) serve(q *query, x *scratch, message []byte) outcome {
 	if why == Accepted && r.subnet.data != nil && !s.subnetOf(q.transport, &r, &q.client) {
 		why = Malformed
 	}
+	if why == Accepted && r.keepalive && q.transport == doq {
+		why = Unfit
+	}
 	if why.silent() {
 		return s.ignore(q, why)
 	}

@@ -34,11 +34,16 @@ type Server struct {
 	replies    replyCaches
 	queries    sync.Pool // of *query
 	scratches  sync.Pool // of *scratch
+	messages   sync.Pool // of *[]byte, for messages over QUIC
 	cookies    cookies
+	handshakes *handshakes // over QUIC, that are under way
 	limits     atomic.Pointer[limits]
 	buckets    *buckets // of clients
 	responses  *buckets // of kinds of replies to a client
-	own        own      // sockets that are not limited
+	// quicOpen ends, by endQUIC, when nothing more is to be read over QUIC.
+	quicOpen   context.Context
+	endQUIC    context.CancelFunc
+	own        own // sockets that are not limited
 	complaints complaints
 	troubles   complaints
 }
@@ -75,13 +80,16 @@ func New(c Config) (*Server, error) {
 		streams:    newPendings(c.InFlight),
 		queries:    sync.Pool{New: func() any { return new(query) }},
 		scratches:  sync.Pool{New: func() any { return newScratch() }},
+		messages:   sync.Pool{New: func() any { room := make([]byte, messageSize); return &room }},
 		cookies:    newCookies(),
+		handshakes: newHandshakes(c),
 		buckets:    newBuckets(),
 		responses:  newBuckets(),
 		complaints: complaints{since: now},
 		troubles:   complaints{since: now},
 		secure:     make(map[string][]netip.AddrPort),
 	}
+	s.quicOpen, s.endQUIC = context.WithCancel(context.Background())
 	s.SetTrust(c.Trust)
 	s.SetLimits(c.Limits)
 	return s, nil
@@ -99,23 +107,33 @@ func (s *Server) ListenOn(inherited *Inherited) error {
 	if len(s.sockets.addrs) > 0 {
 		return errors.New("listen: the server is bound already")
 	}
-	if err := inherited.check(s.config.Addrs, slices.Concat(s.config.TLS, s.config.HTTPS)); err != nil {
+	c := s.config
+	packets := slices.Clone(c.QUIC)
+	if c.HTTP3 {
+		packets = append(packets, c.HTTPS...)
+	}
+	if err := inherited.check(slices.Concat(c.Addrs, packets), slices.Concat(c.Addrs, c.TLS, c.HTTPS)); err != nil {
 		return err
 	}
-	open := binder{s.config.Readers, inherited}
+	open := binder{readers: c.Readers, inherited: inherited}
 	bound, missing6, err := open.bind(s.config.Addrs)
 	if err != nil {
 		return err
 	}
-	for transport, addrs := range map[string][]netip.AddrPort{dot: s.config.TLS, doh: s.config.HTTPS} {
-		more, without6, err := open.bindStreams(addrs, transport)
+	for transport, addrs := range map[string][]netip.AddrPort{dot: c.TLS, doh: c.HTTPS, doq: c.QUIC} {
+		more, without6, err := open.bindSecure(addrs, transport, c.HTTP3)
 		if err != nil {
 			bound.close()
 			return err
 		}
-		bound.tcp = append(bound.tcp, more.tcp...)
+		bound.tcp, bound.quic = append(bound.tcp, more.tcp...), append(bound.quic, more.quic...)
 		s.secure[transport] = more.addrs
 		missing6 = missing6 || without6
+	}
+	for _, socket := range bound.quic {
+		if socket.transport == h3 {
+			s.secure[h3] = append(s.secure[h3], socket.local)
+		}
 	}
 	if missing6 {
 		s.config.Log.Info("this host has no IPv6: listening on IPv4 only")
@@ -134,6 +152,13 @@ func (s *Server) TLSAddrs() []netip.AddrPort { return slices.Clone(s.secure[dot]
 
 // HTTPSAddrs are the bound addresses for DNS over HTTPS.
 func (s *Server) HTTPSAddrs() []netip.AddrPort { return slices.Clone(s.secure[doh]) }
+
+// QUICAddrs are the bound addresses for DNS over QUIC.
+func (s *Server) QUICAddrs() []netip.AddrPort { return slices.Clone(s.secure[doq]) }
+
+// HTTP3Addrs are the bound addresses for DNS over HTTPS by HTTP/3: those of HTTPS, unless
+// that is turned off.
+func (s *Server) HTTP3Addrs() []netip.AddrPort { return slices.Clone(s.secure[h3]) }
 
 // Readers is how many sockets share each address over UDP: the system spreads clients
 // over them.
@@ -169,6 +194,12 @@ func (s *Server) Run(ctx context.Context) error {
 	defer unguard()
 	defer s.sockets.close()
 	defer s.spare()()
+	defer s.endQUIC()
+	for _, socket := range s.sockets.quic {
+		if err := s.openQUIC(socket); err != nil {
+			return fmt.Errorf("listen: run: QUIC at %s: %w", socket.local, err)
+		}
+	}
 
 	for _, socket := range s.sockets.udp {
 		for range socket.readers {
@@ -177,6 +208,9 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	for _, listener := range s.sockets.tcp {
 		s.work.Go(func() { s.acceptTCP(ctx, listener) })
+	}
+	for _, socket := range s.sockets.quic {
+		s.work.Go(func() { s.acceptQUIC(ctx, socket) })
 	}
 	<-ctx.Done()
 	s.stopReading()
@@ -192,6 +226,10 @@ func (s *Server) stopReading() {
 		listener.Close()
 	}
 	s.conns.drain()
+	for _, socket := range s.sockets.quic {
+		socket.stop()
+	}
+	time.AfterFunc(s.config.LastWord, s.endQUIC)
 }
 
 // drain waits until nothing runs any more, in bounded time.

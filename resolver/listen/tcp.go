@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/quic-go/quic-go"
+
 	"pldns/resolver/listen/replycache"
 	"pldns/resolver/wire"
 	"pldns/zones"
@@ -39,14 +41,17 @@ type conn struct {
 	counted   netip.Prefix
 	// Set by open, before anything else uses them.
 	client  zones.Client
-	stream  net.Conn  // what is read and written: Conn, or TLS over it
-	secured *tls.Conn // nil without TLS
+	stream  net.Conn   // what is read and written: Conn, or TLS over it
+	secured *tls.Conn  // nil without TLS
+	quic    *quic.Conn // nil over TCP; Conn then only closes it
 	frames  frames
 	pipeline
 	queries sync.WaitGroup
-	// requests are those over HTTPS; they begin under the lock of connections.
+	// requests are those over HTTPS and QUIC; they begin under the lock of connections.
 	requests sync.WaitGroup
-	webbing  atomic.Bool // an HTTP server reads
+	webbing  atomic.Bool // an HTTP server or QUIC reads
+	// alternate says that HTTP/3 is spoken at the same port.
+	alternate bool
 
 	// Of the goroutine that reads.
 	begun bool     // the connections know that it has messages to work on
@@ -89,7 +94,7 @@ func (s *Server) acceptConnections(ctx context.Context, listener streamListener)
 		opened, err := listener.AcceptTCP()
 		switch {
 		case err == nil:
-			s.takeIn(opened, listener.transport)
+			s.takeIn(opened, listener)
 		case ctx.Err() != nil || errors.Is(err, net.ErrClosed):
 			return false
 		default:
@@ -107,13 +112,14 @@ func (s *Server) acceptConnections(ctx context.Context, listener streamListener)
 }
 
 // takeIn serves a connection, or closes it if there are too many.
-func (s *Server) takeIn(opened *net.TCPConn, transport string) {
+func (s *Server) takeIn(opened *net.TCPConn, listener streamListener) {
+	transport := listener.transport
 	peer, local := opened.RemoteAddr().(*net.TCPAddr).AddrPort(), opened.LocalAddr().(*net.TCPAddr).AddrPort()
 	client := zones.NewClient(peer.Addr(), local)
 	c := &conn{
 		Conn: opened, stream: opened, server: s, transport: transport,
 		peer: peer, from: client.Addr, shared: s.proxy(peer), client: client,
-		pipeline: newPipeline(s.config.Pipeline),
+		pipeline: newPipeline(s.config.Pipeline), alternate: listener.alternate,
 	}
 	evicted, admitted := s.conns.admit(c)
 	s.giveWay(evicted)

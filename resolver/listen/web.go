@@ -119,13 +119,18 @@ func (f *fault) Error() string { return f.text }
 // status 200, whatever the answer says (RFC 8484 section 4.2.1).
 func (w *web) ServeHTTP(out http.ResponseWriter, in *http.Request) {
 	began, s := time.Now(), w.server
+	w.hurry(out)
+	if w.alternate && !w.shared {
+		out.Header().Set("Alt-Svc", alternative(in.Host))
+	}
 	if !s.conns.beginRequest(w.conn) {
 		http.Error(out, "this connection is being closed", http.StatusServiceUnavailable)
 		return
 	}
 	defer w.requests.Done()
 	defer s.conns.end(w.conn)
-	client, err := w.asker(in)
+	peer, client := w.here()
+	client, err := w.asker(in, client)
 	var message []byte
 	if err == nil {
 		message, err = readRequest(out, in)
@@ -135,20 +140,23 @@ func (w *web) ServeHTTP(out http.ResponseWriter, in *http.Request) {
 		if refused.status == http.StatusMethodNotAllowed {
 			out.Header().Set("Allow", "GET, POST")
 		}
-		s.refused(doh, BadRequest, w.peer, "error", err)
+		s.refused(w.transport, BadRequest, peer, "error", err)
 		http.Error(out, refused.text, refused.status)
 		return
 	}
-	w.answer(in.Context(), out, message, client, began)
+	if w.confirmed(message) {
+		w.answer(in.Context(), out, message, client, w.origin(peer), began)
+	}
 }
 
 // answer answers a message. The goroutine of a request waits for its reply: it is there
 // anyway, until ctx ends, because the client has gone.
-func (w *web) answer(ctx context.Context, out http.ResponseWriter, message []byte, client zones.Client, began time.Time) {
+func (w *web) answer(ctx context.Context, out http.ResponseWriter, message []byte, client zones.Client, from origin,
+	began time.Time) {
 	s := w.server
 	q, x, reply := s.query(), s.scratches.Get().(*scratch), make(webReply, 1)
-	q.origin = origin{transport: doh, kind: replycache.HTTPS, stream: true, encrypted: true, peer: w.peer, to: reply}
-	q.client, q.began = client, began
+	q.origin, q.client, q.began = from, client, began
+	q.to = reply
 	x.memory.open(s, began)
 	defer s.scratches.Put(x)
 	outcome := s.serve(q, x, message)
@@ -175,6 +183,15 @@ func (w *web) answer(ctx context.Context, out http.ResponseWriter, message []byt
 		q.message = nil
 		s.queries.Put(q)
 	}
+}
+
+// origin is that of a request.
+func (w *web) origin(peer netip.AddrPort) origin {
+	kind := replycache.HTTPS
+	if w.transport == h3 {
+		kind = replycache.HTTP3
+	}
+	return origin{transport: w.transport, kind: kind, stream: true, encrypted: true, peer: peer}
 }
 
 // webReply takes the reply to a request that has to wait for it; nil if it had to make
@@ -224,8 +241,7 @@ func (w *web) write(ctx context.Context, out http.ResponseWriter, message []byte
 
 // asker is the client of a request: what the connection knows of it, and what the
 // request says besides.
-func (w *web) asker(in *http.Request) (zones.Client, error) {
-	client := w.client
+func (w *web) asker(in *http.Request, client zones.Client) (zones.Client, error) {
 	shown := *client.Shown
 	path, under := strings.CutPrefix(in.URL.Path, zones.DoHPath)
 	if under && path != "" {

@@ -111,7 +111,7 @@ func tableOf(t *testing.T, names ...string) *zones.Table {
 // ask decides one of many different queries: another name, another client, any
 // type, by any transport.
 func (s served) ask(ctx context.Context, number int) {
-	transport := []string{"udp", "tcp", "tls", "https"}[number%4]
+	transport := []string{"udp", "tcp", "tls", "https", "doq", "h3"}[number%6]
 	client := zones.NewClient(netip.AddrFrom4([4]byte{10, byte(number % 3), byte(number >> 8), byte(number)}), netip.AddrPort{})
 	if number%7 == 0 {
 		client.Addr = netip.AddrFrom16([16]byte{0x20, 1, 13: byte(number >> 16), 14: byte(number >> 8), 15: byte(number)})

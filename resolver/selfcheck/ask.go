@@ -40,6 +40,9 @@ func (c *Checker) open(ctx context.Context, l Listener) (flow, error) {
 	if c.config.Proxied(to.Addr()) {
 		header = []byte(proxyHeader)
 	}
+	if l.Transport == "doq" || l.Transport == "h3" {
+		return &quicFlow{c, l.Transport, to}, nil
+	}
 	if l.Transport != "udp" {
 		return &stream{c, l.Transport, to, header}, nil
 	}

@@ -17,7 +17,7 @@ import (
 
 // Listener is an address at which queries are answered.
 type Listener struct {
-	Transport string // "udp", "tcp", "tls" or "https"
+	Transport string // "udp", "tcp", "tls", "https", "doq" or "h3"
 	Addr      netip.AddrPort
 	// Readers is how many sockets share the address, which the system spreads
 	// clients over; 0 stands for 1.

@@ -2,6 +2,7 @@ package selfcheck_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+	"github.com/quic-go/quic-go"
 	"go.uber.org/goleak"
 	"pldns/resolver/resolvertest"
 	"pldns/resolver/selfcheck"
@@ -170,6 +172,45 @@ func TestStreams(t *testing.T) {
 						return
 					}
 					conn.Close()
+				}
+			}()
+			until(t, checker, 0)
+		})
+	}
+}
+
+// A socket over which nobody speaks QUIC any more is found out; one that answers, even only
+// to refuse, is alive.
+func TestOverQUIC(t *testing.T) {
+	t.Parallel()
+	authority := resolvertest.NewAuthority(t)
+	for _, transport := range []string{"doq", "h3"} {
+		t.Run(transport, func(t *testing.T) {
+			t.Parallel()
+			socket, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer socket.Close()
+			checker := checking(t, selfcheck.Config{Listeners: []selfcheck.Listener{{Transport: transport, Addr: socket.LocalAddr().(*net.UDPAddr).AddrPort()}}})
+			if fault := until(t, checker, 1)[0]; fault.Transport != transport {
+				t.Errorf("%+v", fault)
+			}
+			server := &quic.Transport{Conn: socket}
+			defer server.Close()
+			settings := &tls.Config{Certificates: []tls.Certificate{authority.Certificate(t, "127.0.0.1")}, NextProtos: []string{transport}}
+			listener, err := server.Listen(settings, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer listener.Close()
+			go func() {
+				for {
+					conn, err := listener.Accept(context.Background())
+					if err != nil {
+						return
+					}
+					_ = conn.CloseWithError(4, "")
 				}
 			}()
 			until(t, checker, 0)

@@ -33,6 +33,8 @@ const (
 	OverTCP
 	OverTLS
 	OverHTTPS
+	OverQUIC
+	OverHTTP3
 	columns
 )
 
@@ -41,7 +43,7 @@ func (c Column) String() string {
 	return [...]string{
 		"noerror", "nxdomain", "servfail", "refused", "other",
 		"local", "replies", "cache", "stale", "upstream", "none", "refusal",
-		"udp", "tcp", "tls", "https",
+		"udp", "tcp", "tls", "https", "doq", "h3",
 	}[c]
 }
 
@@ -56,7 +58,7 @@ func Groups() []Group {
 	return []Group{
 		{"rcodes", []Column{NoError, NXDomain, ServFail, Refused, OtherRcode}},
 		{"sources", []Column{FromLocal, FromReplies, FromCache, FromStale, FromUpstream, FromNowhere, FromRefusal}},
-		{"transports", []Column{OverUDP, OverTCP, OverTLS, OverHTTPS}},
+		{"transports", []Column{OverUDP, OverTCP, OverTLS, OverHTTPS, OverQUIC, OverHTTP3}},
 	}
 }
 
@@ -101,6 +103,10 @@ func transportColumn(transport string) Column {
 		return OverTLS
 	case "https":
 		return OverHTTPS
+	case "doq":
+		return OverQUIC
+	case "h3":
+		return OverHTTP3
 	}
 	return OverUDP
 }

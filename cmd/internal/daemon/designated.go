@@ -24,8 +24,13 @@ func designated(c *config.Config) resolver.Designated {
 			}
 		}
 	}
-	open(c.Listen.DoH, true, "h2")
+	web := []string{"h2"}
+	if c.Listen.H3 {
+		web = append(web, "h3")
+	}
+	open(c.Listen.DoH, true, web...)
 	open(c.Listen.DoT, false, "dot")
+	open(c.Listen.DoQ, false, "doq")
 	for _, text := range leaf.DNSNames {
 		if name, err := zones.ParseName(text); err == nil && !name.IsWildcard() {
 			d.Names = append(d.Names, name)

@@ -214,13 +214,17 @@ func staysOpen(before, after config.Listen) error {
 		before, after []netip.AddrPort
 	}{
 		{"dns", before.DNS, after.DNS}, {"dot", before.DoT, after.DoT}, {"doh", before.DoH, after.DoH},
-		{"admin", []netip.AddrPort{before.Admin}, []netip.AddrPort{after.Admin}},
+		{"doq", before.DoQ, after.DoQ}, {"admin", []netip.AddrPort{before.Admin}, []netip.AddrPort{after.Admin}},
 	} {
 		if !slices.Equal(key.before, key.after) {
 			faults = append(faults, fmt.Errorf("listen.%s is %s now and was %s, which takes a restart: "+
 				"restart the program, or put it back as it was",
 				key.name, spelled(key.after), spelled(key.before)))
 		}
+	}
+	if before.H3 != after.H3 {
+		faults = append(faults, fmt.Errorf("listen.h3 is %t now and was %t, which takes a restart: "+
+			"restart the program, or put it back as it was", after.H3, before.H3))
 	}
 	return errors.Join(faults...)
 }

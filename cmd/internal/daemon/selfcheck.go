@@ -57,6 +57,7 @@ func (s *Server) newChecker() *selfcheck.Checker {
 	}
 	for transport, addrs := range map[string][]netip.AddrPort{
 		"udp": s.listeners.Addrs(), "tcp": s.listeners.Addrs(), "tls": s.listeners.TLSAddrs(), "https": s.listeners.HTTPSAddrs(),
+		"doq": s.listeners.QUICAddrs(), "h3": s.listeners.HTTP3Addrs(),
 	} {
 		for _, addr := range addrs {
 			c.Listeners = append(c.Listeners, selfcheck.Listener{Transport: transport, Addr: addr, Readers: s.listeners.Readers()})

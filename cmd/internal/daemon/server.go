@@ -160,8 +160,9 @@ func New(o Options) (*Server, error) {
 	s.current.Store(first)
 	s.resolver = resolver.New(made.snapshot)
 	s.listeners, err = listen.New(listen.Config{
-		Addrs: c.Listen.DNS, TLS: c.Listen.DoT, HTTPS: c.Listen.DoH, TLSConfig: s.certificates.settings(),
-		Handler: selfAsked{s.resolver, s.own}, Log: o.Log, Observer: s.past.Observe(s.recorder),
+		Addrs: c.Listen.DNS, TLS: c.Listen.DoT, HTTPS: c.Listen.DoH, QUIC: c.Listen.DoQ, HTTP3: c.Listen.H3,
+		TLSConfig: s.certificates.settings(),
+		Handler:   selfAsked{s.resolver, s.own}, Log: o.Log, Observer: s.past.Observe(s.recorder),
 		Dedicated: true, Connections: s.files.connections,
 	})
 	if err != nil {
@@ -266,6 +267,12 @@ func (s *Server) TLSAddrs() []netip.AddrPort { return s.listeners.TLSAddrs() }
 // HTTPSAddrs are where queries arrive over HTTPS.
 func (s *Server) HTTPSAddrs() []netip.AddrPort { return s.listeners.HTTPSAddrs() }
 
+// QUICAddrs are where queries arrive over QUIC.
+func (s *Server) QUICAddrs() []netip.AddrPort { return s.listeners.QUICAddrs() }
+
+// HTTP3Addrs are where queries arrive over HTTP/3.
+func (s *Server) HTTP3Addrs() []netip.AddrPort { return s.listeners.HTTP3Addrs() }
+
 // AdminAddr is where operators are answered; the zero AddrPort where that is turned off.
 func (s *Server) AdminAddr() netip.AddrPort {
 	if s.admin == nil {
@@ -281,6 +288,9 @@ func (s *Server) Checker() *selfcheck.Checker { return s.checker }
 // Listen opens all addresses but those whose sockets were passed. It is an error if one
 // of them cannot be had, or a passed socket is for none of them.
 func (s *Server) Listen(passed []*os.File) error {
+	// Its package would write a line of its own to standard error about the room that the
+	// system gives to sockets, which is no fault.
+	_ = os.Setenv("QUIC_GO_DISABLE_RECEIVE_BUFFER_WARNING", "true")
 	inherited, err := listen.Inherit(passed)
 	if err != nil {
 		return err
@@ -358,7 +368,8 @@ func (s *Server) where() []any {
 	for _, over := range []struct {
 		name  string
 		addrs []netip.AddrPort
-	}{{"dns", s.listeners.Addrs()}, {"dot", s.listeners.TLSAddrs()}, {"doh", s.listeners.HTTPSAddrs()}} {
+	}{{"dns", s.listeners.Addrs()}, {"dot", s.listeners.TLSAddrs()}, {"doh", s.listeners.HTTPSAddrs()},
+		{"doq", s.listeners.QUICAddrs()}, {"h3", s.listeners.HTTP3Addrs()}} {
 		if len(over.addrs) > 0 {
 			all = append(all, over.name, fmt.Sprint(over.addrs))
 		}

@@ -87,7 +87,8 @@ func (s *Server) listening() []admin.Listening {
 	for _, listener := range []struct {
 		over  string
 		addrs []netip.AddrPort
-	}{{"dns", s.listeners.Addrs()}, {"dot", s.listeners.TLSAddrs()}, {"doh", s.listeners.HTTPSAddrs()}} {
+	}{{"dns", s.listeners.Addrs()}, {"dot", s.listeners.TLSAddrs()}, {"doh", s.listeners.HTTPSAddrs()}, {"doq", s.listeners.QUICAddrs()},
+		{"h3", s.listeners.HTTP3Addrs()}} {
 		for _, addr := range listener.addrs {
 			all = append(all, admin.Listening{Over: listener.over, Address: addr})
 		}

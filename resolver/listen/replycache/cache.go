@@ -152,10 +152,12 @@ const (
 
 	EDNS Asks = 1 << 0 // it has an OPT record
 	DO   Asks = 1 << 1
-	// TCP, TLS and HTTPS are not asked for: they keep apart what is counted apart.
+	// TCP, TLS, HTTPS, QUIC and HTTP3 are not asked for: they keep apart what is counted apart.
 	TCP   Asks = 1 << 2
 	TLS   Asks = 1 << 3
 	HTTPS Asks = 1 << 6
+	QUIC  Asks = 1 << 7
+	HTTP3 Asks = 1 << 9
 )
 
 // keyHead is the length of a key without its question.

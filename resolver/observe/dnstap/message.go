@@ -82,6 +82,9 @@ func common(e *listen.Exchange) *dnstap.Message {
 	return m
 }
 
+// overQUIC is DOQ of dnstap.proto, which is newer than the package.
+const overQUIC dnstap.SocketProtocol = 7
+
 // protocol is a transport in the words of dnstap.
 func protocol(transport string) dnstap.SocketProtocol {
 	switch transport {
@@ -89,8 +92,10 @@ func protocol(transport string) dnstap.SocketProtocol {
 		return dnstap.SocketProtocol_TCP
 	case "tls":
 		return dnstap.SocketProtocol_DOT
-	case "https":
+	case "https", "h3":
 		return dnstap.SocketProtocol_DOH
+	case "doq":
+		return overQUIC
 	default:
 		return dnstap.SocketProtocol_UDP
 	}

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/binary"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/miekg/dns"
+	"github.com/quic-go/quic-go"
+	"github.com/quic-go/quic-go/http3"
+)
+
+// quicFromEurope opens a connection over QUIC from a client of all the networks, and gives
+// what closes it.
+func (b behindIngresses) quicFromEurope(to netip.AddrPort, config *tls.Config) (*quic.Conn, func(), error) {
+	b.tb.Helper()
+	socket, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.ParseIP(europe)})
+	if err != nil {
+		b.tb.Fatal(err)
+	}
+	transport := &quic.Transport{Conn: socket}
+	end := func() {
+		transport.Close()
+		socket.Close()
+	}
+	ctx, cancel := context.WithTimeout(b.tb.Context(), 20*time.Second)
+	defer cancel()
+	conn, err := transport.Dial(ctx, net.UDPAddrFromAddrPort(to), config, nil)
+	return conn, end, err
+}
+
+// overQUIC asks over DNS over QUIC.
+func (b behindIngresses) overQUIC(config *tls.Config) string {
+	b.tb.Helper()
+	config.NextProtos = []string{"doq"}
+	conn, end, err := b.quicFromEurope(b.doq, config)
+	defer end()
+	if err != nil {
+		return "failed"
+	}
+	stream, err := conn.OpenStreamSync(b.tb.Context())
+	if err != nil {
+		return "failed"
+	}
+	_ = stream.SetDeadline(time.Now().Add(20 * time.Second))
+	query := mydb()
+	query.Id = 0
+	wire, err := query.Pack()
+	if err != nil {
+		b.tb.Fatal(err)
+	}
+	if _, err := stream.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(wire))), wire...)); err != nil {
+		return "failed"
+	}
+	stream.Close()
+	framed, err := io.ReadAll(stream)
+	reply := new(dns.Msg)
+	if err != nil || len(framed) < 2 || reply.Unpack(framed[2:]) != nil {
+		return "failed"
+	}
+	return last(reply, nil)
+}
+
+// overHTTP3 asks over DNS over HTTPS by HTTP/3.
+func (b behindIngresses) overHTTP3(config *tls.Config, url string) string {
+	b.tb.Helper()
+	transport := &http3.Transport{TLSClientConfig: config}
+	end := func() {}
+	transport.Dial = func(_ context.Context, _ string, config *tls.Config, _ *quic.Config) (conn *quic.Conn, err error) {
+		conn, end, err = b.quicFromEurope(b.h3, config)
+		return conn, err
+	}
+	defer func() { end() }()
+	defer transport.Close()
+	wire, err := mydb().Pack()
+	if err != nil {
+		b.tb.Fatal(err)
+	}
+	response, err := (&http.Client{Transport: transport, Timeout: 20 * time.Second}).Post(url, "application/dns-message", bytes.NewReader(wire))
+	if err != nil {
+		return "failed"
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	reply := new(dns.Msg)
+	if err != nil || response.StatusCode != http.StatusOK || reply.Unpack(body) != nil {
+		return response.Status
+	}
+	return last(reply, nil)
+}

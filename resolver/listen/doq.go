@@ -1,0 +1,260 @@
+package listen
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"io"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/quic-go/quic-go"
+	"github.com/quic-go/quic-go/http3"
+
+	"pldns/resolver/listen/replycache"
+	"pldns/resolver/wire"
+)
+
+// The error codes of DNS over QUIC (RFC 9250 section 4.3).
+const (
+	doqNoError          = 0x0
+	doqInternalError    = 0x1
+	doqProtocolError    = 0x2
+	doqRequestCancelled = 0x3
+	doqExcessiveLoad    = 0x4
+	doqUnspecifiedError = 0x5
+)
+
+const (
+	// longReply is the length, in octets, of a reply that does not fit into one packet;
+	// longReplies is how many of them a connection may have to wait for its client.
+	longReply, longReplies = packetSize, 32
+	// messageSize holds an ordinary query.
+	messageSize = 512
+)
+
+// noError is the code by which a connection ends in order.
+func noError(transport string) quic.ApplicationErrorCode {
+	if transport == h3 {
+		return quic.ApplicationErrorCode(http3.ErrCodeNoError)
+	}
+	return doqNoError
+}
+
+// excessiveLoad is the code by which a connection that is one too many ends.
+func excessiveLoad(transport string) quic.ApplicationErrorCode {
+	if transport == h3 {
+		return quic.ApplicationErrorCode(http3.ErrCodeExcessiveLoad)
+	}
+	return doqExcessiveLoad
+}
+
+// errMany is a stream with more than its query.
+var errMany = errors.New("there is more than one message on a stream")
+
+// serveStreams answers the queries of c, each on its own stream (RFC 9250 section 4.2).
+func (c *conn) serveStreams() {
+	s := c.server
+	long := new(atomic.Int64)
+	for {
+		stream, err := c.quic.AcceptStream(s.quicOpen)
+		if err != nil {
+			return
+		}
+		if !s.conns.beginRequest(c) {
+			return // it has given way
+		}
+		go (&doqStream{conn: c, stream: stream, long: long}).serve()
+	}
+}
+
+// doqStream is one query and its reply.
+type doqStream struct {
+	*conn
+	stream *quic.Stream
+	long   *atomic.Int64 // of conn: the replies that wait for its client
+}
+
+// serve reads the query and answers it, unless it has to wait: then whoever learns the
+// answer does that.
+func (d *doqStream) serve() {
+	s := d.server
+	waits := false
+	defer func() {
+		if fault := recover(); fault != nil {
+			s.panicked(d.transport, fault)
+			d.reset(doqInternalError)
+		}
+		if !waits {
+			d.done()
+		}
+	}()
+	room := s.messages.Get().(*[]byte)
+	defer s.messages.Put(room)
+	message, err := d.read(room)
+	if err == nil && wire.ID(message) != 0 {
+		err = errID
+	}
+	if err != nil {
+		d.failed(err)
+		return
+	}
+	if d.confirmed(message) {
+		waits = d.answer(message)
+	}
+}
+
+// errID is a query whose id is not 0.
+var errID = errors.New("the id of the message is not 0")
+
+// read reads the query into room, which grows with what arrives. Whether its client has
+// ended the stream behind it is not waited for.
+func (d *doqStream) read(room *[]byte) ([]byte, error) {
+	_ = d.stream.SetReadDeadline(time.Now().Add(d.server.config.Receive))
+	buf := *room
+	for have := 0; ; {
+		n, err := d.stream.Read(buf[have:])
+		have += n
+		if have >= wire.LengthSize {
+			switch whole := wire.LengthSize + int(binary.BigEndian.Uint16(buf)); {
+			case whole < wire.LengthSize+wire.HeaderSize:
+				return nil, errEmpty
+			case have > whole:
+				return nil, errMany
+			case have == whole:
+				return buf[wire.LengthSize:whole], nil
+			}
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil, io.ErrUnexpectedEOF
+		case err != nil:
+			return nil, err
+		}
+		if have == len(buf) {
+			buf = append(buf, make([]byte, len(buf))...)
+		}
+	}
+}
+
+// failed ends what is no query: the connection, if its client does not keep to the
+// protocol (RFC 9250 section 4.3.3), else the stream.
+func (d *doqStream) failed(err error) {
+	peer, _ := d.here()
+	switch {
+	case errors.Is(err, errEmpty), errors.Is(err, errMany), errors.Is(err, errID), errors.Is(err, io.ErrUnexpectedEOF):
+		d.server.refused(d.transport, Unfit, peer, "error", err)
+		d.abort()
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		d.server.refused(d.transport, Stalled, peer)
+		d.reset(doqUnspecifiedError)
+	default: // the client has given it up
+		d.reset(doqRequestCancelled)
+	}
+}
+
+// abort ends the connection of a client that does not keep to the protocol.
+func (d *doqStream) abort() { _ = d.quic.CloseWithError(doqProtocolError, "") }
+
+// reset ends the stream without a reply.
+func (d *doqStream) reset(code quic.StreamErrorCode) {
+	d.stream.CancelRead(code)
+	d.stream.CancelWrite(code)
+}
+
+// answer has a message served, and tells whether the reply is yet to come.
+func (d *doqStream) answer(message []byte) (waits bool) {
+	s := d.server
+	q, x := s.query(), s.scratches.Get().(*scratch)
+	defer s.scratches.Put(x)
+	defer x.tidy()
+	peer, client := d.here()
+	q.origin = origin{
+		transport: doq, kind: replycache.QUIC, stream: true, encrypted: true, peer: peer, cookieFor: client.Addr, to: d,
+	}
+	q.client, q.began = client, time.Now()
+	x.memory.open(s, q.began)
+	out := s.serve(q, x, message)
+	switch {
+	case out.waits:
+		return true
+	case out.reply == nil:
+		d.abort()
+	case out.why == Shed:
+		d.shed()
+		waits = true
+	default:
+		waits = d.send(out.reply)
+	}
+	if !out.taken {
+		q.message = nil
+		s.queries.Put(q)
+	}
+	return waits
+}
+
+// deliver sends a reply that had to be waited for.
+func (d *doqStream) deliver(_ *query, reply []byte) {
+	if !d.send(reply) {
+		d.done()
+	}
+}
+
+// send sends the reply, and tells whether that goes on: one that does not fit into a
+// packet may have to wait for its client.
+func (d *doqStream) send(reply []byte) (goesOn bool) {
+	frame := wire.AppendFrame(make([]byte, 0, wire.LengthSize+len(reply)), reply)
+	if len(frame) <= longReply {
+		if err := d.stream.TryWriteAll(frame); !errors.Is(err, quic.ErrWouldBlock) {
+			d.end()
+			return false
+		}
+	}
+	if d.long.Add(1) > longReplies {
+		d.long.Add(-1)
+		d.reset(doqExcessiveLoad)
+		return false
+	}
+	d.server.work.Go(func() {
+		defer d.done()
+		defer d.long.Add(-1)
+		_ = d.stream.SetWriteDeadline(time.Now().Add(d.server.config.Send))
+		if _, err := io.Copy(d.stream, bytes.NewReader(frame)); errors.Is(err, os.ErrDeadlineExceeded) {
+			peer, _ := d.here()
+			d.server.refused(d.transport, Stalled, peer)
+			d.Close()
+			return
+		}
+		d.end()
+	})
+	return true
+}
+
+// end ends the stream behind the reply.
+func (d *doqStream) end() {
+	d.stream.CancelRead(doqNoError) // which only matters if its client has not ended it
+	_ = d.stream.Close()
+}
+
+// shed tells a client that asks more than its share to ask elsewhere. As over HTTPS it is
+// told late, because most ask again at once, and it is no answer about the name.
+func (d *doqStream) shed() {
+	d.server.work.Go(func() {
+		defer d.done()
+		pause := time.NewTimer(shedPause)
+		defer pause.Stop()
+		select {
+		case <-pause.C:
+		case <-d.stream.Context().Done():
+		case <-d.server.conns.drained:
+		}
+		d.reset(doqExcessiveLoad)
+	})
+}
+
+// done is the end of the query.
+func (d *doqStream) done() {
+	d.server.conns.end(d.conn)
+	d.requests.Done()
+}
