@@ -39,10 +39,11 @@ func TestStuckReader(t *testing.T) {
 		defer conn.Close()
 		go answer(conn)
 	}
-	checker := checking(t, selfcheck.Config{Listeners: []selfcheck.Listener{{Transport: "udp", Addr: netip.MustParseAddrPort(at), Readers: 4}}})
-	until(t, checker, 1)
+	listener := selfcheck.Listener{Transport: "udp", Addr: netip.MustParseAddrPort(at), Readers: 4}
+	checker := checking(t, selfcheck.Config{Listeners: []selfcheck.Listener{listener}, Timeout: hasty})
+	until(t, checker, listener)
 	go answer(stuck)
-	until(t, checker, 0)
+	until(t, checker)
 }
 
 // answer refuses every query until the socket is closed.
