@@ -78,7 +78,7 @@ bench-go: ## every Go benchmark, once
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 image: ## the container image, for the processor of the engine
-	docker build --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) -t $(IMAGE) .
+	docker build --build-arg TARGETARCH=$$(docker version -f '{{.Server.Arch}}') --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) -t $(IMAGE) .
 
 images: ## the images for amd64 and arm64, as IMAGE:amd64 and IMAGE:arm64, also without BuildKit
 	@set -e; for processor in amd64 arm64; do VERSION=$(VERSION) REVISION=$(REVISION) deploy/image-for $$processor $(IMAGE):$$processor; done
