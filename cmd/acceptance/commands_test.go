@@ -1,7 +1,6 @@
 package acceptance
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -34,12 +33,11 @@ func startUpstream(t *testing.T, ts *testscript.TestScript, args []string) {
 // startServer starts the program with a configuration until the script ends. It writes
 // into it what variables of the script hold, besides DNS and ADMIN, which are the
 // addresses where it listens. The sockets are passed to it, as systemd does.
-func startServer(ts *testscript.TestScript, args []string) {
+func startServer(t *testing.T, ts *testscript.TestScript, args []string) {
 	if len(args) != 1 {
 		ts.Fatalf("usage: serve FILE")
 	}
-	packets, streams, err := pair()
-	ts.Check(err)
+	packets, streams := resolvertest.Pair(t, netip.MustParseAddr("127.0.0.1"))
 	pages, err := net.Listen("tcp", "127.0.0.1:0")
 	ts.Check(err)
 	ts.Setenv("DNS", packets.LocalAddr().String())
@@ -74,22 +72,6 @@ func rewrite(ts *testscript.TestScript, file string) {
 	ts.Check(os.WriteFile(ts.MkAbs(file), []byte(text), 0o600))
 }
 
-// pair are a UDP and a TCP socket of one free address.
-func pair() (*net.UDPConn, *net.TCPListener, error) {
-	for {
-		packets, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-		if err != nil {
-			return nil, nil, err
-		}
-		at := packets.LocalAddr().(*net.UDPAddr).AddrPort()
-		streams, err := net.ListenTCP("tcp4", net.TCPAddrFromAddrPort(at))
-		if !errors.Is(err, syscall.EADDRINUSE) {
-			return packets, streams, err
-		}
-		packets.Close()
-	}
-}
-
 // ask asks the server that was started, and holds its answer against what is wanted: a
 // response code, or the last record's data.
 func ask(ts *testscript.TestScript, args []string) {
@@ -117,7 +99,9 @@ func await(ts *testscript.TestScript, args []string) {
 	}
 	wanted, err := regexp.Compile("(?m)" + args[0])
 	ts.Check(err)
-	for giveUp := time.Now().Add(time.Minute); ; {
+	pace := time.NewTicker(10 * time.Millisecond)
+	defer pace.Stop()
+	for giveUp := time.Now().Add(time.Minute); ; <-pace.C {
 		command := exec.Command(args[1], args[2:]...)
 		out, err := command.CombinedOutput()
 		if wanted.Match(out) {

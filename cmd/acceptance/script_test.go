@@ -70,7 +70,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"azure":    func(ts *testscript.TestScript, _ bool, args []string) { startAzure(t, ts, args) },
 			"upstream": func(ts *testscript.TestScript, _ bool, args []string) { startUpstream(t, ts, args) },
-			"serve":    func(ts *testscript.TestScript, _ bool, args []string) { startServer(ts, args) },
+			"serve":    func(ts *testscript.TestScript, _ bool, args []string) { startServer(t, ts, args) },
 			"fill":     func(ts *testscript.TestScript, _ bool, args []string) { rewrite(ts, args[0]) },
 			"ask":      func(ts *testscript.TestScript, _ bool, args []string) { ask(ts, args) },
 			"await":    func(ts *testscript.TestScript, _ bool, args []string) { await(ts, args) },

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -17,6 +16,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"pldns/resolver/resolvertest"
 )
 
 // serviceManager does for a program what systemd does: it holds the sockets, and is
@@ -38,24 +39,10 @@ func newServiceManager(t testing.TB) (m *serviceManager, at, admin netip.AddrPor
 	dir := t.TempDir()
 	m = &serviceManager{t: t, program: filepath.Join(dir, "pldns"), news: make(chan string, 1000), notify: filepath.Join(dir, "notify")}
 	m.install()
-	for {
-		packets, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		at = packets.LocalAddr().(*net.UDPAddr).AddrPort()
-		streams, err := net.ListenTCP("tcp4", net.TCPAddrFromAddrPort(at))
-		if errors.Is(err, syscall.EADDRINUSE) {
-			packets.Close()
-			continue
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		m.pass("dns-udp", packets)
-		m.pass("dns-tcp", streams)
-		break
-	}
+	packets, streams := resolvertest.Pair(t, netip.MustParseAddr("127.0.0.1"))
+	at = packets.LocalAddr().(*net.UDPAddr).AddrPort()
+	m.pass("dns-udp", packets)
+	m.pass("dns-tcp", streams)
 	pages, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)

@@ -220,7 +220,7 @@ func TestTenantsByListener(t *testing.T) {
 func startTenants(tb testing.TB) *running {
 	tb.Helper()
 	for range 20 {
-		port := strconv.Itoa(int(resolvertest.ClosedAddr(tb).Port()))
+		port := strconv.Itoa(int(resolvertest.FreeAddr(tb).Port()))
 		if r, err := tryStart(tb, strings.ReplaceAll(tenants, "PORT", port)); err == nil {
 			return r
 		}

@@ -58,7 +58,7 @@ func (d serverProgram) start(t *testing.T) netip.AddrPort {
 	t.Helper()
 	var output string
 	for range 10 {
-		addr := resolvertest.ClosedAddr(t)
+		addr := resolvertest.FreeAddr(t)
 		fill := d.write(t, addr)
 		if len(d.check) > 0 {
 			check(t, fill, d.check)

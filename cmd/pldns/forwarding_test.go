@@ -281,7 +281,7 @@ func (r *running) namesLoop() bool {
 func startLoop(t *testing.T) (a, b *running) {
 	t.Helper()
 	for range 20 {
-		one, two := resolvertest.ClosedAddr(t), resolvertest.ClosedAddr(t)
+		one, two := resolvertest.FreeAddr(t), resolvertest.FreeAddr(t)
 		text := func(at, ask string) string {
 			return strings.Replace(strings.Replace(regions(fmt.Sprintf("[upstreams.azure]\nservers = [%q]\n[forward]\n\".\" = \"azure\"\n", ask)),
 				"127.0.0.1:0", at, 1), "[\"127.0.1.0/24\"]", "[\"127.0.1.0/24\", \"127.0.0.1\"]", 1)

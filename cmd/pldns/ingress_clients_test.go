@@ -226,7 +226,7 @@ func TestHAProxySendsProxyV2(t *testing.T) {
 	program := find(t, "haproxy")
 	find(t, "dig")
 	b := startBehindIngresses(t, "[trust]\nproxy_protocol = [\"127.0.3.1\"]\n")
-	plain, secure := resolvertest.ClosedAddr(t), resolvertest.ClosedAddr(t)
+	plain, secure := resolvertest.FreeAddr(t), resolvertest.FreeAddr(t)
 	file := filepath.Join(t.TempDir(), "haproxy.cfg")
 	var text strings.Builder
 	text.WriteString("defaults\n  mode tcp\n  timeout connect 20s\n  timeout client 20s\n  timeout server 20s\n")
@@ -266,7 +266,7 @@ end
 	} {
 		t.Run(how, func(t *testing.T) {
 			b.tb = t
-			at := resolvertest.ClosedAddr(t)
+			at := resolvertest.FreeAddr(t)
 			file := filepath.Join(t.TempDir(), "dnsdist.conf")
 			text := fmt.Sprintf("setLocal(%q)\nsetACL({\"127.0.0.0/8\"})\nsetSecurityPollSuffix(\"\")\nnewServer({address=%q, healthCheckMode=\"up\", %s})\n%s",
 				at, b.addrs[0], row.server, row.more)

@@ -93,7 +93,7 @@ func startPeer(t *testing.T, p peer, ask netip.AddrPort, source string, behind *
 	t.Helper()
 	path := find(t, p.command)
 	find(t, "dig")
-	at := resolvertest.ClosedAddr(t)
+	at := resolvertest.FreeAddr(t)
 	files, args := p.arguments(t.TempDir(), at, ask, source)
 	for file, text := range files {
 		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {

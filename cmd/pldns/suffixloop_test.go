@@ -42,7 +42,7 @@ func TestALoopOfOneSuffixBehindDnsmasq(t *testing.T) {
 	}
 	path := find(t, "dnsmasq")
 	upstream := azureDNS(t)
-	forwarder := resolvertest.ClosedAddr(t)
+	forwarder := resolvertest.FreeAddr(t)
 	r := start(t, behindForwarder(forwarder))
 	_, args := dnsmasqArguments("", forwarder, upstream.Addr, "127.0.0.1")
 	runProgram(t, path, append(args, fmt.Sprintf("--server=/blob.core.windows.net/%s#%d@127.0.0.1", r.addrs[0].Addr(), r.addrs[0].Port()))...)

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -180,9 +179,7 @@ func TestQUICDrain(t *testing.T) {
 		askStream(t, idle, query("known.example"))
 		result := make(chan *dns.Msg, 1)
 		go func() { result <- e.ask(t, transport, "127.0.1.1", query("held.example")) }()
-		for e.outside.holds() == 0 {
-			runtime.Gosched()
-		}
+		e.await(t, 1)
 		stopped := make(chan error, 1)
 		go func() { stopped <- e.stop() }()
 		if code := closedBy(t, idle); code != 0 {

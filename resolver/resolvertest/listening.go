@@ -1,10 +1,14 @@
 package resolvertest
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"sync"
+	"syscall"
+	"testing"
 
 	"github.com/miekg/dns"
 
@@ -14,7 +18,6 @@ import (
 // listening is one life of an upstream, from its start to its stop: the sockets,
 // the connections and the goroutines that serve them.
 type listening struct {
-	addr   netip.AddrPort
 	udp    *net.UDPConn
 	tcp    []net.Listener
 	ended  chan struct{}
@@ -24,30 +27,77 @@ type listening struct {
 	closed bool
 }
 
-// listen binds UDP and TCP to one port. Where the port is 0 it tries until one
-// is free for both.
-func listen(addr netip.AddrPort) (*listening, error) {
+// listen binds UDP and TCP to a [ClosedAddr].
+func listen(tb testing.TB, addr netip.AddrPort) *listening {
+	tb.Helper()
+	return &listening{
+		udp: take(tb, "udp", addr, sockets.ListenPacket).(*net.UDPConn), tcp: []net.Listener{take(tb, "tcp", addr, sockets.Listen)},
+		ended: make(chan struct{}), conns: make(map[net.Conn]bool),
+	}
+}
+
+// sockets opens those that may be where a [ClosedAddr] was.
+var sockets = net.ListenConfig{Control: beside}
+
+// take binds until it succeeds, which is at once unless somebody else took the port.
+func take[S any](tb testing.TB, network string, addr netip.AddrPort,
+	bind func(ctx context.Context, network, address string) (S, error)) (socket S) {
+	tb.Helper()
 	var err error
-	for range 100 {
-		var udp *net.UDPConn
-		if udp, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(addr)); err != nil {
-			return nil, err
+	defer func() {
+		if err != nil {
+			tb.Log(err)
 		}
-		bound := addrPort(udp.LocalAddr())
-		var tcp *net.TCPListener
-		if tcp, err = net.ListenTCP("tcp", net.TCPAddrFromAddrPort(bound)); err == nil {
-			return &listening{
-				addr: bound, udp: udp, tcp: []net.Listener{tcp},
-				ended: make(chan struct{}), conns: make(map[net.Conn]bool),
-			}, nil
+	}()
+	Until(tb, fmt.Sprintf("%s at %v", network, addr), func() bool {
+		socket, err = bind(context.Background(), network, addr.String())
+		return err == nil
+	})
+	return socket
+}
+
+// Pair opens a UDP and a TCP socket with one port at a host, of one family.
+func Pair(tb testing.TB, host netip.Addr) (*net.UDPConn, *net.TCPListener) {
+	tb.Helper()
+	family := "6"
+	if host.Is4() {
+		family = "4"
+	}
+	for {
+		udp, err := net.ListenUDP("udp"+family, &net.UDPAddr{IP: host.AsSlice()})
+		if err != nil {
+			tb.Fatal(err)
+		}
+		tcp, err := net.ListenTCP("tcp"+family, net.TCPAddrFromAddrPort(addrPort(udp.LocalAddr())))
+		if err == nil {
+			return udp, tcp
 		}
 		_ = udp.Close()
-		if addr.Port() != 0 {
-			break
+		if !errors.Is(err, syscall.EADDRINUSE) {
+			tb.Fatal(err)
 		}
 	}
-	return nil, fmt.Errorf("bind UDP and TCP to one port: %w", err)
 }
+
+// FreeAddr is a loopback address that nobody has, for a program that has to be told where
+// to listen. Somebody else may be quicker.
+func FreeAddr(tb testing.TB) netip.AddrPort {
+	tb.Helper()
+	udp, tcp := Pair(tb, loopback)
+	_, _ = udp.Close(), tcp.Close()
+	return addrPort(udp.LocalAddr())
+}
+
+// SilentAddr is a loopback address that takes connections and datagrams and never
+// says a word, as a host does that hangs.
+func SilentAddr(tb testing.TB) netip.AddrPort {
+	tb.Helper()
+	udp, tcp := Pair(tb, loopback)
+	tb.Cleanup(func() { _, _ = udp.Close(), tcp.Close() })
+	return addrPort(udp.LocalAddr())
+}
+
+var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 
 // serve starts to serve the script of u.
 func (l *listening) serve(u *Upstream) {

@@ -118,23 +118,21 @@ func (u *Upstream) ServeHTTPS(tb testing.TB, certificate tls.Certificate) netip.
 // openSecure opens a secure listener on a free port.
 func (u *Upstream) openSecure(tb testing.TB, d secureListener) netip.AddrPort {
 	tb.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatalf("listen for %s: %v", d.transport, err)
-	}
-	d.addr = addrPort(ln.Addr())
+	d.addr = ClosedAddr(tb)
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.secure = append(u.secure, d)
 	if u.listening == nil {
 		tb.Fatalf("the upstream is stopped")
 	}
-	u.listening.open(u, d, ln)
+	u.listening.open(tb, u, d)
 	return d.addr
 }
 
 // open serves one secure listener.
-func (l *listening) open(u *Upstream, d secureListener, ln net.Listener) {
+func (l *listening) open(tb testing.TB, u *Upstream, d secureListener) {
+	tb.Helper()
+	ln := take(tb, "tcp", d.addr, sockets.Listen)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.tcp = append(l.tcp, ln)
@@ -219,16 +217,4 @@ func Status(code int) Behaviour {
 			a.status(code)
 		}
 	}
-}
-
-// SilentAddr is a loopback address that takes connections and datagrams and never
-// says a word, as a host does that hangs.
-func SilentAddr(tb testing.TB) netip.AddrPort {
-	tb.Helper()
-	l, err := listen(netip.MustParseAddrPort("127.0.0.1:0"))
-	if err != nil {
-		tb.Fatalf("listen in silence: %v", err)
-	}
-	tb.Cleanup(l.close)
-	return l.addr
 }

@@ -16,7 +16,7 @@ import (
 // patience is how long a test waits for what must happen before it gives up. It
 // is generous because machines that run tests are busy; nothing waits that long
 // when all is well.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // Transport is the way a query came.
 type Transport string
@@ -66,12 +66,13 @@ func StartUpstream(tb testing.TB, zoneText ...string) *Upstream {
 		tb.Fatal(err)
 	}
 	u := &Upstream{
+		Addr:    ClosedAddr(tb),
 		data:    data,
 		byName:  make(map[string]Behaviour),
 		always:  Answer,
 		changed: make(chan struct{}),
 	}
-	u.Addr = u.start(tb, netip.MustParseAddrPort("127.0.0.1:0"))
+	u.start(tb)
 	tb.Cleanup(u.Stop)
 	return u
 }
@@ -107,43 +108,19 @@ func (u *Upstream) Stop() {
 // Restart serves again on the port it had before [Upstream.Stop].
 func (u *Upstream) Restart(tb testing.TB) {
 	tb.Helper()
-	u.start(tb, u.Addr)
+	u.start(tb)
 }
 
-// start binds UDP and TCP to one port, serves, and says where.
-func (u *Upstream) start(tb testing.TB, addr netip.AddrPort) netip.AddrPort {
+// start serves at the address.
+func (u *Upstream) start(tb testing.TB) {
 	tb.Helper()
-	giveUp := time.Now().Add(patience)
-	for {
-		l, err := listen(addr)
-		if err == nil {
-			u.mu.Lock()
-			defer u.mu.Unlock()
-			u.listening = l
-			l.serve(u)
-			for _, d := range u.secure {
-				u.reopen(tb, l, d, giveUp)
-			}
-			return l.addr
-		}
-		if time.Now().After(giveUp) {
-			tb.Fatalf("start the scripted upstream on %v: %v", addr, err)
-		}
-	}
-}
-
-// reopen opens a secure listener where it was before.
-func (u *Upstream) reopen(tb testing.TB, l *listening, d secureListener, giveUp time.Time) {
-	tb.Helper()
-	for {
-		ln, err := net.Listen("tcp", d.addr.String())
-		if err == nil {
-			l.open(u, d, ln)
-			return
-		}
-		if time.Now().After(giveUp) {
-			tb.Fatalf("listen on %v again: %v", d.addr, err)
-		}
+	l := listen(tb, u.Addr)
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.listening = l
+	l.serve(u)
+	for _, d := range u.secure {
+		l.open(tb, u, d)
 	}
 }
 
@@ -247,18 +224,6 @@ func (q Query) over(transports []Transport) bool {
 		}
 	}
 	return len(transports) == 0
-}
-
-// ClosedAddr is a loopback address on which nothing listens, so that UDP and
-// TCP are refused there.
-func ClosedAddr(tb testing.TB) netip.AddrPort {
-	tb.Helper()
-	l, err := listen(netip.MustParseAddrPort("127.0.0.1:0"))
-	if err != nil {
-		tb.Fatalf("find a free port: %v", err)
-	}
-	l.close()
-	return l.addr
 }
 
 // addrPort is the address of a socket without the mapping of IPv4 into IPv6.

@@ -1,7 +1,10 @@
 package resolvertest_test
 
 import (
+	"errors"
 	"net"
+	"runtime"
+	"syscall"
 	"testing"
 	"time"
 
@@ -116,6 +119,23 @@ func TestStopAndRestartOnTheSamePort(t *testing.T) {
 	if conn, err := net.Dial("tcp", u.Addr.String()); err == nil {
 		_ = conn.Close()
 		t.Error("a stopped upstream accepts connections")
+	}
+	conn, err := net.Dial("udp", u.Addr.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.Write([]byte("anybody?")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("a stopped upstream says over UDP: %v", err)
+	}
+	if thief, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(u.Addr)); err == nil {
+		_ = thief.Close()
+		if runtime.GOOS == "linux" {
+			t.Error("somebody else gets the port of a stopped upstream")
+		}
 	}
 	u.Restart(t)
 	ask(t, u, "udp", "www.contoso.com.", dns.TypeA)
