@@ -71,11 +71,7 @@ func initials(tb testing.TB, count int) [][]byte {
 // clients over QUIC are answered as before.
 func TestQUICInitialFlood(t *testing.T) {
 	s := startSecured(t, listen.Config{Drain: 2 * time.Second}) // at the end, handshakes keep nobody
-	go func() {
-		for range s.asked { // is not looked at
-		}
-	}()
-	defer close(s.asked)
+	s.ignoreAsked(t)
 	settings := &tls.Config{RootCAs: s.authority.Pool, ServerName: "a.dns.contoso.net"}
 	askStream(t, overQUIC(t, "127.0.0.1", s.QUICAddrs()[0], settings), query("a.example"))
 	flood := initials(t, 300)

@@ -46,6 +46,19 @@ func startSecured(t *testing.T, config listen.Config) secured {
 	return secured{start(t, config), authority, asked}
 }
 
+// ignoreAsked takes what the Handler is asked, so that it never waits.
+func (s secured) ignoreAsked(t *testing.T) {
+	go func() {
+		for ended := t.Context().Done(); ; {
+			select {
+			case <-s.asked:
+			case <-ended:
+				return
+			}
+		}
+	}()
+}
+
 // identity says what the Handler was told of the client.
 func identity(q resolver.Query) string {
 	shown := q.Client.Shown
