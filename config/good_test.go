@@ -3,6 +3,7 @@ package config_test
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -134,6 +135,9 @@ func writeNetwork(line func(string, ...any), n *config.Network, listed int) {
 	spec := n.Spec()
 	for _, ingress := range spec.Ingresses() {
 		line("  ingress %s", ingress)
+	}
+	if n.DNS64 != nil {
+		line("  dns64 %s, excludes 10.9.0.1 %t, 10.8.0.1 %t", n.DNS64.Prefix(), n.DNS64.Excludes(netip.MustParseAddr("10.9.0.1")), n.DNS64.Excludes(netip.MustParseAddr("10.8.0.1")))
 	}
 	if n.Limit != listed {
 		line("  limit %d", n.Limit)

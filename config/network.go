@@ -21,6 +21,7 @@ type networkDraft struct {
 	zones      zoneDrafts
 	azureFrom  []entry
 	azurePlace Place
+	dns64Place Place
 	// broken says that a client or ingress is reported already, so that who can match
 	// the network is not known.
 	broken bool
@@ -58,7 +59,7 @@ func (l *loader) network(name string, t table) {
 		l.drafts[name] = draft
 	}
 	t.only("clients", "listeners", "server_names", "link_ids", "certificates", "doh_paths", "include", "hosts",
-		"missing", "limit", "forward", "endpoints", "zones", "azure", "designated")
+		"missing", "limit", "forward", "endpoints", "zones", "azure", "designated", "dns64", "dns64_exclude")
 	l.clients(t, draft)
 	l.listeners(t, draft)
 	l.ingresses(t, draft)
@@ -69,6 +70,7 @@ func (l *loader) network(name string, t table) {
 	}
 	draft.Limit = t.integer("limit", draft.Limit, 0, maxLimit)
 	draft.Designated = l.designated(t, draft.Designated)
+	l.dns64(t, draft)
 	draft.forward = l.forward(t, draft.forward)
 	if endpoints, given := t.sub("endpoints"); given {
 		l.endpoints(endpoints, draft.mapped)

@@ -136,6 +136,7 @@ func (l *loader) warnOfNetworks() {
 	for _, name := range slices.Sorted(maps.Keys(l.drafts)) {
 		draft := l.drafts[name]
 		l.warnOfEverybody(draft)
+		l.warnOfDNS64(draft)
 		folded := strings.ToLower(name)
 		if other := seen[folded]; other != nil {
 			l.rep.warn(draft.place, faultf("write both as one network, or give them names that cannot be mistaken",

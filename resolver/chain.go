@@ -48,6 +48,7 @@ type walk struct {
 	signed  bool // the outside vouched for all that it said
 	last    Reply
 	suffix  zones.Name // of the forward entry that led to last
+	plain   *plain     // what came of it before DNS64; nil where that does nothing
 
 	asks  int
 	asked Question // outside, just now
@@ -98,7 +99,9 @@ func (c *chain) follow() (answer Answer, done bool) {
 	for {
 		result := c.network.Lookup(c.name(), c.query.Type)
 		c.trace.lookup(c.name(), c.query.Type, result)
-		if result.Owned() {
+		if target, is := c.translated(result); is {
+			answer, done = c.step(target)
+		} else if result.Owned() {
 			answer, done = c.owned(result)
 		} else {
 			if answer, done = c.unasked(); done {

@@ -89,6 +89,9 @@ func (c *chain) Resume() (Answer, Pending) {
 
 // result gives what Begin and Resume give. A chain that is done serves another query.
 func (c *chain) result(answer Answer, done bool) (Answer, Pending) {
+	if done {
+		answer, done = c.synthesized(answer)
+	}
 	if !done {
 		return Answer{}, c
 	}

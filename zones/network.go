@@ -14,6 +14,7 @@ type Network struct {
 	name    string
 	number  uint32 // its place in the table
 	missing Missing
+	dns64   *DNS64 // nil for none
 	// names finds what stands at a name that is answered here for every type: one of
 	// the mapped endpoints, or one of the others.
 	names  index
@@ -53,6 +54,9 @@ func (n *Network) Number() uint32 { return n.number }
 // Missing is what the network does with a missing name where the zone itself
 // says nothing.
 func (n *Network) Missing() Missing { return n.missing }
+
+// DNS64 makes IPv6 addresses of those of IPv4 for the clients of the network; nil makes none.
+func (n *Network) DNS64() *DNS64 { return n.dns64 }
 
 // Zones are the zones of the network without the special ones, ordered by name.
 func (n *Network) Zones() []Zone {

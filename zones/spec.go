@@ -61,7 +61,9 @@ type NetworkSpec struct {
 	// ServerNames are the names that it knows the server by, over TLS and HTTPS.
 	ServerNames []Name
 	Missing     Missing
-	Endpoints   []Endpoint
+	// DNS64 makes IPv6 addresses of those of IPv4; nil makes none.
+	DNS64     *DNS64
+	Endpoints []Endpoint
 	// Mapped takes the place of Endpoints where it is not nil: many endpoints in little
 	// memory, which the network goes on using.
 	Mapped *Endpoints

@@ -27,8 +27,9 @@ type Network struct {
 	// answer goes, by suffix.
 	Sets      []string `json:"sets,omitempty"`
 	Forward   []Route  `json:"forward,omitempty"`
-	Missing   string   `json:"missing"` // what is done with missing names where the zone says nothing
-	Limit     int      `json:"limit"`   // queries a second that each client is answered over UDP; 0 is no limit
+	DNS64     string   `json:"dns64,omitempty"` // prefix of the NAT64 of its clients
+	Missing   string   `json:"missing"`         // what is done with missing names where the zone says nothing
+	Limit     int      `json:"limit"`           // queries a second that each client is answered over UDP; 0 is no limit
 	Endpoints int      `json:"endpoints"`
 	Probed    int      `json:"probed"`    // endpoints whose addresses are probed
 	Unhealthy int      `json:"unhealthy"` // of these, those with an address that is not healthy

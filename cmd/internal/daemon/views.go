@@ -60,6 +60,9 @@ func networksOf(c *config.Config) []admin.Network {
 			Clients: append([]netip.Prefix{}, n.Clients...), Listeners: append([]netip.AddrPort{}, n.Listeners...),
 			LinkIDs: n.LinkIDs, Certificates: texts(n.Certificates), DoHPaths: n.DoHPaths, ServerNames: texts(n.ServerNames),
 		}
+		if n.DNS64 != nil {
+			shown.DNS64 = n.DNS64.Prefix().String()
+		}
 		for _, set := range n.Sets {
 			shown.Sets = append(shown.Sets, strings.Clone(set))
 		}
