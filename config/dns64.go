@@ -25,7 +25,8 @@ func (l *loader) dns64(t table, draft *networkDraft) {
 		excluded = append(excluded, prefix)
 	}
 	if t.has("dns64_exclude") && !t.has("dns64") {
-		l.rep.add(t.place("dns64_exclude"), &fault{"has no meaning without dns64", "write dns64 = \"" + example + "\" beside it, or remove it"})
+		remedy := "write dns64 = \"" + example + "\" beside it, or remove it"
+		l.rep.add(t.place("dns64_exclude"), &fault{"has no meaning without dns64", remedy})
 	}
 	text, given := t.text("dns64", example)
 	if !given {
@@ -50,7 +51,8 @@ func (l *loader) warnOfDNS64(draft *networkDraft) {
 	for e := range draft.Endpoints() {
 		at := slices.IndexFunc(e.Addresses, func(addr netip.Addr) bool { return addr.Is4() && draft.DNS64.Excludes(addr) })
 		if at >= 0 {
-			l.rep.warn(draft.dns64Place, faultf("write the prefix of a NAT64 for private addresses, such as one of 64:ff9b:1::/48 (RFC 8215)",
+			remedy := "write the prefix of a NAT64 for private addresses, such as one of 64:ff9b:1::/48 (RFC 8215)"
+			l.rep.warn(draft.dns64Place, faultf(remedy,
 				"the address %s of %s is not put into %s, which is for addresses of the Internet alone (RFC 6052), or is in dns64_exclude",
 				e.Addresses[at], e.Name, draft.DNS64.Prefix()))
 			return
