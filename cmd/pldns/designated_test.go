@@ -4,14 +4,12 @@ import (
 	"bytes"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -34,7 +32,7 @@ func TestClientsUpgrade(t *testing.T) {
 		{"the right certificate", []string{"dns.contoso.net", "127.0.0.1"}, 0, "over dns.contoso.net: 127.9.0.1"},
 		{"one for another address", []string{"dns.contoso.net", "127.0.0.9"}, 0, "not for 127.0.0.1"},
 		{"one that has expired", []string{"dns.contoso.net", "127.0.0.1"}, 48 * time.Hour, "expired"},
-		{"one without a name", []string{"127.0.0.1"}, 0, "nothing is designated"},
+		{"one without a name", []string{"127.0.0.1"}, 0, "0 ways are designated"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			authority := resolvertest.NewAuthority(t)
@@ -89,53 +87,20 @@ clients = ["127.0.0.0/8"]
 // that is ahead, and says what came of it.
 func upgrade(t *testing.T, to netip.AddrPort, roots *x509.CertPool, ahead time.Duration) string {
 	t.Helper()
-	reply, _, err := new(dns.Client).Exchange(new(dns.Msg).SetQuestion("_dns.resolver.arpa.", dns.TypeSVCB), to.String())
+	ways, err := resolvertest.Designated(t.Context(), to)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, rr := range reply.Answer {
-		record, is := rr.(*dns.SVCB)
-		if !is {
-			continue
-		}
-		at, overTLS := wayOf(record)
-		if !overTLS || !at.IsValid() {
-			return "no address in " + record.String()
-		}
-		name := strings.TrimSuffix(record.Target, ".")
-		conn, err := tls.Dial("tcp", at.String(), &tls.Config{
-			ServerName: name, RootCAs: roots, Time: func() time.Time { return time.Now().Add(ahead) },
-		})
-		if err != nil {
-			return err.Error()
-		}
-		defer conn.Close()
-		if err := conn.ConnectionState().PeerCertificates[0].VerifyHostname(to.Addr().String()); err != nil {
-			return fmt.Sprintf("not for %s: %v", to.Addr(), err)
-		}
-		over := dns.Conn{Conn: conn}
-		err = over.WriteMsg(mydb())
-		answer, readErr := over.ReadMsg()
-		return "over " + name + ": " + last(answer, errors.Join(err, readErr))
+	if len(ways) != 1 {
+		return fmt.Sprintf("%d ways are designated", len(ways))
 	}
-	return "nothing is designated"
-}
-
-// wayOf is where a record leads to, and whether it is about DNS over TLS.
-func wayOf(record *dns.SVCB) (at netip.AddrPort, overTLS bool) {
-	var port uint16
-	var addr netip.Addr
-	for _, value := range record.Value {
-		switch v := value.(type) {
-		case *dns.SVCBAlpn:
-			overTLS = slices.Contains(v.Alpn, "dot")
-		case *dns.SVCBPort:
-			port = v.Port
-		case *dns.SVCBIPv4Hint:
-			addr, _ = netip.AddrFromSlice(v.Hint[0].To4())
-		}
+	settings := &tls.Config{RootCAs: roots, Time: func() time.Time { return time.Now().Add(ahead) }}
+	asker, err := ways[0].Open(t.Context(), resolvertest.Verified(settings, to.Addr()))
+	if err != nil {
+		return err.Error()
 	}
-	return netip.AddrPortFrom(addr, port), overTLS
+	defer asker.Close()
+	return "over " + ways[0].Name + ": " + last(asker.Exchange(t.Context(), mydb()))
 }
 
 // TestNetworksTell: what a network is to tell its clients (RFC 9463) is what the resolver

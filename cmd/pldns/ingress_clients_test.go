@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -155,7 +156,9 @@ func TestCurlOverHTTPS(t *testing.T) {
 	}
 }
 
-// A browser that is told to use secure DNS only, with the path of a network in it.
+// A browser that is told to use secure DNS only, with the path of a network in it. It
+// learns of HTTP/3 (Alt-Svc) and tries it, but speaks QUIC only to servers whose authority
+// is a public one, or that its command line names. Else it stays with HTTP/2.
 func TestChromiumOverHTTPS(t *testing.T) {
 	if os.Getenv("PLDNS_BROWSER") == "" {
 		t.Skip("a certificate authority of its own needs certutil: .ci/browser installs it and sets PLDNS_BROWSER")
@@ -163,22 +166,14 @@ func TestChromiumOverHTTPS(t *testing.T) {
 	// A browser that is asked for a certificate during secure DNS gives up.
 	b := startBehindIngresses(t, "", "client_ca", "certificates")
 	port := serveReal(t, b.authority)
-	home := t.TempDir()
-	store := filepath.Join(home, ".pki", "nssdb")
-	if err := os.MkdirAll(store, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	for _, args := range [][]string{
-		{"-N", "--empty-password"}, {"-A", "-n", "test", "-t", "C,,", "-i", filepath.Join(b.dir, "clients.pem")},
+	home := b.trustingHome()
+	for _, row := range []struct{ path, quicAt, transport, want string }{
+		{"a", "nobody:443", "https", "127.9.0.2"},
+		{"b", fmt.Sprintf("127.0.0.1:%d", b.doh.Port()), "h3", "127.9.0.3"},
 	} {
-		if b.command("certutil", append([]string{"-d", "sql:" + store}, args...)...) == "failed" {
-			t.Fatal("certutil cannot make the store of authorities")
-		}
-	}
-	for path, want := range map[string]string{"a": "127.9.0.2", "b": "127.9.0.3"} {
 		profile := t.TempDir()
 		settings, err := json.Marshal(map[string]any{"dns_over_https": map[string]string{
-			"mode": "secure", "templates": fmt.Sprintf("https://127.0.0.1:%d/dns-query/%s", b.doh.Port(), path),
+			"mode": "secure", "templates": fmt.Sprintf("https://127.0.0.1:%d/dns-query/%s", b.doh.Port(), row.path),
 		}})
 		if err != nil {
 			t.Fatal(err)
@@ -187,17 +182,44 @@ func TestChromiumOverHTTPS(t *testing.T) {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-		command := exec.CommandContext(ctx, find(t, "chromium"), "--headless", "--no-sandbox", "--disable-gpu", "--no-proxy-server", "--log-net-log=/tmp/netlog.json",
-			"--user-data-dir="+profile, "--dump-dom", "https://mydb.database.windows.net:"+port+"/")
+		command := exec.CommandContext(ctx, find(t, "chromium"), "--headless", "--no-sandbox", "--disable-gpu", "--no-proxy-server",
+			"--origin-to-force-quic-on="+row.quicAt, "--user-data-dir="+profile, "--dump-dom", "https://mydb.database.windows.net:"+port+"/")
 		command.Env = append(os.Environ(), "HOME="+home)
 		var talk strings.Builder
 		command.Stderr = &talk
 		output, err := command.Output()
 		cancel()
-		if want := "mydb.database.windows.net at " + want; err != nil || !strings.Contains(string(output), want) {
-			t.Errorf("Chromium with path %s: %v, %q, want %q\n%s", path, err, output, want, talk.String())
+		if want := "mydb.database.windows.net at " + row.want; err != nil || !strings.Contains(string(output), want) {
+			t.Errorf("Chromium with path %s: %v, %q, want %q\n%s", row.path, err, output, want, talk.String())
+		}
+		over := regexp.MustCompile(`pldns_queries_total{network="`+row.path+`".*transport="(\w+)"}`).FindAllStringSubmatch(b.scrape(), -1)
+		for _, found := range over {
+			if found[1] != row.transport {
+				t.Errorf("Chromium with path %s asks over %s, want %s alone", row.path, found[1], row.transport)
+			}
+		}
+		if len(over) == 0 {
+			t.Errorf("Chromium with path %s: no query is counted", row.path)
 		}
 	}
+}
+
+// trustingHome is the home of somebody whose browser trusts the authority of b.
+func (b behindIngresses) trustingHome() string {
+	b.tb.Helper()
+	home := b.tb.TempDir()
+	store := filepath.Join(home, ".pki", "nssdb")
+	if err := os.MkdirAll(store, 0o700); err != nil {
+		b.tb.Fatal(err)
+	}
+	for _, args := range [][]string{
+		{"-N", "--empty-password"}, {"-A", "-n", "test", "-t", "C,,", "-i", filepath.Join(b.dir, "clients.pem")},
+	} {
+		if b.command("certutil", append([]string{"-d", "sql:" + store}, args...)...) == "failed" {
+			b.tb.Fatal("certutil cannot make the store of authorities")
+		}
+	}
+	return home
 }
 
 // run runs a program until the test ends, once there is an answer at an address

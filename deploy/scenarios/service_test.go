@@ -127,7 +127,7 @@ func TestServiceBehindPrivateLink(t *testing.T) {
 	liar := l.Host("liar")
 	provider.Plug(liar, "10.0.0.66/16")
 	liar.PrivateEndpoint("127.0.0.1:53", "10.0.0.4:53", 536872066)
-	if got, err := liar.TryPlay("ask", "-tcp", "-server", "127.0.0.1:53", api, "A"); err == nil && strings.Contains(got, "10.0.7.9") {
+	if got, err := liar.TryPlay("ask", "-over", "tcp", "-server", "127.0.0.1:53", api, "A"); err == nil && strings.Contains(got, "10.0.7.9") {
 		t.Errorf("a PROXY header from anywhere is believed: %s", got)
 	}
 }
@@ -150,7 +150,7 @@ backend resolvers
 `)
 	p := h.Start("haproxy", "-db", "-f", file)
 	l.Until("HAProxy listens", func() bool {
-		_, err := h.TryPlay("ask", "-tcp", "-server", "10.0.0.20:53", "www.contoso.com", "A")
+		_, err := h.TryPlay("ask", "-over", "tcp", "-server", "10.0.0.20:53", "www.contoso.com", "A")
 		return err == nil || p.Ended()
 	})
 }

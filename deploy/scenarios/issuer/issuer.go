@@ -1,5 +1,5 @@
 // Package issuer issues certificates for the servers of the scenarios, in the place
-// of the authorities that browsers and drivers trust. They are good for a day.
+// of the authorities that browsers and drivers trust. They are good for a day, if nothing else is asked for.
 package issuer
 
 import (
@@ -44,10 +44,17 @@ func New() (*Authority, error) {
 // Issue makes a certificate for host names, which may begin with a wildcard, and IP
 // addresses, and its key, both as PEM. The error is that of the key or the certificate.
 func (a *Authority) Issue(names ...string) (cert, key string, err error) {
+	return a.IssueUntil(time.Now().Add(24*time.Hour), names...)
+}
+
+// IssueUntil is [Authority.Issue] for a certificate that is good until a time, which may
+// be past. The error is that of the key or the certificate.
+func (a *Authority) IssueUntil(end time.Time, names ...string) (cert, key string, err error) {
 	if len(names) == 0 {
 		return "", "", errors.New("a certificate is for at least one name")
 	}
 	template := a.template(names[0])
+	template.NotAfter = end
 	template.KeyUsage, template.ExtKeyUsage = x509.KeyUsageDigitalSignature, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
 	for _, name := range names {
 		if ip := net.ParseIP(name); ip != nil {

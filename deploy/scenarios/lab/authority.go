@@ -4,6 +4,7 @@ package lab
 
 import (
 	"fmt"
+	"time"
 
 	"pldns/deploy/scenarios/issuer"
 )
@@ -15,6 +16,7 @@ type Authority struct {
 	File   string // its certificate, as PEM
 	issuer *issuer.Authority
 	issued int
+	number int
 }
 
 // Certificate is one that an authority issued: the files of it and of its key.
@@ -29,20 +31,28 @@ func (l *Lab) Authority() *Authority {
 	if err != nil {
 		l.tb.Fatal(err)
 	}
-	return &Authority{lab: l, issuer: made, File: l.File("authority.pem", made.PEM)}
+	l.authorities++
+	return &Authority{lab: l, issuer: made, File: l.File(fmt.Sprintf("authority-%d.pem", l.authorities), made.PEM), number: l.authorities}
 }
 
 // Issue makes a certificate for host names, which may begin with a wildcard, and
 // IP addresses.
 func (a *Authority) Issue(names ...string) Certificate {
 	a.lab.tb.Helper()
-	cert, key, err := a.issuer.Issue(names...)
+	return a.IssueUntil(time.Now().Add(24*time.Hour), names...)
+}
+
+// IssueUntil is [Authority.Issue] for a certificate that is good until a time, which may
+// be past.
+func (a *Authority) IssueUntil(end time.Time, names ...string) Certificate {
+	a.lab.tb.Helper()
+	cert, key, err := a.issuer.IssueUntil(end, names...)
 	if err != nil {
 		a.lab.tb.Fatal(err)
 	}
 	a.issued++
 	return Certificate{
-		Cert: a.lab.File(fmt.Sprintf("site-%d.pem", a.issued), cert),
-		Key:  a.lab.File(fmt.Sprintf("site-%d.key", a.issued), key),
+		Cert: a.lab.File(fmt.Sprintf("site-%d-%d.pem", a.number, a.issued), cert),
+		Key:  a.lab.File(fmt.Sprintf("site-%d-%d.key", a.number, a.issued), key),
 	}
 }

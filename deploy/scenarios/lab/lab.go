@@ -31,6 +31,8 @@ type Lab struct {
 	play  string // the helper program
 	pldns string
 	hosts int
+
+	authorities int
 }
 
 // binaries names the variable of the environment that says where [Main] put the

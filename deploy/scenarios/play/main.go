@@ -10,7 +10,12 @@
 //	play link -listen ADDRESS -to ADDRESS [-link-id ID]
 //	                                            a private endpoint of a Private Link Service
 //	play load -servers ADDRESSES -questions FILE  many clients, who check every answer
-//	play ask -server ADDRESS NAME TYPE          one DNS query
+//	play ask -server ADDRESS [-over TRANSPORT -name NAME -ca FILE] NAME TYPE
+//	                                            one DNS query
+//	play upgrade -server ADDRESS -ca FILE NAME TYPE
+//	                                            the same, by the encrypted ways that the server tells of
+//	play pace -server ADDRESS -over TRANSPORT -name NAME -ca FILE NAME TYPE
+//	                                            queries at a steady pace over a few connections, and how long they took
 package main
 
 import (
@@ -36,9 +41,10 @@ func main() {
 func run(ctx context.Context, arguments []string) error {
 	roles := map[string]func(context.Context, *flag.FlagSet, []string) error{
 		"azure": azure, "site": site, "connect": connect, "ask": ask, "link": link, "load": load, "authority": authority,
+		"upgrade": upgrade, "pace": pace,
 	}
 	if len(arguments) == 0 || roles[arguments[0]] == nil {
-		return fmt.Errorf("say which role to play: azure, site, connect, authority, link, load or ask")
+		return fmt.Errorf("say which role to play: azure, site, connect, authority, link, load, ask, upgrade or pace")
 	}
 	flags := flag.NewFlagSet("play "+arguments[0], flag.ContinueOnError)
 	return roles[arguments[0]](ctx, flags, arguments[1:])

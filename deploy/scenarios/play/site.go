@@ -12,10 +12,13 @@ import (
 	"net/http"
 	"os"
 	"time"
+
+	"github.com/quic-go/quic-go"
 )
 
 // site is a server that speaks TLS at once, as SQL Server does with TDS 8 and a
-// web server always, and tells every client what it was told to say.
+// web server always, and tells every client what it was told to say. Over QUIC, and to who
+// wants to speak DNS, it shows its certificate and no more.
 func site(ctx context.Context, flags *flag.FlagSet, arguments []string) error {
 	listen := flags.String("listen", ":443", "address")
 	says := flags.String("says", "", "what every client is told")
@@ -32,10 +35,15 @@ func site(ctx context.Context, flags *flag.FlagSet, arguments []string) error {
 	if err != nil {
 		return err
 	}
+	over, err := quic.ListenAddr(*listen, &tls.Config{Certificates: []tls.Certificate{pair}, NextProtos: []string{"doq", "h3"}}, nil)
+	if err != nil {
+		return err
+	}
+	defer over.Close()
 	fmt.Println("listening at", listener.Addr())
 	server := &http.Server{
 		Handler:           http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, *says) }),
-		TLSConfig:         &tls.Config{Certificates: []tls.Certificate{pair}},
+		TLSConfig:         &tls.Config{Certificates: []tls.Certificate{pair}, NextProtos: []string{"h2", "http/1.1", "dot"}},
 		ReadHeaderTimeout: time.Minute,
 		ConnState: func(conn net.Conn, state http.ConnState) {
 			if state == http.StateNew {
