@@ -115,7 +115,8 @@ func TestEncryptedClients(t *testing.T) {
 			}
 		}
 		for _, over := range []string{"dot", "doh", "doq", "h3"} { // h3 and doq by quic-go
-			got := lastLine(user.TryPlay("ask", "-server", resolverAddr+":"+portOf(over), "-over", over, "-name", resolverName, "-ca", e.authority.File, eun, "A"))
+			got := lastLine(user.TryPlay("ask", "-server", resolverAddr+":"+portOf(over), "-over", over, "-name", resolverName,
+				"-ca", e.authority.File, eun, "A"))
 			if !strings.HasSuffix(got, "\t"+address) {
 				t.Errorf("%s: a client in Go over %s: %s, want %s", user.Name, over, got, address)
 			}
@@ -223,9 +224,11 @@ func TestClientsThatUpgrade(t *testing.T) {
 		why   string // empty for the answer
 	}{
 		{"the right certificate", []string{resolverName, resolverAddr}, day, nil, ""},
-		{"one for another address", []string{resolverName, "10.0.0.99"}, day, nil, "not for 10.0.0.4: x509: certificate is valid for 10.0.0.99, not 10.0.0.4"},
+		{"one for another address", []string{resolverName, "10.0.0.99"}, day, nil,
+			"not for 10.0.0.4: x509: certificate is valid for 10.0.0.99, not 10.0.0.4"},
 		{"one that has expired", []string{resolverName, resolverAddr}, -time.Minute, nil, "certificate has expired"},
-		{"one for another name", []string{resolverName, resolverAddr}, day, e.deceive, "certificate is valid for other.contoso.net, not dns.contoso.net"},
+		{"one for another name", []string{resolverName, resolverAddr}, day, e.deceive,
+			"certificate is valid for other.contoso.net, not dns.contoso.net"},
 	} {
 		serving := e.serve(e.authority.IssueUntil(time.Now().Add(row.lasts), row.names...))
 		if row.then != nil {

@@ -208,14 +208,7 @@ type instance struct {
 func newFaults(t *testing.T) *faults {
 	l := lab.New(t)
 	f := &faults{t: t, n: newInternet(l, "*.bulk.contoso.com. 60 IN A 203.0.113.82", "short.contoso.com. 1 IN A 203.0.113.81"),
-		rate: 2000, hold: 2 * time.Second, program: filepath.Join(l.Dir, "bin", "pldns")}
-	if text := os.Getenv("PLDNS_E2E_HOLD"); text != "" {
-		hold, err := time.ParseDuration(text)
-		if err != nil {
-			t.Fatalf("PLDNS_E2E_HOLD: %v", err)
-		}
-		f.hold = hold
-	}
+		rate: 2000, hold: holdFor(t, 2*time.Second), program: filepath.Join(l.Dir, "bin", "pldns")}
 	f.one, f.two = newRegions(t, f.n)
 	spare := l.Host("spare endpoint")
 	f.one.vnet.Plug(spare, "10.0.1.6/16")

@@ -5,6 +5,7 @@ package scenarios
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 	"syscall"
@@ -130,6 +131,20 @@ func (f *faults) during(fault string, lossless []string, strike, mend func()) *r
 		f.t.Errorf("%s: %d of %d queries are lost: %q", fault, total.Lost, total.Asked, r.tally.Samples)
 	}
 	return r
+}
+
+// holdFor is how long each measurement or fault lasts: PLDNS_E2E_HOLD, or this.
+func holdFor(t *testing.T, otherwise time.Duration) time.Duration {
+	t.Helper()
+	text := os.Getenv("PLDNS_E2E_HOLD")
+	if text == "" {
+		return otherwise
+	}
+	hold, err := time.ParseDuration(text)
+	if err != nil {
+		t.Fatalf("PLDNS_E2E_HOLD: %v", err)
+	}
+	return hold
 }
 
 // wait lets time pass while the load goes on: how long a fault lasts is a part of

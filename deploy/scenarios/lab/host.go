@@ -140,6 +140,21 @@ func (h *Host) Firewall(rules string) {
 	h.Run("nft", "-f", file)
 }
 
+// Lose makes the host lose packets that come to it, so many of a thousand, at random; the
+// sender does not know.
+func (h *Host) Lose(perMille int) {
+	h.lab.tb.Helper()
+	h.Firewall(fmt.Sprintf(`table ip loss { }
+delete table ip loss
+table ip loss {
+	chain in {
+		type filter hook input priority 0
+		iifname != "lo" numgen random mod 1000 < %d drop
+	}
+}
+`, perMille))
+}
+
 // Masquerade makes everything that leaves by an interface come from its address.
 func (h *Host) Masquerade(device string) {
 	h.lab.tb.Helper()

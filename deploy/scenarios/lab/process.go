@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -98,6 +99,26 @@ func (p *Process) Signal(signal syscall.Signal) {
 
 // ID is the process id, as the machine counts.
 func (p *Process) ID() int { return p.cmd.Process.Pid }
+
+// CPU is the time that the processors have spent on the process, by itself and in the
+// system, to a hundredth of a second.
+func (p *Process) CPU() time.Duration {
+	p.host.lab.tb.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.ID()))
+	if err != nil {
+		p.host.lab.tb.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), ") ") // the name may hold spaces
+	var ticks int64
+	for _, field := range strings.Fields(rest)[11:13] {
+		n, err := strconv.ParseInt(field, 10, 64)
+		if err != nil {
+			p.host.lab.tb.Fatal(err)
+		}
+		ticks += n
+	}
+	return time.Duration(ticks) * time.Second / 100 // USER_HZ
+}
 
 // Kill ends the process at once and waits for it.
 func (p *Process) Kill() {
