@@ -1,7 +1,6 @@
 package config
 
 import (
-	"crypto/tls"
 	"crypto/x509"
 	"iter"
 	"net/netip"
@@ -95,23 +94,6 @@ type Listen struct {
 
 // All are the addresses at which queries arrive, over whatever.
 func (l Listen) All() []netip.AddrPort { return slices.Concat(l.DNS, l.DoT, l.DoH, l.DoQ) }
-
-// Secure is what the secure listeners show and ask for. The zero value says that
-// there are none.
-type Secure struct {
-	Cert, Key string // the files that Certificate is from
-	// Certificate is shown by the listeners for TLS, HTTPS and QUIC.
-	Certificate tls.Certificate
-	ClientCA    string // the file that ClientCAs is from; empty for none
-	// ClientCAs sign the certificates of clients, which may show one then; nil asks
-	// for none.
-	ClientCAs *x509.CertPool
-}
-
-// Files are the files that were read.
-func (t Secure) Files() []string {
-	return slices.DeleteFunc([]string{t.Cert, t.Key, t.ClientCA}, func(file string) bool { return file == "" })
-}
 
 // Trust says who may say that somebody else asks.
 type Trust struct {

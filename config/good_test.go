@@ -77,7 +77,10 @@ func meaning(c *config.Config) string {
 	}
 	if c.Listen.DoT != nil || c.Listen.DoH != nil {
 		line("dot %v doh %v doq %v h3 %v", c.Listen.DoT, c.Listen.DoH, c.Listen.DoQ, c.Listen.H3)
-		line("tls %v, certificates %d, asks %v", c.TLS.Files(), len(c.TLS.Certificate.Certificate), c.TLS.ClientCAs != nil)
+		line("tls %v, asks %v", c.TLS.Files(), c.TLS.ClientCAs != nil)
+		for _, shown := range c.TLS.Certificates {
+			line("  certificate %s for %v", shown.Name, shown.Leaf().DNSNames)
+		}
 	}
 	if c.Trust.ClientSubnet != nil || c.Trust.ProxyProtocol != nil {
 		line("trust client_subnet %v proxy_protocol %v", c.Trust.ClientSubnet, c.Trust.ProxyProtocol)

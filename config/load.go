@@ -221,6 +221,7 @@ func (l *loader) finish() {
 	l.finishUpstreams()
 	l.warnOfNames()
 	l.warnOfNetworks()
+	l.warnOfUncovered()
 }
 
 // settings reads what stands alone: the deadline and the cache.

@@ -1,12 +1,9 @@
 package config
 
 import (
-	"crypto/tls"
 	"crypto/x509"
-	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 )
 
 // listenSecure takes the addresses for DNS over TLS, over HTTPS and over QUIC.
@@ -49,7 +46,7 @@ func (l *loader) listenOn(t table, key, example string, usual uint16, taken []ne
 	return list
 }
 
-// secure reads the certificate that the secure listeners show, and the authority
+// secure reads the certificates that the secure listeners show, and the authority
 // of the certificates that they ask for. The files are read here, so that what
 // cannot be served does not load.
 func (l *loader) secure(root table, files files) {
@@ -70,25 +67,9 @@ func (l *loader) secure(root table, files files) {
 		l.rep.add(t.here(), &fault{"nothing uses the certificate",
 			`add listen.dot = [":853"], listen.doq = [":853"] or listen.doh = [":443"], or remove it`})
 	}
-	t.only("cert", "key", "client_ca")
+	t.only("cert", "key", "client_ca", "certificates")
+	l.certificates(t, files)
 	s := &l.config.TLS
-	cert, certOK := l.pem(t, "cert", "tls.crt", &s.Cert, files)
-	key, keyOK := l.pem(t, "key", "tls.key", &s.Key, files)
-	for _, name := range []string{"cert", "key"} {
-		if !t.has(name) {
-			l.rep.add(t.here(), faultf(fmt.Sprintf("add %s = %q", name, "tls."+name), "has no %s", name))
-		}
-	}
-	if certOK && keyOK {
-		var err error
-		if s.Certificate, err = tls.X509KeyPair(cert, key); err != nil {
-			l.rep.add(t.place("cert"), faultf("write the PEM files of one certificate, with those "+
-				"between it and its authority, and of its key",
-				"%s", strings.TrimPrefix(err.Error(), "tls: ")))
-		} else {
-			l.warnOfExpiry(t.place("cert"), s.Certificate.Leaf)
-		}
-	}
 	if ca, ok := l.pem(t, "client_ca", "clients.pem", &s.ClientCA, files); ok {
 		s.ClientCAs = x509.NewCertPool()
 		if !s.ClientCAs.AppendCertsFromPEM(ca) {

@@ -84,8 +84,8 @@ func alerts() []alert {
 		{"PldnsShadowDiffers", "info",
 			[]string{`pldns_shadow_answers_total{network="europe",result="addresses"} 0+1x60`}, []string{`pldns_shadow_answers_total{network="europe",result="same"} 0+1x60`}, nil},
 		// promtool begins at the epoch, and looks after an hour.
-		{"PldnsCertificateExpires", "warning", []string{`pldns_tls_certificate_expiry_timestamp_seconds 1200000x60`}, []string{`pldns_tls_certificate_expiry_timestamp_seconds 1300000x60`}, nil},
-		{"PldnsCertificateExpired", "critical", []string{`pldns_tls_certificate_expiry_timestamp_seconds 0x60`}, []string{`pldns_tls_certificate_expiry_timestamp_seconds 1200000x60`}, nil},
+		{"PldnsCertificateExpires", "warning", []string{`pldns_tls_certificate_expiry_timestamp_seconds{certificate="default"} 1200000x60`}, []string{`pldns_tls_certificate_expiry_timestamp_seconds{certificate="default"} 1300000x60`}, nil},
+		{"PldnsCertificateExpired", "critical", []string{`pldns_tls_certificate_expiry_timestamp_seconds{certificate="default"} 0x60`}, []string{`pldns_tls_certificate_expiry_timestamp_seconds{certificate="default"} 1200000x60`}, nil},
 		{"PldnsQueriesDropped", "warning", []string{`pldns_refused_total{reason="shed",transport="udp"} 0+1x60`}, []string{`pldns_refused_total{reason="formerr",transport="udp"} 0+1x60`}, nil},
 		{"PldnsListenerSilent", "critical", []string{`pldns_listener_answers{listener=":53",transport="udp"} 0x60`},
 			[]string{`pldns_listener_answers{listener=":53",transport="udp"} 1x60`}, nil},

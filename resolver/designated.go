@@ -19,10 +19,11 @@ import (
 type Designated struct {
 	// Listeners are those for encrypted DNS, in the order in which they are preferred.
 	Listeners []EncryptedListener
-	// Names are those that the certificate is for, without wildcards, and Holds the
-	// addresses that it is for.
+	// Names are those that the certificates are for, without wildcards, in the order in
+	// which they are preferred. Holds are the addresses that the certificate is for, too,
+	// which is shown to a client that comes by a name: one of these, or of a network's.
 	Names []zones.Name
-	Holds []netip.Addr
+	Holds map[zones.Name][]netip.Addr
 	// Networks are those to which other names or addresses belong, by their name.
 	Networks map[string]DesignatedTo
 	// Addresses are where clients reach the listeners, for networks that say nothing
@@ -57,6 +58,8 @@ const (
 	resolverArpa  = "resolver.arpa."
 	attrleaf      = "_dns."
 	designatedTTL = 300 // seconds: what is opened or closed is known soon
+	// mostNames is how many names are tried for a client that asks in general.
+	mostNames = 64
 )
 
 // concerns tells whether q asks for something that a designated resolver may have.
@@ -79,10 +82,14 @@ func (s *Snapshot) designated(q *Query, network *zones.Network) (Answer, bool) {
 		return Answer{}, false
 	}
 	wanted := q.Name.FQDN()[len(attrleaf):]
+	general, tried := wanted == resolverArpa, 0
 	for _, names := range [][]zones.Name{to.Names, s.encrypted.Names} {
 		for _, name := range names {
-			if wanted != resolverArpa && wanted != name.FQDN() {
+			if !general && wanted != name.FQDN() {
 				continue
+			}
+			if tried++; tried > mostNames {
+				return Answer{}, false
 			}
 			if records := s.ways(q, network, name, to.Paths, addresses); len(records) > 0 {
 				return Answer{Records: records, Authoritative: true, Source: FromLocal, Network: network.Name()}, true
@@ -95,7 +102,7 @@ func (s *Snapshot) designated(q *Query, network *zones.Network) (Answer, bool) {
 // ways are the records of the listeners that lead a client to its network by a name.
 func (s *Snapshot) ways(q *Query, network *zones.Network, name zones.Name, paths []string, addresses []netip.Addr) (records []dns.RR) {
 	for _, l := range s.encrypted.Listeners {
-		at, hints, reached := s.encrypted.reach(l, q.Client, addresses)
+		at, hints, reached := s.encrypted.reach(l, name, q.Client, addresses)
 		if !reached {
 			continue
 		}
@@ -117,18 +124,18 @@ func (s *Snapshot) ways(q *Query, network *zones.Network, name zones.Name, paths
 	return records
 }
 
-// reach is the local address at which a client would come to a listener, and which
-// addresses it is told. Where nothing else is said, the listener has to receive at the
+// reach is the local address at which a client would come to a listener by a name, and
+// which addresses it is told. Where nothing else is said, the listener has to receive at the
 // address that was asked. Whoever came through a Private Link Service has asked another
 // than this server knows.
-func (d *Designated) reach(l EncryptedListener, client zones.Client, addresses []netip.Addr) (
+func (d *Designated) reach(l EncryptedListener, name zones.Name, client zones.Client, addresses []netip.Addr) (
 	at netip.AddrPort, told []netip.Addr, reached bool) {
 	asked, opened := client.Listener.Addr(), l.Addr.Addr()
 	receives := asked.IsValid() && (opened == asked || opened == netip.IPv6Unspecified() || opened.IsUnspecified() && asked.Is4())
 	switch {
 	case addresses == nil && (!receives || client.Shown != nil && client.Shown.Linked):
 		return netip.AddrPort{}, nil, false
-	case addresses == nil && (opened == asked || slices.Contains(d.Holds, asked)):
+	case addresses == nil && (opened == asked || slices.Contains(d.Holds[name], asked)):
 		addresses = []netip.Addr{asked}
 	case !receives:
 		asked = opened

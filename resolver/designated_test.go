@@ -39,7 +39,10 @@ func TestDesignated(t *testing.T) {
 			{Addr: sock("10.0.0.4:8853"), ALPN: []string{"dot"}},
 		},
 		Names: []zones.Name{zones.NameOf("dns.contoso.net."), zones.NameOf("second.contoso.net.")},
-		Holds: []netip.Addr{addr("10.9.0.5"), addr("2001:db8::4")},
+		Holds: map[zones.Name][]netip.Addr{
+			zones.NameOf("dns.contoso.net."):    {addr("2001:db8::4")},
+			zones.NameOf("tenant.contoso.net."): {addr("10.9.0.5")},
+		},
 		Networks: map[string]resolver.DesignatedTo{
 			"tenant": {Names: []zones.Name{zones.NameOf("tenant.contoso.net.")}},
 			"path":   {Paths: []string{"path"}},
@@ -55,6 +58,8 @@ func TestDesignated(t *testing.T) {
 			`1 dns.contoso.net. alpn="h2" port="443" dohpath="/dns-query{?dns}"|2 dns.contoso.net. alpn="dot" port="8853" ipv4hint="10.0.0.4"`},
 		{"an address that only the certificate knows", "10.0.0.1", "[2001:db8::4]:53", both,
 			`1 dns.contoso.net. alpn="h2" port="443" ipv6hint="2001:db8::4" dohpath="/dns-query{?dns}"`},
+		{"an address that the certificate of another name knows", "10.0.0.1", "[2001:db8::4]:53", "_dns.second.contoso.net.",
+			`1 second.contoso.net. alpn="h2" port="443" dohpath="/dns-query{?dns}"`},
 		{"an address that may be a container's is not told", "10.0.0.1", "172.18.0.2:53", both, `1 dns.contoso.net. alpn="h2" port="443" dohpath="/dns-query{?dns}"`},
 		{"no address is known", "10.0.0.1", any, both, any},
 		{"the server of a name", "10.0.0.1", "172.18.0.2:53", "_dns.SECOND.contoso.net.", `1 second.contoso.net. alpn="h2" port="443" dohpath="/dns-query{?dns}"`},

@@ -101,8 +101,8 @@ func newEstate(t *testing.T, s size, past *traffic.Traffic) *estate {
 		Ready: true, Loaded: now.Add(-26 * time.Hour), Networks: len(names), Endpoints: 4*len(names) + s.endpoints,
 		Listening: []admin.Listening{{Over: "dns", Address: netip.MustParseAddrPort("10.0.0.4:53")}, {Over: "dot", Address: netip.MustParseAddrPort("10.0.0.4:853")},
 			{Over: "doh", Address: netip.MustParseAddrPort("10.0.0.4:443")}},
-		Certificate: &admin.Certificate{Names: []string{"dns.contoso.net", "fabrikam.dns.contoso.net"}, Until: now.Add(70 * 24 * time.Hour)},
-		LastReload:  &admin.Reload{At: now.Add(-3 * time.Hour), OK: true},
+		Certificates: []admin.Certificate{{Name: "default", Names: []string{"dns.contoso.net", "fabrikam.dns.contoso.net"}, Key: "ECDSA", Until: now.Add(70 * 24 * time.Hour)}},
+		LastReload:   &admin.Reload{At: now.Add(-3 * time.Hour), OK: true},
 		Store: &admin.Store{
 			Where: "https://10.0.0.7:2379", Channel: "stable", Instance: "dns-weu-1", Release: release, Short: release[:8], By: "ops@contoso.com",
 			Note: "new databases", Pushed: now.Add(-4 * time.Hour), Taken: now.Add(-3 * time.Hour), Since: now.Add(-3 * time.Hour), Saved: true, Wanted: release,
@@ -310,7 +310,7 @@ func states() []state {
 		{"failed-reload", size{}, func(e *estate) {
 			e.status.LastReload = &admin.Reload{At: ago(time.Minute), Error: "/etc/pldns/pldns.toml:12: networks.hub.client: unknown key: write clients\n/etc/pldns/pldns.toml:31: networks.spoke.endpoints: \"10.0.0.300\" is no address"}
 		}, []string{"Failing:", "the last reload failed, and what was served before goes on", ", since "}, map[string][]string{"/": {"unknown key: write clients"}, "/operate": {"refused", "unknown key: write clients"}}},
-		{"certificate", size{}, func(e *estate) { e.status.Certificate.Until = time.Now().Add(5 * 24 * time.Hour) },
+		{"certificate", size{}, func(e *estate) { e.status.Certificates[0].Until = time.Now().Add(5 * 24 * time.Hour) },
 			[]string{"Serving, with a warning:", "the certificate expires at ", ", since "}, nil},
 		{"source-stale", size{}, func(e *estate) {
 			e.sources[1].Error, e.sources[1].Taken = "ask Azure Resource Graph: 403 Forbidden: the identity may not read /providers/Microsoft.Management/managementGroups/corp", ago(3*time.Hour)

@@ -65,7 +65,9 @@ func TestDocuments(t *testing.T) {
 	for _, b := range blocks(t) {
 		if b.file != file {
 			file, dir = b.file, t.TempDir()
-			writeKeys(t, dir, resolvertest.NewAuthority(t), "dns.contoso.net", "10.0.0.4") // that examples name
+			authority := resolvertest.NewAuthority(t) // of what examples name
+			writeKeys(t, dir, authority, "dns.contoso.net", "10.0.0.4")
+			writePair(t, filepath.Join(dir, "fabrikam.crt"), filepath.Join(dir, "fabrikam.key"), authority.Certificate(t, "fabrikam.dns.contoso.net"))
 		}
 		t.Run(b.file+":"+b.language, func(t *testing.T) {
 			switch b.language {

@@ -61,7 +61,7 @@ func TestServedMetrics(t *testing.T) {
 		}
 	}
 	for _, want := range []string{
-		"pldns_tls_certificate_expiry_timestamp_seconds ", `pldns_queries_in_flight{transport="stream"} `,
+		`pldns_tls_certificate_expiry_timestamp_seconds{certificate="default"} `, `pldns_queries_in_flight{transport="stream"} `,
 		"pldns_dnstap_connected 0\n", `pldns_query_log_lines_total{result="written",to="`, `pldns_queries_total{network="a",rcode="NOERROR",source="local",transport="https"} 1`,
 	} {
 		if !strings.Contains(page, "\n"+want) {

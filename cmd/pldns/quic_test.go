@@ -25,13 +25,17 @@ func (b behindIngresses) quicFromEurope(to netip.AddrPort, config *tls.Config) (
 		b.tb.Fatal(err)
 	}
 	transport := &quic.Transport{Conn: socket}
+	var conn *quic.Conn
 	end := func() {
+		if conn != nil {
+			_ = conn.CloseWithError(0, "") // or the server keeps it for a while
+		}
 		transport.Close()
 		socket.Close()
 	}
 	ctx, cancel := context.WithTimeout(b.tb.Context(), 20*time.Second)
 	defer cancel()
-	conn, err := transport.Dial(ctx, net.UDPAddrFromAddrPort(to), config, nil)
+	conn, err = transport.Dial(ctx, net.UDPAddrFromAddrPort(to), config, nil)
 	return conn, end, err
 }
 

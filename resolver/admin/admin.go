@@ -121,10 +121,12 @@ type Status struct {
 	Silent []Silent `json:"silent,omitempty"`
 	// Warnings are what the configuration says and probably does not mean.
 	Warnings []string `json:"warnings,omitempty"`
-	// Listening is where queries arrive, and Certificate what the secure listeners
-	// show; absent where there are none.
-	Listening   []Listening  `json:"listening,omitempty"`
-	Certificate *Certificate `json:"certificate,omitempty"`
+	// Listening is where queries arrive, and Certificates what the secure listeners
+	// show; absent where there are none. AsksClients says that they ask clients for one
+	// of theirs.
+	Listening    []Listening   `json:"listening,omitempty"`
+	Certificates []Certificate `json:"certificates,omitempty"`
+	AsksClients  bool          `json:"asks_clients,omitempty"`
 	// LastReload is the last time that the configuration was read anew; absent when
 	// it never was.
 	LastReload *Reload `json:"last_reload,omitempty"`
@@ -157,16 +159,6 @@ type Silent struct {
 	Since     time.Time      `json:"since"`
 	Error     string         `json:"error"`
 }
-
-// Certificate is what the secure listeners show.
-type Certificate struct {
-	Names   []string  `json:"names"`
-	Until   time.Time `json:"until"`   // when it expires
-	Clients bool      `json:"clients"` // whether clients are asked for one of theirs
-}
-
-// Expired tells whether it has expired.
-func (c Certificate) Expired() bool { return time.Now().After(c.Until) }
 
 // Reload is what came of reading the configuration anew.
 type Reload struct {

@@ -279,7 +279,7 @@ func TestLiveListShowsTheClient(t *testing.T) {
 func TestListenersAndFaults(t *testing.T) {
 	base := serve(t, admin.Status{
 		Ready: true, Listening: []admin.Listening{{"dns", netip.MustParseAddrPort("10.0.0.4:53")}, {"dot", netip.MustParseAddrPort("10.0.0.4:853")}, {"doh", netip.MustParseAddrPort("10.0.0.4:443")}},
-		Certificate: &admin.Certificate{Names: []string{"dns.contoso.net"}, Until: time.Unix(1_700_000_000, 0), Clients: true},
+		Certificates: []admin.Certificate{{Name: "default", Names: []string{"dns.contoso.net"}, Until: time.Unix(1_700_000_000, 0)}}, AsksClients: true,
 	}, crowd(1))
 	for path, wants := range map[string][]string{
 		"/":                           {"10.0.0.4:853", "10.0.0.4:443", "/dns-query", "dns.contoso.net", "has expired", "Clients are asked"},

@@ -49,12 +49,8 @@ type State struct {
 	Others []Condition `json:"others,omitempty"`
 }
 
-const (
-	// certificateWarning is how long before its end a certificate is warned of.
-	certificateWarning = 14 * 24 * time.Hour
-	// reloadPatience is how long a reload may take before somebody should look.
-	reloadPatience = time.Minute
-)
+// reloadPatience is how long a reload may take before somebody should look.
+const reloadPatience = time.Minute
 
 // state answers /api/state with the [State].
 func (s *Server) state(w http.ResponseWriter, _ *http.Request) {
@@ -99,7 +95,7 @@ func stateOf(status Status, networks []Network, upstreams []Upstream, sources []
 	}
 	all = append(all, ofUpstreams(upstreams)...)
 	all = append(all, ofEndpoints(networks)...)
-	all = append(all, ofCertificate(status.Certificate, now)...)
+	all = append(all, ofCertificates(status.Certificates, now)...)
 	all = append(all, ofSources(sources)...)
 	all = append(all, ofStore(status.Store)...)
 	all = append(all, ofConfiguration(status, now)...)
@@ -182,19 +178,6 @@ func ofEndpoints(networks []Network) (all []Condition) {
 		all = append(all, Condition{Degraded, reason, first, path})
 	}
 	return all
-}
-
-// ofCertificate is the condition of a certificate that nobody can use for long, or any
-// more.
-func ofCertificate(c *Certificate, now time.Time) []Condition {
-	switch {
-	case c == nil || now.Before(c.Until.Add(-certificateWarning)):
-		return nil
-	case now.Before(c.Until):
-		return []Condition{{Degraded, "the certificate expires at " + when(c.Until), c.Until.Add(-certificateWarning), "/#certificate"}}
-	default:
-		return []Condition{{Failing, "the certificate has expired", c.Until, "/#certificate"}}
-	}
 }
 
 // ofConfiguration are the conditions of what operators wrote.

@@ -77,7 +77,7 @@ func TestState(t *testing.T) {
 			"failing", at(1), "the last reload failed, and what was served before goes on", 0, "pldns.toml:3: a fault"},
 		{"a reload hangs", with(func(s *admin.Status) { since := at(1); s.ReloadingSince = &since }), nil, nil, "degraded", at(1), "a reload has not ended", 0, ""},
 		{"a reload is under way", with(func(s *admin.Status) { since := time.Now(); s.ReloadingSince = &since }), nil, nil, "serving", at(0), "all is well", 0, ""},
-		{"the certificate has expired", with(func(s *admin.Status) { s.Certificate = &admin.Certificate{Until: at(2)} }), nil, nil,
+		{"the certificate has expired", with(func(s *admin.Status) { s.Certificates = []admin.Certificate{{Until: at(2)}} }), nil, nil,
 			"failing", at(2), "the certificate has expired", 0, ""},
 		{"the configuration has warnings", with(func(s *admin.Status) { s.Warnings = []string{"one", "two"} }), nil, nil,
 			"degraded", at(0), "the configuration has 2 warnings", 0, "<li>two</li>"},
@@ -112,7 +112,7 @@ func TestState(t *testing.T) {
 // A certificate is warned of two weeks before its end.
 func TestCertificateNearItsEnd(t *testing.T) {
 	until := time.Now().Add(6 * 24 * time.Hour).UTC().Truncate(time.Second)
-	base := serve(t, admin.Status{Ready: true, Certificate: &admin.Certificate{Until: until}})
+	base := serve(t, admin.Status{Ready: true, Certificates: []admin.Certificate{{Until: until}}})
 	_, body := get(t, base+"/api/state")
 	for _, want := range []string{`"level": "degraded"`, "the certificate expires at " + until.Format("2006-01-02 15:04:05")} {
 		if !strings.Contains(body, want) {

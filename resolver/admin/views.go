@@ -29,8 +29,9 @@ type overview struct {
 	Networks     []Network
 	Unhealthy    int // endpoints
 	Upstreams    []Upstream
-	Failing      int // upstream servers
-	Unmapped     int // names
+	Failing      int           // upstream servers
+	Unmapped     int           // names
+	Certificates []Certificate // that end first
 	Live         bool
 	Form         explained
 	Traffic      []chart // of the last hour
@@ -42,7 +43,7 @@ func (s *Server) overview(*http.Request) page {
 		Status: s.options.Status(), Networks: s.networks(), Upstreams: s.options.Upstreams(), Live: s.options.Recent.On(),
 		Form: explained{Types: commonTypes()},
 	}
-	data.State = s.stateNow()
+	data.State, data.Certificates = s.stateNow(), endingFirst(data.Status.Certificates)
 	s.options.Traffic.Look()
 	hour, _ := traffic.ParseSpan("hour")
 	minute, _ := traffic.ParseSpan("minute")

@@ -32,7 +32,8 @@ func newConfigMetrics(m maker) configMetrics {
 		took: m.gauge("config_last_reload_duration_seconds",
 			"Time that the last reload of the configuration took, whatever came of it; 0 before the first.").WithLabelValues(),
 		certificate: m.gauge("tls_certificate_expiry_timestamp_seconds",
-			"When the certificate of the listeners for TLS and HTTPS expires, in seconds since 1970; absent without one."),
+			"When a certificate of the listeners for TLS, HTTPS and QUIC expires, in seconds since 1970, by the name of its table in "+
+				"tls.certificates: default for that of [tls] itself; absent without one.", "certificate"),
 		endpoints: m.gauge("endpoints", "Endpoints that a network has.", "network"),
 		probes: m.counter("endpoint_probes_total", "Probes of addresses of endpoints, by kind: "+
 			"tcp, tls or https, and result: ok or failed.", "kind", "result"),
@@ -58,8 +59,8 @@ func (r *Recorder) Loaded(now Serving) {
 		r.upstream.most.WithLabelValues(server.Group).Set(float64(server.Capacity))
 	}
 	r.config.certificate.Reset()
-	if !now.CertificateEnds.IsZero() {
-		r.config.certificate.WithLabelValues().Set(float64(now.CertificateEnds.Unix()))
+	for name, ends := range now.CertificateEnds {
+		r.config.certificate.WithLabelValues(name).Set(float64(ends.Unix()))
 	}
 }
 

@@ -56,7 +56,7 @@ func exercised(t *testing.T) *metrics.Recorder {
 	r.Exported("metrics", nil)
 	r.Shadowed("europe", shadow.AddressesDiffer)
 	r.Loaded(metrics.Serving{
-		Table: table, Loaded: time.Unix(1_800_000_000, 0), CertificateEnds: time.Unix(1_900_000_000, 0),
+		Table: table, Loaded: time.Unix(1_800_000_000, 0), CertificateEnds: map[string]time.Time{"default": time.Unix(1_900_000_000, 0)},
 		Upstreams: []metrics.Upstream{{Group: "azure", Server: "168.63.129.16", Healthy: true}},
 	})
 	r.Learn(func() []metrics.Source {
@@ -157,7 +157,7 @@ func TestSeries(t *testing.T) {
 		`pldns_queries_in_flight{transport="stream"} 5`,
 		`pldns_endpoints_unreachable{network="europe"} 6`,
 		`pldns_config_last_reload_duration_seconds 1`,
-		`pldns_tls_certificate_expiry_timestamp_seconds 1.9e+09`,
+		`pldns_tls_certificate_expiry_timestamp_seconds{certificate="default"} 1.9e+09`,
 		`pldns_build_info{goversion="go",revision="abc",version="v1.0.0"} 1`,
 	} {
 		if !strings.Contains(page.Body.String(), want+"\n") {

@@ -16,9 +16,9 @@ type Serving struct {
 	Table     *zones.Table
 	Loaded    time.Time
 	Upstreams []Upstream
-	// CertificateEnds is when the certificate of the secure listeners expires; zero
-	// when there is none.
-	CertificateEnds time.Time
+	// CertificateEnds is when the certificates of the secure listeners expire, by what the
+	// configuration calls them.
+	CertificateEnds map[string]time.Time
 }
 
 // Upstream is a server of an upstream group, by the names that metrics give them.

@@ -1,9 +1,11 @@
 package resolvertest
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -54,7 +56,21 @@ func (a *Authority) Root() []byte { return a.certificate.Raw }
 // Certificate is a certificate for hosts, each a name or an address, and its key.
 func (a *Authority) Certificate(tb testing.TB, hosts ...string) tls.Certificate {
 	tb.Helper()
-	key := newKey(tb)
+	return a.sign(tb, newKey(tb), hosts)
+}
+
+// RSACertificate is [Authority.Certificate] with a key for RSA.
+func (a *Authority) RSACertificate(tb testing.TB, hosts ...string) tls.Certificate {
+	tb.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		tb.Fatalf("make a key: %v", err)
+	}
+	return a.sign(tb, key, hosts)
+}
+
+func (a *Authority) sign(tb testing.TB, key crypto.Signer, hosts []string) tls.Certificate {
+	tb.Helper()
 	template := newTemplate("a server of a test")
 	template.KeyUsage = x509.KeyUsageDigitalSignature
 	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}

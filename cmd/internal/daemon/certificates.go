@@ -1,10 +1,15 @@
 package daemon
 
 import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
 	"crypto/tls"
-	"crypto/x509"
 	"fmt"
+	"slices"
 	"sync/atomic"
+	"time"
 
 	"pldns/config"
 	"pldns/zones"
@@ -17,16 +22,16 @@ type certificates struct {
 
 // keys are those of one configuration.
 type keys struct {
-	config *tls.Config
-	leaf   *x509.Certificate
-	names  map[zones.Name]bool // the server names of networks
+	config  *tls.Config
+	secure  config.Secure
+	names   map[zones.Name]bool // the server names of networks
+	tickets *tickets
 }
 
 // newKeys are the keys of a configuration.
 func newKeys(c *config.Config) *keys {
-	next := &keys{leaf: c.TLS.Certificate.Leaf, names: make(map[zones.Name]bool), config: &tls.Config{
-		MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{c.TLS.Certificate},
-	}}
+	next := &keys{secure: c.TLS, names: make(map[zones.Name]bool), tickets: newTickets(),
+		config: &tls.Config{MinVersion: tls.VersionTLS12}}
 	if c.TLS.ClientCAs != nil {
 		next.config.ClientCAs, next.config.ClientAuth = c.TLS.ClientCAs, tls.VerifyClientCertIfGiven
 	}
@@ -38,20 +43,97 @@ func newKeys(c *config.Config) *keys {
 	return next
 }
 
+// serve has the next handshakes be made with other keys. Sessions are resumed for as long as
+// the certificates and the authorities of clients stay what they are: what a client showed is
+// in its ticket, and counted under the authorities of that time.
+func (k *certificates) serve(next *keys) {
+	if before := k.current.Load(); before != nil && before.shows(next) {
+		next.tickets = before.tickets
+	}
+	k.current.Store(next)
+}
+
+// shows tells whether both show the same and ask for the same.
+func (k *keys) shows(other *keys) bool {
+	mine, others := k.secure, other.secure
+	return slices.EqualFunc(mine.Certificates, others.Certificates, func(a, b config.Certificate) bool {
+		return a.Name == b.Name && slices.EqualFunc(a.Pair.Certificate, b.Pair.Certificate, bytes.Equal)
+	}) && (mine.ClientCAs == nil) == (others.ClientCAs == nil) && (mine.ClientCAs == nil || mine.ClientCAs.Equal(others.ClientCAs))
+}
+
 // settings are for listeners.
 func (k *certificates) settings() *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: k.choose}
 }
 
 // choose gives the keys of the moment. A client that asks for a server by a name
-// that neither the certificate nor a network has is turned away: it means somebody
+// that neither a certificate nor a network has is turned away: it means somebody
 // else, and must not be taken for a client of whoever is known by its address.
 func (k *certificates) choose(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	now := k.current.Load()
-	if hello.ServerName != "" && now.leaf != nil && now.leaf.VerifyHostname(hello.ServerName) != nil {
+	candidates := now.secure.For(hello.ServerName)
+	if len(candidates) == 0 {
 		if name, err := zones.ParseName(hello.ServerName); err != nil || !now.names[name] {
 			return nil, fmt.Errorf("no server has the name %q", hello.ServerName)
 		}
+		candidates = now.secure.For("")
 	}
-	return now.config, nil
+	chosen := now.config.Clone()
+	chosen.Certificates = []tls.Certificate{pick(hello, candidates)}
+	chosen.SetSessionTicketKeys(now.tickets.of(hello.ServerName, time.Now()))
+	return chosen, nil
+}
+
+// pick is the first certificate with a kind of key that a client takes; if there is none,
+// the first, which the handshake then ends with.
+func pick(hello *tls.ClientHelloInfo, candidates []*config.Certificate) tls.Certificate {
+	if len(candidates) > 1 {
+		unnamed := *hello // they are for its name, or there is none
+		unnamed.ServerName = ""
+		for _, candidate := range candidates {
+			if unnamed.SupportsCertificate(&candidate.Pair) == nil {
+				return candidate.Pair
+			}
+		}
+	}
+	return candidates[0].Pair
+}
+
+// ticketAge is for how long tickets of sessions are sealed with one key. They are taken for
+// as long again.
+const ticketAge = 24 * time.Hour
+
+// tickets seal what clients resume their sessions with (RFC 8446 section 4.6.1).
+type tickets struct {
+	current atomic.Pointer[ticketSecrets]
+}
+
+// ticketSecrets are what the keys of tickets are made of, the newest first.
+type ticketSecrets struct {
+	made    time.Time
+	secrets [][]byte
+}
+
+func newTickets() *tickets { return new(tickets) }
+
+// of are the keys for a server name, the newest first. Each name has keys of its own: a
+// session is not resumed under another (RFC 6066 section 3).
+func (t *tickets) of(name string, now time.Time) [][32]byte {
+	held := t.current.Load()
+	if held == nil || now.Sub(held.made) > ticketAge {
+		next := &ticketSecrets{made: now, secrets: [][]byte{make([]byte, sha256.Size)}}
+		rand.Read(next.secrets[0])
+		if held != nil && now.Sub(held.made) <= 2*ticketAge {
+			next.secrets = append(next.secrets, held.secrets[0])
+		}
+		t.current.CompareAndSwap(held, next)
+		held = t.current.Load()
+	}
+	keys := make([][32]byte, len(held.secrets))
+	for i, secret := range held.secrets {
+		mac := hmac.New(sha256.New, secret)
+		mac.Write([]byte(name))
+		mac.Sum(keys[i][:0])
+	}
+	return keys
 }

@@ -1,8 +1,8 @@
 package daemon
 
 import (
-	"crypto/x509"
 	"net/netip"
+	"slices"
 
 	"pldns/config"
 	"pldns/resolver"
@@ -12,11 +12,12 @@ import (
 // designated is what clients are told who ask for the encrypted ways to this server. A
 // listener whose port the system chooses is left out: nobody knows it yet.
 func designated(c *config.Config) resolver.Designated {
-	leaf := c.TLS.Certificate.Leaf
-	if leaf == nil {
+	if len(c.TLS.Certificates) == 0 {
 		return resolver.Designated{}
 	}
-	d := resolver.Designated{Addresses: c.Listen.Designated, Networks: make(map[string]resolver.DesignatedTo)}
+	d := resolver.Designated{
+		Addresses: c.Listen.Designated, Networks: make(map[string]resolver.DesignatedTo), Holds: make(map[zones.Name][]netip.Addr),
+	}
 	open := func(list []netip.AddrPort, http bool, alpn ...string) {
 		for _, addr := range list {
 			if addr.Port() != 0 {
@@ -31,29 +32,38 @@ func designated(c *config.Config) resolver.Designated {
 	open(c.Listen.DoH, true, web...)
 	open(c.Listen.DoT, false, "dot")
 	open(c.Listen.DoQ, false, "doq")
-	for _, text := range leaf.DNSNames {
-		if name, err := zones.ParseName(text); err == nil && !name.IsWildcard() {
-			d.Names = append(d.Names, name)
-		}
-	}
-	for _, ip := range leaf.IPAddresses {
-		if addr, ok := netip.AddrFromSlice(ip); ok {
-			d.Holds = append(d.Holds, addr.Unmap())
+	for _, certificate := range c.TLS.Certificates {
+		for _, text := range certificate.Leaf().DNSNames {
+			name, err := zones.ParseName(text)
+			if _, known := d.Holds[name]; err == nil && !name.IsWildcard() && !known {
+				d.Names, d.Holds[name] = append(d.Names, name), held(c.TLS.For(text))
+			}
 		}
 	}
 	for i := range c.Networks {
 		n := &c.Networks[i]
-		d.Networks[n.Name] = resolver.DesignatedTo{Names: shown(leaf, n.ServerNames), Paths: n.DoHPaths, Addresses: n.Designated}
+		var names []zones.Name // without a certificate a client would go away
+		for _, name := range n.ServerNames {
+			if certificates := c.TLS.For(name.String()); len(certificates) > 0 {
+				names, d.Holds[name] = append(names, name), held(certificates)
+			}
+		}
+		d.Networks[n.Name] = resolver.DesignatedTo{Names: names, Paths: n.DoHPaths, Addresses: n.Designated}
 	}
 	return d
 }
 
-// shown are those names that a certificate is for: with another, a client would go away.
-func shown(leaf *x509.Certificate, names []zones.Name) (list []zones.Name) {
-	for _, name := range names {
-		if leaf.VerifyHostname(name.String()) == nil {
-			list = append(list, name)
+// held are the addresses that all of some certificates are for, of which it depends on the
+// client which it is shown.
+func held(certificates []*config.Certificate) (addresses []netip.Addr) {
+	for i, certificate := range certificates {
+		var all []netip.Addr
+		for _, ip := range certificate.Leaf().IPAddresses {
+			if addr, ok := netip.AddrFromSlice(ip); ok && (i == 0 || slices.Contains(addresses, addr.Unmap())) {
+				all = append(all, addr.Unmap())
+			}
 		}
+		addresses = all
 	}
-	return list
+	return addresses
 }

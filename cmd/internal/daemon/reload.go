@@ -278,7 +278,7 @@ func (s *Server) serveFrom(next *served) {
 	})
 	s.current.Store(next)
 	s.resolver.Swap(next.snapshot)
-	s.certificates.current.Store(next.keys)
+	s.certificates.serve(next.keys)
 	s.listeners.SetTrust(next.trust)
 	s.listeners.SetLimits(next.limits)
 	s.past.List(next.traffic.Top)

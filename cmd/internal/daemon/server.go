@@ -215,8 +215,9 @@ func (s *Server) adminOptions(addr netip.AddrPort) admin.Options {
 func (s *Server) status() admin.Status {
 	now := s.now()
 	status := admin.Status{
-		Ready: true, Loaded: now.loaded, Warnings: now.warnings, Listening: s.listening(), Certificate: now.keys.certificate(),
-		LogLosses: now.taps.log.losses(),
+		Ready: true, Loaded: now.loaded, Warnings: now.warnings, Listening: s.listening(), Certificates: now.keys.shown(),
+		AsksClients: now.keys.config.ClientCAs != nil,
+		LogLosses:   now.taps.log.losses(),
 	}
 	for _, fault := range s.checker.Faults() {
 		status.Ready, status.Reason = false, "a listener does not answer the program's own question"

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"os"
+	"time"
 
 	"pldns/config"
 	"pldns/resolver/metrics"
@@ -118,9 +119,9 @@ func (s *Server) tap() {
 
 // serving is what metrics say of what is served.
 func (s *served) serving() metrics.Serving {
-	now := metrics.Serving{Table: s.snapshot.Table(), Loaded: s.loaded}
-	if s.keys.leaf != nil {
-		now.CertificateEnds = s.keys.leaf.NotAfter
+	now := metrics.Serving{Table: s.snapshot.Table(), Loaded: s.loaded, CertificateEnds: make(map[string]time.Time)}
+	for _, certificate := range s.keys.secure.Certificates {
+		now.CertificateEnds[certificate.Name] = certificate.Leaf().NotAfter
 	}
 	for _, u := range s.upstreams() {
 		now.Upstreams = append(now.Upstreams, metrics.Upstream{Group: u.Group, Server: u.Server, Healthy: u.Healthy,

@@ -99,16 +99,19 @@ func (s *Server) listening() []admin.Listening {
 	return all
 }
 
-// certificate is what the secure listeners show; nil where there are none.
-func (k *keys) certificate() *admin.Certificate {
-	if k.leaf == nil {
-		return nil
+// shown are the certificates of the secure listeners.
+func (k *keys) shown() (all []admin.Certificate) {
+	for _, c := range k.secure.Certificates {
+		shown := admin.Certificate{
+			Name: c.Name, Names: append([]string{}, c.Leaf().DNSNames...),
+			Key: c.Leaf().PublicKeyAlgorithm.String(), Until: c.Leaf().NotAfter,
+		}
+		for _, ip := range c.Leaf().IPAddresses {
+			shown.Names = append(shown.Names, ip.String())
+		}
+		all = append(all, shown)
 	}
-	shown := &admin.Certificate{Names: slices.Clone(k.leaf.DNSNames), Until: k.leaf.NotAfter, Clients: k.config.ClientCAs != nil}
-	for _, ip := range k.leaf.IPAddresses {
-		shown.Names = append(shown.Names, ip.String())
-	}
-	return shown
+	return all
 }
 
 // access says who may do what at the admin address.
