@@ -73,8 +73,7 @@ func found(t *testing.T, at netip.AddrPort, spec zones.ProbeSpec, roots *x509.Ce
 	if <-told.ok {
 		return ""
 	}
-	for p.Healthy(target) {
-	}
+	resolvertest.Until(t, "it is unhealthy", func() bool { return !p.Healthy(target) })
 	return p.Fault(target)
 }
 

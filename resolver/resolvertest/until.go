@@ -1,15 +1,17 @@
 package resolvertest
 
 import (
+	"fmt"
+	"reflect"
 	"testing"
 	"time"
 )
 
-// Until waits until something is so, and fails the test if it is not within a minute.
-// What says what was waited for, as in "waited in vain for" it. It asks every
-// millisecond, because what spins takes the processor from what it waits for; is may
-// ask the program something, and is called by this goroutine only.
-func Until(tb testing.TB, what string, is func() bool) {
+// Until waits until something is so, and fails the test if it is not within a minute. The
+// message says what was waited for, and what the pointers in seen lead to then. It asks
+// every millisecond, because what spins takes the processor from what it waits for; is may
+// well ask the program something, and is called by this goroutine alone.
+func Until(tb testing.TB, what string, is func() bool, seen ...any) {
 	tb.Helper()
 	pace := time.NewTicker(time.Millisecond)
 	defer pace.Stop()
@@ -19,7 +21,10 @@ func Until(tb testing.TB, what string, is func() bool) {
 			return
 		}
 		if last {
-			tb.Fatalf("waited in vain for %s", what)
+			for _, at := range seen {
+				what += fmt.Sprintf("\n%+v", reflect.ValueOf(at).Elem())
+			}
+			tb.Fatalf("not within a minute: %s", what)
 		}
 	}
 }

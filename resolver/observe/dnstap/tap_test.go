@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
-	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -18,6 +17,7 @@ import (
 	"pldns/resolver"
 	"pldns/resolver/listen"
 	"pldns/resolver/observe/dnstap"
+	"pldns/resolver/resolvertest"
 	"pldns/zones"
 )
 
@@ -140,16 +140,6 @@ func asked(number int) *listen.Exchange {
 
 func number(message []byte) int { return int(message[0])<<8 | int(message[1]) }
 
-// await waits until something is so.
-func await(tb testing.TB, what string, is func() bool) {
-	tb.Helper()
-	for deadline := time.Now().Add(time.Minute); !is(); runtime.Gosched() {
-		if time.Now().After(deadline) {
-			tb.Fatal(what)
-		}
-	}
-}
-
 // Both messages say all that is known, and arrive at a socket of either kind; at
 // the end the stream ends in order.
 func TestMessages(t *testing.T) {
@@ -207,14 +197,14 @@ func TestReceiverGoneAndBack(t *testing.T) {
 			t.Fatalf("round %d: the first message is %d", round, got)
 		}
 		r.next()
-		await(t, "it is not seen to be connected", tap.Connected)
+		resolvertest.Until(t, "it is connected", tap.Connected)
 		tap.Exchanged(asked(2*round + 2))
 		if got := number(r.next().GetMessage().GetQueryMessage()); got != 2*round+2 {
 			t.Fatalf("round %d: the next message is %d", round, got)
 		}
 		r.next()
 		r.leave()
-		await(t, "it is not seen to be gone", func() bool { return !tap.Connected() })
+		resolvertest.Until(t, "it is gone", func() bool { return !tap.Connected() })
 		tap.Exchanged(asked(2*round + 3))
 	}
 }
@@ -267,11 +257,11 @@ func TestStalledReceiver(t *testing.T) {
 	if _, err := wire.NewReader(stuck, &wire.ReaderOptions{Bidirectional: true}); err != nil {
 		t.Fatal(err)
 	}
-	await(t, "it is not seen to be connected", tap.Connected)
+	resolvertest.Until(t, "it is connected", tap.Connected)
 	for i := range total {
 		tap.Exchanged(asked(i))
 	}
-	await(t, "it is not given up", func() bool { return !tap.Connected() })
+	resolvertest.Until(t, "it is given up", func() bool { return !tap.Connected() })
 	listener.Close()
 	r := listenAt(t, "unix", path)
 	defer r.leave()

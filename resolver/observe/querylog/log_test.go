@@ -11,7 +11,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -320,11 +319,7 @@ func TestFile(t *testing.T) {
 		t.Helper()
 		log.Exchanged(asked(name))
 		written++
-		for deadline := time.Now().Add(time.Minute); seen.of(querylog.Written) < written; runtime.Gosched() {
-			if time.Now().After(deadline) {
-				t.Fatalf("%s is not written", name)
-			}
-		}
+		resolvertest.Until(t, name+" is written", func() bool { return seen.of(querylog.Written) >= written })
 	}
 	put("first.")
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm()&^0o640 != 0 {
@@ -365,19 +360,18 @@ func TestFileRenamed(t *testing.T) {
 	if err := os.Rename(path, path+".1"); err != nil {
 		t.Fatal(err)
 	}
-	for written, deadline := 0, time.Now().Add(time.Minute); ; runtime.Gosched() {
-		if time.Now().After(deadline) {
-			t.Fatal("it is not made anew")
-		}
+	written := 0
+	resolvertest.Until(t, "it is made anew", func() bool {
 		if seen.of(querylog.Written) < written {
-			continue
+			return false
 		}
 		if _, err := os.Stat(path); err == nil {
-			return
+			return true
 		}
 		log.Exchanged(asked("www."))
 		written++
-	}
+		return false
+	})
 }
 
 // What cannot be written is refused, with what to do.
@@ -407,9 +401,7 @@ func TestPanic(t *testing.T) {
 	var out faulty
 	log, stop := run(t, querylog.Config{Mode: querylog.All, Writer: &out, Observer: seen})
 	log.Exchanged(asked("first."))
-	for seen.panicked.Load() == 0 {
-		runtime.Gosched()
-	}
+	resolvertest.Until(t, "a panic", func() bool { return seen.panicked.Load() > 0 })
 	log.Exchanged(asked("second."))
 	_ = stop()
 	if seen.panicked.Load() != 1 || seen.of(querylog.Written) != 1 || !strings.Contains(out.String(), "second") {
@@ -468,9 +460,7 @@ func TestComplaintsAndTheWallClock(t *testing.T) {
 			}
 			now.Store(&moment)
 			log.Exchanged(asked("www."))
-			for seen.of(querylog.Failed) <= i {
-				runtime.Gosched()
-			}
+			resolvertest.Until(t, "the line fails", func() bool { return seen.of(querylog.Failed) > i })
 		}
 		_ = stop()
 		if got := strings.Count(said.String(), "cannot be written"); got != 2 {

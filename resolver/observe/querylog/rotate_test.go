@@ -7,13 +7,13 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"pldns/resolver/observe/querylog"
+	"pldns/resolver/resolvertest"
 )
 
 // rotated are the lines of the files that were put aside beside a path, the oldest first,
@@ -45,16 +45,6 @@ func rotated(t *testing.T, path string) (lines []string, files, packed int) {
 	return lines, files, packed
 }
 
-// until waits until something is so.
-func until(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !is(); runtime.Gosched() {
-		if time.Now().After(deadline) {
-			t.Fatal(what)
-		}
-	}
-}
-
 // A file that is full is put aside and compressed; so many are kept, nothing is lost or
 // cut at an edge, and what another program called alike stays.
 func TestRotationBySize(t *testing.T) {
@@ -72,12 +62,12 @@ func TestRotationBySize(t *testing.T) {
 	})
 	for i := range total {
 		log.Exchanged(asked(fmt.Sprintf("n%d.", i)))
-		until(t, "a line is not written", func() bool { return seen.of(querylog.Written) > i })
+		resolvertest.Until(t, "a line is written", func() bool { return seen.of(querylog.Written) > i })
 		if info, err := os.Stat(path); err == nil && info.Size() > 8000 {
 			t.Fatalf("the file has %d octets", info.Size())
 		}
 	}
-	until(t, "not all is compressed", func() bool {
+	resolvertest.Until(t, "all is compressed", func() bool {
 		names, _ := filepath.Glob(path + ".2*")
 		for _, name := range names {
 			if !strings.HasSuffix(name, "Z.gz") {
@@ -115,9 +105,9 @@ func TestRotationKeeps(t *testing.T) {
 	seen := new(counts)
 	log, stop := run(t, querylog.Config{Mode: querylog.All, File: path, Observer: seen, Rotation: querylog.Rotation{Size: 100, Keep: 2}})
 	log.Exchanged(asked("a."))
-	until(t, "not written", func() bool { return seen.of(querylog.Written) == 1 })
+	resolvertest.Until(t, "the line is written", func() bool { return seen.of(querylog.Written) == 1 })
 	log.Exchanged(asked("b."))
-	until(t, "the oldest stay", func() bool { names, _ := filepath.Glob(path + ".*"); return len(names) == 2 })
+	resolvertest.Until(t, "the oldest go", func() bool { names, _ := filepath.Glob(path + ".*"); return len(names) == 2 })
 	_ = stop()
 	if old, _, packed := rotated(t, path); len(old) != 2 || old[0] != "{}" || !strings.Contains(old[1], `"a"`) || packed != 0 {
 		t.Errorf("what stays is %q", old)
@@ -147,13 +137,13 @@ func TestRotationByAge(t *testing.T) {
 		Now: func() time.Time { return *now.Load() },
 	})
 	log.Exchanged(asked("before."))
-	until(t, "not written", func() bool { return seen.of(querylog.Written) == 1 })
+	resolvertest.Until(t, "the line is written", func() bool { return seen.of(querylog.Written) == 1 })
 	if _, files, _ := rotated(t, path); files != 0 {
 		t.Error("it was put aside too early")
 	}
 	set("2026-11-23T00:00:01Z")
 	log.Exchanged(asked("after."))
-	until(t, "it is not put aside", func() bool { names, _ := filepath.Glob(path + ".20261123T000001.000Z.gz"); return len(names) == 1 })
+	resolvertest.Until(t, "it is put aside", func() bool { names, _ := filepath.Glob(path + ".20261123T000001.000Z.gz"); return len(names) == 1 })
 	_ = stop()
 	old, _, _ := rotated(t, path)
 	if now := lines(t, path); len(old) != 3 || !strings.Contains(old[2], `"before"`) || len(now) != 1 || !strings.Contains(now[0], `"after"`) {
@@ -179,7 +169,7 @@ func TestRotationImpossible(t *testing.T) {
 	}
 	for i := range 3 {
 		log.Exchanged(asked("a."))
-		until(t, "not written", func() bool { return seen.of(querylog.Written) == i+1 })
+		resolvertest.Until(t, "the line is written", func() bool { return seen.of(querylog.Written) == i+1 })
 	}
 	_ = stop()
 	if got := lines(t, path); len(got) != 3 || !strings.Contains(said.String(), "stays in the file") {
@@ -198,18 +188,21 @@ func TestFullDisk(t *testing.T) {
 	seen := new(counts)
 	var slowest time.Duration
 	log, stop := run(t, querylog.Config{Mode: querylog.All, File: path, Observer: seen, Rotation: querylog.Rotation{Size: 8 << 10, Keep: 9, Compress: true}})
-	put := func(name string) {
-		began := time.Now()
-		log.Exchanged(asked(name))
-		slowest = max(slowest, time.Since(began))
-	}
 	given := 0
-	until(t, "the disk is never full", func() bool { put("n."); given++; return seen.of(querylog.Failed) > 0 })
+	put := func(lines int) {
+		for range lines {
+			began := time.Now()
+			log.Exchanged(asked("n."))
+			slowest = max(slowest, time.Since(began))
+		}
+		given += lines
+	}
+	resolvertest.Until(t, "the disk is full", func() bool { put(100); return seen.of(querylog.Failed) > 0 })
 	if err := os.Remove(filepath.Join(dir, "ballast")); err != nil {
 		t.Fatal(err)
 	}
 	before := seen.of(querylog.Written)
-	until(t, "nothing is written after that", func() bool { put("n."); given++; return seen.of(querylog.Written) > before })
+	resolvertest.Until(t, "a line is written after that", func() bool { put(1); return seen.of(querylog.Written) > before })
 	_ = stop()
 	if sum := seen.of(querylog.Written) + seen.of(querylog.Failed) + seen.of(querylog.Dropped); sum != given {
 		t.Errorf("%d lines are counted of %d: %v", sum, given, seen.kind)
