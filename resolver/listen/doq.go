@@ -16,16 +16,6 @@ import (
 	"pldns/resolver/wire"
 )
 
-// The error codes of DNS over QUIC (RFC 9250 section 4.3).
-const (
-	doqNoError          = 0x0
-	doqInternalError    = 0x1
-	doqProtocolError    = 0x2
-	doqRequestCancelled = 0x3
-	doqExcessiveLoad    = 0x4
-	doqUnspecifiedError = 0x5
-)
-
 const (
 	// longReply is the length, in octets, of a reply that does not fit into one packet;
 	// longReplies is how many of them a connection may have to wait for its client.
@@ -39,7 +29,7 @@ func noError(transport string) quic.ApplicationErrorCode {
 	if transport == h3 {
 		return quic.ApplicationErrorCode(http3.ErrCodeNoError)
 	}
-	return doqNoError
+	return wire.DoQNoError
 }
 
 // excessiveLoad is the code by which a connection that is one too many ends.
@@ -47,7 +37,7 @@ func excessiveLoad(transport string) quic.ApplicationErrorCode {
 	if transport == h3 {
 		return quic.ApplicationErrorCode(http3.ErrCodeExcessiveLoad)
 	}
-	return doqExcessiveLoad
+	return wire.DoQExcessiveLoad
 }
 
 // errMany is a stream with more than its query.
@@ -84,7 +74,7 @@ func (d *doqStream) serve() {
 	defer func() {
 		if fault := recover(); fault != nil {
 			s.panicked(d.transport, fault)
-			d.reset(doqInternalError)
+			d.reset(wire.DoQInternalError)
 		}
 		if !waits {
 			d.done()
@@ -148,14 +138,14 @@ func (d *doqStream) failed(err error) {
 		d.abort()
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		d.server.refused(d.transport, Stalled, peer)
-		d.reset(doqUnspecifiedError)
+		d.reset(wire.DoQUnspecifiedError)
 	default: // the client has given it up
-		d.reset(doqRequestCancelled)
+		d.reset(wire.DoQRequestCancelled)
 	}
 }
 
 // abort ends the connection of a client that does not keep to the protocol.
-func (d *doqStream) abort() { _ = d.quic.CloseWithError(doqProtocolError, "") }
+func (d *doqStream) abort() { _ = d.quic.CloseWithError(wire.DoQProtocolError, "") }
 
 // reset ends the stream without a reply.
 func (d *doqStream) reset(code quic.StreamErrorCode) {
@@ -213,7 +203,7 @@ func (d *doqStream) send(reply []byte) (goesOn bool) {
 	}
 	if d.long.Add(1) > longReplies {
 		d.long.Add(-1)
-		d.reset(doqExcessiveLoad)
+		d.reset(wire.DoQExcessiveLoad)
 		return false
 	}
 	d.server.work.Go(func() {
@@ -233,7 +223,7 @@ func (d *doqStream) send(reply []byte) (goesOn bool) {
 
 // end ends the stream behind the reply.
 func (d *doqStream) end() {
-	d.stream.CancelRead(doqNoError) // which only matters if its client has not ended it
+	d.stream.CancelRead(wire.DoQNoError) // which only matters if its client has not ended it
 	_ = d.stream.Close()
 }
 
@@ -249,7 +239,7 @@ func (d *doqStream) shed() {
 		case <-d.stream.Context().Done():
 		case <-d.server.conns.drained:
 		}
-		d.reset(doqExcessiveLoad)
+		d.reset(wire.DoQExcessiveLoad)
 	})
 }
 

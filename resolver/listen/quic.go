@@ -171,7 +171,7 @@ func (s *Server) takeInQUIC(opened *quic.Conn, socket *quicSocket) {
 	defer func() {
 		if fault := recover(); fault != nil {
 			s.panicked(socket.transport, fault)
-			_ = opened.CloseWithError(quic.ApplicationErrorCode(doqInternalError), "")
+			_ = opened.CloseWithError(quic.ApplicationErrorCode(wire.DoQInternalError), "")
 		}
 	}()
 	greeting := opened.Context().Value(greetingKey{}).(*greeting)
