@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/miekg/dns"
+	"github.com/quic-go/quic-go"
 )
 
 // Behaviour is what an [Upstream] does with one question. It runs on a goroutine
@@ -19,12 +20,16 @@ type Behaviour func(*Asked)
 type Asked struct {
 	Query
 	Stopped <-chan struct{} // closed when the upstream is stopped
+	// Stream is what the question came on, for those who break the rules there; nil but over
+	// QUIC. Conn is its connection, over HTTP/3 too.
+	Stream *quic.Stream
+	Conn   *quic.Conn
 
 	upstream *Upstream
 	send     func(packet []byte)
 	breakOff func(packet []byte) // nil over UDP
 	hangUp   func()              // nil over UDP
-	status   func(code int)      // nil but over HTTPS
+	status   func(code int)      // nil but over HTTPS and HTTP/3
 }
 
 // Reply is the honest reply: what a recursive resolver with the data of the

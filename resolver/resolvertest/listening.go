@@ -20,6 +20,7 @@ import (
 type listening struct {
 	udp    *net.UDPConn
 	tcp    []net.Listener
+	quic   []*quicListener
 	ended  chan struct{}
 	wg     sync.WaitGroup
 	mu     sync.Mutex
@@ -118,7 +119,11 @@ func (l *listening) close() {
 	for c := range l.conns {
 		_ = c.Close()
 	}
+	listeners := l.quic
 	l.mu.Unlock()
+	for _, ln := range listeners {
+		ln.close()
+	}
 	l.wg.Wait()
 }
 

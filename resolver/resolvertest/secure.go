@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+	"github.com/quic-go/quic-go"
 )
 
 // Authority signs certificates that only tests trust.
@@ -56,7 +57,7 @@ func (a *Authority) Root() []byte { return a.certificate.Raw }
 // Certificate is a certificate for hosts, each a name or an address, and its key.
 func (a *Authority) Certificate(tb testing.TB, hosts ...string) tls.Certificate {
 	tb.Helper()
-	return a.sign(tb, newKey(tb), hosts)
+	return a.sign(tb, newTemplate("a server of a test"), newKey(tb), hosts)
 }
 
 // RSACertificate is [Authority.Certificate] with a key for RSA.
@@ -66,12 +67,19 @@ func (a *Authority) RSACertificate(tb testing.TB, hosts ...string) tls.Certifica
 	if err != nil {
 		tb.Fatalf("make a key: %v", err)
 	}
-	return a.sign(tb, key, hosts)
+	return a.sign(tb, newTemplate("a server of a test"), key, hosts)
 }
 
-func (a *Authority) sign(tb testing.TB, key crypto.Signer, hosts []string) tls.Certificate {
+// Expired is [Authority.Certificate] of a certificate that was valid until a minute ago.
+func (a *Authority) Expired(tb testing.TB, hosts ...string) tls.Certificate {
 	tb.Helper()
 	template := newTemplate("a server of a test")
+	template.NotAfter = time.Now().Add(-time.Minute)
+	return a.sign(tb, template, newKey(tb), hosts)
+}
+
+func (a *Authority) sign(tb testing.TB, template *x509.Certificate, key crypto.Signer, hosts []string) tls.Certificate {
+	tb.Helper()
 	template.KeyUsage = x509.KeyUsageDigitalSignature
 	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
 	for _, host := range hosts {
@@ -114,6 +122,25 @@ type secureListener struct {
 	transport Transport
 	addr      netip.AddrPort
 	config    *tls.Config
+	quic      *quic.Config
+}
+
+// Serve makes the upstream answer over a secure transport too, with a certificate, and says
+// where. It does so as long as it serves at all.
+func (u *Upstream) Serve(tb testing.TB, over Transport, certificate tls.Certificate) netip.AddrPort {
+	tb.Helper()
+	switch over {
+	case TLS:
+		return u.ServeTLS(tb, certificate)
+	case HTTPS:
+		return u.ServeHTTPS(tb, certificate)
+	case QUIC:
+		return u.ServeQUIC(tb, certificate, nil)
+	case HTTP3:
+		return u.ServeHTTP3(tb, certificate, nil)
+	}
+	tb.Fatalf("%s is no secure transport", over)
+	return netip.AddrPort{}
 }
 
 // ServeTLS makes the upstream answer over TLS too (RFC 7858), with a certificate,
@@ -148,18 +175,27 @@ func (u *Upstream) openSecure(tb testing.TB, d secureListener) netip.AddrPort {
 // open serves one secure listener.
 func (l *listening) open(tb testing.TB, u *Upstream, d secureListener) {
 	tb.Helper()
-	ln := take(tb, "tcp", d.addr, sockets.Listen)
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if d.transport == QUIC || d.transport == HTTP3 {
+		l.openQUIC(tb, u, d)
+		return
+	}
+	ln := take(tb, "tcp", d.addr, sockets.Listen)
 	l.tcp = append(l.tcp, ln)
 	if d.transport == TLS {
 		l.wg.Go(func() { l.serveStreams(u, tls.NewListener(ln, d.config), TLS) })
-		return
+	} else {
+		l.serveWeb(u, d, ln)
 	}
+}
+
+// serveWeb serves HTTPS.
+func (l *listening) serveWeb(u *Upstream, d secureListener, ln net.Listener) {
 	server := &http.Server{
 		TLSConfig: d.config,
 		ErrorLog:  log.New(io.Discard, "", 0),
-		Handler:   http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { l.serveHTTP(u, w, r) }),
+		Handler:   http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { l.serveHTTP(u, HTTPS, w, r, l.cut) }),
 		ConnState: func(c net.Conn, state http.ConnState) {
 			switch state {
 			case http.StateNew:
@@ -172,8 +208,9 @@ func (l *listening) open(tb testing.TB, u *Upstream, d secureListener) {
 	l.wg.Go(func() { _ = server.ServeTLS(ln, "", "") })
 }
 
-// serveHTTP answers one request. If the script says nothing, nor does it.
-func (l *listening) serveHTTP(u *Upstream, w http.ResponseWriter, r *http.Request) {
+// serveHTTP answers one request. If the script says nothing, nor does it. Cut ends the
+// connection from an address.
+func (l *listening) serveHTTP(u *Upstream, over Transport, w http.ResponseWriter, r *http.Request, cut func(from netip.AddrPort)) {
 	raw, err := io.ReadAll(io.LimitReader(r.Body, dns.MaxMsgSize))
 	if err != nil || r.Method != http.MethodPost || r.URL.Path != DoHPath || r.Header.Get("Content-Type") != "application/dns-message" {
 		http.Error(w, "a POST of a DNS message is wanted", http.StatusBadRequest)
@@ -188,17 +225,20 @@ func (l *listening) serveHTTP(u *Upstream, w http.ResponseWriter, r *http.Reques
 		}
 	}
 	l.react(u, &Asked{
-		Query:   Query{Transport: HTTPS, From: from, Raw: raw, Proto: r.Proto},
+		Query:   Query{Transport: over, From: from, Raw: raw, Proto: r.Proto},
 		Stopped: l.ended,
 		send:    func(packet []byte) { say(func() { writeHTTP(w, packet) }) },
 		breakOff: func(packet []byte) {
 			say(func() {
 				w.Header().Set("Content-Length", "1000")
 				writeHTTP(w, packet[:len(packet)/2])
+				if over == HTTP3 {
+					cut(from)
+				}
 				panic(http.ErrAbortHandler)
 			})
 		},
-		hangUp: func() { l.cut(from) },
+		hangUp: func() { cut(from) },
 		status: func(code int) { say(func() { http.Error(w, http.StatusText(code), code) }) },
 	})
 	select {

@@ -27,6 +27,8 @@ const (
 	TCP   Transport = "tcp"
 	TLS   Transport = "tls"
 	HTTPS Transport = "https"
+	QUIC  Transport = "quic"
+	HTTP3 Transport = "h3"
 )
 
 // Query is one message that reached an [Upstream], kept as it came.
