@@ -120,16 +120,16 @@ type Server struct {
 	// System says that the servers of the operating system are meant. Nothing else
 	// is set then, and who serves looks them up.
 	System bool
-	// Transport is "udp", which takes TCP for what is truncated, "tcp", "tls" (RFC 7858)
-	// or "https" (RFC 8484).
+	// Transport is "udp", which takes TCP for what is truncated, "tcp", "tls" (RFC 7858),
+	// "https" (RFC 8484), "quic" (RFC 9250) or "h3" (RFC 8484 over HTTP/3).
 	Transport string
-	// Addr is where the server is. It is the zero value for an HTTPS server whose
-	// URL holds a name.
+	// Addr is where the server is. It is the zero value for a server whose URL holds a
+	// name.
 	Addr netip.AddrPort
-	// Name is what the certificate must be for: of a TLS server, the name given
-	// after "#", and the address when it is empty; of an HTTPS server, the URL's host.
+	// Name is what the certificate must be for: of a TLS or QUIC server, the name given
+	// after "#", and the address when it is empty; of one with a URL, the URL's host.
 	Name string
-	// URL is the URL of an HTTPS server.
+	// URL is where an HTTPS server is asked, or one over HTTP/3; it begins with https://.
 	URL string
 	// Bootstrap are the addresses of the name in URL, so that nobody needs to be
 	// asked where the server is. Empty where Addr is set.

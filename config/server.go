@@ -23,16 +23,16 @@ func parseServer(text string, bootstrap []netip.Addr) (Server, *fault) {
 			return Server{Text: text, System: true, Transport: scheme}, nil
 		}
 		server.Addr, f = parseRemote(scheme, rest, portDNS)
-	case "tls":
+	case "tls", "quic":
 		rest, server.Name, _ = strings.Cut(rest, "#")
 		if server.Addr, f = parseRemote(scheme, rest, portTLS); f == nil {
 			f = certificateFault(text, server.Name)
 		}
-	case "https":
-		server.URL = text
+	case "https", "h3":
+		server.URL = "https://" + rest
 		f = server.locate(bootstrap)
 	default:
-		f = faultf("write udp, tcp, tls or https in front of ://", "%q has an unknown scheme", text)
+		f = faultf("write udp, tcp, tls, quic, https or h3 in front of ://", "%q has an unknown scheme", text)
 	}
 	return server, f
 }
@@ -40,8 +40,8 @@ func parseServer(text string, bootstrap []netip.Addr) (Server, *fault) {
 // parseRemote reads the address of a server behind its scheme.
 func parseRemote(scheme, text string, usual uint16) (netip.AddrPort, *fault) {
 	example := "168.63.129.16"
-	if scheme == "tls" {
-		example = "tls://10.0.0.4#dns.contoso.com"
+	if scheme == "tls" || scheme == "quic" {
+		example = scheme + "://10.0.0.4#dns.contoso.com"
 	}
 	socket, err := netip.ParseAddrPort(text)
 	if err != nil {
@@ -76,9 +76,9 @@ func remoteFault(scheme, text, example string) *fault {
 	isName := strings.ContainsFunc(host, unicode.IsLetter) && strings.Contains(host, ".") && hostFault(host, false) == ""
 	switch {
 	case strings.Contains(text, "#"):
-		return faultf(fmt.Sprintf("write \"tls://%s\"", text), "%q has a certificate name without tls://", text)
-	case scheme == "tls" && isName:
-		return faultf(fmt.Sprintf("write its IP address with the name behind it, as in \"tls://10.0.0.4#%s\"", host),
+		return faultf(fmt.Sprintf("write \"tls://%s\"", text), "%q has a certificate name without tls:// or quic://", text)
+	case (scheme == "tls" || scheme == "quic") && isName:
+		return faultf(fmt.Sprintf("write its IP address with the name behind it, as in \"%s://10.0.0.4#%s\"", scheme, host),
 			"%q is a name, not an address", text)
 	case isName:
 		return faultf(fmt.Sprintf("write its IP address, such as %q", example), "%q is a name, not an address", text)
@@ -93,8 +93,9 @@ func certificateFault(text, name string) *fault {
 	case name == "" && strings.Contains(text, "#"):
 		return faultf("write the name in the server's certificate behind #, or leave out the #", "%q has an empty name", text)
 	case name != "" && hostFault(name, false) != "":
-		return faultf("write the name in the server's certificate behind #, as in \"tls://10.0.0.4#dns.contoso.com\"",
-			"%q is no certificate name", name)
+		scheme, _, _ := strings.Cut(text, "://")
+		remedy := fmt.Sprintf("write the name in the server's certificate behind #, as in \"%s://10.0.0.4#dns.contoso.com\"", scheme)
+		return faultf(remedy, "%q is no certificate name", name)
 	}
 	return nil
 }
@@ -102,18 +103,19 @@ func certificateFault(text, name string) *fault {
 // locate reads the URL of a DNS over HTTPS server and says where the server is: at
 // the address in the URL, or at the bootstrap addresses of the name in it.
 func (s *Server) locate(bootstrap []netip.Addr) *fault {
-	const example = `write a URL such as "https://10.0.0.4/dns-query"`
+	example := fmt.Sprintf(`write a URL such as "%s://10.0.0.4/dns-query"`, s.Transport)
 	parsed, err := url.Parse(s.URL)
 	if err != nil || parsed.Host == "" {
-		return faultf(example, "%q is no URL", s.URL)
+		return faultf(example, "%q is no URL", s.Text)
 	}
 	switch {
 	case parsed.User != nil:
-		return faultf("leave out what stands before the @", "%q holds a user", s.URL)
+		return faultf("leave out what stands before the @", "%q holds a user", s.Text)
 	case strings.ContainsAny(s.URL, "?#{}"):
-		return faultf("end the URL behind its path", "%q has more than a path", s.URL)
+		return faultf("end the URL behind its path", "%q has more than a path", s.Text)
 	case strings.Trim(parsed.Path, "/") == "":
-		return faultf(fmt.Sprintf("write the path the server has, often \"https://%s/dns-query\"", parsed.Host), "%q has no path", s.URL)
+		remedy := fmt.Sprintf("write the path the server has, often \"%s://%s/dns-query\"", s.Transport, parsed.Host)
+		return faultf(remedy, "%q has no path", s.Text)
 	}
 	s.Name = parsed.Hostname()
 	port, f := urlPort(parsed)
@@ -128,7 +130,7 @@ func (s *Server) locate(bootstrap []netip.Addr) *fault {
 		return &fault{wrong, example}
 	}
 	if len(bootstrap) == 0 {
-		return faultf("add bootstrap = [...] with the addresses of "+s.Name, "%q needs another server to find its own", s.URL)
+		return faultf("add bootstrap = [...] with the addresses of "+s.Name, "%q needs another server to find its own", s.Text)
 	}
 	for _, addr := range bootstrap {
 		s.Bootstrap = append(s.Bootstrap, netip.AddrPortFrom(addr, port))

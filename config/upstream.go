@@ -99,12 +99,12 @@ func (l *loader) finishGroup(draft *groupDraft) Upstream {
 	}
 	if host == "" && len(bootstrap) > 0 && !draft.broken {
 		l.rep.add(draft.bootstrap[0].place, &fault{"no server of this group needs a bootstrap address",
-			"remove bootstrap, or name the server in an https:// URL"})
+			"remove bootstrap, or name the server in an https:// or h3:// URL"})
 	}
 	return group
 }
 
-// bootstrap reads the addresses of a group's HTTPS server.
+// bootstrap reads the addresses of a group's server that has a URL.
 func (l *loader) bootstrap(draft *groupDraft) []netip.Addr {
 	var addrs []netip.Addr
 	for _, e := range draft.bootstrap {

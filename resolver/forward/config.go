@@ -35,7 +35,7 @@ type Config struct {
 	// group is the only one.
 	Sockets *SocketLimit
 	// RootCAs are who must have signed the certificates of servers that are asked
-	// over TLS or HTTPS; nil means those that the system trusts.
+	// over TLS, HTTPS or QUIC; nil means those that the system trusts.
 	RootCAs *x509.CertPool
 	// Loops finds servers that lead back to this program; nil means that nobody
 	// looks for them.
@@ -52,14 +52,15 @@ type Config struct {
 type Server struct {
 	// Transport is how it is asked.
 	Transport Transport
-	// Addr is where it listens. A server that is asked over HTTPS needs none if
-	// its URL holds an address, or if it has Bootstrap addresses.
+	// Addr is where it listens. A server that has a URL needs none if that holds an
+	// address, or if it has Bootstrap addresses.
 	Addr netip.AddrPort
 	// ServerName is the name in the certificate of a server that is asked over
-	// TLS; if it is empty, the certificate must be for the address (RFC 7858,
-	// RFC 8310). Over HTTPS the URL says it.
+	// TLS or QUIC; if it is empty, the certificate must be for the address (RFC 7858,
+	// RFC 8310, RFC 9250). Where there is a URL, it says the name.
 	ServerName string
-	// URL is where messages are posted over HTTPS (RFC 8484).
+	// URL is where messages are posted over HTTPS (RFC 8484), also by HTTP/3. It begins
+	// with https://.
 	URL string
 	// Bootstrap are the addresses of the host in URL, which is never looked up.
 	Bootstrap []netip.AddrPort
@@ -77,12 +78,20 @@ const (
 	TCP                    // TCP only
 	TLS                    // DNS over TLS (RFC 7858)
 	HTTPS                  // DNS over HTTPS (RFC 8484)
+	QUIC                   // DNS over QUIC (RFC 9250)
+	HTTP3                  // DNS over HTTPS by HTTP/3 (RFC 9114) and no other version
 )
 
 // String is the word used in metrics and listings.
 func (t Transport) String() string {
-	return [...]string{"udp", "tcp", "tls", "https"}[t]
+	return [...]string{"udp", "tcp", "tls", "https", "quic", "h3"}[t]
 }
+
+// secret tells whether nobody on the way can read what is asked, nor change what is said.
+func (t Transport) secret() bool { return t >= TLS }
+
+// hasURL tells whether a server is asked at a URL.
+func (t Transport) hasURL() bool { return t == HTTPS || t == HTTP3 }
 
 // MarshalText is String, for JSON. It never returns an error.
 func (t Transport) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
@@ -128,7 +137,7 @@ func (c Config) check() error {
 
 // check says what is wrong with a server, and what to do; empty if nothing is.
 func (s Server) check() string {
-	if s.Transport != HTTPS {
+	if !s.Transport.hasURL() {
 		if !askable(s.Addr) {
 			return "has no address that can be asked: give IP:port"
 		}

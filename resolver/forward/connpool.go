@@ -3,7 +3,6 @@ package forward
 import (
 	"context"
 	"errors"
-	"net"
 	"slices"
 	"sync"
 	"time"
@@ -24,16 +23,17 @@ const (
 // errFull says that there is no room for a question on any connection.
 var errFull = errors.New("too many questions are under way on the connections to the server")
 
-// connPool asks one server over connections (RFC 7766, RFC 7858): a few, on each of
-// which many questions are under way at once, in any order. Each has one goroutine
-// that reads and one that writes; a question has none. Methods may be called by
-// many goroutines at once.
+// connPool asks one server over connections (RFC 7766, RFC 7858, RFC 9250, RFC 9114): a
+// few, on each of which many questions are under way at once, in any order. What a
+// connection takes, and what a question on it does, says its link: over TCP and TLS no
+// goroutine for each question, over QUIC one. Methods may be called by many goroutines at
+// once.
 //
 // A connection that brings what was never asked on it is closed at once. A question
 // whose connection ends, after it had shown that it works or because of that, is
 // asked once more over another one.
 type connPool struct {
-	dial     func(context.Context) (net.Conn, error)
+	dial     func(context.Context) (link, error)
 	panicked func(fault any, stack []byte) // is told of a panic of what a reply was told to
 	idle     time.Duration                 // how long a connection is kept on which nothing is asked
 	running  count                         // dials, readers and writers
@@ -45,7 +45,7 @@ type connPool struct {
 	kept    bool // connections are kept when nobody waits for anything on them
 }
 
-func newConnPool(dial func(context.Context) (net.Conn, error), panicked func(fault any, stack []byte)) *connPool {
+func newConnPool(dial func(context.Context) (link, error), panicked func(fault any, stack []byte)) *connPool {
 	return &connPool{dial: dial, panicked: panicked, idle: idleTime}
 }
 
@@ -76,7 +76,8 @@ func (q *streamQuery) cancel() bool {
 		return false
 	}
 	if q.stream != nil {
-		q.stream.left() // the reply may still come, and must be known for what it is
+		q.stream.link.drop(q)
+		q.stream.left()
 	}
 	return true
 }
@@ -88,7 +89,7 @@ type canceler interface{ cancel() bool }
 // that is dialled. The pool is locked.
 func (p *connPool) place(q *streamQuery, now time.Time) error {
 	best, usable := p.best(now)
-	if (best == nil || best.live >= busyConn) && usable < maxConns && !p.dialing {
+	if (best == nil || best.load() >= busyConn) && usable < maxConns && !p.dialing {
 		p.dialing = true
 		p.running.add()
 		go p.open() // close waits for it
@@ -127,13 +128,13 @@ func (p *connPool) best(now time.Time) (best *stream, usable int) {
 			continue
 		}
 		usable++
-		if len(s.waiting) < maxPipelined && (best == nil || s.live < best.live) {
+		if len(s.waiting) < s.most && (best == nil || s.load() < best.load()) {
 			best = s
 		}
 	}
 	for _, s := range p.conns {
 		if s.retired && !s.closed && (s.live == 0 || len(p.conns)-usable > maxRetiring) {
-			_ = s.conn.Close() // its reader ends it
+			s.link.close()
 			s.closed = true
 			break // one for each question is enough
 		}
@@ -145,14 +146,14 @@ func (p *connPool) best(now time.Time) (best *stream, usable int) {
 func (p *connPool) open() {
 	defer p.running.done()
 	ctx, cancel := context.WithTimeout(context.Background(), dialTime)
-	conn, err := p.dial(ctx)
+	opened, err := p.dial(ctx)
 	cancel()
 	p.mu.Lock()
 	p.dialing = false
 	queue := p.queue
 	p.queue = nil
 	if err == nil {
-		p.take(conn, queue, time.Now())
+		p.take(opened, queue, time.Now())
 		p.mu.Unlock()
 		return
 	}
@@ -164,8 +165,9 @@ func (p *connPool) open() {
 
 // take makes a new connection serve, first the questions that wait for it. The pool
 // is locked.
-func (p *connPool) take(conn net.Conn, queue []*streamQuery, now time.Time) {
-	s := newStream(p, conn)
+func (p *connPool) take(opened link, queue []*streamQuery, now time.Time) {
+	s := &stream{pool: p, link: opened, waiting: make(map[uint16]*streamQuery)}
+	s.most = opened.serve(s)
 	p.conns = append(p.conns, s)
 	for _, q := range queue {
 		if q.done != nil {
@@ -176,18 +178,13 @@ func (p *connPool) take(conn net.Conn, queue []*streamQuery, now time.Time) {
 		s.live++
 		s.left()
 	}
-	p.running.add()
-	p.running.add()
-	go s.read() // close waits for both
-	go s.write()
 }
 
-// ended forgets a connection, and asks its questions again where that makes sense.
+// ended forgets a connection that has ended, and asks its questions again where that makes
+// sense. Nothing is put on it any more.
 func (p *connPool) ended(s *stream, err error) {
-	_ = s.conn.Close()
 	p.mu.Lock()
 	p.conns = slices.DeleteFunc(p.conns, func(other *stream) bool { return other == s })
-	close(s.wake) // nobody puts anything on it any more
 	waiting := s.waiting
 	s.waiting = nil
 	p.mu.Unlock()
@@ -225,7 +222,7 @@ func (p *connPool) close() {
 	p.kept = false
 	for _, s := range p.conns {
 		if s.live == 0 {
-			_ = s.conn.SetReadDeadline(time.Unix(1, 0))
+			s.link.rest(longAgo)
 		}
 	}
 	p.mu.Unlock()

@@ -77,9 +77,9 @@ func answeredPacket(packet []byte) []byte {
 // connsTo makes a pool that keeps connections, until the test ends.
 func connsTo(t *testing.T, s *streamServer, panicked func(any, []byte)) *connPool {
 	t.Helper()
-	p := newConnPool(func(ctx context.Context) (net.Conn, error) {
+	p := newConnPool(overFrames(func(ctx context.Context) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "tcp", s.Addr().String())
-	}, panicked)
+	}), panicked)
 	p.keep()
 	t.Cleanup(p.close)
 	return p

@@ -27,13 +27,16 @@ func (c Config) tlsConfig(s Server, protocols ...string) *tls.Config {
 }
 
 // dialer makes what opens connections to a server: over TCP, or over TLS (RFC
-// 7858) if it is to be asked so.
-func (c Config) dialer(s Server) func(context.Context) (net.Conn, error) {
+// 7858) or QUIC if it is to be asked so.
+func (c Config) dialer(s Server) func(context.Context) (link, error) {
+	if s.Transport == QUIC || s.Transport == HTTP3 {
+		return c.overQUIC(s)
+	}
 	if s.Transport != TLS {
-		return func(ctx context.Context) (net.Conn, error) { return dialTCP(ctx, s.Addr) }
+		return overFrames(func(ctx context.Context) (net.Conn, error) { return dialTCP(ctx, s.Addr) })
 	}
 	config := c.tlsConfig(s, "dot")
-	return func(ctx context.Context) (net.Conn, error) {
+	return overFrames(func(ctx context.Context) (net.Conn, error) {
 		conn, err := dialTCP(ctx, s.Addr)
 		if err != nil {
 			return nil, err
@@ -44,7 +47,7 @@ func (c Config) dialer(s Server) func(context.Context) (net.Conn, error) {
 			return nil, err
 		}
 		return secure, nil
-	}
+	})
 }
 
 // dialTCP opens a connection. Small messages leave at once, because it is the
@@ -59,14 +62,15 @@ func dialTCP(ctx context.Context, addr netip.AddrPort) (net.Conn, error) {
 const bootstrapShare = 300 * time.Millisecond
 
 // dialAny opens a connection to the first of some addresses that takes one.
-func dialAny(ctx context.Context, addrs []netip.AddrPort) (net.Conn, error) {
+func dialAny[C any](ctx context.Context, addrs []netip.AddrPort,
+	dial func(context.Context, netip.AddrPort) (C, error)) (none C, err error) {
 	var errs []error
 	for i, addr := range addrs {
 		limited, cancel := ctx, context.CancelFunc(func() {})
 		if i < len(addrs)-1 {
 			limited, cancel = context.WithTimeout(ctx, bootstrapShare)
 		}
-		conn, err := dialTCP(limited, addr)
+		conn, err := dial(limited, addr)
 		cancel()
 		if err == nil {
 			return conn, nil
@@ -76,5 +80,5 @@ func dialAny(ctx context.Context, addrs []netip.AddrPort) (net.Conn, error) {
 			break
 		}
 	}
-	return nil, errors.Join(errs...)
+	return none, errors.Join(errs...)
 }

@@ -186,3 +186,12 @@ func writeQuery(q resolver.Question, o queryOptions) (*query, error) {
 	asked := new(query)
 	return asked, asked.write(q, o, nil, make([]byte, querySize))
 }
+
+// Running is how many goroutines work for the connections to the servers.
+func Running(p *Pool) int64 {
+	var n int64
+	for _, s := range p.servers {
+		n += s.streams.running.n.Load()
+	}
+	return n
+}

@@ -23,6 +23,9 @@ import (
 // mediaType is what DNS messages are over HTTPS (RFC 8484 section 6).
 const mediaType = "application/dns-message"
 
+// maxHeader is how many octets the head of a response may have.
+const maxHeader = 16 << 10
+
 // A connection on which nothing is heard for a while is pinged, and given up if
 // the ping is not answered.
 const (
@@ -58,13 +61,13 @@ func (c Config) newWeb(s Server, panicked func(fault any, stack []byte)) *web {
 	addrs := s.bootstrap()
 	transport := &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return dialAny(ctx, addrs)
+			return dialAny(ctx, addrs, dialTCP)
 		},
 		TLSClientConfig:        c.tlsConfig(s),
 		ForceAttemptHTTP2:      true,
 		MaxConnsPerHost:        maxConns,
 		IdleConnTimeout:        idleTime,
-		MaxResponseHeaderBytes: 16 << 10,
+		MaxResponseHeaderBytes: maxHeader,
 		// A connection whose other end is gone is found out by a ping.
 		HTTP2: &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTime},
 	}
@@ -126,26 +129,41 @@ func (w *web) post(ctx context.Context, packet []byte) (reply []byte, reused boo
 	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn: func(info httptrace.GotConnInfo) { old.Store(info.Reused) },
 	})
-	request, err := http.NewRequestWithContext(traced, http.MethodPost, w.url, bytes.NewReader(packet))
+	request, err := newPost(traced, w.url, bytes.NewReader(packet))
 	if err != nil {
 		return nil, false, err
 	}
-	request.Header.Set("Content-Type", mediaType)
-	request.Header.Set("Accept", mediaType)
-	request.Header.Set("User-Agent", "") // none: it would only tell who asks
 	response, err := w.client.Do(request)
 	if err != nil {
 		return nil, old.Load(), unwrapURL(err)
 	}
+	reply, err = readResponse(response)
+	return reply, old.Load(), err
+}
+
+// newPost makes the request that posts a message.
+func newPost(ctx context.Context, url string, message io.Reader) (*http.Request, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, message)
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Content-Type", mediaType)
+	request.Header.Set("Accept", mediaType)
+	request.Header.Set("User-Agent", "") // none: it would only tell who asks
+	return request, nil
+}
+
+// readResponse reads the message in a response.
+func readResponse(response *http.Response) (message []byte, err error) {
 	defer func() { _ = response.Body.Close() }()
 	if err := acceptable(response); err != nil {
-		return nil, false, err
+		return nil, err
 	}
-	reply, err = io.ReadAll(io.LimitReader(response.Body, dns.MaxMsgSize+1))
-	if err == nil && len(reply) > dns.MaxMsgSize {
+	message, err = io.ReadAll(io.LimitReader(response.Body, dns.MaxMsgSize+1))
+	if err == nil && len(message) > dns.MaxMsgSize {
 		err = &httpError{"the body is longer than any DNS message"}
 	}
-	return reply, old.Load(), err
+	return message, err
 }
 
 // httpError is what an HTTP server did that is no answer.

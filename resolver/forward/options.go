@@ -78,8 +78,8 @@ func newLearned(now time.Time) *learned {
 
 // options are how a question is to be asked.
 func (s *server) options(q resolver.Question, now time.Time) queryOptions {
-	secure := s.Transport == TLS || s.Transport == HTTPS
-	o := queryOptions{sameCase: secure, padded: secure}
+	secret := s.Transport.secret()
+	o := queryOptions{sameCase: secret, padded: secret}
 	if s.learned.any.Load() {
 		s.learned.apply(&o, q, now)
 	}

@@ -23,7 +23,7 @@ type server struct {
 	buffers sync.Pool   // of *[receiveSize]byte
 	sockets *socketPool // for UDP
 	lanes   lanes       // the same for single workers
-	streams *connPool   // over TCP or TLS
+	streams *connPool   // over TCP, TLS or QUIC
 	web     *web        // nil unless it is asked over HTTPS
 	alone   count       // goroutines that read sockets of single queries
 	network network     // instead of all these, in tests
@@ -53,8 +53,10 @@ func newServer(p *Pool, s Server) *server {
 		fell:    make(chan struct{}, 1),
 		loops:   suffixLoops{suspects: make(chan zones.Name, loopSuspects), seen: make(map[zones.Name]time.Time)},
 	}
-	if s.Transport == HTTPS {
+	if s.Transport.hasURL() {
 		s.ServerName, _, _ = s.origin()
+	}
+	if s.Transport == HTTPS {
 		made.web = c.newWeb(s, p.panicked)
 	}
 	made.Server, made.streams = s, newConnPool(c.dialer(s), p.panicked)
@@ -123,7 +125,7 @@ func (s *server) suspect(what Suspicion) {
 	s.pool.config.Observer.UpstreamSuspicious(s.group, s.Text, what)
 }
 
-// sendStream sends a query over a connection (RFC 7766, RFC 7858).
+// sendStream sends a query over a connection (RFC 7766, RFC 7858, RFC 9250, RFC 9114).
 func (s *server) sendStream(p *pendingQuery, q resolver.Question, o queryOptions) error {
 	if err := p.write(q, o, nil, make([]byte, querySize)); err != nil {
 		return err
@@ -200,7 +202,7 @@ func (s *server) open(asked *query, packet []byte) reading {
 
 // failure makes a Failure of an error of a connection.
 func (s *server) failure(err error) *Failure {
-	if errors.As(err, new(*httpError)) {
+	if errors.As(err, new(*httpError)) || errors.As(err, new(*protocolError)) {
 		return &Failure{s.Text, Malformed, err}
 	}
 	return &Failure{s.Text, Unreachable, err}

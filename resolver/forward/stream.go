@@ -1,7 +1,6 @@
 package forward
 
 import (
-	"bufio"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -51,27 +50,52 @@ type streamQuery struct {
 }
 
 // stream is a connection on which any number of questions are under way, and are
-// answered in any order (RFC 7766 sections 6.2.1.1 and 7). All but conn is guarded
-// by its pool.
+// answered in any order (RFC 7766 sections 6.2.1.1 and 7). It is guarded by its pool.
 type stream struct {
 	pool *connPool
-	conn net.Conn
-	wake chan struct{} // holds a token when there is something to write
+	link link
+	most int // how many questions may be under way
 
 	waiting map[uint16]*streamQuery // by the id on the connection
 	live    int                     // those of them that somebody waits for
-	out     []byte                  // framed messages that are to be written
 	unheard time.Time               // when the first question was asked since the last message came; zero if none was
 	proven  bool                    // a reply came over it
 	retired bool                    // no more questions are put on it
-	closed  bool                    // its reader is about to end it
+	closed  bool                    // it is about to end
 }
 
-func newStream(pool *connPool, conn net.Conn) *stream {
-	return &stream{pool: pool, conn: conn, wake: make(chan struct{}, 1), waiting: make(map[uint16]*streamQuery)}
+// link is what the questions of a stream go over. Its methods do not wait for anything, and
+// are called with the pool locked.
+type link interface {
+	// serve begins to bring to s what comes, until the connection ends; then it calls
+	// ended of the pool. Its goroutines count as running there. It says how many questions
+	// may be under way.
+	serve(s *stream) (most int)
+	// send sends a question that waits on the stream, under the id in its packet.
+	send(q *streamQuery)
+	// drop is told that nobody waits for a question any more.
+	drop(q *streamQuery)
+	// rest ends the connection at a time, if that is not put off before; zero for never.
+	rest(at time.Time)
+	// held tells whether questions have to wait before they are sent.
+	held() bool
+	// close ends the connection soon.
+	close()
 }
+
+// longAgo is the time for what is to happen at once.
+var longAgo = time.Unix(1, 0)
 
 // The following are called with the pool locked.
+
+// load is how much there is to do before one question more. What cannot be sent yet comes
+// after all that can.
+func (s *stream) load() int {
+	if s.link.held() {
+		return s.live + s.most
+	}
+	return s.live
+}
 
 // retire tells whether no more questions are put on the connection, however few
 // there are.
@@ -91,16 +115,12 @@ func (s *stream) put(q *streamQuery, now time.Time) {
 	q.stream = s
 	q.attempts++
 	if s.live++; s.live == 1 {
-		_ = s.conn.SetReadDeadline(time.Time{}) // it is not idle
+		s.link.rest(time.Time{})
 	}
 	if s.unheard.IsZero() {
 		s.unheard = now
 	}
-	s.out = wire.AppendFrame(s.out, q.packet)
-	select {
-	case s.wake <- struct{}{}:
-	default:
-	}
+	s.link.send(q)
 }
 
 // left takes note that one question less is waited for.
@@ -113,69 +133,21 @@ func (s *stream) left() {
 		return
 	}
 	if s.retired = s.retired || !s.pool.kept; s.retired {
-		_ = s.conn.SetReadDeadline(time.Unix(1, 0)) // the reader ends it
+		s.link.rest(longAgo)
 	} else {
-		_ = s.conn.SetReadDeadline(time.Now().Add(s.pool.idle))
+		s.link.rest(time.Now().Add(s.pool.idle))
 	}
 }
 
-// The following are called without the lock.
-
-// write sends what there is to be sent, many questions at a time.
-func (s *stream) write() {
-	defer s.pool.running.done()
-	var sending []byte
-	for range s.wake {
-		s.pool.mu.Lock()
-		sending, s.out = s.out, sending[:0]
-		s.pool.mu.Unlock()
-		_ = s.conn.SetWriteDeadline(time.Now().Add(writeTime))
-		if _, err := s.conn.Write(sending); err != nil {
-			_ = s.conn.Close() // the reader finds out, and ends it
-		}
-	}
-}
-
-// read takes messages to those who wait for them, until the connection ends.
-func (s *stream) read() {
-	defer s.pool.running.done()
-	in := bufio.NewReader(s.conn)
-	for {
-		packet, err := wire.ReadFrame(in)
-		if err == nil {
-			err = s.deliver(packet)
-		}
-		if err != nil {
-			s.pool.ended(s, err)
-			return
-		}
-	}
-}
-
-// deliver gives a message to the question that it is the reply to.
-func (s *stream) deliver(packet []byte) error {
-	if len(packet) < wire.HeaderSize {
-		return errNeverAsked
-	}
-	s.pool.mu.Lock()
-	id := binary.BigEndian.Uint16(packet)
-	q := s.waiting[id]
-	if q == nil || q.verdict(packet) == foreign {
-		s.pool.mu.Unlock()
-		return errNeverAsked
-	}
-	delete(s.waiting, id)
+// answered takes a question off the connection whose reply came, and gives whom to tell;
+// nil if nobody waits any more.
+func (s *stream) answered(q *streamQuery) (done func([]byte, error)) {
+	delete(s.waiting, binary.BigEndian.Uint16(q.packet))
 	s.unheard, s.proven = time.Time{}, true
-	done := q.take()
-	if done != nil {
+	if done = q.take(); done != nil {
 		s.left()
 	}
-	s.pool.mu.Unlock()
-	if done != nil {
-		copy(packet, q.id[:])
-		tell(done, packet, nil, s.pool.panicked)
-	}
-	return nil
+	return done
 }
 
 // verdict is what a packet is to the question.

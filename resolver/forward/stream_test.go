@@ -1,6 +1,7 @@
 package forward_test
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -236,36 +237,62 @@ func TestCertificates(t *testing.T) {
 		certificate string
 		expect      string // the name the operator wrote
 		trusted     bool
+		expired     bool
 		good        bool
 	}{
-		{"the name", "dns.contoso.com", "dns.contoso.com", true, true},
-		{"another name", "dns.contoso.com", "dns.fabrikam.com", true, false},
-		{"the address", "127.0.0.1", "", true, true},
-		{"a name where the address is expected", "dns.contoso.com", "", true, false},
-		{"an address where a name is expected", "127.0.0.1", "dns.contoso.com", true, false},
-		{"an authority nobody trusts", "dns.contoso.com", "dns.contoso.com", false, false},
+		{"the name", "dns.contoso.com", "dns.contoso.com", true, false, true},
+		{"another name", "dns.contoso.com", "dns.fabrikam.com", true, false, false},
+		{"the address", "127.0.0.1", "", true, false, true},
+		{"a name where the address is expected", "dns.contoso.com", "", true, false, false},
+		{"an address where a name is expected", "127.0.0.1", "dns.contoso.com", true, false, false},
+		{"an authority nobody trusts", "dns.contoso.com", "dns.contoso.com", false, false, false},
+		{"of yesterday", "dns.contoso.com", "dns.contoso.com", true, true, false},
 	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			u := resolvertest.StartUpstream(t, resolvertest.AzureData)
-			ca := resolvertest.NewAuthority(t)
-			addr := u.ServeTLS(t, ca.Certificate(t, tt.certificate))
-			config := forward.Config{Name: "azure", Timeout: ample, RootCAs: ca.Pool, Servers: []forward.Server{
-				{Transport: forward.TLS, Addr: addr, ServerName: tt.expect, Text: "tls://hub"},
-			}}
-			if !tt.trusted {
-				config.RootCAs = resolvertest.NewAuthority(t).Pool
-			}
-			_, err := exchange(newPool(t, config), question("www.contoso.com", dns.TypeA))
-			if (err == nil) != tt.good {
-				t.Fatalf("got error %v", err)
-			}
-			if !tt.good && (u.Total() != 0 || !strings.Contains(err.Error(), "tls://hub: network: tls: failed to verify certificate")) {
-				t.Errorf("%d questions were asked; error %v", u.Total(), err)
-			}
-		})
+	for _, over := range streamed[1:] {
+		for _, tt := range tests {
+			t.Run(string(over)+"/"+tt.name, func(t *testing.T) {
+				t.Parallel()
+				u := resolvertest.StartUpstream(t, resolvertest.AzureData)
+				ca := resolvertest.NewAuthority(t)
+				certificate := ca.Certificate(t, tt.certificate)
+				if tt.expired {
+					certificate = ca.Expired(t, tt.certificate)
+				}
+				config := forward.Config{Name: "azure", Timeout: ample, RootCAs: ca.Pool}
+				config.Servers = []forward.Server{knownAs(tt.expect, over, u.Serve(t, over, certificate))}
+				if !tt.trusted {
+					config.RootCAs = resolvertest.NewAuthority(t).Pool
+				}
+				_, err := exchange(newPool(t, config), question("www.contoso.com", dns.TypeA))
+				if (err == nil) != tt.good {
+					t.Fatalf("got error %v", err)
+				}
+				if !tt.good && (u.Total() != 0 || !strings.Contains(err.Error(), "the hub: network: tls: failed to verify certificate")) {
+					t.Errorf("%d questions were asked; error %v", u.Total(), err)
+				}
+			})
+		}
 	}
+}
+
+// knownAs is a server that shall have a name, or only its address if that is empty.
+func knownAs(name string, over resolvertest.Transport, addr netip.AddrPort) forward.Server {
+	server := forward.Server{Addr: addr, ServerName: name, Text: "the hub"}
+	switch over {
+	case resolvertest.TLS:
+		server.Transport = forward.TLS
+	case resolvertest.QUIC:
+		server.Transport = forward.QUIC
+	case resolvertest.HTTPS:
+		server.Transport = forward.HTTPS
+	case resolvertest.HTTP3:
+		server.Transport = forward.HTTP3
+	}
+	if over == resolvertest.HTTPS || over == resolvertest.HTTP3 {
+		server.URL = fmt.Sprintf("https://%s:%d%s", cmp.Or(name, addr.Addr().String()), addr.Port(), resolvertest.DoHPath)
+		server.Addr, server.ServerName, server.Bootstrap = netip.AddrPort{}, "", []netip.AddrPort{addr}
+	}
+	return server
 }
 
 // RFC 7830, RFC 8467: queries are padded where nobody can read them, and only
@@ -282,7 +309,7 @@ func TestPadding(t *testing.T) {
 			for _, option := range q.Msg.IsEdns0().Option {
 				padded = padded || option.Option() == dns.EDNS0PADDING
 			}
-			secret := over == resolvertest.TLS || over == resolvertest.HTTPS
+			secret := over != resolvertest.UDP && over != resolvertest.TCP
 			if padded != secret || secret && len(q.Raw)%128 != 0 {
 				t.Errorf("over %s: %d octets, padded %v", over, len(q.Raw), padded)
 			}

@@ -3,9 +3,11 @@ package forward_test
 import (
 	"context"
 	"net"
+	"strings"
 	"testing"
 
 	"github.com/miekg/dns"
+	"github.com/quic-go/quic-go"
 
 	"pldns/resolver/forward"
 	"pldns/resolver/resolvertest"
@@ -21,6 +23,12 @@ type reached struct {
 
 // reach starts an upstream with data that is asked over one transport.
 func reach(t testing.TB, over resolvertest.Transport, data ...string) reached {
+	t.Helper()
+	return reachWith(t, over, nil, data...)
+}
+
+// reachWith is reach with settings of the server's connections over QUIC.
+func reachWith(t testing.TB, over resolvertest.Transport, settings *quic.Config, data ...string) reached {
 	t.Helper()
 	r := reached{Upstream: resolvertest.StartUpstream(t, data...), over: over}
 	r.config = forward.Config{Name: "azure", Timeout: ample}
@@ -41,6 +49,18 @@ func reach(t testing.TB, over resolvertest.Transport, data ...string) reached {
 		r.config.RootCAs = ca.Pool
 		addr := r.ServeHTTPS(t, ca.Certificate(t, "127.0.0.1"))
 		r.server = forward.Server{Transport: forward.HTTPS, URL: "https://" + addr.String() + resolvertest.DoHPath}
+	case resolvertest.QUIC:
+		ca := resolvertest.NewAuthority(t)
+		r.config.RootCAs = ca.Pool
+		r.server = forward.Server{
+			Transport: forward.QUIC, ServerName: "dns.contoso.com",
+			Addr: r.ServeQUIC(t, ca.Certificate(t, "dns.contoso.com"), settings),
+		}
+	case resolvertest.HTTP3:
+		ca := resolvertest.NewAuthority(t)
+		r.config.RootCAs = ca.Pool
+		addr := r.ServeHTTP3(t, ca.Certificate(t, "127.0.0.1"), settings)
+		r.server = forward.Server{Transport: forward.HTTP3, URL: "https://" + addr.String() + resolvertest.DoHPath}
 	}
 	r.config.Servers = []forward.Server{r.server}
 	return r
@@ -49,7 +69,7 @@ func reach(t testing.TB, over resolvertest.Transport, data ...string) reached {
 // overAll runs a test for every transport.
 func overAll(t *testing.T, test func(t *testing.T, over resolvertest.Transport)) {
 	t.Helper()
-	for _, over := range []resolvertest.Transport{resolvertest.UDP, resolvertest.TCP, resolvertest.TLS, resolvertest.HTTPS} {
+	for _, over := range append([]resolvertest.Transport{resolvertest.UDP}, streamed...) {
 		t.Run(string(over), func(t *testing.T) {
 			t.Parallel()
 			test(t, over)
@@ -57,10 +77,15 @@ func overAll(t *testing.T, test func(t *testing.T, over resolvertest.Transport))
 	}
 }
 
+// streamed are the transports that keep connections.
+var streamed = []resolvertest.Transport{
+	resolvertest.TCP, resolvertest.TLS, resolvertest.HTTPS, resolvertest.QUIC, resolvertest.HTTP3,
+}
+
 // overStreams runs a test for every transport that keeps connections.
 func overStreams(t *testing.T, test func(t *testing.T, over resolvertest.Transport)) {
 	t.Helper()
-	for _, over := range []resolvertest.Transport{resolvertest.TCP, resolvertest.TLS, resolvertest.HTTPS} {
+	for _, over := range streamed {
 		t.Run(string(over), func(t *testing.T) { test(t, over) })
 	}
 }
@@ -157,7 +182,7 @@ func TestFailuresWhateverTheTransport(t *testing.T) {
 	}
 	overAll(t, func(t *testing.T, over resolvertest.Transport) {
 		for name, failure := range failures {
-			if over == resolvertest.UDP && !failure.overUDP {
+			if over == resolvertest.UDP && !failure.overUDP || strings.HasPrefix(name, "HTTP") && over == resolvertest.QUIC {
 				continue
 			}
 			t.Run(name, func(t *testing.T) {
@@ -212,7 +237,7 @@ func TestAHostThatHangs(t *testing.T) {
 		r := reach(t, over, resolvertest.AzureData)
 		hanging := r.server
 		hanging.Addr = resolvertest.SilentAddr(t)
-		if over == resolvertest.HTTPS {
+		if over == resolvertest.HTTPS || over == resolvertest.HTTP3 {
 			hanging.URL = "https://" + hanging.Addr.String() + resolvertest.DoHPath
 		}
 		r.config.Servers = []forward.Server{hanging, r.server}

@@ -65,7 +65,7 @@ func isOurs(server netip.AddrPort, listen []netip.AddrPort) bool {
 // serverOf is a server as the pool takes it.
 func serverOf(server config.Server) forward.Server {
 	return forward.Server{
-		Transport: named(server.Transport, forward.Plain, forward.TCP, forward.TLS, forward.HTTPS),
+		Transport: named(server.Transport, forward.Plain, forward.TCP, forward.TLS, forward.HTTPS, forward.QUIC, forward.HTTP3),
 		Addr:      server.Addr, ServerName: server.Name, URL: server.URL, Bootstrap: server.Bootstrap, Text: server.Text,
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"pldns/cmd/internal/nameservers"
+	"pldns/config"
 )
 
 func TestSystemServers(t *testing.T) {
@@ -40,5 +41,14 @@ func TestSystemServers(t *testing.T) {
 	}
 	if _, err := systemServers(func() ([]netip.AddrPort, error) { return nil, os.ErrNotExist }, nil); err == nil || !strings.Contains(err.Error(), "name the servers") {
 		t.Errorf("an absent file: %v", err)
+	}
+}
+
+// Each way to ask that the file knows is one that servers are asked in.
+func TestTransportsOfServers(t *testing.T) {
+	for _, word := range []string{"udp", "tcp", "tls", "https", "quic", "h3"} {
+		if got := serverOf(config.Server{Transport: word}).Transport.String(); got != word {
+			t.Errorf("%s:// is asked over %s", word, got)
+		}
 	}
 }

@@ -94,7 +94,7 @@ func protocol(transport string) dnstap.SocketProtocol {
 		return dnstap.SocketProtocol_DOT
 	case "https", "h3":
 		return dnstap.SocketProtocol_DOH
-	case "doq":
+	case "doq", "quic":
 		return overQUIC
 	default:
 		return dnstap.SocketProtocol_UDP
