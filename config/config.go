@@ -192,6 +192,8 @@ type Network struct {
 	Missing      zones.Missing // Inherit where the file is silent
 	// Designated is as in Listen; nil where the file is silent.
 	Designated []netip.Addr
+	// RequirePrivate are the suffixes whose names have to have private addresses.
+	RequirePrivate []zones.Name
 	// DNS64 makes IPv6 addresses of those of IPv4; nil makes none.
 	DNS64 *zones.DNS64
 	// Limit is how many queries a second each client is answered over UDP; 0 is no
@@ -228,7 +230,7 @@ func (n *Network) Spec() zones.NetworkSpec {
 		// The name is a part of the file's text, all of which it would keep.
 		Name: strings.Clone(n.Name), Clients: n.Clients, Listeners: n.Listeners, Missing: n.Missing, Zones: n.Zones,
 		Links: n.LinkIDs, Certificates: n.Certificates, Paths: n.DoHPaths, ServerNames: n.ServerNames,
-		Mapped: n.mapped.list, DNS64: n.DNS64,
+		Mapped: n.mapped.list, DNS64: n.DNS64, RequirePrivate: n.RequirePrivate,
 	}
 	spec.LearnsClients = n.Azure != nil && n.Azure.Clients
 	for _, route := range n.Forward {

@@ -139,6 +139,9 @@ func writeNetwork(line func(string, ...any), n *config.Network, listed int) {
 	for _, ingress := range spec.Ingresses() {
 		line("  ingress %s", ingress)
 	}
+	if len(n.RequirePrivate) > 0 {
+		line("  require_private %v", n.RequirePrivate)
+	}
 	if n.DNS64 != nil {
 		line("  dns64 %s, excludes 10.9.0.1 %t, 10.8.0.1 %t", n.DNS64.Prefix(), n.DNS64.Excludes(netip.MustParseAddr("10.9.0.1")), n.DNS64.Excludes(netip.MustParseAddr("10.8.0.1")))
 	}

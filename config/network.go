@@ -59,7 +59,8 @@ func (l *loader) network(name string, t table) {
 		l.drafts[name] = draft
 	}
 	t.only("clients", "listeners", "server_names", "link_ids", "certificates", "doh_paths", "include", "hosts",
-		"missing", "limit", "forward", "endpoints", "zones", "azure", "designated", "dns64", "dns64_exclude")
+		"missing", "limit", "forward", "endpoints", "zones", "azure", "designated", "dns64", "dns64_exclude",
+		"require_private")
 	l.clients(t, draft)
 	l.listeners(t, draft)
 	l.ingresses(t, draft)
@@ -71,6 +72,7 @@ func (l *loader) network(name string, t table) {
 	draft.Limit = t.integer("limit", draft.Limit, 0, maxLimit)
 	draft.Designated = l.designated(t, draft.Designated)
 	l.dns64(t, draft)
+	l.requirePrivate(t, draft)
 	draft.forward = l.forward(t, draft.forward)
 	if endpoints, given := t.sub("endpoints"); given {
 		l.endpoints(endpoints, draft.mapped)
@@ -141,6 +143,22 @@ func (l *loader) reachable(socket netip.AddrPort) bool {
 	return slices.ContainsFunc(l.config.Listen.All(), func(open netip.AddrPort) bool {
 		return opens(open, socket) || socket.Addr().IsUnspecified() && socket.Port() == open.Port()
 	})
+}
+
+// requirePrivate reads the suffixes whose names have to have private addresses.
+func (l *loader) requirePrivate(t table, draft *networkDraft) {
+	entries, _ := t.texts("require_private", "privatelink.database.windows.net")
+	for _, e := range entries {
+		suffix, f := parseSuffix(e.text)
+		if f == nil && slices.Contains(draft.RequirePrivate, suffix) {
+			f = alreadyFault(e.text)
+		}
+		if f != nil {
+			l.rep.add(e.place, f)
+			continue
+		}
+		draft.RequirePrivate = append(draft.RequirePrivate, suffix)
+	}
 }
 
 // missing reads what is done with names that have no endpoint.

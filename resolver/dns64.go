@@ -47,7 +47,7 @@ func (c *chain) synthesized(answer Answer) (Answer, bool) {
 	c.names, c.records = []zones.Name{c.query.Name}, nil
 	c.local, c.outside, c.altered, c.signed = false, false, false, true
 	if answer, done := c.follow(); done {
-		return c.synthesized(answer)
+		return c.synthesized(c.confined(answer))
 	}
 	return Answer{}, false
 }

@@ -9,8 +9,8 @@ import (
 )
 
 // withoutHints gives a reply with the address hints taken out of its records of type
-// HTTPS and SVCB whose target the network owns (RFC 9460 section 7.3): a client would
-// connect to the public addresses of a name that has a private one. The target of an
+// HTTPS and SVCB whose target the network owns (RFC 9460 section 7.3), or requires to have
+// private addresses: a client would connect to the public ones. The target of an
 // alias (section 2.4.2) is looked up by the client, which then comes back here.
 //
 // Everything else stays as it came, to the bit, but the signatures of what was changed.
@@ -29,7 +29,7 @@ func (c *chain) withoutHints(reply Reply) Reply {
 		}
 		changed[i] = of(unhinted(service))
 		owners = append(owners, rr.Header().Name)
-		c.trace.add("splice", "the network owns the target of %s: its address hints are dropped", rr.Header().Name)
+		c.trace.add("splice", "the addresses of the target of %s are for the network to tell: its hints are dropped", rr.Header().Name)
 	}
 	if owners == nil {
 		return reply
@@ -63,7 +63,11 @@ func (c *chain) ownsTarget(service *dns.SVCB) bool {
 	if target == "." {
 		target = service.Hdr.Name
 	}
-	return c.network.Lookup(zones.NameOf(target), dns.TypeA).Owned()
+	name := zones.NameOf(target)
+	if _, required := c.network.RequiresPrivate(name); required {
+		return true
+	}
+	return c.network.Lookup(name, dns.TypeA).Owned()
 }
 
 // isHint tells whether a parameter holds addresses.

@@ -90,7 +90,7 @@ func (c *chain) Resume() (Answer, Pending) {
 // result gives what Begin and Resume give. A chain that is done serves another query.
 func (c *chain) result(answer Answer, done bool) (Answer, Pending) {
 	if done {
-		answer, done = c.synthesized(answer)
+		answer, done = c.synthesized(c.confined(answer))
 	}
 	if !done {
 		return Answer{}, c

@@ -44,6 +44,7 @@ type Answer struct {
 	Zone     zones.Name // the zone that decided a local answer; zero when none did
 	Endpoint zones.Name // the mapping that decided; zero when none did
 	Source   Source     // where the part that decided came from
+	Required zones.Name // the suffix below which addresses have to be private, if public ones were left out for it
 	Suffix   zones.Name // the forward entry that was followed last; zero when none was
 	Group    string     // the upstream group that was asked last; empty when none was
 	Server   string
@@ -97,8 +98,8 @@ func (a Answer) Denies() (zone zones.Name, found bool) {
 // name.
 func (a Answer) IsNegative() bool { return a.Wire.Count(wire.Authority) > 0 || len(a.Authority) > 0 }
 
-// Rule names what decided the answer: "endpoint", "zone" or "forward" and the name
-// of the mapping, the zone or the forward entry. It is empty when it was none of
+// Rule names what decided the answer: "endpoint", "zone", "require_private" or "forward" and
+// the name of the mapping, the zone, the suffix or the forward entry. It is empty when it was none of
 // them, as for a client of no network.
 func (a Answer) Rule() string {
 	switch {
@@ -106,6 +107,8 @@ func (a Answer) Rule() string {
 		return "endpoint " + a.Endpoint.String()
 	case !a.Zone.IsZero():
 		return "zone " + a.Zone.String()
+	case !a.Required.IsZero():
+		return "require_private " + a.Required.String()
 	case !a.Suffix.IsZero():
 		return "forward " + a.Suffix.String()
 	default:

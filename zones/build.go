@@ -159,13 +159,16 @@ func compile(spec *NetworkSpec) (*Network, Clashes) {
 	mapped, order := spec.mapped().sorted()
 	c := compiler{order: order, Network: &Network{
 		name:    spec.Name,
-		missing: spec.Missing.or(Forward), dns64: spec.DNS64,
+		missing: spec.Missing.or(Forward), dns64: spec.DNS64, private: make(map[Name]bool, len(spec.RequirePrivate)),
 		mapped: mapped,
 		names:  newIndex(2 * mapped.Len()),
 		wild:   make(map[Name]ref),
 		zones:  make(map[Name]Zone),
 		routes: make(map[Name]bool, len(spec.Routes)),
 	}}
+	for _, suffix := range spec.RequirePrivate {
+		c.private[suffix] = true
+	}
 	for _, suffix := range spec.Routes {
 		c.routes[suffix] = true
 	}

@@ -80,9 +80,9 @@ func (n *Network) Lookup(name Name, qtype uint16) Result {
 	case zone.Missing != Forward && name == zone.Name:
 		return n.apex(zone, qtype)
 	case zone.Missing != Forward && found != 0:
-		return Result{Kind: NoData, SOA: soa(zone.Name), Zone: zone, Owner: name}
+		return Result{Kind: NoData, SOA: SOA(zone.Name), Zone: zone, Owner: name}
 	default:
-		return Result{Kind: NoName, SOA: soa(zone.Name), Zone: zone, Missed: missed}
+		return Result{Kind: NoName, SOA: SOA(zone.Name), Zone: zone, Missed: missed}
 	}
 }
 
@@ -152,7 +152,7 @@ func (n *Network) answer(found owner, name, source Name, qtype uint16) Result {
 		result.Kind, result.Target, result.Records = Alias, alias, found.rrset(name, alias, dns.TypeCNAME)
 		return result
 	}
-	result.Kind, result.SOA = NoData, soa(n.authorityOf(result, source))
+	result.Kind, result.SOA = NoData, SOA(n.authorityOf(result, source))
 	return result
 }
 
@@ -172,7 +172,7 @@ func (n *Network) authorityOf(result Result, source Name) Name {
 
 // apex answers for the name of a zone at which nothing else stands.
 func (n *Network) apex(zone Zone, qtype uint16) Result {
-	result := Result{Kind: NoData, SOA: soa(zone.Name), Zone: zone, Owner: zone.Name}
+	result := Result{Kind: NoData, SOA: SOA(zone.Name), Zone: zone, Owner: zone.Name}
 	switch qtype {
 	case dns.TypeSOA, dns.TypeANY:
 		result.Kind, result.Records, result.SOA = Records, []dns.RR{result.SOA}, nil
@@ -195,9 +195,9 @@ func (n *Network) delegation(zone Zone) Result {
 		above = zone
 	}
 	if above.Missing == Forward {
-		return Result{Kind: NoName, SOA: soa(above.Name), Zone: above}
+		return Result{Kind: NoName, SOA: SOA(above.Name), Zone: above}
 	}
-	return Result{Kind: NoData, SOA: soa(above.Name), Zone: above, Owner: zone.Name}
+	return Result{Kind: NoData, SOA: SOA(above.Name), Zone: above, Owner: zone.Name}
 }
 
 // owner is what stands at a name that is answered here.
@@ -331,9 +331,9 @@ func header(name Name, rrtype uint16, ttl uint32) dns.RR_Header {
 	return dns.RR_Header{Name: name.FQDN(), Rrtype: rrtype, Class: dns.ClassINET, Ttl: ttl}
 }
 
-// soa is the SOA record of a zone served here. It has no primary and nobody to
+// SOA is the SOA record of a zone served here. It has no primary and nobody to
 // write to; the values are those of RFC 6303 section 3 with Azure's minimum.
-func soa(zone Name) *dns.SOA {
+func SOA(zone Name) *dns.SOA {
 	return &dns.SOA{
 		Hdr: header(zone, dns.TypeSOA, NegativeTTL),
 		Ns:  zone.FQDN(), Mbox: "nobody.invalid.",

@@ -14,7 +14,8 @@ type Network struct {
 	name    string
 	number  uint32 // its place in the table
 	missing Missing
-	dns64   *DNS64 // nil for none
+	dns64   *DNS64        // nil for none
+	private map[Name]bool // suffixes whose names have to have private addresses
 	// names finds what stands at a name that is answered here for every type: one of
 	// the mapped endpoints, or one of the others.
 	names  index
@@ -57,6 +58,20 @@ func (n *Network) Missing() Missing { return n.missing }
 
 // DNS64 makes IPv6 addresses of those of IPv4 for the clients of the network; nil makes none.
 func (n *Network) DNS64() *DNS64 { return n.dns64 }
+
+// RequiresPrivate finds the longest suffix above a name, or at it, whose names are to have
+// private addresses.
+func (n *Network) RequiresPrivate(name Name) (suffix Name, found bool) {
+	if len(n.private) == 0 {
+		return Name{}, false
+	}
+	for at, more := name, true; more; at, more = at.Parent() {
+		if n.private[at] {
+			return at, true
+		}
+	}
+	return Name{}, false
+}
 
 // Zones are the zones of the network without the special ones, ordered by name.
 func (n *Network) Zones() []Zone {

@@ -61,6 +61,9 @@ type NetworkSpec struct {
 	// ServerNames are the names that it knows the server by, over TLS and HTTPS.
 	ServerNames []Name
 	Missing     Missing
+	// RequirePrivate are suffixes: the addresses of names below them are answered only if
+	// they are private, wherever they come from.
+	RequirePrivate []Name
 	// DNS64 makes IPv6 addresses of those of IPv4; nil makes none.
 	DNS64     *DNS64
 	Endpoints []Endpoint

@@ -52,7 +52,7 @@ func (n *Network) lookupSpecial(name Name, qtype uint16) (Result, bool) {
 		}
 		if zone, in := n.zoneAt(name); in && zone.Special && name.text == "_dns.resolver.arpa." {
 			// RFC 9462 section 6.4: no designated resolver is NODATA, not NXDOMAIN.
-			return Result{Kind: NoData, SOA: soa(zone.Name), Zone: zone, Owner: name}, true
+			return Result{Kind: NoData, SOA: SOA(zone.Name), Zone: zone, Owner: name}, true
 		}
 		return Result{}, false
 	}
@@ -71,7 +71,7 @@ func lookupLoopback(name Name, zone Zone, qtype uint16) Result {
 	if records := addressRecords(loopback, DefaultTTL, name, qtype); len(records) > 0 {
 		return Result{Kind: Records, Records: records, Zone: zone, Owner: name}
 	}
-	return Result{Kind: NoData, SOA: soa(zone.Name), Zone: zone, Owner: name}
+	return Result{Kind: NoData, SOA: SOA(zone.Name), Zone: zone, Owner: name}
 }
 
 // maxPTR bounds the names given for one address, so that a reverse answer fits
@@ -87,7 +87,7 @@ func (n *Network) lookupReverse(name Name, prefix netip.Prefix, qtype uint16) (R
 		if !inZone || zone.Missing == Forward || name == zone.Name || !n.mapsWithin(prefix) {
 			return Result{}, false
 		}
-		return Result{Kind: NoData, SOA: soa(zone.Name), Zone: zone, Owner: name}, true
+		return Result{Kind: NoData, SOA: SOA(zone.Name), Zone: zone, Owner: name}, true
 	}
 	mapped := n.mappedTo(prefix.Addr())
 	if len(mapped) == 0 {
@@ -95,7 +95,7 @@ func (n *Network) lookupReverse(name Name, prefix netip.Prefix, qtype uint16) (R
 	}
 	result := Result{Kind: NoData, Zone: zone, Owner: name, Endpoint: n.mapped.ofAddress(mapped[0])}
 	if qtype != dns.TypePTR && qtype != dns.TypeANY {
-		result.SOA = soa(n.authorityOf(result, name))
+		result.SOA = SOA(n.authorityOf(result, name))
 		return result, true
 	}
 	result.Kind = Records

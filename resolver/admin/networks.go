@@ -25,14 +25,15 @@ type Network struct {
 	ServerNames  []string `json:"server_names,omitempty"`
 	// Sets are the endpoint sets that it includes, and Forward is where what it does not
 	// answer goes, by suffix.
-	Sets      []string `json:"sets,omitempty"`
-	Forward   []Route  `json:"forward,omitempty"`
-	DNS64     string   `json:"dns64,omitempty"` // prefix of the NAT64 of its clients
-	Missing   string   `json:"missing"`         // what is done with missing names where the zone says nothing
-	Limit     int      `json:"limit"`           // queries a second that each client is answered over UDP; 0 is no limit
-	Endpoints int      `json:"endpoints"`
-	Probed    int      `json:"probed"`    // endpoints whose addresses are probed
-	Unhealthy int      `json:"unhealthy"` // of these, those with an address that is not healthy
+	Sets           []string `json:"sets,omitempty"`
+	Forward        []Route  `json:"forward,omitempty"`
+	RequirePrivate []string `json:"require_private,omitempty"` // suffixes whose names have to have private addresses
+	DNS64          string   `json:"dns64,omitempty"`           // prefix of the NAT64 of its clients
+	Missing        string   `json:"missing"`                   // what is done with missing names where the zone says nothing
+	Limit          int      `json:"limit"`                     // queries a second that each client is answered over UDP; 0 is no limit
+	Endpoints      int      `json:"endpoints"`
+	Probed         int      `json:"probed"`    // endpoints whose addresses are probed
+	Unhealthy      int      `json:"unhealthy"` // of these, those with an address that is not healthy
 	// Unreachable are those of the unhealthy ones that have no healthy address, so that
 	// they are answered as if all were well.
 	Unreachable int `json:"unreachable"`

@@ -60,6 +60,7 @@ func networksOf(c *config.Config) []admin.Network {
 			Clients: append([]netip.Prefix{}, n.Clients...), Listeners: append([]netip.AddrPort{}, n.Listeners...),
 			LinkIDs: n.LinkIDs, Certificates: texts(n.Certificates), DoHPaths: n.DoHPaths, ServerNames: texts(n.ServerNames),
 		}
+		shown.RequirePrivate = texts(n.RequirePrivate)
 		if n.DNS64 != nil {
 			shown.DNS64 = n.DNS64.Prefix().String()
 		}
