@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"pldns/cmd/internal/daemon"
+	"pldns/resolver"
 	"pldns/resolver/resolvertest"
 )
 
@@ -44,6 +45,7 @@ func TestOwnQuestion(t *testing.T) {
 dns = [%q]
 dot = ["127.0.0.1:0"]
 doh = ["127.0.0.1:0"]
+doq = ["127.0.0.1:0"]
 admin = "127.0.0.1:0"
 [tls]
 cert = %q
@@ -52,7 +54,7 @@ key = %q
 clients = ["10.0.0.0/8"]
 %s`, test.dns, filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key"), test.more), eager)
 			deadline := time.Now().Add(2 * time.Minute)
-			for _, transport := range []string{"udp", "tcp", "tls", "https"} {
+			for _, transport := range resolver.Transports() {
 				for s.Checker().Answered(transport) < 50 {
 					if faults := s.Checker().Faults(); len(faults) > 0 || time.Now().After(deadline) {
 						t.Fatalf("%d answers over %s, %v", s.Checker().Answered(transport), transport, faults)

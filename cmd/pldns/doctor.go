@@ -17,6 +17,7 @@ import (
 	"pldns/cmd/internal/nameservers"
 	"pldns/cmd/internal/routes"
 	"pldns/cmd/internal/vpn"
+	"pldns/resolver"
 	"pldns/zones"
 	"pldns/zones/azure"
 )
@@ -24,6 +25,7 @@ import (
 // doctorFlags are the flags of doctor.
 type doctorFlags struct {
 	server, public, protocol, ca string
+	way                          serverFlags
 	port                         uint16
 	vpn                          []string
 	timeout                      time.Duration
@@ -65,6 +67,14 @@ of the service would: over TLS at once, or after the preface of SQL Server,
 PostgreSQL or MySQL. Each step is one line with a verdict (ok, fail, note or
 skipped), what was seen, and what to do. It exits with 1 if a step fails.
 
+The server is asked over UDP and TCP; --transport has it asked over others: udp,
+tcp, dot, doh, doq, h3, or all. Then the certificate of the server is judged, and
+doctor asks the server for the encrypted ways to it, as clients do that upgrade
+themselves (RFC 9462), and tries those. What stands in the way has a name that
+stays, too: port-closed, port-filtered, udp-blocked, handshake-timeout,
+certificate-name, certificate-no-address, path-not-found, no-network and others,
+which README.md lists.
+
 Which routes the VPN was assigned it reads in the log or the profile of the Azure
 VPN Client, of OpenVPN or of WireGuard, where these usually are, and in the
 output of wg; --vpn names other files. The cause of a wrong way has a name that
@@ -72,6 +82,7 @@ stays: no-route, no-tunnel, tunnel-down, tunnel-silent, route-not-applied,
 not-in-allowed-ips, peering-without-transit, way-back-missing or overlap.`,
 		Example: `  pldns doctor mydb.database.windows.net
   pldns doctor mydb.database.windows.net --server 10.0.0.4
+  pldns doctor mydb.database.windows.net --server 10.0.0.4 --transport all --server-name dns.contoso.net
   pldns doctor api.contoso.com --port 8443 --ca contoso.pem
   pldns doctor mydb.database.windows.net --vpn AzureVpnCxn.log --json`,
 		Args: cobra.ExactArgs(1),
@@ -99,8 +110,56 @@ not-in-allowed-ips, peering-without-transit, way-back-missing or overlap.`,
 	set.StringSliceVar(&flags.vpn, "vpn", nil, "a `file` that the VPN client wrote: a log, a profile, or the output of wg show; without "+
 		"it, those that are found")
 	oneOf(command, "protocol", doctor.TLS, doctor.SQLServer, doctor.PostgreSQL, doctor.MySQL)
+	flags.way.register(command)
 	proofFlags(command, &flags.ca, &flags.timeout)
 	return command
+}
+
+// serverFlags are those of how a DNS server is asked.
+type serverFlags struct {
+	transports       []string
+	serverName, path string
+}
+
+func (f *serverFlags) register(command *cobra.Command) {
+	set := command.Flags()
+	set.StringSliceVar(&f.transports, "transport", nil, "what the server is asked over: udp, tcp, dot, doh, doq, h3 or all, each with a "+
+		":PORT if it is an unusual one")
+	oneOf(command, "transport", append(shorts(), "all")...)
+	set.StringVar(&f.serverName, "server-name", "", "the TLS server `name` or HTTP host to ask for")
+	set.StringVar(&f.path, "path", "", "the `network` after /dns-query/ in the URL to ask")
+}
+
+// shorts are the transports as users write them.
+func shorts() (all []string) {
+	for _, transport := range resolver.Transports() {
+		all = append(all, transport.Short())
+	}
+	return all
+}
+
+// put puts the flags into what doctor takes.
+func (f *serverFlags) put(c *doctor.Config) error {
+	for _, text := range f.transports {
+		if text == "all" {
+			c.Transports = append(c.Transports, doctor.EveryTransport()...)
+			continue
+		}
+		over, err := doctor.ParseOver(text)
+		if err != nil {
+			return fmt.Errorf("--transport: %w, or all", err)
+		}
+		c.Transports = append(c.Transports, over)
+	}
+	if f.serverName != "" {
+		name, err := zones.ParseName(f.serverName)
+		if err != nil {
+			return fmt.Errorf("--server-name: %w", err)
+		}
+		c.ServerName = name
+	}
+	c.Path = f.path
+	return nil
 }
 
 // proofFlags adds the flags that doctor and verify share.
@@ -130,6 +189,9 @@ func (f doctorFlags) config(ctx context.Context, here machine, name zones.Name) 
 	c := doctor.Config{Catalogue: azure.New(), Port: f.port, Timeout: f.timeout, Routes: here.routes}
 	var err error
 	if c.Server, err = serverFlag("server", f.server); err != nil {
+		return c, err
+	}
+	if err = f.way.put(&c); err != nil {
 		return c, err
 	}
 	if c.Public, err = serverFlag("public", f.public); err != nil {
@@ -212,12 +274,21 @@ func rootsOf(file string, timeout time.Duration) (*x509.CertPool, error) {
 
 // runDoctor examines a name and prints each step when it has ended.
 func runDoctor(command *cobra.Command, config doctor.Config, name zones.Name, asJSON bool) error {
+	return reportDoctor(command, asJSON, func(told func(doctor.Step)) doctor.Report {
+		config.Told = told
+		return doctor.Examine(command.Context(), config, name)
+	})
+}
+
+// reportDoctor prints each step of an examination when it has ended, or all as JSON.
+func reportDoctor(command *cobra.Command, asJSON bool, examine func(told func(doctor.Step)) doctor.Report) error {
 	out := command.OutOrStdout()
 	var written error
+	var told func(doctor.Step)
 	if !asJSON {
-		config.Told = func(step doctor.Step) { written = errors.Join(written, printStep(out, step)) }
+		told = func(step doctor.Step) { written = errors.Join(written, printStep(out, step)) }
 	}
-	report := doctor.Examine(command.Context(), config, name)
+	report := examine(told)
 	if asJSON {
 		written = printJSON(out, report)
 	}

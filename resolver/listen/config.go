@@ -32,7 +32,7 @@ type Handler interface {
 // Observer counts what happens at the ingresses; who wants to know of single queries is a
 // [Tap]. Its methods are called by many
 // goroutines at once and on the path of every query: they must be quick. The
-// transport is "udp", "tcp", "tls", "https", "doq" or "h3".
+// transport is a [resolver.Transport].
 type Observer interface {
 	// Tally gives what counts the queries with an answer of one kind. It may be asked for
 	// the same kind again and again.

@@ -7,14 +7,16 @@ import (
 	"strings"
 	"time"
 
+	"pldns/resolver"
 	"pldns/zones"
 )
 
+// The transports that show a certificate.
 const (
-	dot = "tls"
-	doh = "https"
-	doq = "doq"
-	h3  = "h3"
+	dot = string(resolver.OverTLS)
+	doh = string(resolver.OverHTTPS)
+	doq = string(resolver.OverQUIC)
+	h3  = string(resolver.OverHTTP3)
 )
 
 // open does what comes before the first query on a connection: its PROXY header,

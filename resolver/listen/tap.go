@@ -50,7 +50,7 @@ func larger(a, b uint32) uint32 {
 
 // Exchange is one query and what became of it.
 type Exchange struct {
-	Transport string         // "udp", "tcp", "tls" or "https"
+	Transport string         // a [resolver.Transport]
 	From      netip.AddrPort // who sent the query; port 0 if a PROXY header names it
 	Began     time.Time      // when it was read
 	Took      time.Duration  // until its reply was ready

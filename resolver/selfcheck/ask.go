@@ -3,19 +3,20 @@ package selfcheck
 import (
 	"context"
 	"crypto/tls"
-	"encoding/base64"
 	"encoding/binary"
 	"errors"
-	"io"
 	"math/rand/v2"
 	"net"
-	"net/http"
 	"net/netip"
 	"slices"
 	"syscall"
 	"time"
 
 	"github.com/miekg/dns"
+
+	"pldns/resolver"
+	"pldns/resolver/ask"
+	"pldns/zones"
 )
 
 // errUnasked is a question that did not leave this side: there is no free file
@@ -40,11 +41,13 @@ func (c *Checker) open(ctx context.Context, l Listener) (flow, error) {
 	if c.config.Proxied(to.Addr()) {
 		header = []byte(proxyHeader)
 	}
-	if l.Transport == "doq" || l.Transport == "h3" {
-		return &quicFlow{c, l.Transport, to}, nil
-	}
-	if l.Transport != "udp" {
-		return &stream{c, l.Transport, to, header}, nil
+	if l.Transport != resolver.OverUDP {
+		// Whether the certificate is the right one is for clients to say, who know the name
+		// that they ask for.
+		trusting := &tls.Config{InsecureSkipVerify: true}
+		return &connecting{c, ask.Way{
+			Transport: l.Transport, To: to, From: to.Addr(), Header: header, TLS: trusting, Path: zones.DoHPath,
+		}}, nil
 	}
 	// From the address itself: if that has been taken off its interface, the question
 	// must not go to whoever has it now.
@@ -104,80 +107,30 @@ func (p *packets) close() {
 	p.conn.Close()
 }
 
-// stream asks on a new connection each time, since what matters is also whether
-// connections are taken in.
-type stream struct {
-	c         *Checker
-	transport string
-	to        netip.AddrPort
-	header    []byte
+// connecting asks on a new connection each time: that those which are open are answered
+// does not show that others are taken in.
+type connecting struct {
+	c   *Checker
+	way ask.Way
 }
 
-func (*stream) close() {}
+func (*connecting) close() {}
 
-func (s *stream) ask(ctx context.Context) error {
-	within, cancel := context.WithTimeout(ctx, s.c.config.Timeout)
+// ask ends with anything that comes back.
+func (f *connecting) ask(ctx context.Context) error {
+	within, cancel := context.WithTimeout(ctx, f.c.config.Timeout)
 	defer cancel()
-	dialer := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(s.to.Addr(), 0))}
-	conn, err := dialer.DialContext(within, "tcp", s.to.String())
+	_, query, err := f.c.question()
+	if err != nil {
+		return err
+	}
+	conn, err := f.way.Open(within)
 	if err != nil {
 		return judge(ctx, err)
 	}
 	defer conn.Close()
-	deadline, _ := within.Deadline()
-	_ = conn.SetDeadline(deadline)
-	hurry := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
-	defer hurry()
-	if _, err := conn.Write(s.header); err != nil {
-		return judge(ctx, err)
-	}
-	if s.transport == "https" {
-		return judge(ctx, s.c.askWeb(within, conn, s.to))
-	}
-	if s.transport == "tls" {
-		return judge(ctx, s.c.askStream(tls.Client(conn, trusting())))
-	}
-	return judge(ctx, s.c.askStream(conn))
-}
-
-// trusting are settings that take any certificate: whether it is the right one is
-// for clients to say, who know the name that they ask for.
-func trusting() *tls.Config { return &tls.Config{InsecureSkipVerify: true} }
-
-// askStream asks over a stream (RFC 1035 section 4.2.2), and ends with any reply.
-func (c *Checker) askStream(conn net.Conn) error {
-	_, query, err := c.question()
-	if err != nil {
-		return err
-	}
-	framed := binary.BigEndian.AppendUint16(nil, uint16(len(query)))
-	if _, err := conn.Write(append(framed, query...)); err != nil {
-		return err
-	}
-	_, err = io.ReadFull(conn, framed[:2])
-	return err
-}
-
-// askWeb asks over HTTPS (RFC 8484), and ends with any response.
-func (c *Checker) askWeb(ctx context.Context, conn net.Conn, to netip.AddrPort) error {
-	_, query, err := c.question()
-	if err != nil {
-		return err
-	}
-	transport := &http.Transport{
-		DialTLSContext:    func(context.Context, string, string) (net.Conn, error) { return tls.Client(conn, trusting()), nil },
-		DisableKeepAlives: true,
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet,
-		"https://"+to.String()+"/dns-query?dns="+base64.RawURLEncoding.EncodeToString(query), nil)
-	if err != nil {
-		return err
-	}
-	response, err := transport.RoundTrip(request)
-	if err == nil {
-		response.Body.Close()
-	}
-	return err
+	_, err = conn.Ask(within, query)
+	return judge(ctx, err)
 }
 
 // judge makes of an error what it says of the listener: an error if nothing came,

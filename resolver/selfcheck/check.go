@@ -13,11 +13,13 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"pldns/resolver"
 )
 
 // Listener is an address at which queries are answered.
 type Listener struct {
-	Transport string // "udp", "tcp", "tls", "https", "doq" or "h3"
+	Transport resolver.Transport
 	Addr      netip.AddrPort
 	// Readers is how many sockets share the address, which the system spreads
 	// clients over; 0 stands for 1.
@@ -65,9 +67,9 @@ func (f Fault) Error() string {
 type Checker struct {
 	config Config
 	mutex  sync.Mutex
-	faults map[netip.AddrPort]map[string]Fault // by transport
-	// answered is how many questions were answered, by transport.
-	answered map[string]int
+	faults map[netip.AddrPort]map[resolver.Transport]Fault
+	// answered is how many questions were answered.
+	answered map[resolver.Transport]int
 }
 
 // New makes a checker.
@@ -82,7 +84,7 @@ func New(c Config) *Checker {
 		c.Own = func(netip.AddrPort, bool) {}
 	}
 	c.Interval, c.Pause, c.Timeout = cmp.Or(c.Interval, 5*time.Second), cmp.Or(c.Pause, time.Second), cmp.Or(c.Timeout, time.Second)
-	return &Checker{config: c, faults: make(map[netip.AddrPort]map[string]Fault), answered: make(map[string]int)}
+	return &Checker{config: c, faults: make(map[netip.AddrPort]map[resolver.Transport]Fault), answered: make(map[resolver.Transport]int)}
 }
 
 // Listeners are all that are asked.
@@ -106,7 +108,7 @@ func (c *Checker) Faults() []Fault {
 }
 
 // Answered is how many questions were answered over a transport.
-func (c *Checker) Answered(transport string) int {
+func (c *Checker) Answered(transport resolver.Transport) int {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
 	return c.answered[transport]
@@ -152,7 +154,7 @@ type suspect struct {
 // asked over, because another one may lead to another reader.
 func (c *Checker) watch(ctx context.Context, l Listener) {
 	flows := 1
-	if l.Transport == "udp" {
+	if l.Transport == resolver.OverUDP {
 		flows = 2 * max(1, l.Readers)
 	}
 	var suspects []*suspect
@@ -231,7 +233,7 @@ func (c *Checker) askAnew(ctx context.Context, l Listener, flows int) []*suspect
 	return slices.DeleteFunc(all, func(s *suspect) bool { return s == nil })
 }
 
-func (c *Checker) count(transport string) {
+func (c *Checker) count(transport resolver.Transport) {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
 	c.answered[transport]++
@@ -250,7 +252,7 @@ func (c *Checker) conclude(l Listener, suspects []*suspect) {
 	before, was := at[l.Transport]
 	switch {
 	case worst != nil && at == nil:
-		c.faults[l.Addr] = map[string]Fault{l.Transport: {l, worst.since, worst.err}}
+		c.faults[l.Addr] = map[resolver.Transport]Fault{l.Transport: {l, worst.since, worst.err}}
 	case worst != nil:
 		at[l.Transport] = Fault{l, worst.since, worst.err}
 	case was:

@@ -19,6 +19,7 @@ import (
 	"github.com/miekg/dns"
 	"github.com/quic-go/quic-go"
 	"go.uber.org/goleak"
+	"pldns/resolver"
 	"pldns/resolver/resolvertest"
 	"pldns/resolver/selfcheck"
 )
@@ -164,8 +165,8 @@ func TestWildcardBehindAProxy(t *testing.T) {
 // transport; one that closes them, because there are too many, is alive.
 func TestStreams(t *testing.T) {
 	t.Parallel()
-	for _, transport := range []string{"tcp", "tls", "https"} {
-		t.Run(transport, func(t *testing.T) {
+	for _, transport := range []resolver.Transport{resolver.OverTCP, resolver.OverTLS, resolver.OverHTTPS} {
+		t.Run(string(transport), func(t *testing.T) {
 			t.Parallel()
 			listener, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {
@@ -194,8 +195,8 @@ func TestStreams(t *testing.T) {
 func TestOverQUIC(t *testing.T) {
 	t.Parallel()
 	authority := resolvertest.NewAuthority(t)
-	for _, transport := range []string{"doq", "h3"} {
-		t.Run(transport, func(t *testing.T) {
+	for _, transport := range []resolver.Transport{resolver.OverQUIC, resolver.OverHTTP3} {
+		t.Run(string(transport), func(t *testing.T) {
 			t.Parallel()
 			socket, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 			if err != nil {
@@ -207,7 +208,7 @@ func TestOverQUIC(t *testing.T) {
 			until(t, checker, at)
 			server := &quic.Transport{Conn: socket}
 			defer server.Close()
-			settings := &tls.Config{Certificates: []tls.Certificate{authority.Certificate(t, "127.0.0.1")}, NextProtos: []string{transport}}
+			settings := &tls.Config{Certificates: []tls.Certificate{authority.Certificate(t, "127.0.0.1")}, NextProtos: transport.ALPN()}
 			listener, err := server.Listen(settings, nil)
 			if err != nil {
 				t.Fatal(err)

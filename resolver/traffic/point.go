@@ -96,16 +96,16 @@ func sourceColumn(source resolver.Source, remembered bool) Column {
 
 // transportColumn is the column of a transport, as [listen.Observer] has it.
 func transportColumn(transport string) Column {
-	switch transport {
-	case "tcp":
+	switch resolver.Transport(transport) {
+	case resolver.OverTCP:
 		return OverTCP
-	case "tls":
+	case resolver.OverTLS:
 		return OverTLS
-	case "https":
+	case resolver.OverHTTPS:
 		return OverHTTPS
-	case "doq":
+	case resolver.OverQUIC:
 		return OverQUIC
-	case "h3":
+	case resolver.OverHTTP3:
 		return OverHTTP3
 	}
 	return OverUDP

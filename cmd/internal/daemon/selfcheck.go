@@ -55,11 +55,8 @@ func (s *Server) newChecker() *selfcheck.Checker {
 		}
 		return false
 	}
-	for transport, addrs := range map[string][]netip.AddrPort{
-		"udp": s.listeners.Addrs(), "tcp": s.listeners.Addrs(), "tls": s.listeners.TLSAddrs(), "https": s.listeners.HTTPSAddrs(),
-		"doq": s.listeners.QUICAddrs(), "h3": s.listeners.HTTP3Addrs(),
-	} {
-		for _, addr := range addrs {
+	for _, transport := range resolver.Transports() {
+		for _, addr := range s.bound(transport) {
 			c.Listeners = append(c.Listeners, selfcheck.Listener{Transport: transport, Addr: addr, Readers: s.listeners.Readers()})
 		}
 	}
@@ -78,7 +75,7 @@ func (s *Server) answering() []metrics.Listener {
 	listeners := s.checker.Listeners()
 	all := make([]metrics.Listener, len(listeners))
 	for i, l := range listeners {
-		all[i] = metrics.Listener{Transport: l.Transport, Addr: l.Addr.String(), Answers: !silent[l]}
+		all[i] = metrics.Listener{Transport: string(l.Transport), Addr: l.Addr.String(), Answers: !silent[l]}
 	}
 	return all
 }

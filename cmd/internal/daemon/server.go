@@ -221,7 +221,7 @@ func (s *Server) status() admin.Status {
 	}
 	for _, fault := range s.checker.Faults() {
 		status.Ready, status.Reason = false, "a listener does not answer the program's own question"
-		status.Silent = append(status.Silent, admin.Silent{Transport: fault.Transport, Address: fault.Addr, Since: fault.Since,
+		status.Silent = append(status.Silent, admin.Silent{Transport: string(fault.Transport), Address: fault.Addr, Since: fault.Since,
 			Error: fault.Err.Error()})
 	}
 	if waiting := now.learned.Waiting; len(waiting) > 0 {
@@ -366,13 +366,9 @@ func (s *Server) Run(ctx context.Context, hangUps <-chan os.Signal) error {
 // is left out.
 func (s *Server) where() []any {
 	var all []any
-	for _, over := range []struct {
-		name  string
-		addrs []netip.AddrPort
-	}{{"dns", s.listeners.Addrs()}, {"dot", s.listeners.TLSAddrs()}, {"doh", s.listeners.HTTPSAddrs()},
-		{"doq", s.listeners.QUICAddrs()}, {"h3", s.listeners.HTTP3Addrs()}} {
-		if len(over.addrs) > 0 {
-			all = append(all, over.name, fmt.Sprint(over.addrs))
+	for _, over := range resolver.Transports() {
+		if addrs := s.bound(over); len(addrs) > 0 && over != resolver.OverTCP {
+			all = append(all, listenerOf(over), fmt.Sprint(addrs))
 		}
 	}
 	if page := s.Page(); page != "" {

@@ -88,16 +88,40 @@ func texts(names []zones.Name) []string {
 // listening is where queries arrive.
 func (s *Server) listening() []admin.Listening {
 	var all []admin.Listening
-	for _, listener := range []struct {
-		over  string
-		addrs []netip.AddrPort
-	}{{"dns", s.listeners.Addrs()}, {"dot", s.listeners.TLSAddrs()}, {"doh", s.listeners.HTTPSAddrs()}, {"doq", s.listeners.QUICAddrs()},
-		{"h3", s.listeners.HTTP3Addrs()}} {
-		for _, addr := range listener.addrs {
-			all = append(all, admin.Listening{Over: listener.over, Address: addr})
+	for _, over := range resolver.Transports() {
+		if over == resolver.OverTCP { // at the addresses of UDP
+			continue
+		}
+		for _, addr := range s.bound(over) {
+			all = append(all, admin.Listening{Over: listenerOf(over), Address: addr})
 		}
 	}
 	return all
+}
+
+// listenerOf is what operators call the listeners of a transport; those of plain DNS are
+// of UDP and TCP.
+func listenerOf(over resolver.Transport) string {
+	if !over.IsEncrypted() {
+		return "dns"
+	}
+	return over.Short()
+}
+
+// bound are the addresses at which queries arrive over a transport.
+func (s *Server) bound(over resolver.Transport) []netip.AddrPort {
+	switch over {
+	case resolver.OverTLS:
+		return s.listeners.TLSAddrs()
+	case resolver.OverHTTPS:
+		return s.listeners.HTTPSAddrs()
+	case resolver.OverQUIC:
+		return s.listeners.QUICAddrs()
+	case resolver.OverHTTP3:
+		return s.listeners.HTTP3Addrs()
+	default:
+		return s.listeners.Addrs()
+	}
 }
 
 // shown are the certificates of the secure listeners.

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"pldns/cmd/internal/vpn"
@@ -37,6 +38,14 @@ type Config struct {
 	// Public is a resolver that knows nothing of private endpoints, to compare
 	// with. The zero value asks none.
 	Public netip.AddrPort
+	// Transports are what the server is asked over; nil is UDP and TCP.
+	Transports []Over
+	// ServerName is the name that the server is asked for where it shows a certificate. The
+	// zero value is the one that the server tells of itself (RFC 9462), else its address.
+	ServerName zones.Name
+	// Path follows [zones.DoHPath] in the URL of HTTPS; empty is what the server tells of
+	// itself, else nothing.
+	Path string
 	// Port is where the service listens; 0 is the port of the catalogue.
 	Port uint16
 	// Protocol is what it speaks; empty is what the port or the catalogue says.
@@ -66,6 +75,9 @@ func (c Config) withDefaults() Config {
 	}
 	c.Timeout = cmp.Or(c.Timeout, DefaultTimeout)
 	c.OS = cmp.Or(c.OS, runtime.GOOS)
+	if len(c.Transports) == 0 {
+		c.Transports = usual()
+	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}
@@ -75,7 +87,7 @@ func (c Config) withDefaults() Config {
 // Examine finds out whether a client ends at the right address of a name, by the
 // right way and with a valid certificate, and where it goes wrong if it does not. Each step has one
 // cause to report: what follows from an earlier fault is skipped. It ends within
-// seven times the timeout, and soon after the context does.
+// ten times the timeout, and soon after the context does.
 func Examine(ctx context.Context, config Config, name zones.Name) Report {
 	e := &examination{Config: config.withDefaults(), name: name}
 	service := ServiceOf(e.Catalogue, name).At(e.Port)
@@ -102,9 +114,16 @@ type examination struct {
 	name    zones.Name
 	report  Report
 	system  []netip.Addr // what the operating system answers; nil where it does not
-	server  answer       // what the server answers over UDP, else over TCP
+	asked   []heard      // what the server answers, by transport
+	server  answer       // the first of them that is whole
 	served  bool         // the server gave a reply
 	finding Finding      // what that reply says
+
+	designated  []designation // that the server tells of
+	designation Step          // and what it says of it
+	contacts    map[approach]contact
+	lookedTCP   sync.Once
+	overTCP     netip.AddrPort // where the server answers over TCP, if it was looked for
 }
 
 // add ends a step.
@@ -143,53 +162,6 @@ func (e *examination) askSystem(ctx context.Context) {
 		step.Seen += "; its nameservers are " + list(e.Nameservers)
 	}
 	e.add(step)
-}
-
-// askServer asks the server directly, over UDP and over TCP.
-func (e *examination) askServer(ctx context.Context) {
-	if !e.Server.IsValid() {
-		e.add(Step{Name: "dns-udp", Verdict: Skipped, Seen: "there is no server to ask: the system names none",
-			Remedy: "name the address of pldns with --server"})
-		return
-	}
-	udp := lookup(ctx, "udp", e.Server, e.name, e.Timeout)
-	e.add(e.serverStep("dns-udp", "UDP", udp))
-	tcp := lookup(ctx, "tcp", e.Server, e.name, e.Timeout)
-	if sameAnswer(udp, tcp) {
-		e.add(Step{Name: "dns-tcp", Verdict: OK, Seen: fmt.Sprintf("%s gives the same answer over TCP", e.Server)})
-	} else {
-		e.add(e.serverStep("dns-tcp", "TCP", tcp))
-	}
-	e.server, e.served = udp, udp.err == nil
-	if udp.err != nil || udp.truncated {
-		e.server, e.served = tcp, tcp.err == nil
-	}
-	if e.served {
-		e.finding = Inspect(e.Catalogue, e.server.chain)
-	}
-}
-
-// sameAnswer tells whether two replies come to the same.
-func sameAnswer(a, b answer) bool {
-	return a.err == nil && b.err == nil && !a.truncated && !b.truncated &&
-		a.rcode == b.rcode && slices.Equal(a.addresses(), b.addresses()) && slices.Equal(a.chain.Names(), b.chain.Names())
-}
-
-func (e *examination) serverStep(name, transport string, a answer) Step {
-	step := Step{Name: name, Verdict: OK, Addresses: a.addresses()}
-	switch {
-	case a.err != nil:
-		step.Verdict = Fail
-		step.Seen, step.Remedy = noReply(a, transport, e.Timeout)
-	case a.truncated && transport == "UDP":
-		step.Seen = fmt.Sprintf("%s says that the answer is too long for UDP", e.Server)
-	case len(step.Addresses) == 0:
-		step.Verdict, step.Seen = Fail, fmt.Sprintf("%s answers %s", e.Server, a.text())
-		step.Remedy = noAddress(a, e.name)
-	default:
-		step.Seen = fmt.Sprintf("%s answers %s", e.Server, a.text())
-	}
-	return step
 }
 
 // compareFamilies looks for public IPv6 addresses beside private IPv4 ones: a

@@ -3,7 +3,7 @@ package doctor
 import (
 	"crypto/x509"
 	"fmt"
-	"strings"
+	"slices"
 	"time"
 
 	"pldns/zones"
@@ -22,7 +22,7 @@ func newLook(shown []*x509.Certificate, err error, name zones.Name, roots *x509.
 	if len(shown) == 0 {
 		return look{err: err}
 	}
-	return look{judgement: judge(shown, name, roots, now), ended: err}
+	return look{judgement: judge(shown, name.String(), roots, now), ended: err}
 }
 
 // good tells whether a client that verifies is content.
@@ -46,17 +46,11 @@ func (l look) step(catalogue *azure.Catalogue, name zones.Name, protocol Protoco
 		return step
 	}
 	step.Verdict = Fail
-	var seen, remedies []string
+	faults := slices.Clone(l.faults)
 	if !l.named {
-		remedies = append(remedies, wrongName(catalogue, name))
+		faults[0].remedy = wrongName(catalogue, name)
 	}
-	for _, fault := range l.faults {
-		seen = append(seen, fault.seen)
-		if fault.remedy != "" {
-			remedies = append(remedies, fault.remedy)
-		}
-	}
-	step.Seen, step.Remedy = strings.Join(seen, "; "), strings.Join(remedies, "; ")
+	step.Seen, step.Remedy = seenOf(faults), remediesOf(faults)
 	return step
 }
 

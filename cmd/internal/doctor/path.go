@@ -44,7 +44,7 @@ func (e *examination) known(ctx context.Context) []netip.Addr {
 	if e.finding.Kind != NoAlias || e.finding.Alias.IsZero() {
 		return nil
 	}
-	a := lookup(ctx, "udp", e.Server, e.finding.Alias, e.Timeout)
+	a := lookup(ctx, e.Server, e.finding.Alias, e.Timeout)
 	if a.err != nil || Inspect(e.Catalogue, a.chain).Kind != Private {
 		return nil
 	}
@@ -106,7 +106,7 @@ func (e *examination) askNameservers(ctx context.Context) []answer {
 	all := make([]answer, len(servers))
 	var asked sync.WaitGroup
 	for i, server := range servers {
-		asked.Go(func() { all[i] = lookup(ctx, "udp", server, e.name, e.Timeout) })
+		asked.Go(func() { all[i] = lookup(ctx, server, e.name, e.Timeout) })
 	}
 	asked.Wait()
 	return slices.DeleteFunc(all, func(a answer) bool { return a.err != nil || a.truncated })
@@ -132,7 +132,7 @@ func (e *examination) askPublic(ctx context.Context) {
 	step := Step{Name: "public", Verdict: Note}
 	switch {
 	case e.Public.IsValid():
-		a := lookup(ctx, "udp", e.Public, e.name, e.Timeout)
+		a := lookup(ctx, e.Public, e.name, e.Timeout)
 		if a.err != nil {
 			step.Seen, _ = noReply(a, "UDP", e.Timeout)
 			break

@@ -39,18 +39,18 @@ type answer struct {
 	err       error // there is no answer
 }
 
-// lookup asks a server for the addresses of a name, over udp or tcp.
-func lookup(ctx context.Context, network string, server netip.AddrPort, name zones.Name, timeout time.Duration) answer {
+// lookup asks a server for the addresses of a name, over UDP.
+func lookup(ctx context.Context, server netip.AddrPort, name zones.Name, timeout time.Duration) answer {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	replies := make(chan *dns.Msg, 1)
 	failures := make(chan error, 1)
 	go func() {
-		reply, err := ask(ctx, network, server, name, dns.TypeAAAA)
+		reply, err := askUDP(ctx, server, newQuery(name, dns.TypeAAAA))
 		replies <- reply
 		failures <- err
 	}()
-	v4, err4 := ask(ctx, network, server, name, dns.TypeA)
+	v4, err4 := askUDP(ctx, server, newQuery(name, dns.TypeA))
 	v6, err6 := <-replies, <-failures
 	if err := errors.Join(err4, err6); err != nil {
 		if err4 != nil {
@@ -126,20 +126,15 @@ func (a answer) text() string {
 	return strings.Join(parts, " ")
 }
 
-// ask asks one question and waits for the reply to it, until the context ends.
-func ask(ctx context.Context, network string, server netip.AddrPort, name zones.Name, qtype uint16) (*dns.Msg, error) {
-	query := new(dns.Msg).SetQuestion(name.FQDN(), qtype)
-	query.SetEdns0(edns, false)
-	raw, err := new(net.Dialer).DialContext(ctx, network, server.String())
+// askUDP asks one question and waits for the reply to it, until the context ends.
+func askUDP(ctx context.Context, server netip.AddrPort, query *dns.Msg) (*dns.Msg, error) {
+	raw, err := new(net.Dialer).DialContext(ctx, "udp", server.String())
 	if err != nil {
 		return nil, err
 	}
 	conn := &dns.Conn{Conn: raw, UDPSize: edns}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
-	if network == "tcp" {
-		return exchange(ctx, conn, query, time.Time{})
-	}
 	end, _ := ctx.Deadline()
 	for left := datagrams; ; left-- {
 		wait := time.Until(end) / time.Duration(left)
@@ -173,15 +168,11 @@ func exchange(ctx context.Context, conn *dns.Conn, query *dns.Msg, deadline time
 			}
 			return nil, err
 		}
-		reply := new(dns.Msg)
-		switch err := reply.Unpack(packet); {
-		case err != nil:
-			odd = fmt.Errorf("%w: %d bytes that are no DNS message", errOdd, len(packet))
-		case !answers(reply, query):
-			odd = fmt.Errorf("%w: a reply to another question", errOdd)
-		default:
+		reply, err := read(packet, query)
+		if err == nil {
 			return reply, nil
 		}
+		odd = err
 	}
 }
 

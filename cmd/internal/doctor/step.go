@@ -27,7 +27,8 @@ type Step struct {
 	Seen string `json:"seen"`
 	// Remedy is what to do about it; empty where there is nothing to do.
 	Remedy string `json:"remedy,omitempty"`
-	// Cause is why packets get lost, where the way to the address is the reason.
+	// Cause is why a step failed, if that has a name: why packets get lost, where the way to
+	// the address is the reason, or why a server cannot be asked over a transport.
 	Cause Cause `json:"cause,omitempty"`
 	// Addresses are those that the step is about.
 	Addresses []netip.Addr `json:"addresses,omitempty"`
@@ -35,12 +36,12 @@ type Step struct {
 	Route *routes.Route `json:"route,omitempty"`
 }
 
-// Report is everything that [Examine] found.
+// Report is everything that [Examine] or [Reach] found.
 type Report struct {
-	Name     string   `json:"name"`
+	Name     string   `json:"name,omitempty"`
 	Service  string   `json:"service,omitempty"` // as the catalogue calls it
-	Port     uint16   `json:"port"`
-	Protocol Protocol `json:"protocol"`
+	Port     uint16   `json:"port,omitempty"`
+	Protocol Protocol `json:"protocol,omitempty"`
 	Server   string   `json:"server,omitempty"` // the DNS server that was asked directly
 	Steps    []Step   `json:"steps"`
 	OK       bool     `json:"ok"` // no step failed

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -88,8 +90,11 @@ func handshakeFault(protocol Protocol, err error, timeout time.Duration) (seen, 
 	}
 }
 
-// fault is one thing that is wrong with a certificate.
-type fault struct{ seen, remedy string }
+// fault is one thing that is wrong.
+type fault struct {
+	cause        Cause
+	seen, remedy string
+}
 
 // judgement is what a certificate is worth for a name.
 type judgement struct {
@@ -98,19 +103,26 @@ type judgement struct {
 	faults []fault
 }
 
-// judge holds the certificates of a server against the real name. Nil roots are
-// those of the system.
-func judge(certificates []*x509.Certificate, name zones.Name, roots *x509.CertPool, now time.Time) judgement {
+// judge holds the certificates of a server against the real name, or an address. Nil roots
+// are those of the system.
+func judge(certificates []*x509.Certificate, host string, roots *x509.CertPool, now time.Time) judgement {
 	leaf := certificates[0]
-	j := judgement{leaf: leaf, named: leaf.VerifyHostname(name.String()) == nil}
+	j := judgement{leaf: leaf, named: leaf.VerifyHostname(host) == nil}
 	if !j.named {
-		j.add(fmt.Sprintf("the certificate is for %s, not for %s", namesOf(leaf), name), "")
+		cause, remedy := CertificateName, "ask for a name that the certificate is for, or have one made for this name"
+		if _, err := netip.ParseAddr(host); err == nil {
+			cause = CertificateNoAddress
+			remedy = "ask for a name that it is for (--server-name), or put the address among its alternative names"
+		}
+		j.add(cause, fmt.Sprintf("the certificate is for %s, not for %s", namesOf(leaf), host), remedy)
 	}
 	switch {
 	case now.After(leaf.NotAfter):
-		j.add(fmt.Sprintf("the certificate expired on %s", day(leaf.NotAfter)), "renew it at the server, or set this machine's clock right")
+		j.add(CertificateExpired, fmt.Sprintf("the certificate expired on %s", day(leaf.NotAfter)),
+			"renew it at the server, or set this machine's clock right")
 	case now.Before(leaf.NotBefore):
-		j.add(fmt.Sprintf("the certificate is not valid before %s", day(leaf.NotBefore)), "set this machine's clock right")
+		j.add(CertificateEarly, fmt.Sprintf("the certificate is not valid before %s", day(leaf.NotBefore)),
+			"set this machine's clock right")
 	default:
 		if err := trust(certificates, roots, now); err != nil {
 			j.add(trustFault(leaf, err))
@@ -119,7 +131,28 @@ func judge(certificates []*x509.Certificate, name zones.Name, roots *x509.CertPo
 	return j
 }
 
-func (j *judgement) add(seen, remedy string) { j.faults = append(j.faults, fault{seen, remedy}) }
+func (j *judgement) add(cause Cause, seen, remedy string) {
+	j.faults = append(j.faults, fault{cause, seen, remedy})
+}
+
+// seenOf is what was seen of several faults, and remediesOf what to do about them.
+func seenOf(faults []fault) string {
+	var texts []string
+	for _, f := range faults {
+		texts = append(texts, f.seen)
+	}
+	return strings.Join(texts, "; ")
+}
+
+func remediesOf(faults []fault) string {
+	var texts []string
+	for _, f := range faults {
+		if f.remedy != "" {
+			texts = append(texts, f.remedy)
+		}
+	}
+	return strings.Join(texts, "; ")
+}
 
 // trust verifies the chain of a certificate, without its name.
 func trust(certificates []*x509.Certificate, roots *x509.CertPool, now time.Time) error {
@@ -132,13 +165,13 @@ func trust(certificates []*x509.Certificate, roots *x509.CertPool, now time.Time
 }
 
 // trustFault says why a chain does not verify.
-func trustFault(leaf *x509.Certificate, err error) (seen, remedy string) {
+func trustFault(leaf *x509.Certificate, err error) (cause Cause, seen, remedy string) {
 	var unknown x509.UnknownAuthorityError
 	if errors.As(err, &unknown) {
-		return fmt.Sprintf("the certificate is signed by %s, which is not trusted here", issuerOf(leaf)),
+		return CertificateAuthority, fmt.Sprintf("the certificate is signed by %s, which is not trusted here", issuerOf(leaf)),
 			"check that no firewall inspects TLS on the way; if the signer is to be trusted, name its certificate with --ca"
 	}
-	return "the certificate does not verify: " + foreign(err.Error()), "look at the chain that the server sends"
+	return CertificateInvalid, "the certificate does not verify: " + foreign(err.Error()), "look at the chain that the server sends"
 }
 
 // maxNames is how many names of a certificate are told.
@@ -146,7 +179,10 @@ const maxNames = 4
 
 // namesOf are the names that a certificate is for.
 func namesOf(leaf *x509.Certificate) string {
-	names := leaf.DNSNames
+	names := slices.Clone(leaf.DNSNames)
+	for _, addr := range leaf.IPAddresses {
+		names = append(names, addr.String())
+	}
 	if len(names) == 0 {
 		if leaf.Subject.CommonName == "" {
 			return "no name"

@@ -7,6 +7,7 @@ import (
 	dnstap "github.com/dnstap/golang-dnstap"
 	"google.golang.org/protobuf/proto"
 
+	"pldns/resolver"
 	"pldns/resolver/forward"
 	"pldns/resolver/listen"
 )
@@ -87,14 +88,14 @@ const overQUIC dnstap.SocketProtocol = 7
 
 // protocol is a transport in the words of dnstap.
 func protocol(transport string) dnstap.SocketProtocol {
-	switch transport {
-	case "tcp":
+	switch resolver.Transport(transport) {
+	case resolver.OverTCP:
 		return dnstap.SocketProtocol_TCP
-	case "tls":
+	case resolver.OverTLS:
 		return dnstap.SocketProtocol_DOT
-	case "https", "h3":
+	case resolver.OverHTTPS, resolver.OverHTTP3:
 		return dnstap.SocketProtocol_DOH
-	case "doq", "quic":
+	case resolver.OverQUIC, "quic": // an upstream, as its server is written
 		return overQUIC
 	default:
 		return dnstap.SocketProtocol_UDP

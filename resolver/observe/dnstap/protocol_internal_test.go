@@ -1,0 +1,24 @@
+package dnstap
+
+import (
+	"testing"
+
+	"github.com/dnstap/golang-dnstap"
+
+	"pldns/resolver"
+)
+
+// Each transport is a protocol of dnstap.proto, that of DNS over QUIC as DOQ (7), which a
+// reader that does not know it yet shows as the number.
+func TestEveryTransportHasAProtocol(t *testing.T) {
+	want := map[resolver.Transport]dnstap.SocketProtocol{
+		resolver.OverUDP: dnstap.SocketProtocol_UDP, resolver.OverTCP: dnstap.SocketProtocol_TCP, resolver.OverTLS: dnstap.SocketProtocol_DOT,
+		resolver.OverHTTPS: dnstap.SocketProtocol_DOH, resolver.OverHTTP3: dnstap.SocketProtocol_DOH, resolver.OverQUIC: 7,
+	}
+	for _, transport := range resolver.Transports() {
+		number, known := want[transport]
+		if got := protocol(string(transport)); !known || got != number {
+			t.Errorf("%s is %v, want %v", transport, got, number)
+		}
+	}
+}
