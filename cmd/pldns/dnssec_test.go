@@ -4,6 +4,7 @@ import (
 	"crypto"
 	"fmt"
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -119,6 +120,65 @@ func TestBehindAValidator(t *testing.T) {
 			}
 			if got := says(reply); !strings.HasSuffix(got, test.want) || reply.AuthenticatedData != test.secure {
 				t.Errorf("AD %v: %s", reply.AuthenticatedData, got)
+			}
+		})
+	}
+}
+
+// With the upstream server of deploy/dnssec, which checks signatures, what is signed comes
+// with AD, and what is bogus fails and says why, unless the client checks itself. A mapped
+// name depends on none of that.
+func TestBeforeAValidator(t *testing.T) {
+	zone, anchor := signedZone(t)
+	bogus := strings.ReplaceAll(strings.ReplaceAll(zone, "signed.example.", "corp.contoso.com."), "203.0.113.42", "203.0.113.43")
+	behind := resolvertest.StartUpstream(t, resolvertest.AzureData, zone, bogus)
+	behind.Always(resolvertest.Changed(func(reply *dns.Msg) {
+		if !strings.EqualFold(reply.Question[0].Name, "wrong.signed.example.") {
+			return
+		}
+		reply.Rcode, reply.Ns = dns.RcodeSuccess, nil
+		reply.Answer = resolvertest.RRs(t, "wrong.signed.example. 300 IN A 203.0.113.66")
+	}))
+	validator := peer{"unbound", "unbound", func(dir string, at, ask netip.AddrPort, source string) (map[string]string, []string) {
+		text, err := os.ReadFile("../../deploy/dnssec/unbound.conf")
+		if err != nil {
+			t.Fatal(err)
+		}
+		files, args := unboundArguments(dir, at, ask, source)
+		for file, here := range files {
+			recipe := strings.NewReplacer("interface: 10.0.0.5", "", "port: 53", "", "10.0.0.4/32", "127.0.0.0/8",
+				`auto-trust-anchor-file: "/var/lib/unbound/root.key"`, fmt.Sprintf("trust-anchor: %q", anchor)).Replace(string(text))
+			files[file] = strings.Replace(here, `module-config: "iterator"`, "", 1) + recipe
+		}
+		return files, args
+	}}
+	at := startPeer(t, validator, behind.Addr, "127.0.0.1", behind)
+	r := start(t, regions(upstreamTable(at)))
+	do, cd := func(m *dns.Msg) { m.IsEdns0().SetDo() }, func(m *dns.Msg) { m.IsEdns0().SetDo(); m.CheckingDisabled = true }
+	for _, test := range []struct {
+		name, qname string
+		change      func(*dns.Msg)
+		rcode       int
+		ad          bool
+		bogus       bool // by an extended error
+	}{
+		{"signed", "www.signed.example", do, dns.RcodeSuccess, true, false},
+		{"bogus", "wrong.signed.example", do, dns.RcodeServerFailure, false, true},
+		{"bogus, for one who checks", "wrong.signed.example", cd, dns.RcodeSuccess, false, false},
+		{"a negative trust anchor", "www.corp.contoso.com", do, dns.RcodeSuccess, false, false},
+		{"unsigned", "www.contoso.com", do, dns.RcodeSuccess, false, false},
+		{"mapped", "momenta-eun.database.windows.net", do, dns.RcodeSuccess, false, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			reply := r.ask("udp", europe, test.qname, dns.TypeA, test.change)
+			bogus := false
+			for _, option := range reply.IsEdns0().Option {
+				if ede, is := option.(*dns.EDNS0_EDE); is {
+					bogus = bogus || ede.InfoCode >= dns.ExtendedErrorCodeDNSBogus && ede.InfoCode <= dns.ExtendedErrorCodeNSECMissing
+				}
+			}
+			if reply.Rcode != test.rcode || reply.AuthenticatedData != test.ad || bogus != test.bogus {
+				t.Errorf("AD %v, bogus %v:\n%v", reply.AuthenticatedData, bogus, reply)
 			}
 		})
 	}
