@@ -163,7 +163,7 @@ func (c *Cache) Run(ctx context.Context) error {
 	<-ctx.Done()
 	c.running.Store(false)
 	for w := c.pending.drain(c.config.Timeout); w != nil; {
-		next := w.later
+		next := w.after
 		w.told(resolver.Reply{}, errStopped)
 		w = next
 	}

@@ -18,7 +18,7 @@
 //
 // Where each decision is made: what tells two answers apart in key.go; what may
 // be kept and for how long in ttl.go; the form in which it is kept in entry.go;
-// who asks and who waits in flight.go and pending.go, and until when in wheel.go;
+// who asks, who waits, and until when in flight.go and pending.go;
 // what happens after an answer has expired in stale.go; what is given up when
 // there are too many in store.go.
 package cache

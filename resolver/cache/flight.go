@@ -27,10 +27,10 @@ var (
 type request struct {
 	key      key
 	from     resolver.Asker
-	deadline time.Time     // zero for that of the configuration
-	now      moment        // by the clock by which what is remembered ages
-	seen     uint64        // how often the shard had changed when it was looked at
-	began    time.Duration // by the clock by which is waited
+	deadline time.Time
+	began    time.Time // by the clock by which is waited
+	now      moment    // by the clock by which what is remembered ages
+	seen     uint64    // how often the shard had changed when it was looked at
 	waiter   waiter
 }
 
@@ -55,25 +55,24 @@ func (g *group) Start(q resolver.Question, from resolver.Asker, deadline time.Ti
 	if from.AtOnce {
 		return resolver.Reply{}, false, resolver.ErrUnknown
 	}
-	r.began = c.pending.now()
-	r.waiter.due = r.began + c.config.Timeout
-	if !deadline.IsZero() {
-		r.waiter.due = deadline.Sub(c.pending.start)
+	r.began = time.Now()
+	if deadline.IsZero() {
+		r.deadline = r.began.Add(c.config.Timeout)
 	}
 	if seen.state == stale {
 		return g.outlast(&r, seen)
 	}
 	g.count(Miss)
-	if r.waiter.due <= r.began {
+	if !r.deadline.After(r.began) {
 		return resolver.Reply{}, false, g.late
 	}
-	return g.ask(&r)
+	return g.ask(&r, r.deadline)
 }
 
-// ask puts the question of r to the upstream, or waits with others that have.
-func (g *group) ask(r *request) (resolver.Reply, bool, error) {
+// ask puts the question of r to the upstream, or waits with others that have, until a time.
+func (g *group) ask(r *request, until time.Time) (resolver.Reply, bool, error) {
 	c := g.cache
-	f, first, gave := c.pending.join(g, &r.key, &r.waiter, r.began)
+	f, first, gave := c.pending.join(g, &r.key, &r.waiter, until)
 	if gave != nil {
 		gave.flight.group.count(Busy)
 		gave.told(resolver.Reply{}, ErrBusy)
@@ -86,7 +85,7 @@ func (g *group) ask(r *request) (resolver.Reply, bool, error) {
 	if e := c.store.fresh(&r.key, r.now, r.seen); e != nil {
 		return f.landHere(e.reply(r.now, false))
 	}
-	ends := c.pending.start.Add(r.began + c.config.Late)
+	ends := r.began.Add(c.config.Late)
 	if r.deadline.After(ends) {
 		ends = r.deadline
 	}
@@ -100,7 +99,7 @@ func (g *group) ask(r *request) (resolver.Reply, bool, error) {
 // begin puts the question of k to the upstream, for nobody who waits, unless it is
 // being asked already. Ahead says that the answer in memory has not expired.
 func (g *group) begin(k *key, from resolver.Asker, ahead bool) {
-	f, first, _ := g.cache.pending.join(g, k, nil, 0)
+	f, first, _ := g.cache.pending.join(g, k, nil, time.Time{})
 	if !first {
 		return
 	}
@@ -144,26 +143,26 @@ func (f *flight) settle(reply resolver.Reply, err error) (told resolver.Reply, f
 
 // land ends the flight and tells all who wait for it.
 func (f *flight) land(reply resolver.Reply, err error) {
-	p, told := f.group.cache.pending, 0
+	p := f.group.cache.pending
 	waiters := p.land(f)
-	if waiters == nil && f.waiters > 0 && err == nil && answered(reply) {
+	if waiters == nil && f.left && err == nil && answered(reply) {
 		f.group.count(Late)
 	}
-	for w := waiters; w != nil; told++ {
+	for w := waiters; w != nil; {
 		next := w.after
 		w.told(reply, err)
 		w = next
 	}
 	if err != errGivenUp { // else the upstream may still say something
-		p.done(f, told)
+		p.done(f)
 	}
 }
 
 // landHere ends a flight whose outcome is known before its opener has begun to
 // wait, and gives what the opener is told.
 func (f *flight) landHere(reply resolver.Reply, err error) (resolver.Reply, bool, error) {
-	p, here, told := f.group.cache.pending, false, 0
-	for w := p.land(f); w != nil; told++ {
+	p, here := f.group.cache.pending, false
+	for w := p.land(f); w != nil; {
 		next := w.after
 		if w == &f.opener {
 			here = true
@@ -178,7 +177,7 @@ func (f *flight) landHere(reply resolver.Reply, err error) (resolver.Reply, bool
 	over := err != errGivenUp // else the upstream may still say something
 	reply, err = f.opener.outcome(reply, err)
 	if over {
-		p.done(f, told)
+		p.done(f)
 	}
 	return reply, false, err
 }

@@ -5,23 +5,24 @@ import (
 	"time"
 
 	"pldns/resolver"
+	"pldns/resolver/timers"
 )
 
+// tick is how exactly deadlines are kept: they are met, or missed by less than this.
+const tick = 10 * time.Millisecond
+
 // pending is who waits, for what, and until when, for all groups of a cache. What
-// ends a wait is the reply, whoever brings it, or the one timer. Nothing of others
-// is called under its lock.
+// ends a wait is the reply, whoever brings it, or its alarm. Nothing of others is
+// called under its lock.
 type pending struct {
-	most  int // waiters
-	start time.Time
+	most   int // waiters
+	timers *timers.Wheel
 
 	mu      sync.Mutex
 	flights map[flightKey]*flight // that take waiters on
 	spare   sync.Pool             // of *flight: those that nobody refers to
 	flying  int                   // flights under way, those that a flush replaced included
 	waiting int
-	wheel   wheel
-	timer   *time.Timer   // of the wheel; nil until it is needed
-	armed   int64         // the tick at which it fires; 0 if it does not
 	landed  chan struct{} // closed when nothing flies any more; nil if nobody wants to know
 }
 
@@ -39,8 +40,8 @@ type flight struct {
 	group      *group
 	key        key
 	epoch      uint64 // of the store when it began
-	waiters    int    // who ever waited for it
 	over       bool
+	left       bool // one who waited for it left before it was over, and may still refer to it
 	head, tail *waiter
 	opener     waiter // the first waiter, in the same piece of memory
 }
@@ -49,17 +50,15 @@ type flight struct {
 type waiter struct {
 	flight *flight
 	done   func(resolver.Reply, error)
-	old    *entry        // what it is told if no news come; nil if there is nothing
-	due    time.Duration // when its time is up, since the start of pending
-	full   bool          // its time is the answer timer and not its own
-	slot   int16         // of the wheel
+	old    *entry // what it is told if no news come; nil if there is nothing
+	full   bool   // its time is the answer timer and not its own
+	alarm  timers.Alarm
 
 	before, after *waiter // of the same flight
-	sooner, later *waiter // in the same slot
 }
 
 func newPending(most int) *pending {
-	return &pending{most: most, start: time.Now(), flights: make(map[flightKey]*flight)}
+	return &pending{most: most, timers: timers.New(tick, tick), flights: make(map[flightKey]*flight)}
 }
 
 // newFlight makes a flight for a question.
@@ -73,23 +72,19 @@ func (p *pending) newFlight(g *group, k *key, epoch uint64) *flight {
 	return f
 }
 
-// done is the end of a flight that has landed, and whose upstream says nothing more. So
-// many of those who ever waited for it have been told; any other may still refer to it.
-func (p *pending) done(f *flight, told int) {
-	if told == f.waiters {
+// done is the end of a flight that has landed, and whose upstream says nothing more.
+func (p *pending) done(f *flight) {
+	if !f.left {
 		*f = flight{replied: f.replied}
 		p.spare.Put(f)
 	}
 }
 
-// now is the time since the start, by the monotonic clock.
-func (p *pending) now() time.Duration { return time.Since(p.start) }
-
 // join finds the flight of a question, or opens one, and puts w among those who
-// wait for it; w is nil for a flight that nobody waits for. A flight that began
-// before the last flush takes nobody on. If too many wait, the one whose time would
+// wait for it, until a time; w is nil for a flight that nobody waits for. A flight that
+// began before the last flush takes nobody on. If too many wait, the one whose time would
 // have been up first gives way.
-func (p *pending) join(g *group, k *key, w *waiter, now time.Duration) (f *flight, first bool, gave *waiter) {
+func (p *pending) join(g *group, k *key, w *waiter, until time.Time) (f *flight, first bool, gave *waiter) {
 	epoch := g.cache.store.epoch.Load()
 	at := flightKey{g, k.exact}
 	p.mu.Lock()
@@ -104,20 +99,21 @@ func (p *pending) join(g *group, k *key, w *waiter, now time.Duration) (f *fligh
 		return f, first, nil
 	}
 	if p.waiting >= p.most {
-		gave = p.wheel.first()
-		p.leave(gave)
+		if gave = p.first(); gave != nil {
+			p.leave(gave)
+		}
 	}
 	place := &f.opener
 	if !first {
 		place = new(waiter)
 	}
 	*place = *w
-	p.enter(f, place, now)
+	p.enter(f, place, until)
 	return f, first, gave
 }
 
 // enter puts w among those who wait for f.
-func (p *pending) enter(f *flight, w *waiter, now time.Duration) {
+func (p *pending) enter(f *flight, w *waiter, until time.Time) {
 	w.flight, w.before = f, f.tail
 	if f.tail == nil {
 		f.head = w
@@ -125,21 +121,25 @@ func (p *pending) enter(f *flight, w *waiter, now time.Duration) {
 		f.tail.after = w
 	}
 	f.tail = w
-	f.waiters++
 	p.waiting++
-	p.wheel.add(w, now)
-	p.arm()
+	w.alarm.Rings = w
+	p.timers.Set(&w.alarm, until)
 }
 
-// leave takes w, which waits, from its flight and from the wheel.
+// first is the waiter whose time would be up first; nil if there is none whose time is
+// not up just now. Its alarm is stopped.
+func (p *pending) first() *waiter {
+	alarm := p.timers.StopFirst()
+	if alarm == nil {
+		return nil
+	}
+	return alarm.Rings.(*waiter)
+}
+
+// leave takes w, whose alarm is not set any more, from its flight.
 func (p *pending) leave(w *waiter) {
-	p.wheel.remove(w)
-	p.unlink(w)
-}
-
-// unlink takes w, which the wheel has let go of, from its flight.
-func (p *pending) unlink(w *waiter) {
 	f := w.flight
+	f.left = true
 	if w.before == nil {
 		f.head = w.after
 	} else {
@@ -167,7 +167,9 @@ func (p *pending) land(f *flight) *waiter {
 		delete(p.flights, at)
 	}
 	for w := f.head; w != nil; w = w.after {
-		p.wheel.remove(w)
+		if !p.timers.Stop(&w.alarm) {
+			f.left = true // it rings just now
+		}
 		p.waiting--
 	}
 	waiters := f.head
@@ -179,41 +181,22 @@ func (p *pending) land(f *flight) *waiter {
 	return waiters
 }
 
-// arm has the timer fire when the next is due. A timer that fires for somebody who
-// has left since costs less than to set it anew each time.
-func (p *pending) arm() {
-	next, ok := p.wheel.next()
-	if !ok || p.armed != 0 && p.armed <= next {
-		return
-	}
-	p.armed = next
-	wait := time.Duration(next)*tick - p.now()
-	if p.timer == nil {
-		p.timer = time.AfterFunc(wait, p.expire)
-	} else {
-		p.timer.Reset(wait)
-	}
-}
-
-// expire tells all whose time is up. The timer runs it.
-func (p *pending) expire() {
+// Ring tells w that its time is up, unless its flight has just landed.
+func (w *waiter) Ring(time.Time) {
+	p := w.flight.group.cache.pending
 	p.mu.Lock()
-	p.armed = 0
-	due := p.wheel.take(p.now())
-	for w := due; w != nil; w = w.later {
-		p.unlink(w)
+	waits := !w.flight.over
+	if waits {
+		p.leave(w)
 	}
-	p.arm()
 	p.mu.Unlock()
-	for due != nil {
-		w := due
-		due, w.later = w.later, nil
+	if waits {
 		w.timeUp()
 	}
 }
 
 // drain waits until nothing is under way, at most for so long, and gives those who
-// wait even then, a list by later.
+// wait even then, a list by after.
 func (p *pending) drain(patience time.Duration) *waiter {
 	p.mu.Lock()
 	if p.flying > 0 && p.landed == nil {
@@ -234,9 +217,9 @@ func (p *pending) drain(patience time.Duration) *waiter {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var left *waiter
-	for w := p.wheel.first(); w != nil; w = p.wheel.first() {
+	for w := p.first(); w != nil; w = p.first() {
 		p.leave(w)
-		w.later, left = left, w
+		w.after, left = left, w
 	}
 	return left
 }

@@ -43,15 +43,17 @@ func (g *group) outlast(r *request, seen found) (resolver.Reply, bool, error) {
 		}
 		return g.outdated(seen.entry), false, nil
 	}
-	w := &r.waiter
-	limit, own := r.began+answerTimer, w.due-answerMargin
-	w.old, w.due, w.full = seen.entry, min(limit, own), limit <= own
-	if w.due <= r.began {
+	w, until := &r.waiter, r.began.Add(answerTimer)
+	w.old, w.full = seen.entry, true
+	if own := r.deadline.Add(-answerMargin); own.Before(until) {
+		until, w.full = own, false
+	}
+	if !until.After(r.began) {
 		g.begin(&r.key, r.from, false)
 		g.count(Stale)
 		return g.outdated(seen.entry), false, nil
 	}
-	return g.ask(r)
+	return g.ask(r, until)
 }
 
 // outdated is what e, which has expired, says now.

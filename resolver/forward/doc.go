@@ -11,7 +11,7 @@
 //
 // Nobody waits: a pending query (pending.go) is brought its reply by the reader of
 // the socket pool (socketpool.go), or of a connection (connpool.go), and the times
-// of all are kept by one timer (timers.go). Who brings something does the work that
+// of all are kept by one timer (package timers). Who brings something does the work that
 // follows from it, up to telling whoever asked.
 //
 // Forged answers are kept out by what RFC 5452 asks for and a little more. Each

@@ -8,6 +8,7 @@ import (
 
 	"pldns/resolver"
 	"pldns/resolver/forward/share"
+	"pldns/resolver/timers"
 	"pldns/resolver/udpio"
 )
 
@@ -29,7 +30,7 @@ type exchange struct {
 	question resolver.Question
 	done     func(resolver.Reply, error)
 	worker   *udpio.Worker // that begins it, in a batch; nil when that is over
-	alarm    alarm
+	alarm    timers.Alarm
 	slot     share.Slot // in the queue of the group, and then of what is in flight
 
 	mu          sync.Mutex
@@ -65,7 +66,7 @@ func (p *Pool) newExchange(q resolver.Question, servers []*server, now, deadline
 		x = new(exchange)
 	}
 	x.pool, x.question, x.done, x.began = p, q, done, now
-	x.alarm.rings, x.owed = x, p.owes()
+	x.alarm.Rings, x.owed = x, p.owes()
 	x.ends = now.Add(p.config.Timeout)
 	if !deadline.IsZero() {
 		margin := min(maxMargin, deadline.Sub(now)/20)
@@ -113,8 +114,8 @@ func (x *exchange) heard(p *pendingQuery, r reading, now time.Time) {
 	x.proceed(now)
 }
 
-// ring is what happens when time has passed.
-func (x *exchange) ring(now time.Time) {
+// Ring is what happens when time has passed.
+func (x *exchange) Ring(now time.Time) {
 	defer x.release()
 	x.mu.Lock()
 	switch {
@@ -211,7 +212,7 @@ func (x *exchange) leave() (resolver.Reply, error) {
 // finish ends the exchange with an outcome, and gives up what is still pending.
 func (x *exchange) finish(reply resolver.Reply, err error) {
 	x.over, x.reply, x.err = true, reply, err
-	if x.alarm.rings != nil && !x.pool.timers.stop(&x.alarm) {
+	if x.alarm.Rings != nil && !x.pool.timers.Stop(&x.alarm) {
 		x.kept = true // it rings just now
 	}
 	for _, a := range x.attempts {

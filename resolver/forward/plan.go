@@ -74,7 +74,7 @@ func (x *exchange) proceed(now time.Time) {
 			wake = at
 		}
 	}
-	x.pool.timers.set(&x.alarm, wake)
+	x.pool.timers.Set(&x.alarm, wake)
 }
 
 // next is the server to ask next, and when: the first of those that were asked

@@ -9,10 +9,19 @@ import (
 
 	"pldns/resolver"
 	"pldns/resolver/forward/share"
+	"pldns/resolver/timers"
 )
 
-// queueTime is how long a question may wait for its turn where MaxQPS is a limit.
-const queueTime = time.Second
+const (
+	// queueTime is how long a question may wait for its turn where MaxQPS is a limit.
+	queueTime = time.Second
+	// timerStep is by how much retries, and turns before a limit of queries a second, may
+	// be late, and timerSpacing and turnSpacing are the same under load: they ring in
+	// batches. For a turn somebody is kept waiting.
+	timerStep    = 250 * time.Microsecond
+	timerSpacing = 5 * time.Millisecond
+	turnSpacing  = time.Millisecond
+)
 
 // Pool is one group of servers. All methods may be called by many goroutines at
 // once.
@@ -22,15 +31,15 @@ type Pool struct {
 	servers   []*server
 	inFlight  *share.Quota // the places of questions under way
 	queue     *share.Queue // before the limit of queries a second; nil if there is none
-	turns     alarm        // when the queue has something to do
+	turns     timers.Alarm // when the queue has something to do
 	hedges    allowance
 	extra     atomic.Int64 // queries under way beyond the first of each question
 	shedCount atomic.Int64
-	timers    timers
-	turnTimer timers
-	running   atomic.Bool // Run looks after the servers
-	owed      count       // questions that Run waits for
-	exchanges sync.Pool   // of *exchange
+	timers    *timers.Wheel
+	turnTimer *timers.Wheel // of turns
+	running   atomic.Bool   // Run looks after the servers
+	owed      count         // questions that Run waits for
+	exchanges sync.Pool     // of *exchange
 }
 
 var _ resolver.Exchanger = (*Pool)(nil)
@@ -42,11 +51,10 @@ func New(c Config) (*Pool, error) {
 		return nil, err
 	}
 	c = c.withDefaults()
-	p := &Pool{config: c, patience: maxPatience, inFlight: share.NewQuota(c.MaxInFlight)}
-	p.timers.spacing = timerSpacing
+	p := &Pool{config: c, patience: maxPatience, inFlight: share.NewQuota(c.MaxInFlight), timers: timers.New(timerStep, timerSpacing)}
 	if c.MaxQPS > 0 {
 		p.queue = share.NewQueue(c.MaxQPS, queueTime)
-		p.turns.rings, p.turnTimer.spacing = turns{p}, turnSpacing
+		p.turns.Rings, p.turnTimer = turns{p}, timers.New(timerStep, turnSpacing)
 	}
 	p.hedges.left.Store(hedgeStore)
 	for _, s := range c.Servers {
@@ -111,9 +119,9 @@ func (t *turn) GiveWay() { t.exchange.GiveWay() }
 // wait puts an exchange into the queue.
 func (p *Pool) wait(x *exchange, key share.Key, now time.Time) (reply resolver.Reply, pending bool, err error) {
 	x.queued = true
-	p.timers.set(&x.alarm, x.ends)
+	p.timers.Set(&x.alarm, x.ends)
 	if !p.queue.Add(&x.slot, key, now, &turn{x, key}) {
-		p.timers.stop(&x.alarm)
+		p.timers.Stop(&x.alarm)
 		p.settle(x.owed)
 		return resolver.Reply{}, false, p.shed(x.question)
 	}
@@ -127,12 +135,12 @@ type turns struct{ *Pool }
 // set sets the alarm for the next turn, if anybody waits.
 func (t turns) set(now time.Time) {
 	if wait, any := t.queue.Wait(now); any {
-		t.turnTimer.set(&t.turns, now.Add(wait))
+		t.turnTimer.Set(&t.turns, now.Add(wait))
 	}
 }
 
-// ring sends those whose turn it is.
-func (t turns) ring(now time.Time) {
+// Ring sends those whose turn it is.
+func (t turns) Ring(now time.Time) {
 	for next := t.queue.Next(now); next != nil; next = t.queue.Next(now) {
 		next.(*turn).begin(now)
 	}
@@ -192,8 +200,10 @@ func (p *Pool) Run(ctx context.Context) error {
 	for _, s := range p.servers {
 		s.close()
 	}
-	p.timers.wait()
-	p.turnTimer.wait()
+	p.timers.Wait()
+	if p.queue != nil {
+		p.turnTimer.Wait()
+	}
 	return nil
 }
 

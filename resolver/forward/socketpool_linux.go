@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pldns/resolver"
+	"pldns/resolver/timers"
 	"pldns/resolver/udpio"
 )
 
@@ -23,8 +24,8 @@ import (
 type socketPool struct {
 	server *server
 	limit  *SocketLimit
-	size   int   // how many places there are
-	idle   alarm // when to look for sockets that nobody uses
+	size   int          // how many places there are
+	idle   timers.Alarm // when to look for sockets that nobody uses
 	every  time.Duration
 	unused time.Duration // after which a socket is closed
 
@@ -45,7 +46,7 @@ type socketPool struct {
 // newSocketPool makes an empty pool, for a worker or, if that is nil, for everybody.
 func newSocketPool(s *server, limit *SocketLimit, worker *udpio.Worker) *socketPool {
 	sp := &socketPool{server: s, limit: limit, size: poolPlaces, every: sweepEvery, unused: socketIdle, worker: worker}
-	sp.idle.rings = sp
+	sp.idle.Rings = sp
 	return sp
 }
 
@@ -138,7 +139,7 @@ func (sp *socketPool) close() {
 	sp.users.wait()
 	sp.each(func(*socket) bool { return true })
 	sp.worker.Leave(sp.number)
-	sp.server.pool.timers.stop(&sp.idle)
+	sp.server.pool.timers.Stop(&sp.idle)
 	sp.sweeping.Store(false)
 }
 
@@ -287,12 +288,12 @@ func (sp *socketPool) shut(sk *socket) {
 // sweepLater sets the alarm for the next sweep, unless it is set.
 func (sp *socketPool) sweepLater(now time.Time) {
 	if sp.sweeping.CompareAndSwap(false, true) {
-		sp.server.pool.timers.set(&sp.idle, now.Add(sp.every))
+		sp.server.pool.timers.Set(&sp.idle, now.Add(sp.every))
 	}
 }
 
-// ring sweeps the pool, as long as there are any sockets.
-func (sp *socketPool) ring(now time.Time) {
+// Ring sweeps the pool, as long as there are any sockets.
+func (sp *socketPool) Ring(now time.Time) {
 	sp.sweep(now)
 	sp.sweeping.Store(false)
 	if sp.opened.Load() && sp.sockets.Load() > 0 {
