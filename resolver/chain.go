@@ -3,6 +3,7 @@ package resolver
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"sync/atomic"
@@ -20,6 +21,10 @@ const (
 	// maxAsks bounds how often the outside is asked for one answer, so that a chain
 	// whose links lie apart does not make many queries of one.
 	maxAsks = 17
+	// deadlineSpread is the part of its time by which a query may be given up early. What
+	// came at one moment is given up at many: the clients of a silent domain ask again at
+	// once, thousands together, and whoever asks something else would wait for all of that.
+	deadlineSpread = 8
 )
 
 // chain is the way from the asked name to the answer, within one network. It is
@@ -206,7 +211,7 @@ func (c *chain) undesired() Answer {
 // ask asks outside, and tells whether the reply is yet to come.
 func (c *chain) ask() (pending bool) {
 	if c.deadline.IsZero() { // the one deadline begins here: all before took no time
-		c.deadline = time.Now().Add(c.snapshot.deadline)
+		c.deadline = time.Now().Add(spread(c.snapshot.deadline))
 	}
 	turn := c.turn.Add(1)
 	told := func(reply Reply, err error) { c.told(turn, reply, err) }
@@ -216,6 +221,9 @@ func (c *chain) ask() (pending bool) {
 	}
 	return pending
 }
+
+// spread is the time that a query has of the time for all.
+func spread(whole time.Duration) time.Duration { return whole - rand.N(whole/deadlineSpread+1) }
 
 // told takes what the outside said at a turn, once, and wakes whoever waits for it.
 func (c *chain) told(turn uint64, reply Reply, err error) {

@@ -19,15 +19,13 @@ type Pending interface {
 	// GiveUp is the answer if nobody waits any longer, for the reason given. What the
 	// outside says after that wakes nobody.
 	GiveUp(reason error) Answer
-	// Deadline is when the query is to be given up at the latest. The outside keeps it
-	// too, as a rule; whoever has to be sure does not rely on that.
-	Deadline() time.Time
 }
 
 // Begin decides q for a client of the network, nil for one that belongs to none. It
 // gives the answer, unless that has to be waited for: then it gives what waits. Wake is
 // called each time there is something to [Pending.Resume] with, by whoever learnt it,
 // maybe before Begin has returned; it must not wait for anything, and should resume. The
+// last time is at the deadline of the query at the latest, which the outside keeps. The
 // network is one of the table of s.
 func (s *Snapshot) Begin(q Query, network *zones.Network, wake func()) (Answer, Pending) {
 	return s.begin(q, network, time.Time{}, nil, wake)
@@ -110,9 +108,6 @@ func (c *chain) GiveUp(reason error) Answer {
 	c.trace.exchange(c.route, c.asked, Reply{}, reason)
 	return c.finish(failure(c.route.Group, reason))
 }
-
-// Deadline is when c is to be given up.
-func (c *chain) Deadline() time.Time { return c.deadline }
 
 // wait is Begin for those who wait: until ctx ends, or the deadline of s. The answer is
 // in the form of records.

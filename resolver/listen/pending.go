@@ -2,22 +2,14 @@ package listen
 
 import (
 	"bytes"
-	"context"
-	"math/rand/v2"
 	"runtime/debug"
 	"sync/atomic"
-	"time"
 
 	"github.com/miekg/dns"
 
 	"pldns/resolver"
 	"pldns/resolver/forward/share"
 )
-
-// guardSpread is the part of its time by which a query may be given up early. What came
-// at one moment is given up at many: the clients of a silent domain ask again at once,
-// thousands together, and whoever asks something else would wait for all of that.
-const guardSpread = 8
 
 // errStopping ends the queries that are pending when the server has to stop.
 type errStopping struct{}
@@ -42,14 +34,12 @@ type wait struct {
 	wake     func() // is q.awake, made once
 	server   *Server
 	pending  resolver.Pending
-	deadline time.Time
 	question []byte // of the request, which is not a part of the message any more
 	control  []byte // of the reply, which is not a part of the packet any more
 
 	among      *pendings // that it is one of
 	slot       share.Slot
-	place      int16 // of among's wheel
-	next, prev *query
+	next, prev *query // of among
 	before     *query // the next of those that were woken
 	pulse      *pulse
 }
@@ -96,7 +86,7 @@ func (q *query) GiveWay() {
 // park lets q wait for the outside, in a place among those that do. Private names and
 // what is cached never come here, so they never need one.
 func (s *Server) park(q *query, x *scratch, r *request, pending resolver.Pending) (out outcome) {
-	q.wait.pending, q.wait.deadline = pending, spread(q.began, pending.Deadline())
+	q.wait.pending = pending
 	x.memory.key = nil // what was waited for is never remembered
 	q.keep(r)
 	if q.wait.among = s.datagrams; q.stream {
@@ -116,14 +106,6 @@ func (s *Server) park(q *query, x *scratch, r *request, pending resolver.Pending
 		}
 	}()
 	return s.settle(q, x)
-}
-
-// spread is by when a query of a time is given up whose deadline is known.
-func spread(began, deadline time.Time) time.Time {
-	if most := deadline.Sub(began) / guardSpread; most > 0 {
-		return deadline.Add(-rand.N(most))
-	}
-	return deadline
 }
 
 // settle has q wait, unless it was woken or has lost its place meanwhile.
@@ -228,49 +210,14 @@ func (q *query) leave() (held bool) {
 	return q.wait.among.leave(q)
 }
 
-// guard sees to it that every query is answered by its deadline, whatever the Handler
-// and the outside do, until ctx ends. One clock is enough for all.
-func (s *Server) guard(ctx context.Context) {
-	never := time.Now().AddDate(100, 0, 0) // later than every deadline
-	ticker := time.NewTicker(wheelStep)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case now := <-ticker.C:
-			for _, p := range []*pendings{s.datagrams, s.streams} {
-				if s.abandoned.Load() {
-					s.giveUp(p.all(), never, errStopping{})
-				} else {
-					s.giveUp(p.due(now), now, context.DeadlineExceeded)
-				}
-			}
+// giveUp answers whatever is pending. What is being worked on at this moment is left to
+// the next time.
+func (s *Server) giveUp() {
+	for _, q := range append(s.datagrams.all(), s.streams.all()...) {
+		if q.wait.state.CompareAndSwap(isWaiting, isOver) {
+			s.conclude(q, func(q *query, x *scratch) outcome {
+				return s.finish(q, x, &q.request, q.wait.pending.GiveUp(errStopping{}))
+			})
 		}
-	}
-}
-
-// giveUp answers those queries for which nobody waits any longer. One that is being
-// worked on at this moment is left to the next time.
-func (s *Server) giveUp(queries []*query, by time.Time, reason error) {
-	for _, q := range queries {
-		if !q.wait.state.CompareAndSwap(isWaiting, isRunning) {
-			continue
-		}
-		if by.Before(q.wait.deadline) { // it has been answered, and this is another
-			s.unclaim(q)
-			continue
-		}
-		q.wait.state.Store(isOver)
-		s.conclude(q, func(q *query, x *scratch) outcome {
-			return s.finish(q, x, &q.request, q.wait.pending.GiveUp(reason))
-		})
-	}
-}
-
-// unclaim has a query wait again.
-func (s *Server) unclaim(q *query) {
-	if !q.wait.state.CompareAndSwap(isRunning, isWaiting) {
-		s.resume(q)
 	}
 }

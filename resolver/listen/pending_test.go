@@ -105,9 +105,8 @@ func TestShares(t *testing.T) {
 
 func views[T any](datagrams, streams T) []T { return []T{datagrams, streams} }
 
-// TestGuard: every query is answered by its deadline, even if the outside never says
-// anything.
-func TestGuard(t *testing.T) {
+// TestDeadline: every query is answered when the outside says that its time is up.
+func TestDeadline(t *testing.T) {
 	e := startHub(t, listen.Config{}, 100*time.Millisecond)
 	var all sync.WaitGroup
 	for _, transport := range transports {

@@ -23,26 +23,10 @@ type pendings struct {
 	seed  maphash.Seed
 
 	mu     sync.Mutex
-	wheel  [wheelSize]*query // by when they are to be given up, each the first of a list
-	looked int64             // the step up to which those whose time is up were taken
+	first  *query // of all
 	pulses map[uint64]*pulse
 	spare  *pulse // those that are over, for the next
 }
-
-// The wheel has a place for each step of time; who waits for longer than one turn of it
-// is looked at once a turn.
-const (
-	wheelStep = 10 * time.Millisecond
-	wheelSize = 512
-)
-
-// stepOf is the step of the wheel in which a time is over.
-func stepOf(at time.Time) int64 {
-	return at.Sub(wheelBegan).Milliseconds()/wheelStep.Milliseconds() + 1
-}
-
-// wheelBegan is when steps are counted from, by a clock that nobody sets.
-var wheelBegan = time.Now()
 
 // pulse is what one answer may release at one time: the queries of clients that count
 // as one for the same question.
@@ -65,7 +49,7 @@ func (p *pendings) enter(q *query, client netip.Prefix) bool {
 	}{client, q.asked.Question})
 	p.count.Add(1)
 	p.mu.Lock()
-	p.link(q, stepOf(q.wait.deadline))
+	p.link(q)
 	at := p.pulses[key]
 	if at == nil {
 		if at = p.spare; at == nil {
@@ -108,21 +92,19 @@ func (p *pendings) together(q *query) int {
 	return q.wait.pulse.most
 }
 
-// link puts q where it is looked at after a step; p is locked.
-func (p *pendings) link(q *query, step int64) {
-	w := &q.wait
-	w.place = int16(max(step, p.looked+1) & (wheelSize - 1))
-	if w.next = p.wheel[w.place]; w.next != nil {
-		w.next.wait.prev = q
+// link puts q among the others; p is locked.
+func (p *pendings) link(q *query) {
+	if q.wait.next = p.first; p.first != nil {
+		p.first.wait.prev = q
 	}
-	p.wheel[w.place] = q
+	p.first = q
 }
 
 // unlink takes q out again; p is locked.
 func (p *pendings) unlink(q *query) {
 	w := &q.wait
 	if w.prev == nil {
-		p.wheel[w.place] = w.next
+		p.first = w.next
 	} else {
 		w.prev.wait.next = w.next
 	}
@@ -132,36 +114,12 @@ func (p *pendings) unlink(q *query) {
 	w.prev, w.next = nil, nil
 }
 
-// due gives the queries whose time is up. Those that do not leave are given again at the
-// next step.
-func (p *pendings) due(now time.Time) (due []*query) {
-	over := stepOf(now) - 1
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	first := max(p.looked+1, over-wheelSize+1)
-	p.looked = max(p.looked, over)
-	for step := first; step <= over; step++ {
-		var next *query
-		for q := p.wheel[step&(wheelSize-1)]; q != nil; q = next {
-			next = q.wait.next
-			if by := q.wait.deadline; !by.IsZero() && !by.After(now) {
-				due = append(due, q)
-				p.unlink(q)
-				p.link(q, over+1)
-			}
-		}
-	}
-	return due
-}
-
 // all gives every query.
 func (p *pendings) all() (all []*query) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, q := range p.wheel {
-		for ; q != nil; q = q.wait.next {
-			all = append(all, q)
-		}
+	for q := p.first; q != nil; q = q.wait.next {
+		all = append(all, q)
 	}
 	return all
 }

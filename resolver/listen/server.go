@@ -13,8 +13,9 @@ import (
 	"pldns/resolver/forward/share"
 )
 
-// giveUp is how long Run waits for the last replies to be sent, after Config.Drain.
-const giveUp = time.Second
+// giveUpTime is how long Run waits for the last replies to be sent, after Config.Drain, and
+// giveUpEvery how often it looks for what is still pending.
+const giveUpTime, giveUpEvery = time.Second, 10 * time.Millisecond
 
 // Server listens for queries and sends answers. Listen binds, Run serves; each
 // is called once. The other methods may be called at any time after Listen.
@@ -28,7 +29,6 @@ type Server struct {
 	conns      *connections
 	datagrams  *pendings      // over UDP
 	streams    *pendings      // over everything else
-	abandoned  atomic.Bool    // what is pending is not waited for any longer
 	holders    room           // UDP readers that hold a processor of the Go runtime
 	work       sync.WaitGroup // everything that runs, and every query that is pending
 	replies    replyCaches
@@ -187,11 +187,6 @@ func (s *Server) Run(ctx context.Context) error {
 	if len(s.sockets.addrs) == 0 {
 		return errors.New("listen: run: the server is not bound")
 	}
-	guarding, unguard := context.WithCancel(context.WithoutCancel(ctx))
-	var guard sync.WaitGroup
-	guard.Go(func() { s.guard(guarding) })
-	defer guard.Wait()
-	defer unguard()
 	defer s.sockets.close()
 	defer s.spare()()
 	defer s.endQUIC()
@@ -244,15 +239,16 @@ func (s *Server) drain() error {
 	}
 	datagrams, streams := s.InFlight()
 	s.config.Log.Warn("stopping with queries unanswered", "udp", datagrams, "tcp", streams, "after", s.config.Drain)
-	s.abandoned.Store(true)
-	if within(done, giveUp) {
-		return nil
+	for range giveUpTime / giveUpEvery {
+		if s.giveUp(); within(done, giveUpEvery) {
+			return nil
+		}
 	}
 	s.conns.each(func(c *conn) { c.Close() })
-	if within(done, giveUp) {
+	if within(done, giveUpTime) {
 		return nil
 	}
-	return fmt.Errorf("listen: run: queries are still being answered %s after they were told to stop", 2*giveUp)
+	return fmt.Errorf("listen: run: queries are still being answered %s after they were told to stop", 2*giveUpTime)
 }
 
 // within waits for done, at most for a time.

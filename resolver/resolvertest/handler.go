@@ -2,7 +2,6 @@ package resolvertest
 
 import (
 	"context"
-	"time"
 
 	"pldns/resolver"
 	"pldns/zones"
@@ -50,5 +49,3 @@ func (a *answering) GiveUp(error) resolver.Answer {
 	a.cancel()
 	return resolver.Answer{Rcode: 2}
 }
-
-func (*answering) Deadline() time.Time { return time.Time{} }
