@@ -319,6 +319,7 @@ func askedNames(text []byte) ([]zones.Name, error) {
 // printAudit writes the findings for people, four lines each, and how many there are.
 func printAudit(w io.Writer, report *azureaudit.Report) error {
 	var text strings.Builder
+	count := daemon.Count
 	counts := make(map[azureaudit.Severity]int)
 	for _, f := range report.Findings {
 		counts[f.Severity]++

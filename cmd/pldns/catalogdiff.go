@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"pldns/cmd/internal/daemon"
 	"pldns/zones"
 	"pldns/zones/azure"
 )
@@ -195,7 +196,7 @@ func (d zoneDiff) print(w io.Writer) error {
 	for _, name := range d.Unknown {
 		fmt.Fprintf(&text, "unknown to the catalogue: %s\n", name)
 	}
-	fmt.Fprintf(&text, "%s in common, %d missing, %d unknown\n", count(d.Same, "zone"), len(d.Missing), len(d.Unknown))
+	fmt.Fprintf(&text, "%s in common, %d missing, %d unknown\n", daemon.Count(d.Same, "zone"), len(d.Missing), len(d.Unknown))
 	_, err := io.WriteString(w, text.String())
 	return failing(err)
 }

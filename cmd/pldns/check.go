@@ -92,7 +92,7 @@ func (c checked) print(w io.Writer) error {
 	for _, warning := range c.warnings {
 		fmt.Fprintf(&text, "warning: %s\n", warning)
 	}
-	number := count(len(c.warnings), "warning")
+	number := daemon.Count(len(c.warnings), "warning")
 	switch {
 	case c.fault != nil:
 	case len(c.warnings) == 0:
@@ -141,12 +141,4 @@ func (c checked) printJSON(w io.Writer) error {
 		return err
 	}
 	return c.err()
-}
-
-// count writes a number of things.
-func count(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return fmt.Sprintf("%d %ss", n, thing)
 }

@@ -332,7 +332,7 @@ only if --subscription names it. /api/sources lists all of these.`,
 			if err != nil {
 				return failing(err)
 			}
-			fmt.Fprintf(command.OutOrStdout(), "accepted: %s\n", count(accepted, "resource"))
+			fmt.Fprintf(command.OutOrStdout(), "accepted: %s\n", daemon.Count(accepted, "resource"))
 			return nil
 		},
 	}

@@ -108,7 +108,7 @@ func (s shownFleet) print(w io.Writer) error {
 	for _, i := range s.Instances {
 		remark := i.Reason
 		if i.Refused != "" {
-			remark = fmt.Sprintf("refuses %s: %s", i.Refused.Short(), oneLine(i.Why))
+			remark = fmt.Sprintf("refuses %s: %s", i.Refused.Short(), strings.Join(strings.Fields(i.Why), " "))
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", i.Name, i.Version, i.Channel, orNone(i.Release.Short()), stamp(i.Since),
 			yesNo(i.Current), yesNo(i.Healthy), yesNo(i.Saved), remark)
@@ -122,9 +122,6 @@ func (s shownFleet) print(w io.Writer) error {
 	}
 	return nil
 }
-
-// oneLine is a text on one line.
-func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
 
 func yesNo(is bool) string {
 	if is {

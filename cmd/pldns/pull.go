@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 
 	"github.com/spf13/cobra"
+
+	"pldns/cmd/internal/daemon"
 )
 
 func newPull() *cobra.Command {
@@ -46,7 +48,7 @@ the tables that belong to one machine. What is pushed from the folder is based o
 				return printJSON(command.OutOrStdout(), pulled{string(e.Release), r.Manifest.Main, paths})
 			}
 			_, err = fmt.Fprintf(command.OutOrStdout(), "%s: release %s, %s\n", filepath.Join(into, filepath.FromSlash(r.Manifest.Main)),
-				e.Release.Short(), count(len(paths), "file"))
+				e.Release.Short(), daemon.Count(len(paths), "file"))
 			return failing(err)
 		},
 	}

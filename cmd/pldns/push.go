@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"pldns/cmd/internal/daemon"
 	"pldns/config"
 	"pldns/config/release"
 	"pldns/config/store"
@@ -83,7 +84,7 @@ func (c changed) print(w io.Writer, asJSON bool) error {
 		return printJSON(w, c)
 	}
 	text := fmt.Sprintf("channel %s of %s is at release %s: %s, %s", c.Channel, c.Store, c.Release.Short(),
-		count(c.Networks, "network"), count(c.Endpoints, "endpoint"))
+		daemon.Count(c.Networks, "network"), daemon.Count(c.Endpoints, "endpoint"))
 	switch {
 	case c.Same:
 		text += " (it was before)"

@@ -39,14 +39,10 @@ type change struct {
 	text string
 }
 
-// NewFile reads a file that is to be edited. The name stands for it in messages.
+// newFile reads a file that is to be edited. The name stands for it in messages.
 // With prune, names that no mapping has are removed, but for those that something
 // may have that the export left out; without it, all stay, and a note counts them.
 // The error is an [*IncompleteError] where nothing is known to be gone.
-func NewFile(name string, data []byte, prune *Pruning) (*File, error) {
-	return newFile(name, data, prune, azure.New())
-}
-
 func newFile(name string, data []byte, prune *Pruning, catalogue *azure.Catalogue) (*File, error) {
 	f := &File{name: name, data: data, catalogue: catalogue, prune: prune}
 	var err error

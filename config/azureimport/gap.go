@@ -39,15 +39,6 @@ const (
 	Empty         Reason = "empty"          // the file holds nothing
 )
 
-// Reasons are all reasons.
-func Reasons() []Reason {
-	return []Reason{
-		MorePages, Unknown, NoName, Partial, NoAddress, BadName, NoPrivateName,
-		NotPrivate, Pending, Rejected, Disconnected, Deleting, Failed,
-		NotSeen, Planned, NoNetwork, Registered, DeadAlias, Conflicting, Refused, Empty,
-	}
-}
-
 // Gap is something that is left out of the mappings, or that an export lacks. While
 // there is one, a name that no mapping has is not known to be gone: it is one of
 // Names, or where these are not known, it may be any.

@@ -12,11 +12,11 @@ func Summary(c *config.Config) string {
 	for _, network := range c.Table.Networks() {
 		endpoints += network.CountEndpoints()
 	}
-	return fmt.Sprintf("%s, %s, %s", count(len(c.Networks), "network"), count(endpoints, "endpoint"), count(len(c.Upstreams), "upstream"))
+	return fmt.Sprintf("%s, %s, %s", Count(len(c.Networks), "network"), Count(endpoints, "endpoint"), Count(len(c.Upstreams), "upstream"))
 }
 
-// count writes a number of things.
-func count(n int, thing string) string {
+// Count writes a number of things.
+func Count(n int, thing string) string {
 	if n == 1 {
 		return "1 " + thing
 	}
