@@ -12,7 +12,7 @@ ONLY       ?=
 # The modules of this repository: the program, and what is not to be among its
 # requirements.
 MODULES   = . cmd/acceptance cmd/bench
-HEAVY     = deploy/validate
+HEAVY     = deploy/validate deploy/certificates
 PLATFORMS = windows/arm64 darwin/arm64
 
 .PHONY: build help run test test-all e2e stress race lint check vulnerabilities tidy fuzz bench bench-go image images sbom dist clean

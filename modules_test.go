@@ -15,7 +15,7 @@ import (
 // forTests are the requirements of this module that the program is not built of, each
 // with the reason for which the tests of its packages cannot be elsewhere. Whoever
 // builds the image downloads these, too: what drives browsers, terminals or other
-// servers belongs into cmd/acceptance, cmd/bench or deploy/validate.
+// servers belongs into cmd/acceptance, cmd/bench, deploy/validate or deploy/certificates.
 var forTests = map[string]string{
 	"github.com/pires/go-proxyproto": "says who asks, as a load balancer does, to the program's own reader",
 	"github.com/google/go-cmp":       "compares values in the tests of packages",

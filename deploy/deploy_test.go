@@ -297,7 +297,17 @@ func TestUnits(t *testing.T) {
 	run(t, "systemd-analyze", "security", "--offline=true", "--threshold=19", member)
 	put(t, filepath.Join(dir, "pldns.service.d", "store.conf"), read(t, "fleet/store.conf"))
 	put(t, filepath.Join(dir, "pldns.service.d", "keepalived.conf"), read(t, "fleet/keepalived/service.conf"))
+	put(t, filepath.Join(dir, "pldns.service.d", "certificates.conf"), read(t, "certificates/certificates.conf"))
 	run(t, "systemd-analyze", "verify", "--man=no", unit)
+
+	programs := regexp.MustCompile(`(?m)^ExecStart=\S+`)
+	for _, way := range []string{"acme", "key-vault"} {
+		renewal, timer := filepath.Join(dir, "pldns-"+way+"@default.service"), filepath.Join(dir, "pldns-"+way+"@default.timer")
+		put(t, renewal, programs.ReplaceAllString(read(t, "certificates/pldns-"+way+"@.service"), "ExecStart="+program))
+		put(t, timer, read(t, "certificates/pldns-"+way+"@.timer"))
+		run(t, "systemd-analyze", "verify", "--man=no", timer, renewal)
+		run(t, "systemd-analyze", "security", "--offline=true", "--threshold=19", renewal)
+	}
 }
 
 // The configurations of the fleet in containers can be served, with the certificates that
