@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"pldns/resolver/resolvertest"
 )
 
 // The configuration says which queries are logged, by network, client, name and outcome,
@@ -84,7 +86,7 @@ func TestQueryLogNamesTheRelease(t *testing.T) {
 	r.told(t, "10.0.1.5")
 	releases := map[string]string{"10.0.1.4": first, "10.0.1.5": second}
 	readLog(t, path, 2)
-	eventually(t, "a line of each release is written", func() bool {
+	resolvertest.Until(t, "a line of each release is written", func() bool {
 		text, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/miekg/dns"
 
@@ -99,17 +98,16 @@ func failover(probe, head string) string {
 // gets waits until a client gets an address, and gives the TTL and what is said.
 func (r *running) gets(client, address string) (ttl uint32, said string) {
 	r.tb.Helper()
-	deadline := time.Now().Add(time.Minute)
-	for {
+	resolvertest.Until(r.tb, client+" gets "+address, func() bool {
 		reply := r.ask("udp", client, "contoso.blob.core.windows.net", dns.TypeA)
 		said = says(reply)
-		if len(reply.Answer) == 2 && strings.HasSuffix(said, " | A "+address) {
-			return reply.Answer[1].Header().Ttl, said
+		if len(reply.Answer) != 2 || !strings.HasSuffix(said, " | A "+address) {
+			return false
 		}
-		if time.Now().After(deadline) {
-			r.tb.Fatalf("%s gets %s, not %s", client, said, address)
-		}
-	}
+		ttl = reply.Answer[1].Header().Ttl
+		return true
+	}, &said)
+	return ttl, said
 }
 
 const nearby, faraway = "127.0.0.81", "127.0.0.82"

@@ -11,13 +11,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/miekg/dns"
 
 	"pldns/config/release"
 	"pldns/config/store/storetest"
 	"pldns/resolver/admin"
+	"pldns/resolver/resolvertest"
 )
 
 // fleetOf is a fleet on an etcd cluster, and the file that is pushed to it.
@@ -82,19 +82,6 @@ func (f *fleetOf) machine(name, more string) string {
 		fmt.Sprintf("state = %q\nname = %q\n", filepath.Join(f.states, name), name) + more
 }
 
-// eventually waits until something is so.
-func eventually(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	end := time.After(30 * time.Second)
-	for tick := time.Tick(5 * time.Millisecond); !is(); {
-		select {
-		case <-tick:
-		case <-end:
-			t.Fatalf("not so after 30 s: %s", what)
-		}
-	}
-}
-
 // db is what the hub's clients are told.
 func (r *running) db() string {
 	return says(r.ask("udp", europe, "db.database.windows.net", dns.TypeA))
@@ -103,7 +90,7 @@ func (r *running) db() string {
 // told waits until the hub's clients are told an address.
 func (r *running) told(t *testing.T, address string) {
 	t.Helper()
-	eventually(t, "the name has address "+address, func() bool { return strings.HasSuffix(r.db(), "A "+address) })
+	resolvertest.Until(t, "the name has address "+address, func() bool { return strings.HasSuffix(r.db(), "A "+address) })
 }
 
 // end ends an instance, and waits until it has ended.
@@ -134,7 +121,7 @@ func (r *running) fleetStore(t *testing.T) (ready bool, s admin.Store) {
 // faulty waits until /readyz has a line about the store.
 func (r *running) faulty(t *testing.T, want string) {
 	t.Helper()
-	eventually(t, "/readyz says "+want, func() bool {
+	resolvertest.Until(t, "/readyz says "+want, func() bool {
 		_, s := r.fleetStore(t)
 		for _, fault := range s.Faults {
 			if strings.Contains(fault.Text, want) {
@@ -148,7 +135,7 @@ func (r *running) faulty(t *testing.T, want string) {
 // well waits until /readyz has nothing to say against the store.
 func (r *running) well(t *testing.T) {
 	t.Helper()
-	eventually(t, "/readyz has nothing to say against the store", func() bool {
+	resolvertest.Until(t, "/readyz has nothing to say against the store", func() bool {
 		ready, s := r.fleetStore(t)
 		return ready && len(s.Faults) == 0
 	})
@@ -174,7 +161,7 @@ func TestFleet(t *testing.T) {
 	if _, s := r.fleetStore(t); s.Release != second || s.Wanted != second || s.Channel != "stable" || s.Instance != "hub-1" {
 		t.Errorf("/readyz says %+v, and %s is served", s, second)
 	}
-	eventually(t, "pldns fleet finds the instance at the release", func() bool {
+	resolvertest.Until(t, "pldns fleet finds the instance at the release", func() bool {
 		code, out, _ := f.run("fleet")
 		return code == exitFine && strings.Contains(out, "hub-1") && strings.Contains(out, release.Digest(second).Short())
 	})
@@ -223,7 +210,7 @@ func TestStartWithTheStoreAway(t *testing.T) {
 	r := start(t, machine)
 	r.told(t, "10.0.1.4")
 	r.well(t)
-	eventually(t, "the release is on disk", func() bool { _, s := r.fleetStore(t); return s.Saved })
+	resolvertest.Until(t, "the release is on disk", func() bool { _, s := r.fleetStore(t); return s.Saved })
 	r.end()
 	for _, m := range cluster.Members {
 		m.Kill()
@@ -260,7 +247,7 @@ func TestReleaseThatCannotBeServedHere(t *testing.T) {
 	if got := r.db(); !strings.HasSuffix(got, "A 10.0.1.4") {
 		t.Errorf("the answer is %s", got)
 	}
-	eventually(t, "pldns fleet says why", func() bool {
+	resolvertest.Until(t, "pldns fleet says why", func() bool {
 		code, out, _ := f.run("fleet")
 		return code == exitNo && strings.Contains(out, "does not open")
 	})

@@ -16,6 +16,7 @@ import (
 
 	"pldns/config/release"
 	"pldns/config/store/storetest"
+	"pldns/resolver/resolvertest"
 )
 
 // put overwrites a key of the fleet.
@@ -122,7 +123,7 @@ func TestMembersThatFail(t *testing.T) {
 func (f *fleetOf) pushAtLast(toml string) {
 	f.t.Helper()
 	f.write(toml)
-	eventually(f.t, "the push works", func() bool { code, _, _ := f.run("push"); return code == exitFine })
+	resolvertest.Until(f.t, "the push works", func() bool { code, _, _ := f.run("push"); return code == exitFine })
 }
 
 // With no room for the state, a release is served all the same, and saved when there is.
@@ -146,7 +147,7 @@ func TestNoRoomForTheState(t *testing.T) {
 	f.push(hub("10.0.1.5", ""))
 	r.told(t, "10.0.1.5")
 	r.well(t)
-	eventually(t, "the release is on disk", func() bool { _, s := r.fleetStore(t); return s.Saved })
+	resolvertest.Until(t, "the release is on disk", func() bool { _, s := r.fleetStore(t); return s.Saved })
 }
 
 // A user without a right is told which one it lacks, and an instance whose right was taken
@@ -225,7 +226,7 @@ func TestLargeRelease(t *testing.T) {
 	r.told(t, "10.0.1.4")
 	began := time.Now()
 	f.push("[networks.hub]\nclients = [\"127.0.1.0/24\"]\nhosts = [\"large.hosts\"]\n")
-	eventually(t, "the last of the names is served", func() bool {
+	resolvertest.Until(t, "the last of the names is served", func() bool {
 		return strings.HasSuffix(says(r.ask("udp", europe, fmt.Sprintf("db%d.database.windows.net", endpoints-1), dns.TypeA)), "A 10.2.134.159")
 	})
 	t.Logf("%d endpoints are pushed and served after %s", endpoints, time.Since(began).Round(time.Millisecond))

@@ -20,6 +20,7 @@ import (
 
 	"pldns/config/release"
 	"pldns/config/store/storetest"
+	"pldns/resolver/resolvertest"
 )
 
 // numbered is a configuration whose answers tell its number three times over, so that one
@@ -138,7 +139,7 @@ func TestFlip(t *testing.T) {
 		process, at := announced(t, f.machine(fmt.Sprintf("hub-%d", i), ""))
 		all, servers = append(all, process), append(servers, at)
 	}
-	eventually(t, "all serve the first release", func() bool {
+	resolvertest.Until(t, "all serve the first release", func() bool {
 		code, out, _ := f.run("fleet")
 		return code == exitFine && strings.Count(out, release.Digest(first).Short()) == instances
 	})
@@ -163,7 +164,7 @@ func TestFlip(t *testing.T) {
 	for number := 2; number <= pushes+1; number++ {
 		f.push(numbered(number))
 		at := (<-flipped).Sub(began)
-		eventually(t, "all serve the release", func() bool {
+		resolvertest.Until(t, "all serve the release", func() bool {
 			behind := false
 			for i := range newest {
 				behind = behind || newest[i].Load() < int64(number)

@@ -18,6 +18,7 @@ import (
 
 	"pldns/cmd/internal/daemon"
 	"pldns/config/store/storetest"
+	"pldns/resolver/resolvertest"
 )
 
 // fillEtcd puts into a cluster until it takes no more.
@@ -236,7 +237,7 @@ func TestTwoProcessesWithOneState(t *testing.T) {
 	f.push(hub("10.0.1.4", ""))
 	machine := f.machine("hub-1", "")
 	first := process(t, machine)
-	eventually(t, "the first one has its release on disk", func() bool { code, out, _ := f.run("fleet"); return code == exitFine && strings.Contains(out, "hub-1") })
+	resolvertest.Until(t, "the first one has its release on disk", func() bool { code, out, _ := f.run("fleet"); return code == exitFine && strings.Contains(out, "hub-1") })
 	second := start(t, machine)
 	second.told(t, "10.0.1.4")
 	second.faulty(t, "another process keeps its releases in "+f.states)
@@ -255,5 +256,5 @@ func TestTwoProcessesWithOneState(t *testing.T) {
 	f.push(hub("10.0.1.6", ""))
 	second.told(t, "10.0.1.6")
 	second.well(t)
-	eventually(t, "the second one has its release on disk", func() bool { _, s := second.fleetStore(t); return s.Saved })
+	resolvertest.Until(t, "the second one has its release on disk", func() bool { _, s := second.fleetStore(t); return s.Saved })
 }

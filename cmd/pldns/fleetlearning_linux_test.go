@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"pldns/resolver/resolvertest"
 )
 
 // lister is the table [azure.corp] of a machine that may list.
@@ -52,7 +54,7 @@ func process(t *testing.T, toml string) *os.Process {
 // learnsFrom waits until an instance says by which one corp is listed.
 func (r *running) learnsFrom(t *testing.T, instance string) {
 	t.Helper()
-	eventually(t, instance+" lists for the fleet", func() bool {
+	resolvertest.Until(t, instance+" lists for the fleet", func() bool {
 		corp := r.sources(t)["azure.corp"]
 		return corp.By == instance && corp.Error == ""
 	})
@@ -69,14 +71,14 @@ func TestOneInstanceListsForAll(t *testing.T) {
 	f.push(l.lister(state("pusher"))+l.released(), "--allow-warnings")
 	tableless := f.machine("hub-3", "")
 	third := start(t, tableless)
-	eventually(t, "/readyz waits for what is published", func() bool {
+	resolvertest.Until(t, "/readyz waits for what is published", func() bool {
 		return strings.Contains(third.get("/readyz"), "nothing has been learned yet from azure.corp")
 	})
 	first := process(t, f.machine("hub-1", l.lister(state("hub-1"))))
-	third.until(time.Minute, "db1.database.windows.net", saysDB("db1", "10.0.1.1"))
+	third.until("db1.database.windows.net", saysDB("db1", "10.0.1.1"))
 	third.learnsFrom(t, "hub-1")
 	second := start(t, f.machine("hub-2", l.lister(state("hub-2"))))
-	second.until(time.Minute, "db2.database.windows.net", saysDB("db2", "10.0.1.2"))
+	second.until("db2.database.windows.net", saysDB("db2", "10.0.1.2"))
 	second.learnsFrom(t, "hub-1")
 	if corp := second.sources(t)["azure.corp"]; corp.Calls > 0 {
 		t.Errorf("an instance that was not elected asked Azure %d times", corp.Calls)
@@ -87,7 +89,7 @@ func TestOneInstanceListsForAll(t *testing.T) {
 		}
 	}
 	l.add("fresh", "10.0.1.9")
-	third.until(time.Minute, "fresh.database.windows.net", saysDB("fresh", "10.0.1.9"))
+	third.until("fresh.database.windows.net", saysDB("fresh", "10.0.1.9"))
 
 	query := new(dns.Msg).SetQuestion("db1.database.windows.net.", dns.TypeA)
 	flow := startFlow(t, europe, third.addrs[0], 500, query, func() int64 { return 0 }, func(reply *dns.Msg, _ int64) string {
@@ -101,7 +103,7 @@ func TestOneInstanceListsForAll(t *testing.T) {
 	}
 	killed := time.Now()
 	l.add("later", "10.0.1.10")
-	third.until(time.Minute, "later.database.windows.net", saysDB("later", "10.0.1.10"))
+	third.until("later.database.windows.net", saysDB("later", "10.0.1.10"))
 	t.Logf("what came after the leader was killed is served everywhere after %s", time.Since(killed).Round(time.Millisecond))
 	third.learnsFrom(t, "hub-2")
 	if asked, lost := flow.finish(); lost > 0 || asked == 0 {
@@ -124,14 +126,14 @@ func TestPublishedGarbage(t *testing.T) {
 	f.push(l.lister("none")+l.released(), "--allow-warnings")
 	third := start(t, f.machine("hub-3", ""))
 	lists := start(t, f.machine("hub-1", l.lister(filepath.Join(f.states, "corp.json"))))
-	third.until(time.Minute, "db1.database.windows.net", saysDB("db1", "10.0.1.1"))
+	third.until("db1.database.windows.net", saysDB("db1", "10.0.1.1"))
 	garbage := func(text string) {
 		t.Helper()
 		put(t, cluster, "/pldns/listings/corp/current", text)
 	}
 	lists.end()
 	garbage("garbage")
-	eventually(t, "/api/sources says that it is damaged", func() bool {
+	resolvertest.Until(t, "/api/sources says that it is damaged", func() bool {
 		return strings.Contains(third.sources(t)["azure.corp"].Error, "not what its digest says")
 	})
 	if got := says(third.ask("udp", europe, "db1.database.windows.net", dns.TypeA)); !saysDB("db1", "10.0.1.1")(got) {
@@ -139,7 +141,7 @@ func TestPublishedGarbage(t *testing.T) {
 	}
 	l.add("fresh", "10.0.1.9")
 	again := start(t, f.machine("hub-1", l.lister(filepath.Join(f.states, "corp.json"))))
-	third.until(time.Minute, "fresh.database.windows.net", saysDB("fresh", "10.0.1.9"))
+	third.until("fresh.database.windows.net", saysDB("fresh", "10.0.1.9"))
 	again.end()
 	if _, err := cluster.Client().Delete(t.Context(), "/pldns/listings/corp/current"); err != nil {
 		t.Fatal(err)
@@ -147,7 +149,7 @@ func TestPublishedGarbage(t *testing.T) {
 	l.Move("99999999-0000-0000-0000-000000000000")
 	l.add("foreign", "10.0.1.66")
 	start(t, f.machine("hub-2", l.lister(filepath.Join(f.states, "other.json"))))
-	eventually(t, "/api/sources says that it is of another tenant", func() bool {
+	resolvertest.Until(t, "/api/sources says that it is of another tenant", func() bool {
 		return strings.Contains(third.sources(t)["azure.corp"].Error, "it is of tenant 99999999")
 	})
 	if got := says(third.ask("udp", europe, "foreign.database.windows.net", dns.TypeA)); strings.Contains(got, "10.0.1.66") {

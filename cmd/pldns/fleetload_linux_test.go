@@ -21,6 +21,7 @@ import (
 	"github.com/miekg/dns"
 
 	"pldns/config/store/storetest"
+	"pldns/resolver/resolvertest"
 )
 
 // loaded is a steady load on an instance, in which every answer is an address of 10.0.1.0/24.
@@ -208,7 +209,7 @@ func TestFullDisk(t *testing.T) {
 	machine := f.machine("hub-1", "")
 	r := start(t, machine)
 	r.told(t, "10.0.1.4")
-	eventually(t, "the release is on disk", func() bool { _, s := r.fleetStore(t); return s.Saved })
+	resolvertest.Until(t, "the release is on disk", func() bool { _, s := r.fleetStore(t); return s.Saved })
 	fill := filepath.Join(f.states, "fill")
 	for size := 64 << 10; size > 0; size /= 2 {
 		file, err := os.OpenFile(fill, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
@@ -231,5 +232,5 @@ func TestFullDisk(t *testing.T) {
 	}
 	f.push(hub("10.0.1.6", ""))
 	again.told(t, "10.0.1.6")
-	eventually(t, "the release is on disk", func() bool { _, s := again.fleetStore(t); return s.Saved })
+	resolvertest.Until(t, "the release is on disk", func() bool { _, s := again.fleetStore(t); return s.Saved })
 }

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"pldns/config/store/storetest"
+	"pldns/resolver/resolvertest"
 )
 
 // recipes are the commands of deploy/fleet/etcd.md, each done on machines that are folders:
@@ -193,7 +194,7 @@ func (r *recipes) healthy() {
 			}
 		}
 	})
-	eventually(r.t, "etcd is healthy", func() bool {
+	resolvertest.Until(r.t, "etcd is healthy", func() bool {
 		var err error
 		said, err = r.do([]string{"etcdctl endpoint health"})
 		return err == nil
@@ -255,7 +256,7 @@ func TestEtcdRecipes(t *testing.T) {
 	}
 	f.store = r.as("hub-2")
 	f.write(hub("10.0.1.4", ""))
-	eventually(t, "the fleet is at the release", func() bool { code, _, _ := f.run("fleet"); return code == exitFine })
+	resolvertest.Until(t, "the fleet is at the release", func() bool { code, _, _ := f.run("fleet"); return code == exitFine })
 	for user, key := range map[string]string{"hub-2": "/pldns/instances/hub-1", "hub-1": "/pldns/channels/stable", "anna": "/pldns/instances/hub-1"} {
 		out, err := r.do([]string{fmt.Sprintf("ETCDCTL_CERT=fleet/%[1]s.pem ETCDCTL_KEY=fleet/%[1]s.key etcdctl put %[2]s x", user, key)})
 		if err == nil || !strings.Contains(out, "permission denied") {
@@ -293,12 +294,12 @@ func (r *recipes) backup(f *fleetOf, instance *running, first string) {
 	}
 	replace := r.commands("Replace a member", "etcdctl")
 	// For 5 s after it has started, etcd changes no members; and an election may be under way.
-	eventually(t, "the member is removed", func() bool {
+	resolvertest.Until(t, "the member is removed", func() bool {
 		_, _ = r.do(replace[:1])
 		list, err := r.do([]string{"etcdctl member list"})
 		return err == nil && !strings.Contains(list, "etcd-3")
 	})
-	eventually(t, "etcd takes a new member", func() bool { _, err := r.do(replace[1:]); return err == nil })
+	resolvertest.Until(t, "etcd takes a new member", func() bool { _, err := r.do(replace[1:]); return err == nil })
 	lost.do(r.commands("Replace a member", "systemctl"))
 	r.healthy()
 	r.must(r.commands("When it is full"))

@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"pldns/resolver/resolvertest"
 )
 
 // An instance that is killed while it fetches a release serves the one before when it is
@@ -36,7 +38,7 @@ func TestKilledDuringAFetch(t *testing.T) {
 	f.push(hub("10.0.1.4", ""), "--to", dir)
 	machine := f.machine("hub-1", "")
 	first := process(t, machine)
-	eventually(t, "the release is on disk", func() bool {
+	resolvertest.Until(t, "the release is on disk", func() bool {
 		_, err := os.Stat(filepath.Join(f.states, "hub-1", "channels", "stable.json"))
 		return err == nil
 	})

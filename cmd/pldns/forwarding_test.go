@@ -26,16 +26,14 @@ import (
 
 // until asks until the answer is what is wanted, and gives the time it took. What
 // came instead is in the failure.
-func (r *running) until(limit time.Duration, qname string, wanted func(says string) bool) time.Duration {
+func (r *running) until(qname string, wanted func(says string) bool) time.Duration {
 	r.tb.Helper()
 	begun, got := time.Now(), ""
-	for time.Since(begun) < limit {
-		if got = says(r.ask("udp", europe, qname, dns.TypeA)); wanted(got) {
-			return time.Since(begun)
-		}
-	}
-	r.tb.Fatalf("%s is still answered %s after %v", qname, got, limit)
-	return 0
+	resolvertest.Until(r.tb, "another answer for "+qname, func() bool {
+		got = says(r.ask("udp", europe, qname, dns.TypeA))
+		return wanted(got)
+	}, &got)
+	return time.Since(begun)
 }
 
 // All upstreams die and return: in between there are stale answers, with the
@@ -48,11 +46,11 @@ func TestUpstreamsDieAndReturn(t *testing.T) {
 		u.On("www.contoso.com", resolvertest.TTL(1))
 	}
 	r := start(t, regions(upstreamTable(upstreams[0].Addr, upstreams[1].Addr, upstreams[2].Addr)))
-	r.until(30*time.Second, "www.contoso.com", func(s string) bool { return s == fresh })
+	r.until("www.contoso.com", func(s string) bool { return s == fresh })
 	for _, u := range upstreams {
 		u.Stop()
 	}
-	r.until(30*time.Second, "www.contoso.com", func(s string) bool {
+	r.until("www.contoso.com", func(s string) bool {
 		if s != fresh && s != stale {
 			t.Fatalf("with dead upstreams: %s", s)
 		}
@@ -64,7 +62,7 @@ func TestUpstreamsDieAndReturn(t *testing.T) {
 	for _, u := range upstreams {
 		u.Restart(t)
 	}
-	took := r.until(30*time.Second, "www.contoso.com", func(s string) bool { return s == fresh })
+	took := r.until("www.contoso.com", func(s string) bool { return s == fresh })
 	t.Logf("fresh again %v after the upstreams came back", took.Round(time.Millisecond))
 }
 
@@ -249,11 +247,10 @@ func (r *running) metric(name string) float64 {
 func TestForwardingLoop(t *testing.T) {
 	a, b := startLoop(t)
 	found, other := a, b
-	for deadline := time.Now().Add(30 * time.Second); !found.namesLoop(); found, other = other, found {
-		if time.Now().After(deadline) {
-			t.Fatalf("/readyz does not name the loop: %s", found.get("/readyz"))
-		}
-	}
+	resolvertest.Until(t, "/readyz names the loop", func() bool {
+		found, other = other, found
+		return found.namesLoop()
+	})
 	if !strings.Contains(found.get("/metrics"), fmt.Sprintf("pldns_upstream_failures_total{group=\"azure\",reason=\"loop\",server=\"%s\"}", other.addrs[0])) {
 		t.Error("no metric names the loop")
 	}

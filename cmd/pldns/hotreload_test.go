@@ -135,7 +135,7 @@ func TestReloadInPlace(t *testing.T) {
 	if err := os.WriteFile(r.file, []byte(stamped(2, "")), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r.until(30*time.Second, "db.internal.contoso.com", func(s string) bool { return s == saysStamp(2) })
+	r.until("db.internal.contoso.com", func(s string) bool { return s == saysStamp(2) })
 }
 
 func TestProbeAuthorityIsReloaded(t *testing.T) {
@@ -145,17 +145,9 @@ func TestProbeAuthorityIsReloaded(t *testing.T) {
 	ca := filepath.Join(t.TempDir(), "ca.pem")
 	writePEM(t, ca, "CERTIFICATE", resolvertest.NewAuthority(t).Root())
 	r := start(t, failover("tls:"+port, fmt.Sprintf("[probe]\ninterval = \"100ms\"\ntimeout = \"30s\"\nca = %q\n", ca)))
-	for deadline := time.Now().Add(time.Minute); !strings.Contains(r.fault(nearby), "unknown authority"); {
-		if time.Now().After(deadline) {
-			t.Fatalf("a stranger signs, and the fault is %q", r.fault(nearby))
-		}
-	}
+	resolvertest.Until(t, "the fault of a stranger who signs", func() bool { return strings.Contains(r.fault(nearby), "unknown authority") })
 	writePEM(t, ca, "CERTIFICATE", authority.Root())
-	for deadline := time.Now().Add(time.Minute); r.fault(nearby) != ""; {
-		if time.Now().After(deadline) {
-			t.Fatalf("the fault is still %q", r.fault(nearby))
-		}
-	}
+	resolvertest.Until(t, "no fault", func() bool { return r.fault(nearby) == "" })
 }
 
 // A query that is under way ends as it began, with the records and the upstream of
@@ -191,12 +183,10 @@ func TestUpstreamHealthOutlivesReload(t *testing.T) {
 	rest := upstreamTable(resolvertest.ClosedAddr(t), azureDNS(t).Addr)
 	r := start(t, stamped(1, rest))
 	ill := func() bool { return strings.Contains(r.get("/api/upstreams"), `"healthy": false`) }
-	for deadline := time.Now().Add(time.Minute); !ill(); {
+	resolvertest.Until(t, "a server that does not answer is unhealthy", func() bool {
 		r.ask("udp", europe, fmt.Sprintf("n%d.contoso.com", time.Now().UnixNano()), dns.TypeA)
-		if time.Now().After(deadline) {
-			t.Fatal("a server that does not answer stays healthy")
-		}
-	}
+		return ill()
+	})
 	r.rewrite(stamped(2, rest))
 	if code := r.reload(); code != http.StatusOK || !ill() {
 		t.Errorf("reload: %d, and then it is healthy: %s", code, r.get("/api/upstreams"))

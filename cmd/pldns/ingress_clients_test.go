@@ -227,12 +227,10 @@ func (b behindIngresses) trustingHome() string {
 func (b behindIngresses) run(at netip.AddrPort, program string, args ...string) {
 	b.tb.Helper()
 	runProgram(b.tb, program, args...)
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {
-		if reply, err := b.exchange("tcp", europe, at, mydb()); err == nil && reply.Rcode == dns.RcodeSuccess {
-			return
-		}
-	}
-	b.tb.Fatalf("%s does not answer", program)
+	resolvertest.Until(b.tb, program+" answers", func() bool {
+		reply, err := b.exchange("tcp", europe, at, mydb())
+		return err == nil && reply.Rcode == dns.RcodeSuccess
+	})
 }
 
 // digFrom is the last line that dig prints for a client, over UDP or TCP.

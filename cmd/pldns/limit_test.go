@@ -5,10 +5,11 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/miekg/dns"
 	"github.com/pires/go-proxyproto"
+
+	"pldns/resolver/resolvertest"
 )
 
 // askOften asks over UDP many times, and gives how many replies were cut down to
@@ -123,18 +124,16 @@ func TestDefaultLimit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	deadline := time.Now().Add(time.Minute)
-	for page := ""; !strings.Contains(page, `pldns_rate_limited_total{action="dropped",limit="client",network=""}`) ||
-		!strings.Contains(page, `pldns_rate_limited_total{action="truncated",limit="client",network=""}`); page = r.get("/metrics") {
-		if time.Now().After(deadline) {
-			t.Fatal("a stranger is not limited")
-		}
+	resolvertest.Until(t, "a stranger is limited", func() bool {
 		for range 100 {
 			if _, err := conn.Write(append(head, packet...)); err != nil {
 				t.Fatal(err)
 			}
 		}
-	}
+		page := r.get("/metrics")
+		return strings.Contains(page, `pldns_rate_limited_total{action="dropped",limit="client",network=""}`) &&
+			strings.Contains(page, `pldns_rate_limited_total{action="truncated",limit="client",network=""}`)
+	})
 	for _, action := range []string{"dropped", "truncated"} {
 		if strings.Contains(r.get("/metrics"), `pldns_rate_limited_total{action="`+action+`",network="europe"}`) {
 			t.Error("a network was limited")

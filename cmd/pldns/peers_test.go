@@ -163,14 +163,13 @@ func tail(output io.Reader) string {
 // the port before it.
 func awaitAnswer(t *testing.T, name string, at netip.AddrPort, behind *resolvertest.Upstream) {
 	t.Helper()
-	client := &dns.Client{Timeout: 300 * time.Millisecond}
-	for i, deadline := 0, time.Now().Add(30*time.Second); time.Now().Before(deadline); i++ {
+	client, i := &dns.Client{Timeout: 300 * time.Millisecond}, 0
+	resolvertest.Until(t, name+" answers", func() bool {
 		asked := fmt.Sprintf("await-%d.contoso.com.", i)
-		if _, _, err := client.Exchange(new(dns.Msg).SetQuestion(asked, dns.TypeA), at.String()); err == nil && behind.Count(asked, dns.TypeA) > 0 {
-			return
-		}
-	}
-	t.Fatalf("%s does not answer", name)
+		i++
+		_, _, err := client.Exchange(new(dns.Msg).SetQuestion(asked, dns.TypeA), at.String())
+		return err == nil && behind.Count(asked, dns.TypeA) > 0
+	})
 }
 
 // throughPeer leaves out what only the asker of pldns itself sees: extended errors,

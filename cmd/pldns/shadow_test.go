@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/miekg/dns"
 
@@ -24,20 +24,17 @@ func shadowTable(server netip.AddrPort, settings string) string {
 // inEurope waits until something holds of how the answers of europe compare.
 func (r *running) inEurope(what string, holds func(admin.ShadowNetwork) bool) admin.ShadowNetwork {
 	r.tb.Helper()
-	for giveUp := time.Now().Add(time.Minute); ; {
-		var shadow admin.Shadow
+	var shadow admin.Shadow
+	at := -1
+	resolvertest.Until(r.tb, what, func() bool {
+		shadow = admin.Shadow{}
 		if err := json.Unmarshal([]byte(r.get("/api/shadow")), &shadow); err != nil {
 			r.tb.Fatal(err)
 		}
-		for _, n := range shadow.Networks {
-			if n.Network == "europe" && holds(n) {
-				return n
-			}
-		}
-		if time.Now().After(giveUp) {
-			r.tb.Fatalf("%s: %+v", what, shadow)
-		}
-	}
+		at = slices.IndexFunc(shadow.Networks, func(n admin.ShadowNetwork) bool { return n.Network == "europe" && holds(n) })
+		return at >= 0
+	}, &shadow)
+	return shadow.Networks[at]
 }
 
 // shadowed runs the command.

@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -19,6 +18,8 @@ import (
 	wire "github.com/dnstap/golang-dnstap"
 	"github.com/miekg/dns"
 	"google.golang.org/protobuf/proto"
+
+	"pldns/resolver/resolvertest"
 )
 
 // logged is a line of the query log, as programs read it.
@@ -27,25 +28,22 @@ type logged struct {
 }
 
 // readLog waits until the query log has so many lines, and gives them.
-func readLog(t *testing.T, path string, least int) []logged {
+func readLog(t *testing.T, path string, least int) (all []logged) {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); ; runtime.Gosched() {
-		text, err := os.ReadFile(path)
-		if err == nil && bytes.Count(text, []byte("\n")) >= least {
-			var all []logged
-			for line := range bytes.Lines(text) {
-				var one logged
-				if err := json.Unmarshal(line, &one); err != nil {
-					t.Fatalf("%q: %v", line, err)
-				}
-				all = append(all, one)
-			}
-			return all
+	var text string
+	resolvertest.Until(t, fmt.Sprintf("%d lines in %s", least, path), func() bool {
+		octets, err := os.ReadFile(path)
+		text = string(octets)
+		return err == nil && strings.Count(text, "\n") >= least
+	}, &text)
+	for line := range strings.Lines(text) {
+		var one logged
+		if err := json.Unmarshal([]byte(line), &one); err != nil {
+			t.Fatalf("%q: %v", line, err)
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%s holds %q, fewer lines than %d", path, text, least)
-		}
+		all = append(all, one)
 	}
+	return all
 }
 
 // reconfigure puts another configuration in the place of the one that is served,

@@ -145,7 +145,7 @@ func (r *running) exchange(network, from string, to netip.AddrPort, query *dns.M
 	if network == "tcp" {
 		local = &net.TCPAddr{IP: net.ParseIP(from)}
 	}
-	client := &dns.Client{Net: network, Timeout: 10 * time.Second, Dialer: &net.Dialer{LocalAddr: local}}
+	client := &dns.Client{Net: network, Timeout: time.Minute, Dialer: &net.Dialer{LocalAddr: local}}
 	reply, _, err := client.Exchange(query, to.String())
 	return reply, err
 }

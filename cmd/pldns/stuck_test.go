@@ -21,6 +21,7 @@ import (
 
 	"pldns/cmd/internal/daemon"
 	"pldns/config"
+	"pldns/resolver/resolvertest"
 )
 
 // fullPipe is a pipe that takes nothing more until somebody reads it.
@@ -231,11 +232,7 @@ func TestHangingReload(t *testing.T) {
 		t.Fatal(err)
 	}
 	hung.Close() // the end of the text that the reload waits for
-	for deadline := time.Now().Add(time.Minute); strings.Contains(r.get("/readyz"), `"reloading_since"`); {
-		if time.Now().After(deadline) {
-			t.Fatal("the reload that hung has not ended")
-		}
-	}
+	resolvertest.Until(t, "the end of the reload that hung", func() bool { return !strings.Contains(r.get("/readyz"), `"reloading_since"`) })
 	if got := r.vanity(); got != saysStamp(2) {
 		t.Errorf("after the reload that hung has ended: %s", got)
 	}

@@ -9,14 +9,14 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/miekg/dns"
+
+	"pldns/resolver/resolvertest"
 )
 
 // printed is a buffer that several goroutines use.
@@ -49,16 +49,6 @@ func tailOf(t *testing.T, args ...string) (out, talk *printed, stop func() int) 
 	return out, talk, stop
 }
 
-// keepOn does something until something is so.
-func keepOn(t *testing.T, what func() string, do func(), is func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !is(); runtime.Gosched() {
-		if do(); time.Now().After(deadline) {
-			t.Fatal(what())
-		}
-	}
-}
-
 // The command prints what it is asked for, as it happens: a line that people read, or one
 // of JSON.
 func TestTail(t *testing.T) {
@@ -72,7 +62,8 @@ func TestTail(t *testing.T) {
 		r.ask("udp", europe, "www.contoso.com", dns.TypeA)
 		r.ask("udp", europe, "no-such.contoso.com", dns.TypeA)
 	}
-	keepOn(t, func() string { return "nothing is printed: " + talk.String() }, ask, func() bool {
+	resolvertest.Until(t, "lines are printed", func() bool {
+		ask()
 		return strings.Count(out.String(), "\n") > 3 && strings.Count(lines.String(), "\n") > 3
 	})
 	if code := stop(); code != exitFine {
@@ -135,7 +126,7 @@ func TestTailGoesOn(t *testing.T) {
 	}))
 	defer server.Close()
 	out, talk, stop := tailOf(t, "--server", server.URL, "--json")
-	keepOn(t, talk.String, func() {}, func() bool { return strings.Contains(out.String(), "n3") })
+	resolvertest.Until(t, "a line after the break", func() bool { return strings.Contains(out.String(), "n3") })
 	if code := stop(); code != exitFine {
 		t.Errorf("exit code %d", code)
 	}

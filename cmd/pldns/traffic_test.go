@@ -7,14 +7,13 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/miekg/dns"
 
 	"pldns/resolver/admin"
+	"pldns/resolver/resolvertest"
 )
 
 // traffic is what was answered in the last day, to a network or in all.
@@ -29,17 +28,16 @@ func (r *running) traffic(parameters string) admin.Traffic {
 
 // awaitTraffic waits until so many queries are counted: a reply is counted when it has
 // been sent.
-func (r *running) awaitTraffic(queries uint64) admin.Traffic {
+func (r *running) awaitTraffic(queries uint64) (read admin.Traffic) {
 	r.tb.Helper()
-	for deadline := time.Now().Add(time.Minute); ; {
-		read := r.traffic("")
-		if read.Total.Queries == queries {
-			return read
-		}
-		if read.Total.Queries > queries || time.Now().After(deadline) {
-			r.tb.Fatalf("%d queries are counted, want %d", read.Total.Queries, queries)
-		}
+	resolvertest.Until(r.tb, fmt.Sprintf("%d queries are counted", queries), func() bool {
+		read = r.traffic("")
+		return read.Total.Queries >= queries
+	}, &read.Total.Queries)
+	if read.Total.Queries > queries {
+		r.tb.Fatalf("%d queries are counted, want %d", read.Total.Queries, queries)
 	}
+	return read
 }
 
 // What is asked is counted by network, transport, code and source, as the metrics do, and
@@ -131,11 +129,7 @@ func TestTrafficSaved(t *testing.T) {
 		filepath.Join(t.TempDir(), "absent", "traffic.json"): "pldns_traffic_saved 0\n",
 	} {
 		r := start(t, regions(fmt.Sprintf("[traffic]\nstate = %q\n", state)))
-		for patience := time.Now().Add(time.Minute); !strings.Contains(r.get("/metrics"), want); runtime.Gosched() {
-			if time.Now().After(patience) {
-				t.Fatalf("%s: no metric says %s", state, want)
-			}
-		}
+		resolvertest.Until(t, "a metric says "+want, func() bool { return strings.Contains(r.get("/metrics"), want) })
 		for _, transport := range []string{"udp", "tcp"} {
 			if want := fmt.Sprintf("pldns_listener_answers{listener=%q,transport=%q} 1\n", r.addrs[0], transport); !strings.Contains(r.get("/metrics"), want) {
 				t.Errorf("no metric says %s", want)

@@ -7,7 +7,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/miekg/dns"
 
@@ -39,11 +38,10 @@ func (r *running) unmapped(t *testing.T, network string, args ...string) []admin
 // is noted just after.
 func (r *running) awaitUnmapped(t *testing.T, network string, names int) (all []admin.UnmappedName) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); len(all) < names; {
-		if all = r.unmapped(t, network); time.Now().After(deadline) {
-			t.Fatalf("%d names: %+v", len(all), all)
-		}
-	}
+	resolvertest.Until(t, fmt.Sprintf("%d names", names), func() bool {
+		all = r.unmapped(t, network)
+		return len(all) >= names
+	}, &all)
 	return all
 }
 
@@ -70,11 +68,12 @@ func TestUnmappedNameInAnyLetterCase(t *testing.T) {
 	}
 	r.ask("udp", australia, "fabrikam.blob.core.windows.net", dns.TypeA)
 	var all []admin.UnmappedName
-	for deadline := time.Now().Add(30 * time.Second); len(all) != 1 || all[0].Count < 4; {
-		if all = r.unmapped(t, "australia"); time.Now().After(deadline) || len(all) > 1 {
+	resolvertest.Until(t, "one name, four times", func() bool {
+		if all = r.unmapped(t, "australia"); len(all) > 1 {
 			t.Fatalf("%+v", all)
 		}
-	}
+		return len(all) == 1 && all[0].Count >= 4
+	}, &all)
 	if u := all[0]; u.Private != name || u.Name != "fabrikam.blob.core.windows.net" || u.Clients != 1 || u.Azure != nil || u.Address != "203.0.113.5" {
 		t.Errorf("%+v", u)
 	}
@@ -117,14 +116,10 @@ func TestUnmappedParameters(t *testing.T) {
 	} {
 		for network, want := range map[string]string{"australia": row.australia, "europe": row.europe} {
 			var got string
-			for deadline := time.Now().Add(10 * time.Second); ; { // the last answers are noted just after
-				if got = names(r.unmapped(t, network, strings.Fields(row.args)...)); got == want || time.Now().After(deadline) {
-					break
-				}
-			}
-			if got != want {
-				t.Errorf("%s: %s has %q, want %q", row.args, network, got, want)
-			}
+			resolvertest.Until(t, fmt.Sprintf("%s: %s has %q", row.args, network, want), func() bool { // the last answers are noted just after
+				got = names(r.unmapped(t, network, strings.Fields(row.args)...))
+				return got == want
+			}, &got)
 		}
 	}
 	for args, want := range map[string]string{
@@ -159,7 +154,7 @@ func TestUnmappedKnownInAzure(t *testing.T) {
 	}
 	upstream := resolvertest.StartUpstream(t, "example.com. 300 IN A 127.0.0.1\n"+publicChains("elsewhere", "waiting", "nobodys"))
 	r := start(t, strings.Replace(l.toml, l.upstream.Addr.String(), upstream.Addr.String(), 1))
-	r.until(time.Minute, "db1.database.windows.net", saysDB("db1", "10.0.1.1"))
+	r.until("db1.database.windows.net", saysDB("db1", "10.0.1.1"))
 	for _, name := range []string{"elsewhere", "waiting", "nobodys"} {
 		r.ask("udp", europe, name+".database.windows.net", dns.TypeA)
 	}
