@@ -239,11 +239,7 @@ func browsed(t *testing.T) served {
 		"UPSTREAM", upstream.Addr.String(), "CLOSED", resolvertest.ClosedAddr(t).String(), "CROWD", crowd.String(),
 		"ALIVE", port(alive.Addr().String()), "DEAD", port(resolvertest.ClosedAddr(t).String()),
 	).Replace(string(house)), "dns.contoso.net", "fabrikam.dns.contoso.net")
-	for deadline := time.Now().Add(time.Minute); strings.Contains(r.get("/api/endpoints?health=unhealthy"), `"total": 0`); {
-		if time.Now().After(deadline) {
-			t.Fatal("no endpoint becomes unhealthy")
-		}
-	}
+	resolvertest.Until(t, "an endpoint is unhealthy", func() bool { return !strings.Contains(r.get("/api/endpoints?health=unhealthy"), `"total": 0`) })
 	return r
 }
 
@@ -360,11 +356,9 @@ func lookAtTraffic(t *testing.T, b *browser, r served) {
 	for range 20 {
 		r.ask("udp", europe, "momenta-eun.database.windows.net", dns.TypeA)
 	}
-	for deadline := time.Now().Add(time.Minute); !strings.Contains(b.visit("/networks/europe?span=minute"), "momenta-eun.database.windows.net"); {
-		if time.Now().After(deadline) {
-			t.Fatal("what was asked is not shown")
-		}
-	}
+	resolvertest.Until(t, "what was asked is shown", func() bool {
+		return strings.Contains(b.visit("/networks/europe?span=minute"), "momenta-eun.database.windows.net")
+	})
 	wants(t, b.text(), "Last minute", europe, "Queries a second", "Explain a name")
 	if b.number("document.querySelectorAll('.chart svg[role=img][aria-label] polyline').length") < 4 {
 		t.Error("not every chart has a line")

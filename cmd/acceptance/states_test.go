@@ -417,11 +417,12 @@ func lookAtState(t *testing.T, b *browser, r served, s state, path, shape string
 // await waits until an expression is true, in the page that is open.
 func (b *browser) await(what, expression string) {
 	b.t.Helper()
-	for deadline := time.Now().Add(time.Minute); b.number(expression) != 1; {
-		if time.Now().After(deadline) {
-			b.t.Fatalf("%s:\n%s", what, b.text())
+	defer func() {
+		if b.t.Failed() {
+			b.t.Log(b.text())
 		}
-	}
+	}()
+	resolvertest.Until(b.t, what, func() bool { return b.number(expression) == 1 })
 }
 
 // A page that is looked at shows what has changed, by itself, and whoever has written,
@@ -439,7 +440,7 @@ func TestRefreshInABrowser(t *testing.T) {
 	ill := newEstate(t, size{networks: 60}, e.past)
 	states()[1].change(ill)
 	current.Store(ill)
-	b.await("the banner does not change by itself", "/1 of 2 fails/.test(document.querySelector('main .notice').innerText)")
+	b.await("the banner changes by itself", "/1 of 2 fails/.test(document.querySelector('main .notice').innerText)")
 	if b.number("document.querySelector('#explain-name').value === 'half a na' && document.activeElement.id === 'explain-name'") != 1 {
 		t.Error("what was being written is gone")
 	}
@@ -456,9 +457,9 @@ func TestRefreshInABrowser(t *testing.T) {
 	current.Store(e)
 	wants(t, value(b, chromedp.Evaluate[string]("document.querySelector('footer').innerText")), "Go on refreshing")
 	b.do(chromedp.Click(chromedp.CSS("#pause")))
-	b.await("it does not go on", "/all is well/.test(document.querySelector('main .notice').innerText)")
+	b.await("it goes on", "/all is well/.test(document.querySelector('main .notice').innerText)")
 	b.number("(window.fetch = () => Promise.reject(new Error('gone')), 1)")
-	b.await("it does not say that the server is gone", "/Not refreshed since .* does not answer/.test(document.querySelector('#stale').innerText)")
+	b.await("it says that the server is gone", "/Not refreshed since .* does not answer/.test(document.querySelector('#stale').innerText)")
 	b.shoot("server-gone-light")
 	b.blameless()
 	// Without scripts whoever wants that has the page loaded anew.
@@ -480,14 +481,14 @@ func TestLiveInABrowser(t *testing.T) {
 	b := openBrowser(t, open(t, &current))
 	b.visit("/live")
 	wants(t, b.submit("#live-token", adminToken), "On until", "Outcome", "No query yet")
-	b.await("the stream does not begin", "/shown as they are answered/.test(document.querySelector('#stream').innerText)")
+	b.await("the stream begins", "/shown as they are answered/.test(document.querySelector('#stream').innerText)")
 	if b.number("document.querySelectorAll('input[name=token]').length") != 0 {
 		t.Error("the token is asked for again")
 	}
 	for i := range 7 {
 		e.live.Exchanged(seen(t, i))
 	}
-	b.await("the queries are not shown", "document.querySelectorAll('[data-stream] tbody tr').length === 7")
+	b.await("the queries are shown", "document.querySelectorAll('[data-stream] tbody tr').length === 7")
 	text := b.text()
 	wants(t, text, "10.0.0.4:53", "udp", "192.0.2.77", "none", "REFUSED", "no network lists client", "NXDOMAIN", "10.0.0.11", "13µs")
 	b.shape("narrow")
@@ -499,18 +500,18 @@ func TestLiveInABrowser(t *testing.T) {
 	if at := value(b, chromedp.Evaluate[string]("location.search")); !strings.Contains(at, "client=192.0.2.0%2F24") || !strings.Contains(at, "name=sql") {
 		t.Errorf("the address does not say what is shown: %s", at)
 	}
-	b.await("the filtered stream does not begin", "/shown as they are answered/.test(document.querySelector('#stream').innerText)")
+	b.await("the filtered stream begins", "/shown as they are answered/.test(document.querySelector('#stream').innerText)")
 	for i := range 7 {
 		e.live.Exchanged(seen(t, i))
 	}
-	b.await("the filters let nothing through, or too much", "document.querySelectorAll('[data-stream] tbody tr time').length === 1")
+	b.await("the filters let one query through", "document.querySelectorAll('[data-stream] tbody tr time').length === 1")
 	hostile := seen(t, 0)
 	hostile.Query.Name = zones.NameOf(`<img\032src=x\032onerror=alert\(1\)>sql.`)
 	hostile.Query.Client.Addr = netip.MustParseAddr("192.0.2.9")
 	b.visit("/live?client=192.0.2.9")
-	b.await("the stream for one client does not begin", "/shown as they are answered/.test(document.querySelector('#stream').innerText)")
+	b.await("the stream for one client begins", "/shown as they are answered/.test(document.querySelector('#stream').innerText)")
 	e.live.Exchanged(hostile)
-	b.await("the hostile name is not shown", "document.querySelectorAll('[data-stream] tbody tr time').length === 1")
+	b.await("the hostile name is shown", "document.querySelectorAll('[data-stream] tbody tr time').length === 1")
 	if b.number("document.querySelectorAll('main img').length") != 0 {
 		t.Error("a name became a part of the page")
 	}
@@ -524,7 +525,7 @@ func TestLiveInABrowser(t *testing.T) {
 	}
 	b.visit("/unmapped")
 	b.do(chromedp.Click(chromedp.CSS("textarea + button")))
-	b.await("it is not said that it was copied", "/Copied|Selected/.test(document.querySelector('textarea + button').innerText)")
+	b.await("it is said that it was copied", "/Copied|Selected/.test(document.querySelector('textarea + button').innerText)")
 	wants(t, value(b, chromedp.Evaluate[string]("document.querySelector('#stub').value")), "[networks.europe.endpoints]\n# \"contosologs.blob.core.windows.net\" = \"\" # asked 1,204 times")
 	b.blameless()
 }

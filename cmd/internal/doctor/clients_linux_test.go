@@ -55,18 +55,6 @@ func (h *host) start(program string, arguments ...string) {
 	})
 }
 
-// until waits until something holds.
-func (w *world) until(what string, holds func() bool) {
-	w.Helper()
-	again := time.NewTicker(20 * time.Millisecond)
-	defer again.Stop()
-	for end := time.Now().Add(patience); !holds(); <-again.C {
-		if time.Now().After(end) {
-			w.Fatalf("after %s it is not so that %s", patience, what)
-		}
-	}
-}
-
 // run runs a program of the laptop and gives what it says.
 func (w *world) run(input, program string, arguments ...string) string {
 	w.Helper()
@@ -117,7 +105,7 @@ func throughWireGuard(w *world) {
 	(&host{t: w.T}).start("wireguard-go", "-f", near)
 	w.router.start("wireguard-go", "-f", far)
 	for _, device := range []string{near, far} {
-		w.until(device+" listens to wg", func() bool { return exec.Command("wg", "show", device).Run() == nil })
+		resolvertest.Until(w, device+" listens to wg", func() bool { return exec.Command("wg", "show", device).Run() == nil })
 	}
 	keys := make(map[string]string)
 	for _, device := range []string{near, far} {
@@ -176,7 +164,7 @@ func throughOpenVPN(w *world) {
 	(&host{t: w.T}).start("openvpn", append(proof("laptop", x509.ExtKeyUsageClientAuth), "--client", "--dev", "tun7", "--remote", "192.168.1.1",
 		"--nobind", "--remote-cert-tls", "server", "--connect-retry", "1")...)
 	log := filepath.Join(dir, "laptop.log")
-	w.until("OpenVPN is connected: "+log, func() bool {
+	resolvertest.Until(w, "OpenVPN is connected: "+log, func() bool {
 		text, _ := os.ReadFile(log)
 		return strings.Contains(string(text), "Initialization Sequence Completed")
 	})
