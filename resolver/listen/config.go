@@ -122,9 +122,9 @@ type Config struct {
 	// prefix of IPv6 as long as Limits says. Further ones are closed. Default 256.
 	ClientConnections int
 	// Pipeline is how many queries of one connection are worked on at one time.
-	// With so many under way, the connection is not read. Over QUIC a client may have four
-	// times as many streams open, because each is in use until its client has acknowledged the
-	// reply. Default 128.
+	// With so many under way, the connection is not read. With DNS over QUIC a client may have
+	// four times as many streams open, because each is in use until its client has acknowledged
+	// the reply. Default 128.
 	Pipeline int
 	// Idle is how long a connection may be without a query after its last answer
 	// (RFC 7766 section 6.2.3). It shrinks to a tenth as Connections fills up from

@@ -29,6 +29,8 @@ type connections struct {
 	clients  map[netip.Prefix]*clientConns
 	ipv6Bits int       // of an IPv6 address: those with the same are one client
 	idle     list.List // of *conn, the longest idle in front
+	unread   int       // streams of QUIC whose query has not arrived
+	unreadOf int       // how many of them all clients may have; beyond half of it each has less
 }
 
 // clientPart is the part of Config.InFlight that one client's connections may take
@@ -38,10 +40,16 @@ type connections struct {
 // not answered SERVFAIL as fast as it can ask again.
 const clientPart = 8
 
-// clientConns are the connections of one client. The number of them is under the lock
-// of connections.
+// unreadLeast is how many streams of QUIC any client may have whose query has not arrived,
+// however many all clients have.
+const unreadLeast = 16
+
+// clientConns are the connections of one client. The number of them, and that of their
+// streams of QUIC whose query has not arrived, are under the lock of connections.
 type clientConns struct {
-	count int
+	count   int
+	unread  int
+	arrived chan struct{} // told when one has arrived, if somebody waits for that
 
 	mu      sync.Mutex
 	pending int // queries that wait for the outside
@@ -49,7 +57,9 @@ type clientConns struct {
 	hungry  []*conn // those that want to add to it, in order
 }
 
-func newClientConns(limit int) *clientConns { return &clientConns{limit: limit} }
+func newClientConns(limit int) *clientConns {
+	return &clientConns{limit: limit, arrived: make(chan struct{}, 1)}
+}
 
 // begin counts a query that waits.
 func (c *clientConns) begin() {
@@ -124,6 +134,7 @@ func newConnections(c Config) *connections {
 		open:      make(map[*conn]struct{}),
 		clients:   make(map[netip.Prefix]*clientConns),
 		ipv6Bits:  newPrefixLengths(c.Limits).ipv6,
+		unreadOf:  c.InFlight,
 	}
 }
 
@@ -199,7 +210,40 @@ func (t *connections) begin(c *conn) bool {
 	return t.work(c)
 }
 
-// beginRequest is begin for a request over HTTPS or a stream of QUIC, which c then waits for: none can
+// beginStream is beginRequest for a stream of QUIC, whose query has yet to arrive. There
+// may be no room for one more: a stream takes memory, and it may be that nothing comes.
+func (t *connections) beginStream(c *conn) (begun, room bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	most, half := t.pending, t.unreadOf/2
+	if spare := t.unreadOf - t.unread; spare < half {
+		most = max(most*spare/half, unreadLeast)
+	}
+	if c.siblings.unread >= most {
+		return false, false
+	}
+	if !t.work(c) {
+		return false, true
+	}
+	c.requests.Add(1)
+	c.siblings.unread++
+	t.unread++
+	return true, true
+}
+
+// arrived notes that the query of a stream of c has arrived, or that none will.
+func (t *connections) arrived(c *conn) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c.siblings.unread--
+	t.unread--
+	select {
+	case c.siblings.arrived <- struct{}{}:
+	default: // nobody waits, or is told already
+	}
+}
+
+// beginRequest is begin for a request over HTTPS, which c then waits for: none can
 // begin after c is removed.
 func (t *connections) beginRequest(c *conn) bool {
 	t.mu.Lock()

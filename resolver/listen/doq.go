@@ -2,6 +2,7 @@ package listen
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -22,6 +23,9 @@ const (
 	longReply, longReplies = packetSize, 32
 	// messageSize holds an ordinary query.
 	messageSize = 512
+	// unreadPause is how long a connection waits for room for a stream, while its client has
+	// too many whose query has not arrived. Those of an honest client have, and are read.
+	unreadPause = 100 * time.Millisecond
 )
 
 // noError is the code by which a connection ends in order.
@@ -45,25 +49,54 @@ var errMany = errors.New("there is more than one message on a stream")
 
 // serveStreams answers the queries of c, each on its own stream (RFC 9250 section 4.2).
 func (c *conn) serveStreams() {
-	s := c.server
-	long := new(atomic.Int64)
+	shared := new(doqShared)
 	for {
-		stream, err := c.quic.AcceptStream(s.quicOpen)
-		if err != nil {
+		stream, err := c.quic.AcceptStream(c.server.quicOpen)
+		if err != nil || !c.beginStream() {
 			return
 		}
-		if !s.conns.beginRequest(c) {
-			return // it has given way
-		}
-		go (&doqStream{conn: c, stream: stream, long: long}).serve()
+		go (&doqStream{conn: c, stream: stream, doqShared: shared}).serve()
 	}
+}
+
+// beginStream counts a stream, when there is room for it. It is false if c has given way,
+// or is to end because its client has so many streams whose query does not arrive.
+func (c *conn) beginStream() bool {
+	var late *time.Timer
+	for last := false; ; {
+		begun, room := c.server.conns.beginStream(c)
+		switch {
+		case room:
+			return begun
+		case last:
+			c.server.refused(c.transport, Crowded, c.peer)
+			_ = c.quic.CloseWithError(wire.DoQExcessiveLoad, "")
+			return false
+		case late == nil:
+			late = time.NewTimer(unreadPause)
+			defer late.Stop()
+		}
+		select {
+		case <-c.siblings.arrived:
+		case <-late.C:
+			last = true
+		case <-c.quic.Context().Done():
+			return false
+		}
+	}
+}
+
+// doqShared is what the streams of one connection count together.
+type doqShared struct {
+	long    atomic.Int64 // replies that wait for the client
+	stalled atomic.Int64 // streams whose query did not arrive
 }
 
 // doqStream is one query and its reply.
 type doqStream struct {
 	*conn
+	*doqShared
 	stream *quic.Stream
-	long   *atomic.Int64 // of conn: the replies that wait for its client
 }
 
 // serve reads the query and answers it, unless it has to wait: then whoever learns the
@@ -101,7 +134,11 @@ var errID = errors.New("the id of the message is not 0")
 // read reads the query into room, which grows with what arrives. Whether its client has
 // ended the stream behind it is not waited for.
 func (d *doqStream) read(room *[]byte) ([]byte, error) {
+	defer d.server.conns.arrived(d.conn)
 	_ = d.stream.SetReadDeadline(time.Now().Add(d.server.config.Receive))
+	defer context.AfterFunc(d.server.quicOpen, func() {
+		_ = d.stream.SetReadDeadline(time.Now().Add(d.server.config.LastWord))
+	})()
 	buf := *room
 	for have := 0; ; {
 		n, err := d.stream.Read(buf[have:])
@@ -139,6 +176,10 @@ func (d *doqStream) failed(err error) {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		d.server.refused(d.transport, Stalled, peer)
 		d.reset(wire.DoQUnspecifiedError)
+		// A stream takes memory until its client has ended it, too, which it need not do.
+		if d.stalled.Add(1) >= int64(d.server.config.Pipeline) {
+			_ = d.quic.CloseWithError(wire.DoQExcessiveLoad, "")
+		}
 	default: // the client has given it up
 		d.reset(wire.DoQRequestCancelled)
 	}

@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	// streamsPerSlot is how many streams a client may have open for each place of
-	// Config.Pipeline. A stream is in use until its client has acknowledged the reply, so a
+	// streamsPerSlot is how many streams of DNS over QUIC a client may have open for each place
+	// of Config.Pipeline. A stream is in use until its client has acknowledged the reply, so a
 	// forwarder far away needs many more of them than answers that have to be waited for.
 	streamsPerSlot = 4
 	// What a client may send before it is read, in octets: a message for a stream, and not
@@ -138,8 +138,8 @@ func (c Config) quic(transport string) *quic.Config {
 		InitialConnectionReceiveWindow: connWindow, MaxConnectionReceiveWindow: maxConnWindow,
 		MaxIncomingStreams: int64(streamsPerSlot * c.Pipeline), MaxIncomingUniStreams: -1,
 	}
-	if transport == h3 {
-		settings.MaxIncomingUniStreams = webStreams
+	if transport == h3 { // in which nothing tells for how long a request has been arriving
+		settings.MaxIncomingStreams, settings.MaxIncomingUniStreams = int64(c.Pipeline), webStreams
 	}
 	return settings
 }

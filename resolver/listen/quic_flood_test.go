@@ -2,69 +2,13 @@ package listen_test
 
 import (
 	"crypto/tls"
-	"net"
 	"runtime"
-	"sync"
 	"testing"
 	"time"
 
-	"github.com/quic-go/quic-go"
-
 	"pldns/resolver/listen"
+	"pldns/resolver/resolvertest"
 )
-
-// keeper is a socket that keeps the packets that are to be sent, and receives none.
-type keeper struct {
-	mu     sync.Mutex
-	kept   [][]byte
-	closed chan struct{}
-	once   sync.Once
-}
-
-func (k *keeper) ReadFrom([]byte) (int, net.Addr, error) {
-	<-k.closed
-	return 0, nil, net.ErrClosed
-}
-
-func (k *keeper) WriteTo(packet []byte, _ net.Addr) (int, error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.kept = append(k.kept, append([]byte(nil), packet...))
-	return len(packet), nil
-}
-
-func (k *keeper) Close() error {
-	k.once.Do(func() { close(k.closed) })
-	return nil
-}
-func (k *keeper) LocalAddr() net.Addr              { return &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1} }
-func (k *keeper) SetDeadline(time.Time) error      { return nil }
-func (k *keeper) SetReadDeadline(time.Time) error  { return k.Close() }
-func (k *keeper) SetWriteDeadline(time.Time) error { return nil }
-
-// initials are the first packets of so many connections.
-func initials(tb testing.TB, count int) [][]byte {
-	tb.Helper()
-	k := &keeper{closed: make(chan struct{})}
-	transport := &quic.Transport{Conn: k}
-	var all sync.WaitGroup
-	for range count {
-		all.Go(func() {
-			settings := &tls.Config{ServerName: "a.dns.contoso.net", NextProtos: []string{"doq"}, CurvePreferences: []tls.CurveID{tls.X25519}}
-			_, _ = transport.Dial(tb.Context(), &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1}, settings, &quic.Config{HandshakeIdleTimeout: 200 * time.Millisecond})
-		})
-	}
-	all.Wait()
-	transport.Close()
-	k.Close()
-	var first [][]byte
-	for _, packet := range k.kept {
-		if len(packet) >= 1200 { // the client says no more than that
-			first = append(first, packet)
-		}
-	}
-	return first
-}
 
 // TestQUICInitialFlood: the first packets of thousands of connections, from many ports and
 // addresses, whose handshake nobody goes on with, take little memory; queries over UDP and
@@ -74,7 +18,7 @@ func TestQUICInitialFlood(t *testing.T) {
 	s.ignoreAsked(t)
 	settings := &tls.Config{RootCAs: s.authority.Pool, ServerName: "a.dns.contoso.net"}
 	askStream(t, overQUIC(t, "127.0.0.1", s.QUICAddrs()[0], settings), query("a.example"))
-	flood := initials(t, 300)
+	flood := resolvertest.Initials(t.Context(), "a.dns.contoso.net", 300)
 	conn := dial(t, "udp", s.addr)
 	memory, goroutines := inUse(), runtime.NumGoroutine()
 	var most int
@@ -98,4 +42,46 @@ func TestQUICInitialFlood(t *testing.T) {
 		t.Errorf("%d first packets take %d KiB and %d goroutines", 20*len(flood), used>>10, most-goroutines)
 	}
 	askStream(t, overQUIC(t, "127.0.0.1", s.QUICAddrs()[0], settings), query("c.example"))
+}
+
+// TestQUICUnreadStreams: a client with too many streams whose query does not arrive loses
+// the connection, whether they are open at once or one after the other, and no other client
+// does.
+func TestQUICUnreadStreams(t *testing.T) {
+	for name, row := range map[string]struct {
+		config  listen.Config
+		streams int
+	}{
+		"at once":             {listen.Config{InFlight: 256, Pipeline: 16}, 33},
+		"one after the other": {listen.Config{Pipeline: 4, Receive: 50 * time.Millisecond}, 4},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := startSecured(t, row.config)
+			s.ignoreAsked(t)
+			settings := &tls.Config{RootCAs: s.authority.Pool, ServerName: "a.dns.contoso.net"}
+			other := overQUIC(t, "127.0.0.2", s.QUICAddrs()[0], settings)
+			conn := overQUIC(t, "127.0.0.3", s.QUICAddrs()[0], settings)
+			for range row.streams {
+				begin(t, conn, framed(t, query("a.example"))[:9], false)
+			}
+			if code := closedBy(t, conn); code != 4 {
+				t.Errorf("closed with %#x", code)
+			}
+			askStream(t, other, query("b.example"))
+			askStream(t, overQUIC(t, "127.0.0.3", s.QUICAddrs()[0], settings), query("c.example"))
+		})
+	}
+}
+
+// TestQUICHalfQueryAtEnd: a stream whose query does not arrive does not hold up the end.
+func TestQUICHalfQueryAtEnd(t *testing.T) {
+	s := startSecured(t, listen.Config{})
+	s.ignoreAsked(t)
+	conn := overQUIC(t, "127.0.0.2", s.QUICAddrs()[0], &tls.Config{RootCAs: s.authority.Pool, ServerName: "a.dns.contoso.net"})
+	begin(t, conn, framed(t, query("a.example"))[:9], false)
+	askStream(t, conn, query("b.example")) // the first has been taken in then
+	began := time.Now()
+	if err := s.stop(); err != nil || time.Since(began) > patience/2 {
+		t.Errorf("the end took %v, %v", time.Since(began), err)
+	}
 }

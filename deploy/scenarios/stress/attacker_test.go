@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -31,6 +32,8 @@ type attack struct {
 
 	Connections int // TCP connections, and how many questions each keeps waiting
 	Depth       int
+
+	QUIC quicAttack // to the same port
 }
 
 // start begins the attack. It ends with ctx; wait returns then.
@@ -45,7 +48,7 @@ func (a attack) start(ctx context.Context, t testing.TB) (wait func()) {
 		t.Fatal(err)
 	}
 	process := exec.CommandContext(ctx, program)
-	process.Env = append(os.Environ(), attackEnv+"="+string(what))
+	process.Env = append(os.Environ(), attackEnv+"="+string(what), "QUIC_GO_DISABLE_RECEIVE_BUFFER_WARNING=true")
 	process.Stderr = os.Stderr
 	// It ends with its standard input, so that it cannot outlive the test.
 	if _, err := process.StdinPipe(); err != nil {
@@ -82,6 +85,11 @@ func attackFrom(text string) int {
 	}
 	for range a.Connections {
 		begin(a.pipeline)
+	}
+	if a.QUIC != (quicAttack{}) {
+		// It takes as much of the processors as the server, which another machine would not.
+		_ = syscall.Setpriority(syscall.PRIO_PROCESS, 0, 19)
+		begin(func(ctx context.Context) { a.QUIC.attack(ctx, a.To) })
 	}
 	work.Wait()
 	if ctx.Err() == nil {

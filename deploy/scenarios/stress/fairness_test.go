@@ -34,31 +34,39 @@ func TestBystanders(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			outside := startOutside(t, nil)
 			to := serve(t, s, outside.forwarding(test.group))
-			observeAll(t, to.dns, s.load/8) // everything is there once
-			quiet := observeAll(t, to.dns, s.load/2)
-
-			ctx, cancel := context.WithCancel(context.Background())
-			test.attack.To, test.attack.From = to.dns, attacker
-			wait := test.attack.start(ctx, t)
-			begins := time.NewTimer(time.Second) // until the load has built up
-			<-begins.C
-			under := observeAll(t, to.dns, s.load)
-			cancel()
-			wait()
-
-			for i, b := range under {
-				t.Logf("%s: %.1f %% of %d answered; p50 %v after %v, p99 %v after %v; %v", b, 100*b.share(), b.asked,
-					b.quantile(0.5).Round(time.Microsecond), quiet[i].quantile(0.5).Round(time.Microsecond),
-					b.quantile(0.99).Round(time.Microsecond), quiet[i].quantile(0.99).Round(time.Microsecond), b.wrong)
-				least := leastForwarded
-				if b.kind == "" {
-					least = 1
-				}
-				if b.share() < least {
-					t.Errorf("%s: %.1f %% answered, want %.0f %%: %v", b, 100*b.share(), 100*least, b.wrong)
-				}
-			}
-			t.Logf("resident %d MiB, at most %d MiB", to.resident()>>20, to.peak()>>20)
+			test.attack.To = to.dns
+			beside(t, s, to, test.attack)
 		})
 	}
+}
+
+// beside has bystanders ask before an attack and during it, and fails the test unless they
+// are answered.
+func beside(t *testing.T, s setting, to *server, a attack) {
+	t.Helper()
+	observeAll(t, to.dns, s.load/8) // everything is there once
+	quiet := observeAll(t, to.dns, s.load/2)
+
+	ctx, cancel := context.WithCancel(context.Background())
+	a.From = attacker
+	wait := a.start(ctx, t)
+	begins := time.NewTimer(time.Second) // until the load has built up
+	<-begins.C
+	under := observeAll(t, to.dns, s.load)
+	cancel()
+	wait()
+
+	for i, b := range under {
+		t.Logf("%s: %.1f %% of %d answered; p50 %v after %v, p99 %v after %v; %v", b, 100*b.share(), b.asked,
+			b.quantile(0.5).Round(time.Microsecond), quiet[i].quantile(0.5).Round(time.Microsecond),
+			b.quantile(0.99).Round(time.Microsecond), quiet[i].quantile(0.99).Round(time.Microsecond), b.wrong)
+		least := leastForwarded
+		if b.kind == "" {
+			least = 1
+		}
+		if b.share() < least {
+			t.Errorf("%s: %.1f %% answered, want %.0f %%: %v", b, 100*b.share(), 100*least, b.wrong)
+		}
+	}
+	t.Logf("resident %d MiB, at most %d MiB", to.resident()>>20, to.peak()>>20)
 }

@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -46,6 +47,7 @@ type server struct {
 	t     testing.TB
 	cmd   *exec.Cmd
 	dns   netip.AddrPort
+	doq   netip.AddrPort // if there is one
 	admin string
 	ended chan struct{} // closed when it has ended
 }
@@ -92,6 +94,7 @@ func start(t testing.TB, s setting, settings string, rest func(io.Reader)) *serv
 
 var (
 	servesAt = regexp.MustCompile(`msg=serving dns="?\[([^\]" ]+)`)
+	quicAt   = regexp.MustCompile(`doq="?\[([^\]" ]+)`)
 	pagesAt  = regexp.MustCompile(`msg="?[^"]*(?:status page|admin)[^"]*"? .*?(127\.0\.0\.1:[0-9]+)`)
 )
 
@@ -108,6 +111,9 @@ func (s *server) learn(log io.Reader) {
 		}
 		if found := servesAt.FindStringSubmatch(line); found != nil {
 			s.dns = netip.MustParseAddrPort(found[1])
+			if found := quicAt.FindStringSubmatch(line); found != nil {
+				s.doq = netip.MustParseAddrPort(found[1])
+			}
 			if s.admin == "" {
 				s.admin = s.listensElsewhere()
 			}
@@ -200,6 +206,26 @@ func (s *server) get(path string, into any) (code int, err error) {
 		err = json.Unmarshal(body, into)
 	}
 	return response.StatusCode, err
+}
+
+// metrics are the lines of the metrics that begin like one of these.
+func (s *server) metrics(prefixes ...string) (lines []string) {
+	s.t.Helper()
+	response, err := http.Get("http://" + s.admin + "/metrics")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(line, prefix) }) {
+			lines = append(lines, strings.TrimSpace(line))
+		}
+	}
+	return lines
 }
 
 // stop ends the program, by force where it does not within a time, and tells
