@@ -19,6 +19,7 @@ type wayStory struct {
 	breaks func(w *world)
 	log    []string // routes that the log of the Azure VPN Client says were assigned
 	port   uint16   // that is connected to; 0 is the right one
+	server string   // that is asked; empty is the hub
 	quick  bool     // an answer is not waited for long, because none comes
 	cause  doctor.Cause
 	fails  []string
@@ -81,6 +82,28 @@ var wayStories = map[string]wayStory{
 			"the server: 10.0.0.53 leaves by wlan0 (ethernet) from 192.168.1.23 over gateway 192.168.1.1, by the route 0.0.0.0/0: the Azure VPN Client is set up (AzureVpnCxn.log), and no such tunnel is up => connect the VPN",
 		},
 	},
+	"no VPN is known, and the server is at home": {
+		breaks: func(w *world) {
+			w.ip("link set tun0 down")
+			w.router.answerDNS("192.168.1.1:53", endpoint)
+			w.router.ip("route add blackhole 10.1.0.0/16")
+		},
+		server: "192.168.1.1:53", quick: true, cause: doctor.NoTunnel, fails: []string{"route"}, says: []string{
+			"ok dns-udp: 192.168.1.1:53 answers", "skipped tunnel: no tunnel to a private network is up",
+			"10.1.1.4 leaves by wlan0 (ethernet) from 192.168.1.23 over gateway 192.168.1.1, by the route 0.0.0.0/0: no tunnel is up and no VPN profile was found, so that it is left to the default gateway",
+			"=> connect the VPN (--vpn names its log or profile where it is not found)", "the way back to 192.168.1.23",
+			"skipped connect: 10.1.1.4:1433 does not answer within", ", which follows from the route",
+		},
+	},
+	"no VPN is known, and the server is not reached either": {
+		breaks: func(w *world) {
+			w.ip("link set tun0 down")
+			w.router.ip("route add blackhole 10.0.0.0/8")
+		}, quick: true,
+		cause: doctor.NoTunnel, fails: []string{"dns-udp", "dns-tcp", "route"}, says: []string{
+			"the server: 10.0.0.53 leaves by wlan0 (ethernet) from 192.168.1.23 over gateway 192.168.1.1, by the route 0.0.0.0/0: no tunnel is up and no VPN profile was found",
+		},
+	},
 	"there is no route at all": {
 		breaks: func(w *world) {
 			w.ip("route del 10.1.0.0/16", "route del default", "route add unreachable 10.1.0.0/16")
@@ -118,6 +141,9 @@ func (s wayStory) play(t *testing.T) {
 	config := doctor.Config{
 		Catalogue: azure.New(), Server: netip.MustParseAddrPort("10.0.0.53:53"), Roots: ca.roots, Timeout: patience, OS: "linux",
 		Routes: routes.System{}, Port: s.port, Protocol: doctor.SQLServer,
+	}
+	if s.server != "" {
+		config.Server = netip.MustParseAddrPort(s.server)
 	}
 	if s.quick {
 		config.Timeout = impatience
