@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net"
@@ -13,8 +15,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/quic-go/quic-go"
+
 	"pldns/cmd/internal/daemon"
 	"pldns/resolver"
+	"pldns/resolver/admin"
 	"pldns/resolver/resolvertest"
 )
 
@@ -80,12 +85,20 @@ type holding struct {
 	once  *sync.Once
 	held  chan struct{} // closed when somebody is held
 	until chan struct{}
+	who   string // as the record says "transport"; empty is anybody
 }
 
 func (h holding) Enabled(context.Context, slog.Level) bool { return true }
 
 func (h holding) Handle(_ context.Context, record slog.Record) error {
-	if record.Message == "refused" {
+	who := ""
+	record.Attrs(func(a slog.Attr) bool {
+		if a.Key == "transport" {
+			who = a.Value.String()
+		}
+		return true
+	})
+	if record.Message == "refused" && (h.who == "" || h.who == who) {
 		h.once.Do(func() { close(h.held); <-h.until })
 	}
 	return nil
@@ -95,7 +108,7 @@ func (h holding) Handle(_ context.Context, record slog.Record) error {
 // when, and with it pldns probe, though most clients are answered; until it goes on.
 func TestStuckReader(t *testing.T) {
 	t.Parallel()
-	hold := holding{slog.DiscardHandler, new(sync.Once), make(chan struct{}), make(chan struct{})}
+	hold := holding{slog.DiscardHandler, new(sync.Once), make(chan struct{}), make(chan struct{}), ""}
 	r := startLogging(t, passedConfig(loopback0, loopback0, ""), slog.New(hold), eager)
 	client, err := net.Dial("udp", r.addrs[0].String())
 	if err != nil {
@@ -133,6 +146,102 @@ func TestStuckReader(t *testing.T) {
 	}
 	close(hold.until)
 	until(http.StatusOK)
+}
+
+// When the goroutine stands still that takes connections in over one transport, as DNS over
+// QUIC did elsewhere while the process was well (hagezi/dns-servers#14), /readyz names that
+// listener, and so does the container's probe, until it goes on; the others answer.
+func TestStuckListener(t *testing.T) {
+	t.Parallel()
+	for _, transport := range resolver.Transports()[1:] {
+		t.Run(string(transport), func(t *testing.T) {
+			t.Parallel()
+			hold := holding{slog.DiscardHandler, new(sync.Once), make(chan struct{}), make(chan struct{}), string(transport)}
+			dir := t.TempDir()
+			writeKeys(t, dir, resolvertest.NewAuthority(t), "dns.contoso.net")
+			r := startLogging(t, fmt.Sprintf(`
+[listen]
+dns = ["127.0.0.1:0"]
+dot = ["127.0.0.1:0"]
+doh = ["127.0.0.1:0"]
+doq = ["127.0.0.1:0"]
+admin = "127.0.0.1:0"
+[trust]
+proxy_protocol = ["127.0.0.9/32"]
+[tls]
+cert = %q
+key = %q
+[networks.near]
+clients = ["127.0.0.0/8"]
+`, filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")), slog.New(hold), eager)
+			blockListener(t, r, transport)
+			<-hold.held
+			released := false
+			release := func() {
+				if !released {
+					released = true
+					close(hold.until)
+				}
+			}
+			defer release()
+			var status admin.Status
+			resolvertest.Until(t, "the listener is named", func() bool {
+				status = readiness(t, r)
+				return !status.Ready
+			})
+			if len(status.Silent) != 1 || status.Silent[0].Transport != string(transport) {
+				t.Errorf("silent are %+v", status.Silent)
+			}
+			said := commanded(t, exitNo, "probe", "--server", r.admin)
+			wantParts(t, said, `"transport": "`+string(transport)+`"`, "does not answer the program's own question")
+			release()
+			resolvertest.Until(t, "it answers again", func() bool { return readiness(t, r).Ready })
+		})
+	}
+}
+
+// blockListener does what is refused in the goroutine that takes connections in: a proxy that is
+// trusted speaks QUIC, or one client opens more connections than it may have.
+func blockListener(t *testing.T, r *running, transport resolver.Transport) {
+	t.Helper()
+	at := r.addrs[0]
+	for _, l := range readiness(t, r).Listening {
+		if l.Over == transport.Short() {
+			at = l.Address
+		}
+	}
+	if transport.IsPackets() {
+		socket, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 9)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		dialer := &quic.Transport{Conn: socket}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			_, _ = dialer.Dial(ctx, net.UDPAddrFromAddrPort(at), &tls.Config{InsecureSkipVerify: true, NextProtos: transport.ALPN()}, nil)
+		}()
+		t.Cleanup(func() { cancel(); <-ended; dialer.Close(); socket.Close() })
+		return
+	}
+	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 8)}}
+	for range 257 {
+		conn, err := dialer.DialContext(t.Context(), "tcp", at.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+	}
+}
+
+// readiness is what /readyz says.
+func readiness(t *testing.T, r *running) (status admin.Status) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(r.get("/readyz")), &status); err != nil {
+		t.Fatal(err)
+	}
+	return status
 }
 
 // A service manager that watches is told that the program is alive.

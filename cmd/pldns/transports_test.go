@@ -13,7 +13,6 @@ import (
 	"pldns/cmd/internal/daemon"
 	"pldns/cmd/internal/doctor"
 	"pldns/resolver"
-	"pldns/resolver/admin"
 	"pldns/resolver/resolvertest"
 )
 
@@ -106,12 +105,8 @@ func TestDoctorOverEveryTransport(t *testing.T) {
 // encrypted are the encrypted transports of a server, with their ports, as a flag.
 func encrypted(t *testing.T, r *running) string {
 	t.Helper()
-	var status admin.Status
-	if err := json.Unmarshal([]byte(r.get("/readyz")), &status); err != nil {
-		t.Fatal(err)
-	}
 	var all []string
-	for _, l := range status.Listening {
+	for _, l := range readiness(t, r).Listening {
 		if l.Over != "dns" {
 			all = append(all, fmt.Sprintf("%s:%d", l.Over, l.Address.Port()))
 		}

@@ -190,41 +190,54 @@ func TestStreams(t *testing.T) {
 	}
 }
 
-// A socket over which nobody speaks QUIC any more is found out; one that answers, even only
-// to refuse, is alive.
+// A socket over which nobody speaks QUIC any more is found out, and so is one whose
+// handshakes are made and whose connections nobody takes in; one that answers, even only to
+// refuse, is alive.
 func TestOverQUIC(t *testing.T) {
 	t.Parallel()
 	authority := resolvertest.NewAuthority(t)
 	for _, transport := range []resolver.Transport{resolver.OverQUIC, resolver.OverHTTP3} {
-		t.Run(string(transport), func(t *testing.T) {
-			t.Parallel()
-			socket, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer socket.Close()
-			at := selfcheck.Listener{Transport: transport, Addr: socket.LocalAddr().(*net.UDPAddr).AddrPort()}
-			checker := checking(t, selfcheck.Config{Listeners: []selfcheck.Listener{at}, Timeout: hasty})
-			until(t, checker, at)
-			server := &quic.Transport{Conn: socket}
-			defer server.Close()
-			settings := &tls.Config{Certificates: []tls.Certificate{authority.Certificate(t, "127.0.0.1")}, NextProtos: transport.ALPN()}
-			listener, err := server.Listen(settings, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer listener.Close()
-			go func() {
-				for {
-					conn, err := listener.Accept(context.Background())
-					if err != nil {
-						return
-					}
-					_ = conn.CloseWithError(4, "")
+		for _, greets := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, handshakes: %v", transport, greets), func(t *testing.T) {
+				t.Parallel()
+				socket, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+				if err != nil {
+					t.Fatal(err)
 				}
-			}()
-			until(t, checker)
-		})
+				defer socket.Close()
+				server := &quic.Transport{Conn: socket}
+				defer server.Close()
+				listen := func() *quic.Listener {
+					settings := &tls.Config{Certificates: []tls.Certificate{authority.Certificate(t, "127.0.0.1")}, NextProtos: transport.ALPN()}
+					listener, err := server.Listen(settings, nil)
+					if err != nil {
+						t.Fatal(err)
+					}
+					return listener
+				}
+				var listener *quic.Listener
+				if greets {
+					listener = listen()
+				}
+				at := selfcheck.Listener{Transport: transport, Addr: socket.LocalAddr().(*net.UDPAddr).AddrPort()}
+				checker := checking(t, selfcheck.Config{Listeners: []selfcheck.Listener{at}, Timeout: hasty})
+				until(t, checker, at)
+				if !greets {
+					listener = listen()
+				}
+				defer listener.Close()
+				go func() {
+					for {
+						conn, err := listener.Accept(context.Background())
+						if err != nil {
+							return
+						}
+						_ = conn.CloseWithError(4, "")
+					}
+				}()
+				until(t, checker)
+			})
+		}
 	}
 }
 

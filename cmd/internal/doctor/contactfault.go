@@ -142,7 +142,8 @@ func (c contact) silence(timeout time.Duration, beside netip.AddrPort) fault {
 		return fault{UDPBlocked,
 			fmt.Sprintf("nothing comes back from %s over UDP within %s, while %s answers over TCP", c.to, timeout, beside),
 			fmt.Sprintf("allow %s, and not only TCP, in the firewalls and network security groups between here and the server, and in "+
-				"that of its host; at the server, %s has to be open. Clients go on over TCP meanwhile", c.carrier(), setting(c.over))}
+				"that of its host; at the server, %s has to be open, and /readyz says whether it answers there. Clients go on over TCP "+
+				"meanwhile", c.carrier(), setting(c.over))}
 	}
 	return fault{PortFiltered, fmt.Sprintf("nothing comes back from %s over %s within %s", c.to, c.over.Title(), timeout),
 		fmt.Sprintf("check that this is the address of the server, that the route to it is right, and that no firewall or network "+
