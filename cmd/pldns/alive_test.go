@@ -71,6 +71,8 @@ clients = ["10.0.0.0/8"]
 			}
 			if page := r.get("/metrics"); strings.Contains(page, "\npldns_queries_total{") {
 				t.Error("metrics count the program's own questions")
+			} else if strings.Contains(page, `reason="no-proxy"`) {
+				t.Error("the program refuses its own questions")
 			}
 		})
 	}

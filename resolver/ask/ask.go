@@ -23,6 +23,9 @@ type Way struct {
 	To        netip.AddrPort
 	// From is the local address to ask from; the zero value leaves it to the system.
 	From netip.Addr
+	// Own is told of the UDP socket that asks, before it does and when it is gone; nil is
+	// nobody.
+	Own func(socket netip.AddrPort, asks bool)
 	// Header is sent before anything else: that of the PROXY protocol, which QUIC does not
 	// have.
 	Header []byte

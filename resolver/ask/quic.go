@@ -27,8 +27,14 @@ func (w Way) openQUIC(ctx context.Context) (Conn, error) {
 	}
 	socket := &connected{conn: opened.(*net.UDPConn)}
 	transport := &quic.Transport{Conn: socket}
+	local := socket.conn.LocalAddr().(*net.UDPAddr).AddrPort()
+	if w.Own == nil {
+		w.Own = func(netip.AddrPort, bool) {}
+	}
+	w.Own(local, true)
 	end := func() {
 		transport.Close()
+		w.Own(local, false)
 		socket.conn.Close()
 	}
 	// Until ctx ends, and no sooner.

@@ -83,6 +83,12 @@ type Config struct {
 	// is replaced. To change it while serving, let its GetConfigForClient choose. It
 	// must not be nil if there is an address for them.
 	TLSConfig *tls.Config
+	// ResetSecret is what a client of QUIC is told with that the server knows nothing of its
+	// connection, as after a restart (a stateless reset, RFC 9000 section 10.3): else it
+	// waits until that has been idle for too long. It has to outlive a restart, and no other
+	// server may have it: one that gets packets of a client of this one would give away
+	// how to break that connection (section 21.11). Empty tells nobody.
+	ResetSecret []byte
 	// Trust says who may say that somebody else asks. See [Server.SetTrust].
 	Trust Trust
 	// Limits says how much a client is answered over UDP. See [Server.SetLimits].

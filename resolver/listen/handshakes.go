@@ -98,7 +98,7 @@ func (s *Server) greet(ctx context.Context, transport string, info *quic.ClientI
 	switch {
 	case s.conns.draining.Load():
 		return nil, errGreetEnd
-	case s.proxy(peer): // who asks behind it, nothing tells
+	case s.proxy(peer) && !s.own.has(peer): // who asks behind it, nothing tells
 		s.refused(transport, Unproxied, peer)
 		return nil, errGreetProxy
 	}

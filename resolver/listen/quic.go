@@ -2,6 +2,8 @@ package listen
 
 import (
 	"context"
+	"crypto/hkdf"
+	"crypto/sha256"
 	"crypto/tls"
 	"fmt"
 	"net"
@@ -126,8 +128,25 @@ func (s *Server) openQUIC(socket *quicSocket) error {
 		},
 	}
 	var err error
+	if socket.quic.StatelessResetKey, err = s.config.resetKey(socket); err != nil {
+		return err
+	}
 	socket.listener, err = socket.quic.ListenEarly(secure, s.config.quic(socket.transport))
 	return err
+}
+
+// resetKey makes the tokens of stateless resets; nil if there is no secret for it. Each
+// socket has its own, because a packet for one may be sent to another.
+func (c Config) resetKey(socket *quicSocket) (*quic.StatelessResetKey, error) {
+	if len(c.ResetSecret) == 0 {
+		return nil, nil
+	}
+	about := fmt.Sprintf("stateless reset of %s at %s", socket.transport, socket.local)
+	key, err := hkdf.Key(sha256.New, c.ResetSecret, nil, about, len(quic.StatelessResetKey{}))
+	if err != nil {
+		return nil, err
+	}
+	return (*quic.StatelessResetKey)(key), nil
 }
 
 // quic are the settings of connections over QUIC.

@@ -47,6 +47,7 @@ func (c *Checker) open(ctx context.Context, l Listener) (flow, error) {
 		trusting := &tls.Config{InsecureSkipVerify: true}
 		return &connecting{c, ask.Way{
 			Transport: l.Transport, To: to, From: to.Addr(), Header: header, TLS: trusting, Path: zones.DoHPath,
+			Own: c.config.Own,
 		}}, nil
 	}
 	// From the address itself: if that has been taken off its interface, the question

@@ -35,8 +35,9 @@ type Config struct {
 	// Proxied tells whether what comes from an address must begin with a PROXY
 	// header; nil is false.
 	Proxied func(netip.Addr) bool
-	// Own is told of the sockets that ask over UDP, before they ask and when they
-	// are gone, so that no limit of clients holds for them. Nil is nobody.
+	// Own is told of the sockets that ask over UDP, and over QUIC, before they ask and when
+	// they are gone, so that no limit of clients holds for them, and none is taken for a
+	// proxy that has no way to say for whom it asks. Nil is nobody.
 	Own func(socket netip.AddrPort, asks bool)
 	// Interval is how often each listener is asked, default 5 s. What does not answer
 	// is asked again every Pause, default 1 s, and Timeout is how long an answer may

@@ -2,10 +2,12 @@ package daemon
 
 import (
 	"bytes"
+	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"slices"
 	"sync/atomic"
@@ -82,6 +84,26 @@ func (k *certificates) choose(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	chosen.Certificates = []tls.Certificate{pick(hello, candidates)}
 	chosen.SetSessionTicketKeys(now.tickets.of(hello.ServerName, time.Now()))
 	return chosen, nil
+}
+
+// resetSecret is what tells clients of QUIC after a restart that their connections are gone.
+// It is made of the private key, which is there after it, and of the name of the host: those
+// who share a certificate behind one address must not share it (see [listen.Config]). It is
+// empty where there is no key. A new key of a certificate counts from the next start, for
+// which nobody is told.
+func resetSecret(secure config.Secure, host string) []byte {
+	if len(secure.Certificates) == 0 {
+		return nil
+	}
+	key, err := x509.MarshalPKCS8PrivateKey(secure.Certificates[0].Pair.PrivateKey)
+	if err != nil {
+		return nil // clients wait, as they do for a server that is gone
+	}
+	secret, err := hkdf.Key(sha256.New, key, nil, "pldns stateless reset of "+host, sha256.Size)
+	if err != nil {
+		return nil
+	}
+	return secret
 }
 
 // pick is the first certificate with a kind of key that a client takes; if there is none,

@@ -161,8 +161,8 @@ func New(o Options) (*Server, error) {
 	s.resolver = resolver.New(made.snapshot)
 	s.listeners, err = listen.New(listen.Config{
 		Addrs: c.Listen.DNS, TLS: c.Listen.DoT, HTTPS: c.Listen.DoH, QUIC: c.Listen.DoQ, HTTP3: c.Listen.H3,
-		TLSConfig: s.certificates.settings(),
-		Handler:   selfAsked{s.resolver, s.own}, Log: o.Log, Observer: s.past.Observe(s.recorder),
+		TLSConfig: s.certificates.settings(), ResetSecret: resetSecret(c.TLS, hostName()),
+		Handler: selfAsked{s.resolver, s.own}, Log: o.Log, Observer: s.past.Observe(s.recorder),
 		Dedicated: true, Connections: s.files.connections,
 	})
 	if err != nil {
