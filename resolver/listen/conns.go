@@ -243,6 +243,14 @@ func (t *connections) arrived(c *conn) {
 	}
 }
 
+// awaits undoes arrived.
+func (t *connections) awaits(c *conn) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c.siblings.unread++
+	t.unread++
+}
+
 // beginRequest is begin for a request over HTTPS, which c then waits for: none can
 // begin after c is removed.
 func (t *connections) beginRequest(c *conn) bool {

@@ -70,7 +70,7 @@ func (c *conn) beginStream() bool {
 			return begun
 		case last:
 			c.server.refused(c.transport, Crowded, c.peer)
-			_ = c.quic.CloseWithError(wire.DoQExcessiveLoad, "")
+			_ = c.quic.CloseWithError(excessiveLoad(c.transport), "")
 			return false
 		case late == nil:
 			late = time.NewTimer(unreadPause)
@@ -84,6 +84,15 @@ func (c *conn) beginStream() bool {
 			return false
 		}
 	}
+}
+
+// hurry limits how long a query may take to arrive on a stream, until stop is called: at
+// the end of the server to a last word.
+func (c *conn) hurry(stream *quic.Stream) (stop func() bool) {
+	_ = stream.SetReadDeadline(time.Now().Add(c.server.config.Receive))
+	return context.AfterFunc(c.server.quicOpen, func() {
+		_ = stream.SetReadDeadline(time.Now().Add(c.server.config.LastWord))
+	})
 }
 
 // doqShared is what the streams of one connection count together.
@@ -135,10 +144,7 @@ var errID = errors.New("the id of the message is not 0")
 // ended the stream behind it is not waited for.
 func (d *doqStream) read(room *[]byte) ([]byte, error) {
 	defer d.server.conns.arrived(d.conn)
-	_ = d.stream.SetReadDeadline(time.Now().Add(d.server.config.Receive))
-	defer context.AfterFunc(d.server.quicOpen, func() {
-		_ = d.stream.SetReadDeadline(time.Now().Add(d.server.config.LastWord))
-	})()
+	defer d.hurry(d.stream)()
 	buf := *room
 	for have := 0; ; {
 		n, err := d.stream.Read(buf[have:])

@@ -6,9 +6,9 @@ import (
 	"net"
 	"net/http"
 	"strconv"
-	"sync"
 	"time"
 
+	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
 )
 
@@ -16,35 +16,56 @@ import (
 // section 3.1), so that it does not try for long when that is turned off.
 const alternateAge = time.Hour
 
-// serveHTTP3 answers the requests of c (RFC 8484, RFC 9114), as serveWeb does.
+// serveHTTP3 answers the requests of c (RFC 8484, RFC 9114), as serveWeb does. It takes the
+// streams itself, so that it knows how many there are whose request does not arrive.
 func (c *conn) serveHTTP3() {
 	server := &http3.Server{
 		Handler:        http.HandlerFunc((&web{conn: c}).serveGuarded),
 		MaxHeaderBytes: webHeader,
 		Logger:         slog.New(slog.DiscardHandler), // what clients cause is counted
 	}
-	ended := make(chan struct{})
-	stop := context.AfterFunc(c.server.quicOpen, func() {
-		defer close(ended)
-		c.endHTTP3(server)
-	})
-	_ = server.ServeQUICConn(c.quic)
-	if !stop() {
-		<-ended
+	requests, err := server.NewRawServerConn(c.quic)
+	if err != nil {
+		return
 	}
+	c.server.work.Go(func() {
+		for {
+			stream, err := c.quic.AcceptUniStream(context.Background())
+			if err != nil {
+				return
+			}
+			c.server.work.Go(func() { requests.HandleUnidirectionalStream(stream) })
+		}
+	})
+	for {
+		stream, err := c.quic.AcceptStream(c.server.quicOpen)
+		if err != nil || !c.beginStream() {
+			break
+		}
+		go c.serveRequest(requests, stream)
+	}
+	c.server.work.Go(c.rejectRequests)
 }
 
-// endHTTP3 tells the client to ask elsewhere (GOAWAY), and ends c when what is under way is
-// answered.
-func (c *conn) endHTTP3(server *http3.Server) {
-	told, end := context.WithCancel(context.Background())
-	var finishing sync.WaitGroup
-	finishing.Go(func() {
-		defer end()
-		c.finishQUIC()
-	})
-	_ = server.Shutdown(told)
-	finishing.Wait()
+// serveRequest answers the request on a stream.
+func (c *conn) serveRequest(requests *http3.RawServerConn, stream *quic.Stream) {
+	defer c.requests.Done()
+	defer c.server.conns.end(c)
+	defer c.server.conns.arrived(c)
+	defer c.hurry(stream)()
+	requests.HandleRequestStream(stream)
+}
+
+// rejectRequests tells the client to ask again elsewhere what it asks while c is to end.
+func (c *conn) rejectRequests() {
+	for {
+		stream, err := c.quic.AcceptStream(context.Background())
+		if err != nil {
+			return
+		}
+		stream.CancelRead(quic.StreamErrorCode(http3.ErrCodeRequestRejected))
+		stream.CancelWrite(quic.StreamErrorCode(http3.ErrCodeRequestRejected))
+	}
 }
 
 // serveGuarded is ServeHTTP; a panic costs the request that causes it.
@@ -56,14 +77,6 @@ func (w *web) serveGuarded(out http.ResponseWriter, in *http.Request) {
 		}
 	}()
 	w.ServeHTTP(out, in)
-}
-
-// hurry limits how long a request over HTTP/3 may take to arrive, as the HTTP server of a
-// TCP connection does.
-func (w *web) hurry(out http.ResponseWriter) {
-	if w.quic != nil {
-		_ = http.NewResponseController(out).SetReadDeadline(time.Now().Add(w.server.config.Receive))
-	}
 }
 
 // alternative is the header that says where HTTP/3 is spoken: at the port that the client

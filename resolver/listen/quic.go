@@ -157,7 +157,7 @@ func (c Config) quic(transport string) *quic.Config {
 		InitialConnectionReceiveWindow: connWindow, MaxConnectionReceiveWindow: maxConnWindow,
 		MaxIncomingStreams: int64(streamsPerSlot * c.Pipeline), MaxIncomingUniStreams: -1,
 	}
-	if transport == h3 { // in which nothing tells for how long a request has been arriving
+	if transport == h3 { // as many requests as over HTTP/2
 		settings.MaxIncomingStreams, settings.MaxIncomingUniStreams = int64(c.Pipeline), webStreams
 	}
 	return settings

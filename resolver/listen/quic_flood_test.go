@@ -6,6 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/quic-go/quic-go"
+	"github.com/quic-go/quic-go/http3"
+
 	"pldns/resolver/listen"
 	"pldns/resolver/resolvertest"
 )
@@ -80,6 +83,42 @@ func TestQUICHalfQueryAtEnd(t *testing.T) {
 	conn := overQUIC(t, "127.0.0.2", s.QUICAddrs()[0], &tls.Config{RootCAs: s.authority.Pool, ServerName: "a.dns.contoso.net"})
 	begin(t, conn, framed(t, query("a.example"))[:9], false)
 	askStream(t, conn, query("b.example")) // the first has been taken in then
+	began := time.Now()
+	if err := s.stop(); err != nil || time.Since(began) > patience/2 {
+		t.Errorf("the end took %v, %v", time.Since(began), err)
+	}
+}
+
+// TestHTTP3HalfRequests: over HTTP/3, too, a client with too many requests that do not
+// arrive loses the connection, and one that does not arrive holds up no end.
+func TestHTTP3HalfRequests(t *testing.T) {
+	s := startSecured(t, listen.Config{InFlight: 256, Pipeline: 16})
+	s.ignoreAsked(t)
+	settings := &tls.Config{RootCAs: s.authority.Pool, ServerName: "a.dns.contoso.net", NextProtos: []string{"h3"}}
+	half := []byte{1, 40, 0} // the beginning of a HEADERS frame of 40 octets
+	var conns []*quic.Conn
+	for _, streams := range []int{16, 16, 1} {
+		conn := overQUIC(t, "127.0.0.3", s.HTTP3Addrs()[0], settings)
+		conns = append(conns, conn)
+		for range streams {
+			begin(t, conn, half, false)
+		}
+	}
+	var ended *quic.Conn
+	resolvertest.Until(t, "the end of one of them", func() bool {
+		for _, conn := range conns {
+			if conn.Context().Err() != nil {
+				ended = conn
+			}
+		}
+		return ended != nil
+	})
+	if code := closedBy(t, ended); code != quic.ApplicationErrorCode(http3.ErrCodeExcessiveLoad) {
+		t.Errorf("closed with %#x", code)
+	}
+	if _, reply := overHTTP3(t, "127.0.0.4", s.HTTP3Addrs()[0], settings, "/dns-query", query("a.example")); len(reply.Answer) != 1 {
+		t.Errorf("the reply is %v", reply)
+	}
 	began := time.Now()
 	if err := s.stop(); err != nil || time.Since(began) > patience/2 {
 		t.Errorf("the end took %v, %v", time.Since(began), err)

@@ -119,21 +119,26 @@ func (f *fault) Error() string { return f.text }
 // status 200, whatever the answer says (RFC 8484 section 4.2.1).
 func (w *web) ServeHTTP(out http.ResponseWriter, in *http.Request) {
 	began, s := time.Now(), w.server
-	w.hurry(out)
 	if w.alternate && !w.shared {
 		out.Header().Set("Alt-Svc", alternative(in.Host))
 	}
-	if !s.conns.beginRequest(w.conn) {
-		http.Error(out, "this connection is being closed", http.StatusServiceUnavailable)
-		return
+	if w.quic == nil { // else the stream is counted
+		if !s.conns.beginRequest(w.conn) {
+			http.Error(out, "this connection is being closed", http.StatusServiceUnavailable)
+			return
+		}
+		defer w.requests.Done()
+		defer s.conns.end(w.conn)
 	}
-	defer w.requests.Done()
-	defer s.conns.end(w.conn)
 	peer, client := w.here()
 	client, err := w.asker(in, client)
 	var message []byte
 	if err == nil {
 		message, err = readRequest(out, in)
+	}
+	if w.quic != nil {
+		s.conns.arrived(w.conn)
+		defer s.conns.awaits(w.conn) // until the stream ends, which counts it as arrived
 	}
 	var refused *fault
 	if errors.As(err, &refused) {
