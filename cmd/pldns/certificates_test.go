@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+	"github.com/quic-go/quic-go"
 
 	"pldns/resolver/resolvertest"
 )
@@ -294,6 +295,49 @@ func TestSessionsAcrossCertificates(t *testing.T) {
 		})
 	}
 }
+
+// TestEarlyDataAcrossCertificates: a first flight (0-RTT) is taken from a client that comes again
+// under the name that its session began with, and not under another name or after a change of
+// certificates: then it is asked again behind the handshake.
+func TestEarlyDataAcrossCertificates(t *testing.T) {
+	m := startManyCertificates(t)
+	session, tokens := new(lastSession), quic.NewLRUTokenStore(1, 9)
+	ask := func(what, name, want string, early bool) {
+		t.Helper()
+		settings := m.settings(name, "")
+		settings.InsecureSkipVerify, settings.ClientSessionCache, settings.NextProtos = true, session, []string{"doq"}
+		conn, err := quic.DialAddrEarly(t.Context(), m.doq.String(), settings, &quic.Config{TokenStore: oneToken{tokens}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.CloseWithError(0, "")
+		<-conn.HandshakeComplete() // the client's library does not bear a stream that is opened meanwhile
+		answer, err := askStream(t.Context(), conn)
+		if errors.Is(err, quic.Err0RTTRejected) {
+			if conn, err = conn.NextConnection(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			answer, err = askStream(t.Context(), conn)
+		}
+		if got := last(answer, err); got != want || conn.ConnectionState().Used0RTT != early {
+			t.Errorf("%s: %s (%v), in the first flight: %t, want %s, %t", what, got, err, !early, want, early)
+		}
+	}
+	ask("the first time", "fabrikam.dns.contoso.net", "127.9.0.2", false)
+	ask("again", "fabrikam.dns.contoso.net", "127.9.0.2", true)
+	ask("under another name", "dns.contoso.net", "127.9.0.1", false)
+	ask("again", "dns.contoso.net", "127.9.0.1", true)
+	m.put("fabrikam", m.authority.Certificate(t, "fabrikam.dns.contoso.net"))
+	m.mustReload()
+	ask("after a renewal", "dns.contoso.net", "127.9.0.1", false)
+	ask("again", "dns.contoso.net", "127.9.0.1", true)
+}
+
+// oneToken has what proves an address be one for all names of the server.
+type oneToken struct{ quic.TokenStore }
+
+func (o oneToken) Pop(string) *quic.ClientToken          { return o.TokenStore.Pop("server") }
+func (o oneToken) Put(_ string, token *quic.ClientToken) { o.TokenStore.Put("server", token) }
 
 // mustReload reloads what is in order.
 func (m manyCertificates) mustReload() {

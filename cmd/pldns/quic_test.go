@@ -48,27 +48,32 @@ func (b behindIngresses) overQUIC(config *tls.Config) string {
 	if err != nil {
 		return "failed"
 	}
-	stream, err := conn.OpenStreamSync(b.tb.Context())
-	if err != nil {
-		return "failed"
-	}
-	_ = stream.SetDeadline(time.Now().Add(20 * time.Second))
+	return last(askStream(b.tb.Context(), conn))
+}
+
+// askStream asks on a stream of its own (RFC 9250 section 4.2).
+func askStream(ctx context.Context, conn *quic.Conn) (*dns.Msg, error) {
 	query := mydb()
 	query.Id = 0
 	wire, err := query.Pack()
 	if err != nil {
-		b.tb.Fatal(err)
+		return nil, err
 	}
+	stream, err := conn.OpenStreamSync(ctx)
+	if err != nil {
+		return nil, err
+	}
+	_ = stream.SetDeadline(time.Now().Add(20 * time.Second))
 	if _, err := stream.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(wire))), wire...)); err != nil {
-		return "failed"
+		return nil, err
 	}
-	stream.Close()
+	_ = stream.Close() // an error where the reply is there already
 	framed, err := io.ReadAll(stream)
-	reply := new(dns.Msg)
-	if err != nil || len(framed) < 2 || reply.Unpack(framed[2:]) != nil {
-		return "failed"
+	if err != nil {
+		return nil, err
 	}
-	return last(reply, nil)
+	reply := new(dns.Msg)
+	return reply, reply.Unpack(framed[min(2, len(framed)):])
 }
 
 // overHTTP3 asks over DNS over HTTPS by HTTP/3.

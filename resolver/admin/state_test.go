@@ -2,6 +2,7 @@ package admin_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -118,5 +119,40 @@ func TestCertificateNearItsEnd(t *testing.T) {
 		if !strings.Contains(body, want) {
 			t.Errorf("no %s in %s", want, body)
 		}
+	}
+}
+
+// Of several certificates it is said which expires, and the page shows those first, not all.
+func TestManyCertificates(t *testing.T) {
+	const many = 14
+	var all []admin.Certificate
+	for i := range many {
+		all = append(all, admin.Certificate{Name: fmt.Sprintf("tenant-%02d", i), Key: "ECDSA", Until: time.Now().Add(time.Duration(100-i) * 24 * time.Hour)})
+	}
+	all[7].Until = time.Now().Add(-time.Hour)
+	all[8].Until = time.Now().Add(9 * 24 * time.Hour)
+	for i := range 9 {
+		all[9].Names = append(all[9].Names, fmt.Sprintf("name-%d.contoso.net", i))
+	}
+	base := serve(t, admin.Status{Ready: true, Certificates: all}, crowd(1))
+	_, state := get(t, base+"/api/state")
+	for _, want := range []string{"the certificate tenant-07 has expired", "the certificate tenant-08 expires at "} {
+		if !strings.Contains(state, want) {
+			t.Errorf("no %s in %s", want, state)
+		}
+	}
+	_, page := get(t, base+"/")
+	_, page, _ = strings.Cut(page, `id="certificates"`)
+	for _, want := range []string{">tenant-07<", ">tenant-08<", ">tenant-13<", "<strong>has expired</strong>", "name-5.contoso.net</code> and 3 more", "These end first of 14."} {
+		if !strings.Contains(page, want) {
+			t.Errorf("no %s in:\n%s", want, page)
+		}
+	}
+	if strings.Contains(page, ">tenant-00<") || strings.Index(page, ">tenant-08<") < strings.Index(page, ">tenant-07<") {
+		t.Errorf("not those that end first, in that order:\n%s", page)
+	}
+	_, ready := get(t, base+"/readyz")
+	if got := strings.Count(ready, `"name": "tenant-`); got != many {
+		t.Errorf("/readyz has %d certificates of %d", got, many)
 	}
 }
