@@ -19,7 +19,7 @@ import (
 func newTail() *cobra.Command {
 	var t tailing
 	var tokenFile string
-	var network, client, name, outcome []string
+	var network, client, name, outcome, transport []string
 	command := &cobra.Command{
 		Use:   "tail",
 		Short: "Follow the queries of a running server",
@@ -42,7 +42,9 @@ listen.admin_token_file, or that the live list of its page is switched on.`,
 				t.token = strings.TrimSpace(string(token))
 			}
 			t.parameters = url.Values{}
-			for key, values := range map[string][]string{"network": network, "client": client, "name": name, "outcome": outcome} {
+			for key, values := range map[string][]string{
+				"network": network, "client": client, "name": name, "outcome": outcome, "transport": transport,
+			} {
 				if len(values) > 0 {
 					t.parameters[key] = values
 				}
@@ -58,6 +60,9 @@ listen.admin_token_file, or that the live list of its page is switched on.`,
 	f.StringArrayVar(&client, "client", nil, "only the client with this `address`, or those in a prefix; may be given again")
 	f.StringArrayVar(&name, "name", nil, "only names with this `text` in them, or, with *, that look so; may be given again")
 	f.StringArrayVar(&outcome, "outcome", nil, "only what came to this `word`: answered, nodata, nxdomain, refused, servfail or failed")
+	f.StringSliceVar(&transport, "transport", nil, "only what came over this `transport`: udp, tcp, dot, doh, doq or h3; may be "+
+		"given again")
+	oneOf(command, "transport", shorts()...)
 	f.BoolVar(&t.asJSON, "json", false, "print each query as a line of JSON")
 	return command
 }

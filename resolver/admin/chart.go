@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"pldns/resolver"
 	"pldns/resolver/traffic"
 )
 
@@ -84,10 +85,11 @@ func chartsOf(h traffic.History) []chart {
 		{"9 of 10", func(p *traffic.Point) float64 { return p.P90.Seconds() }},
 		{"99 of 100", func(p *traffic.Point) float64 { return p.P99.Seconds() }},
 	})
-	transports := chartOf("Transports", "queries a second", fine, coarse, perSecond, []drawn{
-		rateOf("UDP", traffic.OverUDP), rateOf("TCP", traffic.OverTCP), rateOf("TLS", traffic.OverTLS), rateOf("HTTPS", traffic.OverHTTPS),
-		rateOf("QUIC", traffic.OverQUIC), rateOf("HTTP/3", traffic.OverHTTP3),
-	})
+	var over []drawn
+	for _, transport := range resolver.Transports() {
+		over = append(over, rateOf(transport.Title(), traffic.OverTransport(transport)))
+	}
+	transports := chartOf("Transports", "queries a second", fine, coarse, perSecond, over)
 	return []chart{rates, rcodes, times, transports}
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"pldns/resolver"
 	"pldns/resolver/observe"
 )
 
@@ -15,19 +16,21 @@ type livePage struct {
 	On     bool // the list is on, and everybody sees it
 	Until  time.Time
 	Change change
-	// Network, Client, Name and Outcome are the filters, as they were written.
-	Network, Client, Name, Outcome string
-	Outcomes                       []observe.Outcome // to choose from
-	Networks                       []Network         // to choose from, the first ones
-	Stream                         string            // where single queries come from; empty where they do not
-	Decisions                      []Decision
+	// These are the filters, as they were written.
+	Network, Client, Name, Outcome, Transport string
+
+	Outcomes   []observe.Outcome    // to choose from
+	Transports []resolver.Transport // to choose from
+	Networks   []Network            // to choose from, the first ones
+	Stream     string               // where single queries come from; empty where they do not
+	Decisions  []Decision
 }
 
 // liveFilters are the parameters of the page that the stream has, too. A field of the form
 // that is left empty is none.
 func liveFilters(values url.Values) url.Values {
 	filters := make(url.Values)
-	for _, key := range []string{"network", "client", "name", "outcome"} {
+	for _, key := range observe.FilterKeys() {
 		for _, text := range values[key] {
 			if text = strings.TrimSpace(text); text != "" {
 				filters.Add(key, text)
@@ -44,6 +47,7 @@ func (s *Server) livePage(r *http.Request) page {
 	data := livePage{
 		listing: listed(values), Until: s.options.Recent.Until(), Change: s.change(r), Outcomes: observe.Outcomes(),
 		Network: filters.Get("network"), Client: filters.Get("client"), Name: filters.Get("name"), Outcome: filters.Get("outcome"),
+		Transport: filters.Get("transport"), Transports: resolver.Transports(),
 		Networks: first(choices, s.options.Networks()).([]Network),
 	}
 	data.On = !data.Until.IsZero()

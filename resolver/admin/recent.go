@@ -20,6 +20,8 @@ type Decision struct {
 	At       time.Time `json:"at"`
 	Client   string    `json:"client"`
 	Listener string    `json:"listener,omitempty"`
+	// Transport is udp, tcp, tls, https, doq or h3.
+	Transport string `json:"transport,omitempty"`
 	resolver.Showing
 	Network  string   `json:"network,omitempty"` // absent: the client belongs to none
 	Name     string   `json:"name"`
@@ -35,8 +37,9 @@ type Decision struct {
 func decision(d observe.Decision) Decision {
 	client := d.Query.Client
 	shown := Decision{
-		At: d.At.UTC(), Client: client.Addr.String(), Showing: resolver.NewShowing(client), Network: d.Answer.Network,
-		Name: d.Query.Name.String(), Type: wire.TypeName(d.Query.Type), Rcode: wire.RcodeName(d.Answer.Rcode),
+		At: d.At.UTC(), Client: client.Addr.String(), Transport: string(d.Over), Showing: resolver.NewShowing(client),
+		Network: d.Answer.Network,
+		Name:    d.Query.Name.String(), Type: wire.TypeName(d.Query.Type), Rcode: wire.RcodeName(d.Answer.Rcode),
 		Source: d.Answer.Source.String(), Upstream: d.Answer.Group, Took: d.Took.Seconds(),
 	}
 	if client.Listener.IsValid() {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"pldns/resolver"
 	"pldns/resolver/listen"
 	"pldns/resolver/wire"
 )
@@ -22,6 +23,8 @@ type Filter struct {
 	Clients  []netip.Prefix
 	Names    []Pattern
 	Outcomes []Outcome
+	// Transports are what the query came over.
+	Transports []resolver.Transport
 }
 
 // Pattern is what a name has to look like: a part of it; or, where the pattern holds a *,
@@ -103,13 +106,16 @@ const (
 	maxStars = 16
 )
 
-// ParseFilter reads a filter from the parameters network, client, name and outcome of a
-// request. Each may be given several times, and outcome with commas as well. The error says
-// what is wrong with which of them.
+// FilterKeys are the parameters of a request that [ParseFilter] reads.
+func FilterKeys() []string { return []string{"network", "client", "name", "outcome", "transport"} }
+
+// ParseFilter reads a filter from the parameters of a request. Each may be given several
+// times, and outcome and transport with commas as well. The error says what is wrong with
+// which of them.
 func ParseFilter(values url.Values) (Filter, error) {
 	var f Filter
 	var faults []error
-	for _, kind := range []string{"network", "client", "name", "outcome"} {
+	for _, kind := range FilterKeys() {
 		if len(values[kind]) > maxFilters {
 			faults = append(faults, fmt.Errorf("%s: at most %d can be looked for at once", kind, maxFilters))
 		}
@@ -135,20 +141,36 @@ func ParseFilter(values url.Values) (Filter, error) {
 			f.Names = append(f.Names, pattern)
 		}
 	}
-	for word := range strings.SplitSeq(strings.Join(values["outcome"], ","), ",") {
-		if strings.TrimSpace(word) == "" {
-			continue
-		}
+	for _, word := range wordsOf(values["outcome"]) {
 		outcome, err := ParseOutcome(word)
 		faults = append(faults, err)
 		f.Outcomes = append(f.Outcomes, outcome)
 	}
+	for _, word := range wordsOf(values["transport"]) {
+		transport, err := resolver.ParseTransport(strings.ToLower(word))
+		if err != nil {
+			err = fmt.Errorf("transport: %w", err)
+		}
+		faults = append(faults, err)
+		f.Transports = append(f.Transports, transport)
+	}
 	return f, errors.Join(faults...)
+}
+
+// wordsOf are the words of a parameter, between commas.
+func wordsOf(texts []string) (words []string) {
+	for word := range strings.SplitSeq(strings.Join(texts, ","), ",") {
+		if word = strings.TrimSpace(word); word != "" {
+			words = append(words, word)
+		}
+	}
+	return words
 }
 
 // Match tells whether a query is wanted. What is cheap to look at is looked at first.
 func (f *Filter) Match(e *listen.Exchange) bool {
-	return (len(f.Networks) == 0 || slices.Contains(f.Networks, e.Answer.Network)) &&
+	return (len(f.Transports) == 0 || slices.Contains(f.Transports, resolver.Transport(e.Transport))) &&
+		(len(f.Networks) == 0 || slices.Contains(f.Networks, e.Answer.Network)) &&
 		(len(f.Clients) == 0 || slices.ContainsFunc(f.Clients, func(p netip.Prefix) bool { return p.Contains(e.Query.Client.Addr) })) &&
 		(len(f.Outcomes) == 0 || slices.ContainsFunc(f.Outcomes, func(o Outcome) bool { return o.is(e) })) &&
 		(len(f.Names) == 0 || f.named(e))

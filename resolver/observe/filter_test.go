@@ -41,6 +41,7 @@ func TestFilter(t *testing.T) {
 		"refused": answered(t, "", "192.0.2.1", "mydb.database.windows.net", dns.RcodeRefused, ""),
 		"strange": answered(t, "asia", "10.1.0.7", "strange.contoso.com", dns.RcodeNotImplemented, ""),
 	}
+	seen["alias"].Transport = "doq"
 	for _, row := range []struct{ query, want string }{
 		{"", "alias failed gone good refused strange"},
 		{"network=europe", "alias good"},
@@ -63,7 +64,9 @@ func TestFilter(t *testing.T) {
 		{"outcome=failed", "failed refused strange"},
 		{"outcome=servfail&outcome=refused", "failed refused"},
 		{"network=asia&outcome=answered", ""},
-		{"client=&name=&outcome=", "alias failed gone good refused strange"},
+		{"client=&name=&outcome=&transport=", "alias failed gone good refused strange"},
+		{"transport=udp", "failed gone good refused strange"},
+		{"transport=doq&transport=h3", "alias"},
 	} {
 		values, _ := url.ParseQuery(row.query)
 		filter, err := observe.ParseFilter(values)
@@ -83,6 +86,7 @@ func TestFilter(t *testing.T) {
 	for query, says := range map[string]string{
 		"client=ten": "neither an address nor a prefix", "outcome=good": "write answered, nodata", "name=" + strings.Repeat("*", 17): "at most 16 stars",
 		strings.Repeat("client=10.0.0.1&", 17): "client: at most 16", "client=x&outcome=y": "outcome: ",
+		"transport=quic": `transport: "quic" is no transport: write udp, tcp, dot, doh, doq or h3`,
 	} {
 		values, _ := url.ParseQuery(query)
 		if _, err := observe.ParseFilter(values); err == nil || !strings.Contains(err.Error(), says) {

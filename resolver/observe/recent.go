@@ -43,6 +43,7 @@ type Recent struct {
 type Decision struct {
 	At      time.Time // when it was told of
 	Took    time.Duration
+	Over    resolver.Transport
 	Query   resolver.Query
 	Answer  resolver.Answer // only Rcode, Network, Source and Group
 	Records []dns.RR        // the last ones
@@ -51,7 +52,7 @@ type Decision struct {
 
 // Exchange is the decision as a [Filter] looks at it.
 func (d Decision) Exchange() *listen.Exchange {
-	return &listen.Exchange{Query: d.Query, Answer: d.Answer, Reply: d.Reply}
+	return &listen.Exchange{Transport: string(d.Over), Query: d.Query, Answer: d.Answer, Reply: d.Reply}
 }
 
 // NewRecent makes a list that is off. Whenever it has been turned on or off, by whomever,
@@ -125,9 +126,10 @@ func (r *Recent) Exchanged(e *listen.Exchange) {
 	}
 	a := e.Answer.Unpacked()
 	d := Decision{
-		At: r.now(), Took: e.Took, Query: e.Query, Records: a.Records[max(0, len(a.Records)-maxRecentRecords):],
-		Reply:  slices.Clone(e.Reply),
-		Answer: resolver.Answer{Rcode: a.Rcode, Network: a.Network, Source: a.Source, Group: a.Group},
+		At: r.now(), Took: e.Took, Over: resolver.Transport(e.Transport), Query: e.Query,
+		Records: a.Records[max(0, len(a.Records)-maxRecentRecords):],
+		Reply:   slices.Clone(e.Reply),
+		Answer:  resolver.Answer{Rcode: a.Rcode, Network: a.Network, Source: a.Source, Group: a.Group},
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

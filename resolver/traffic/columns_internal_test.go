@@ -12,7 +12,7 @@ func TestEveryTransportHasAColumn(t *testing.T) {
 	groups := Groups()
 	shown := groups[len(groups)-1].Columns
 	for _, transport := range resolver.Transports() {
-		column := transportColumn(string(transport))
+		column := OverTransport(transport)
 		if column.String() != string(transport) || !slices.Contains(shown, column) {
 			t.Errorf("%s counts as %s", transport, column)
 		}

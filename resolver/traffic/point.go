@@ -94,9 +94,9 @@ func sourceColumn(source resolver.Source, remembered bool) Column {
 	return FromNowhere
 }
 
-// transportColumn is the column of a transport, as [listen.Observer] has it.
-func transportColumn(transport string) Column {
-	switch resolver.Transport(transport) {
+// OverTransport is the column of a transport.
+func OverTransport(transport resolver.Transport) Column {
+	switch transport {
 	case resolver.OverTCP:
 		return OverTCP
 	case resolver.OverTLS:

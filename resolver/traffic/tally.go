@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"pldns/resolver"
 	"pldns/resolver/listen"
 	"pldns/resolver/listen/replycache"
 )
@@ -64,7 +65,7 @@ func (o observer) Tally(kind listen.Kind) replycache.Tally {
 	}
 	return n.addTally(kind, &tally{
 		next:    o.Observer.Tally(kind),
-		columns: [3]Column{rcodeColumn(kind.Rcode), sourceColumn(kind.Source, kind.Remembered), transportColumn(kind.Transport)},
+		columns: [3]Column{rcodeColumn(kind.Rcode), sourceColumn(kind.Source, kind.Remembered), over(kind)},
 	})
 }
 
@@ -74,7 +75,7 @@ func (t *Traffic) refused(e *listen.Exchange) {
 	n := t.network(kind.Network)
 	counting := n.tally(kind)
 	if counting == nil {
-		counting = n.addTally(kind, &tally{columns: [3]Column{rcodeColumn(kind.Rcode), FromRefusal, transportColumn(kind.Transport)}})
+		counting = n.addTally(kind, &tally{columns: [3]Column{rcodeColumn(kind.Rcode), FromRefusal, over(kind)}})
 	}
 	counting.Add(1, e.Took)
 }
@@ -82,9 +83,11 @@ func (t *Traffic) refused(e *listen.Exchange) {
 // refusal is in place of the source of what was not decided.
 const refusal = 15
 
+func over(kind listen.Kind) Column { return OverTransport(resolver.Transport(kind.Transport)) }
+
 // place puts all of a kind but its network into a number.
 func place(kind listen.Kind) uint32 {
-	place := uint32(kind.Rcode)<<8 | uint32(kind.Source&15)<<4 | uint32(transportColumn(kind.Transport)-OverUDP)<<1
+	place := uint32(kind.Rcode)<<8 | uint32(kind.Source&15)<<4 | uint32(over(kind)-OverUDP)<<1
 	if kind.Remembered {
 		place |= 1
 	}
