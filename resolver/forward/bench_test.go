@@ -14,29 +14,8 @@ import (
 	"pldns/resolver"
 	"pldns/resolver/cache"
 	"pldns/resolver/forward"
-	"pldns/resolver/resolvertest"
 	"pldns/zones"
 )
-
-// BenchmarkExchange asks a server on loopback, in this process; most of what it measures is
-// that server and the kernel.
-func BenchmarkExchange(b *testing.B) {
-	for _, over := range append([]resolvertest.Transport{resolvertest.UDP}, streamed...) {
-		b.Run(string(over), func(b *testing.B) {
-			r := reach(b, over, resolvertest.AzureData)
-			p := running(b, r.config)
-			asked := question("contoso.blob.core.windows.net", dns.TypeA)
-			b.ReportAllocs()
-			b.RunParallel(func(pb *testing.PB) {
-				for pb.Next() {
-					if _, err := exchange(p, asked); err != nil {
-						b.Error(err)
-					}
-				}
-			})
-		})
-	}
-}
 
 // BenchmarkUnique asks for names that nobody has asked for, over a cache, as the
 // chain does. What it allocates is what a forwarded question leaves behind; the

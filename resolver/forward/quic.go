@@ -147,7 +147,7 @@ func (l *quicLink) moved() {
 	if l.waits = time.Now(); l.opening == 0 {
 		l.waits = time.Time{}
 	} else if l.open == 0 {
-		l.arm(deafTime)
+		l.arm(l.patience())
 	}
 }
 
@@ -162,7 +162,7 @@ func (l *quicLink) arm(after time.Duration) {
 // packets is how many packets have come.
 func (l *quicLink) packets() uint64 { return l.conn.ConnectionStats().PacketsReceived }
 
-// patience is for how long a sign of life is waited for.
+// patience is for how long a sign of life is waited for, or the first stream.
 func (l *quicLink) patience() time.Duration {
 	return max(deafTime, deafRTTs*l.conn.ConnectionStats().SmoothedRTT)
 }
@@ -213,10 +213,10 @@ func (l *quicLink) look(now time.Time) error {
 		err = net.ErrClosed
 	case !l.quiet.IsZero() && now.Sub(l.quiet) >= l.patience():
 		err = errDeaf
-	case l.open == 0 && !l.waits.IsZero() && now.Sub(l.waits) >= deafTime:
+	case l.open == 0 && !l.waits.IsZero() && now.Sub(l.waits) >= l.patience():
 		err = errNoStream
 	}
-	for _, next := range []time.Time{l.rests, l.quiet.Add(l.patience()), l.waits.Add(deafTime)} {
+	for _, next := range []time.Time{l.rests, l.quiet.Add(l.patience()), l.waits.Add(l.patience())} {
 		if err == nil && next.After(now) {
 			l.arm(next.Sub(now))
 		}
@@ -303,6 +303,7 @@ func (l *quicLink) failed(q *streamQuery, id uint16, err error, opened bool) {
 		return
 	}
 	l.remove(id)
+	q.stream = nil
 	l.stream.retired = l.stream.retired || again || l.why != nil
 	l.stream.left()
 	pool.mu.Unlock()
