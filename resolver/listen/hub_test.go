@@ -215,9 +215,9 @@ func (e everywhere) flood(tb testing.TB, conn net.Conn, stream bool, from, count
 	waiting := func() int {
 		datagrams, streams := e.InFlight()
 		if stream {
-			return int(streams)
+			return streams
 		}
-		return int(datagrams)
+		return datagrams
 	}
 	before := waiting()
 	await := func(more int) {

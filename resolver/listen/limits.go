@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math/bits"
 	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/gaissmai/bart"
@@ -209,4 +210,24 @@ func (s *Server) overdone(q *query, r *request, about account, network string) R
 // this program.
 func (s *Server) proven(q *query, r *request) bool {
 	return r.hasCookie && q.cookieFor.IsValid() && s.cookies.proves(r, q.cookieFor, q.began) || s.own.has(q.peer)
+}
+
+// own are the sockets by which this program asks itself whether it answers. The zero
+// value has none.
+type own struct{ sockets sync.Map }
+
+// Own says that a socket of this program begins to ask over UDP, or ceases to. What
+// it asks is not limited, whatever else comes from its address.
+func (s *Server) Own(socket netip.AddrPort, asks bool) {
+	if asks {
+		s.own.sockets.Store(socket, nil)
+	} else {
+		s.own.sockets.Delete(socket)
+	}
+}
+
+// has tells whether a socket is one of them.
+func (o *own) has(socket netip.AddrPort) bool {
+	_, is := o.sockets.Load(netip.AddrPortFrom(socket.Addr().Unmap(), socket.Port()))
+	return is
 }

@@ -37,11 +37,10 @@ type wait struct {
 	question []byte // of the request, which is not a part of the message any more
 	control  []byte // of the reply, which is not a part of the packet any more
 
-	among      *pendings // that it is one of
-	slot       share.Slot
-	next, prev *query // of among
-	before     *query // the next of those that were woken
-	pulse      *pulse
+	among  *pendings // that it is one of
+	slot   share.Slot
+	before *query // the next of those that were woken
+	pulse  *pulse
 }
 
 // awake is called when the Handler can go on with q.
@@ -213,8 +212,8 @@ func (q *query) leave() (held bool) {
 // giveUp answers whatever is pending. What is being worked on at this moment is left to
 // the next time.
 func (s *Server) giveUp() {
-	for _, q := range append(s.datagrams.all(), s.streams.all()...) {
-		if q.wait.state.CompareAndSwap(isWaiting, isOver) {
+	for _, waiter := range append(s.datagrams.quota.Waiters(), s.streams.quota.Waiters()...) {
+		if q := waiter.(*query); q.wait.state.CompareAndSwap(isWaiting, isOver) {
 			s.conclude(q, func(q *query, x *scratch) outcome {
 				return s.finish(q, x, &q.request, q.wait.pending.GiveUp(errStopping{}))
 			})

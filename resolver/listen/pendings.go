@@ -4,7 +4,6 @@ import (
 	"hash/maphash"
 	"net/netip"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"pldns/resolver"
@@ -19,11 +18,9 @@ const usualWait = 300 * time.Millisecond
 // is room for so many; how it is shared out, package share says.
 type pendings struct {
 	quota *share.Quota
-	count atomic.Int64
 	seed  maphash.Seed
 
 	mu     sync.Mutex
-	first  *query // of all
 	pulses map[uint64]*pulse
 	spare  *pulse // those that are over, for the next
 }
@@ -47,9 +44,7 @@ func (p *pendings) enter(q *query, client netip.Prefix) bool {
 		client   netip.Prefix
 		question resolver.Question
 	}{client, q.asked.Question})
-	p.count.Add(1)
 	p.mu.Lock()
-	p.link(q)
 	at := p.pulses[key]
 	if at == nil {
 		if at = p.spare; at == nil {
@@ -72,10 +67,8 @@ func (p *pendings) enter(q *query, client netip.Prefix) bool {
 
 // leave is the end of q; false if its place was taken away.
 func (p *pendings) leave(q *query) (held bool) {
-	p.count.Add(-1)
-	p.mu.Lock()
-	p.unlink(q)
 	w := &q.wait
+	p.mu.Lock()
 	if w.pulse.held--; w.pulse.held == 0 {
 		delete(p.pulses, w.pulse.key)
 		w.pulse.next, p.spare = p.spare, w.pulse
@@ -90,36 +83,4 @@ func (p *pendings) together(q *query) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return q.wait.pulse.most
-}
-
-// link puts q among the others; p is locked.
-func (p *pendings) link(q *query) {
-	if q.wait.next = p.first; p.first != nil {
-		p.first.wait.prev = q
-	}
-	p.first = q
-}
-
-// unlink takes q out again; p is locked.
-func (p *pendings) unlink(q *query) {
-	w := &q.wait
-	if w.prev == nil {
-		p.first = w.next
-	} else {
-		w.prev.wait.next = w.next
-	}
-	if w.next != nil {
-		w.next.wait.prev = w.prev
-	}
-	w.prev, w.next = nil, nil
-}
-
-// all gives every query.
-func (p *pendings) all() (all []*query) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for q := p.first; q != nil; q = q.wait.next {
-		all = append(all, q)
-	}
-	return all
 }

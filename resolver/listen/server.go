@@ -165,8 +165,8 @@ func (s *Server) HTTP3Addrs() []netip.AddrPort { return slices.Clone(s.secure[h3
 func (s *Server) Readers() int { return s.config.Readers }
 
 // InFlight is how many queries wait for the outside, over UDP and over streams.
-func (s *Server) InFlight() (datagrams, streams int64) {
-	return s.datagrams.count.Load(), s.streams.count.Load()
+func (s *Server) InFlight() (datagrams, streams int) {
+	return s.datagrams.quota.Held(), s.streams.quota.Held()
 }
 
 // Limiting is who has most queries waiting for the outside and who gave way to others

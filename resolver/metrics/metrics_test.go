@@ -77,7 +77,7 @@ func exercised(t *testing.T) *metrics.Recorder {
 			return []metrics.Listener{{Transport: "udp", Addr: "127.0.0.1:53", Answers: true}}
 		},
 		History:  func() (bool, bool) { return true, true },
-		InFlight: func() (int64, int64) { return 4, 5 },
+		InFlight: func() (int, int) { return 4, 5 },
 		Cache:    func() (int, int64) { return 3, 4096 },
 		Upstreams: func() []metrics.UnderWay {
 			return []metrics.UnderWay{{Group: "azure", Questions: 7, Queries: map[string]int{"168.63.129.16": 8}}}

@@ -90,7 +90,7 @@ func (r *Recorder) drop(gone, next map[string]prometheus.Labels) {
 // not there.
 type Asked struct {
 	// InFlight gives how many queries wait for the outside: over UDP, and over streams.
-	InFlight func() (datagrams, streams int64)
+	InFlight func() (datagrams, streams int)
 	// Unreachable gives, for each network with endpoints that are probed, how many
 	// of them have no healthy address.
 	Unreachable func() map[string]int

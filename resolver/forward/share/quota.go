@@ -125,6 +125,22 @@ func (q *Quota) Held() int {
 	return q.held
 }
 
+// Waiters are all who hold a place.
+func (q *Quota) Waiters() (all []Waiter) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	lists := []list{q.listed}
+	for _, s := range q.tree.shares {
+		lists = append(lists, s.held[:]...)
+	}
+	for _, l := range lists {
+		for s := l.head; s != nil; s = s.next {
+			all = append(all, s.waiter)
+		}
+	}
+	return all
+}
+
 // Top is who holds most places, and gave way most often lately: at most n of each
 // kind. It takes time in proportion to the places taken.
 func (q *Quota) Top(n int, now time.Time) View {

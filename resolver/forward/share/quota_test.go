@@ -177,6 +177,15 @@ func TestAnyMix(t *testing.T) {
 				t.Fatalf("seed %d: %d of %d held, for %d questions", seed, q.Held(), capacity, len(active))
 			}
 		}
+		waiters := q.Waiters()
+		if len(waiters) != len(active) {
+			t.Errorf("seed %d: %d wait, of whom %d are known", seed, len(active), len(waiters))
+		}
+		for _, w := range waiters {
+			if _, is := active[w.(*question)]; !is {
+				t.Errorf("seed %d: one who holds nothing is said to wait", seed)
+			}
+		}
 		for a := range active {
 			if !q.Leave(&a.slot) {
 				t.Fatalf("seed %d: a place was lost in silence", seed)
