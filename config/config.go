@@ -32,6 +32,8 @@ type Config struct {
 	Shadow Shadow
 	// Traffic says what is kept of traffic.
 	Traffic Traffic
+	// Clients says what clients are called.
+	Clients Clients
 	// Log says how the program writes its own log, and OTLP where telemetry is sent; nil
 	// for nowhere.
 	Log  Log

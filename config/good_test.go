@@ -72,6 +72,9 @@ func meaning(c *config.Config) string {
 	if c.Listen.Identity != "" || c.Listen.Version {
 		line("identity %q, version %v", c.Listen.Identity, c.Listen.Version)
 	}
+	if !c.Clients.IsZero() {
+		line("clients %+v", c.Clients)
+	}
 	if c.Listen.Designated != nil {
 		line("designated %v", c.Listen.Designated)
 	}

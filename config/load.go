@@ -127,6 +127,8 @@ type loader struct {
 	odd              []oddName
 	oddMore          int      // how many there are besides
 	oddMoreAt        Place    // and the first of them
+	called           []string // networks that clients have names in, and where that is written
+	calledPlaces     []Place
 	egress           []uint16 // ports that probes may use; nil where the file does not say
 }
 
@@ -172,6 +174,7 @@ func (l *loader) examine(data []byte) Report {
 	l.catalogued(main)
 	l.azures(main, files)
 	l.traffic(root, released, files)
+	l.clientNames(root, files)
 	l.tables(root)
 	l.more(root, files)
 	l.releasedTables(released)
@@ -193,7 +196,7 @@ func (l *loader) report() Report {
 func mainKeys() []string {
 	return []string{
 		"listen", "tls", "trust", "limit", "cache", "probe", "query_log", "dnstap", "shadow", "deadline", "files", "catalogue", "azure",
-		"store", "traffic", "log", "otlp",
+		"store", "traffic", "log", "otlp", "clients",
 	}
 }
 
@@ -213,6 +216,7 @@ func (l *loader) tables(root table) {
 // is forwarded to them is known.
 func (l *loader) finish() {
 	l.finishForward()
+	l.finishClients()
 	l.finishZones()
 	l.finishAzure()
 	l.finishNetworks()

@@ -27,7 +27,7 @@ type Releases func(Store) (*Release, error)
 
 // ownKeys are the tables of the main file that belong to one machine. They are no part of
 // a release, and one that has them all the same is read without them.
-func ownKeys() []string { return []string{"listen", "tls", "store", "azure", "log", "otlp"} }
+func ownKeys() []string { return []string{"listen", "tls", "store", "azure", "log", "otlp", "clients"} }
 
 // notReleased are the tables and keys that are left out of a release: [ownKeys], and
 // where the machine keeps what it counted.

@@ -219,6 +219,7 @@ type tailed struct {
 	Time                                          time.Time
 	Network, Transport, Client, Name, Type, Rcode string
 	Source, Upstream, Server, Refusal             string
+	ClientName                                    string `json:"client_name"`
 	Answer                                        []string
 	Duration                                      float64 `json:"duration_ms"`
 	EDE                                           []struct {
@@ -258,7 +259,11 @@ func (q tailed) String() string {
 			by += " " + q.Server
 		}
 	}
-	text := strings.Join([]string{q.Time.Local().Format("15:04:05.000"), network, q.Client, q.Transport, q.Name, q.Type, q.Rcode}, " ")
+	client := q.Client
+	if q.ClientName != "" {
+		client += "(" + q.ClientName + ")"
+	}
+	text := strings.Join([]string{q.Time.Local().Format("15:04:05.000"), network, client, q.Transport, q.Name, q.Type, q.Rcode}, " ")
 	if len(q.Answer) > 0 {
 		text += " " + strings.Join(q.Answer, ",")
 	}

@@ -86,6 +86,9 @@ type Options struct {
 	Instance Instance
 	// Traffic is what was answered. Nil stands for one that has seen nothing.
 	Traffic *traffic.Traffic
+	// Called is what a client of a network is called, empty where that is not known. Nil
+	// knows nothing.
+	Called func(network string, client netip.Addr) string
 	// Recent are the last decisions. Nil stands for a list that sees none.
 	Recent *observe.Recent
 	// Live tells of single queries as they are answered, for /api/live. Nil stands for one
@@ -210,6 +213,9 @@ func (o *Options) fill() {
 	}
 	if o.Index == nil {
 		o.Index = func() *EndpointIndex { return new(EndpointIndex) }
+	}
+	if o.Called == nil {
+		o.Called = func(string, netip.Addr) string { return "" }
 	}
 	if o.NeverAsked == nil {
 		o.NeverAsked = func(*zones.Network) iter.Seq[zones.Name] { return func(func(zones.Name) bool) {} }

@@ -28,6 +28,8 @@ type LiveQuery struct {
 	Transport string    `json:"transport"`
 	Listener  string    `json:"listener,omitempty"`
 	Client    string    `json:"client,omitempty"`
+	// ClientName is what the client is called; absent where that is not known.
+	ClientName string `json:"client_name,omitempty"`
 	resolver.Showing
 	Name   string `json:"name,omitempty"` // absent: none could be read
 	Type   string `json:"type,omitempty"`
@@ -58,7 +60,7 @@ const (
 )
 
 // liveQuery puts a query into words.
-func liveQuery(s *observe.Seen) LiveQuery {
+func liveQuery(s *observe.Seen, called func(string, netip.Addr) string) LiveQuery {
 	client := s.Query.Client
 	q := LiveQuery{
 		Time: s.Began.UTC(), Network: s.Answer.Network, Transport: s.Transport, Showing: resolver.NewShowing(client),
@@ -66,7 +68,7 @@ func liveQuery(s *observe.Seen) LiveQuery {
 		Upstream: s.Answer.Group, Server: s.Answer.Server, Duration: float64(s.Took.Microseconds()) / 1000, Release: s.Release,
 	}
 	if client.Addr.IsValid() {
-		q.Client = client.Addr.String()
+		q.Client, q.ClientName = client.Addr.String(), called(s.Answer.Network, client.Addr)
 	}
 	if client.Listener.IsValid() {
 		q.Listener = client.Listener.String()
@@ -190,7 +192,7 @@ func (s *Server) follow(w http.ResponseWriter, r *http.Request) {
 	reader := s.options.Live.Follow(filter)
 	defer reader.Close()
 	w.Header().Set("Content-Type", "text/event-stream")
-	out := &stream{control: http.NewResponseController(w), to: w}
+	out := &stream{control: http.NewResponseController(w), to: w, called: s.options.Called}
 	// The server's bounds are those of a short answer. A connection that cannot have others
 	// has no reader who could be kept waiting.
 	_ = out.control.SetReadDeadline(time.Time{})
@@ -256,6 +258,7 @@ type stream struct {
 	to      http.ResponseWriter
 	control *http.ResponseController
 	buffer  bytes.Buffer
+	called  func(network string, client netip.Addr) string
 }
 
 // event adds an event; one without a name is a query.
@@ -271,11 +274,11 @@ func (out *stream) event(name string, data any) {
 
 // queries adds a query and those that wait behind it, as many as are written at once.
 func (out *stream) queries(one *observe.Seen, behind <-chan *observe.Seen) {
-	out.event("", liveQuery(one))
+	out.event("", liveQuery(one, out.called))
 	for range atOnce - 1 {
 		select {
 		case next := <-behind:
-			out.event("", liveQuery(next))
+			out.event("", liveQuery(next, out.called))
 		default:
 			return
 		}

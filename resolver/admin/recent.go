@@ -17,9 +17,11 @@ import (
 
 // Decision is one answer to one client, as the live list shows it.
 type Decision struct {
-	At       time.Time `json:"at"`
-	Client   string    `json:"client"`
-	Listener string    `json:"listener,omitempty"`
+	At     time.Time `json:"at"`
+	Client string    `json:"client"`
+	// ClientName is what the client is called; absent where that is not known.
+	ClientName string `json:"client_name,omitempty"`
+	Listener   string `json:"listener,omitempty"`
 	// Transport is udp, tcp, tls, https, doq or h3.
 	Transport string `json:"transport,omitempty"`
 	resolver.Showing
@@ -34,12 +36,12 @@ type Decision struct {
 }
 
 // decision puts a decision into words.
-func decision(d observe.Decision) Decision {
+func (s *Server) decision(d observe.Decision) Decision {
 	client := d.Query.Client
 	shown := Decision{
-		At: d.At.UTC(), Client: client.Addr.String(), Transport: string(d.Over), Showing: resolver.NewShowing(client),
-		Network: d.Answer.Network,
-		Name:    d.Query.Name.String(), Type: wire.TypeName(d.Query.Type), Rcode: wire.RcodeName(d.Answer.Rcode),
+		At: d.At.UTC(), Client: client.Addr.String(), ClientName: s.options.Called(d.Answer.Network, client.Addr),
+		Transport: string(d.Over), Showing: resolver.NewShowing(client), Network: d.Answer.Network,
+		Name: d.Query.Name.String(), Type: wire.TypeName(d.Query.Type), Rcode: wire.RcodeName(d.Answer.Rcode),
 		Source: d.Answer.Source.String(), Upstream: d.Answer.Group, Took: d.Took.Seconds(),
 	}
 	if client.Listener.IsValid() {
@@ -92,7 +94,7 @@ func (d Decision) Shown() string {
 func (d Decision) matches(search string) bool {
 	search = strings.ToLower(search)
 	return search == "" || strings.Contains(d.Name, search) || strings.Contains(strings.ToLower(d.Network), search) ||
-		strings.HasPrefix(d.Client, search) || strings.ToLower(d.Rcode) == search || d.Source == search
+		strings.HasPrefix(d.Client, search) || strings.Contains(strings.ToLower(d.ClientName), search) || strings.ToLower(d.Rcode) == search || d.Source == search
 }
 
 // recordData is the data of a record in presentation format.
@@ -118,7 +120,7 @@ func (s *Server) recentFor(filter observe.Filter, search string) []Decision {
 		if !filter.Match(each.Exchange()) {
 			continue
 		}
-		if d := decision(each); d.matches(strings.TrimSpace(search)) {
+		if d := s.decision(each); d.matches(strings.TrimSpace(search)) {
 			found = append(found, d)
 		}
 	}

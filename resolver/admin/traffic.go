@@ -2,6 +2,7 @@ package admin
 
 import (
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -59,6 +60,8 @@ type Top struct {
 // TopEntry is a name or client that is asked for or asks most.
 type TopEntry struct {
 	Name string `json:"name"`
+	// ClientName is what a client is called; absent where that is not known.
+	ClientName string `json:"client_name,omitempty"`
 	// Count is how often at most, of slow names for how many milliseconds, and Least how
 	// often at the least.
 	Count uint64 `json:"count"`
@@ -165,7 +168,11 @@ func (s *Server) top(name string, kind traffic.Kind) Top {
 		Entries: make([]TopEntry, 0, len(entries)),
 	}
 	for _, e := range entries {
-		shown.Entries = append(shown.Entries, TopEntry(e))
+		entry := TopEntry{Name: e.Name, Count: e.Count, Least: e.Least}
+		if addr, err := netip.ParseAddr(e.Name); kind == traffic.TopClients && err == nil {
+			entry.ClientName = s.options.Called(name, addr)
+		}
+		shown.Entries = append(shown.Entries, entry)
 	}
 	return shown
 }

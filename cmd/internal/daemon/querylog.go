@@ -66,7 +66,7 @@ func (s *Server) logTo(c *config.Config, to config.LogTarget) (l querylog.Config
 		Mode: map[string]querylog.Mode{"errors": querylog.Errors, "sampled": querylog.Sampled, "all": querylog.All}[q.Mode],
 		Clients: map[string]querylog.Clients{"subnet": querylog.Subnet, "address": querylog.Address,
 			"none": querylog.Nobody}[q.Client],
-		Sample: uint32(q.Sample), Filter: logFilter(q), Observer: s.recorder, Log: s.log,
+		Sample: uint32(q.Sample), Filter: logFilter(q), Called: s.called, Observer: s.recorder, Log: s.log,
 	}
 	switch to.Kind {
 	case "stdout":

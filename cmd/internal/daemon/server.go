@@ -203,7 +203,7 @@ func (s *Server) adminOptions(addr netip.AddrPort) admin.Options {
 		Sources:   s.sources, Accept: s.accept, Shadow: s.shadow,
 		Origin: func(network string, name zones.Name) string { return s.now().learned.origin(network, name) },
 		Index:  func() *admin.EndpointIndex { return s.now().index }, NeverAsked: s.watch.Unasked,
-		Health: s.prober, Recent: s.recent, Live: s.live, Pending: s.pending, Traffic: s.past.Traffic,
+		Health: s.prober, Recent: s.recent, Live: s.live, Pending: s.pending, Traffic: s.past.Traffic, Called: s.called,
 		Instance: admin.Instance{Name: hostName(), Version: Build().Version, Began: s.began},
 		Access:   func() admin.Access { return s.now().access() },
 		Metrics:  s.recorder.Handler(), Panicked: s.recorder.Panicked, Log: s.log,

@@ -13,10 +13,11 @@ import (
 
 // taps are who is told of single queries, and of what metrics say.
 type taps struct {
-	log    *queryLog // nil when it is off
-	tap    *tap      // nil when it is off
-	shadow *shadowed // nil when it is off
-	export *exporter // nil when it is off
+	log    *queryLog    // nil when it is off
+	tap    *tap         // nil when it is off
+	shadow *shadowed    // nil when it is off
+	export *exporter    // nil when it is off
+	names  *clientNames // nil when clients have none
 }
 
 // tap is what sends dnstap, and what it was made of.
@@ -34,6 +35,7 @@ func (s *Server) newTaps(c *config.Config, before taps) (made taps, err error) {
 	if made.export, err = s.newExporter(c.OTLP, before.export); err != nil {
 		return taps{}, err
 	}
+	made.names = s.newClientNames(c.Clients, before.names)
 	switch {
 	case c.QueryLog.Mode == "off":
 	case before.log.madeOf(c):
@@ -83,6 +85,9 @@ func (g taps) runners() (all []runner) {
 	}
 	if g.export != nil {
 		all = append(all, g.export.Exporter)
+	}
+	if g.names != nil {
+		all = append(all, g.names.Names)
 	}
 	return all
 }

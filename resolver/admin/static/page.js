@@ -120,6 +120,7 @@ function fill(template, q) {
   slot("time").textContent = q.time.slice(11, 23).padEnd(12, "0");
   slot("time").dateTime = q.time;
   put("client", q.client);
+  put("client-name", q.client_name);
   put("shown", [q.link_id !== undefined && `link id ${q.link_id}`, ...(q.certificates ?? []).map((c) => `certificate ${c}`),
     q.path && `path /dns-query/${q.path}`, q.server_name && `server name ${q.server_name}`].filter(Boolean).join(", "));
   put("listener", q.listener);

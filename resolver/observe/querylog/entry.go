@@ -76,6 +76,7 @@ type line struct {
 	LinkID     *uint32 `json:"link_id,omitempty"`
 	Client     string  `json:"client,omitempty"`
 	Port       uint16  `json:"client_port,omitempty"`
+	ClientName string  `json:"client_name,omitempty"`
 	Name       string  `json:"name,omitempty"`
 	Type       string  `json:"type,omitempty"`
 	Class      string  `json:"class,omitempty"` // only where it is not IN
@@ -102,8 +103,9 @@ type ede struct {
 	Text string `json:"text,omitempty"`
 }
 
-// line puts an entry into words, with as much of the client as may be told.
-func (e *entry) line(clients Clients) line {
+// line puts an entry into words, with as much of the client as may be told, and what it is
+// called.
+func (e *entry) line(clients Clients, called func(network string, client netip.Addr) string) line {
 	q, a := &e.query, &e.answer
 	out := line{
 		Time:    e.began.UTC().Format("2006-01-02T15:04:05.000000Z07:00"),
@@ -115,6 +117,9 @@ func (e *entry) line(clients Clients) line {
 	}
 	if clients == Address && e.from.Addr() == q.Client.Addr {
 		out.Port = e.from.Port()
+	}
+	if clients == Address && called != nil {
+		out.ClientName = called(a.Network, q.Client.Addr)
 	}
 	if !q.Name.IsZero() {
 		out.Name, out.Type = q.Name.String(), wire.TypeName(q.Type)

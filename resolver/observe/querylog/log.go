@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net/netip"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
@@ -82,6 +83,9 @@ type Config struct {
 	// Sample is how many queries one line stands for, if the mode is Sampled.
 	Sample  uint32
 	Clients Clients
+	// Called is what a client of a network is called, empty where that is not known; it
+	// is written with all of the address. Nil knows nothing.
+	Called func(network string, client netip.Addr) string
 	// Filter says which of those are written; nil all.
 	Filter Filter
 	// Where lines go: one of the following. File is the path of a file that they are
@@ -341,7 +345,7 @@ func (l *Log) writeBatch(first entry) {
 // number of lines.
 func (l *Log) gather(first entry) (lines int) {
 	for next := first; ; {
-		words := next.line(l.config.Clients)
+		words := next.line(l.config.Clients, l.config.Called)
 		full := l.sink.Add(&words)
 		if lines++; full {
 			return lines

@@ -100,6 +100,7 @@ func (l *line) attributes() []attribute.KeyValue {
 	text("dns.question.type", l.Type)
 	text("dns.question.class", l.Class)
 	text("client.address", l.Client)
+	text("client.name", l.ClientName)
 	text("listener", l.Listener)
 	text("server_name", l.ServerName)
 	text("path", l.Path)
