@@ -94,7 +94,8 @@ func (d Decision) Shown() string {
 func (d Decision) matches(search string) bool {
 	search = strings.ToLower(search)
 	return search == "" || strings.Contains(d.Name, search) || strings.Contains(strings.ToLower(d.Network), search) ||
-		strings.HasPrefix(d.Client, search) || strings.Contains(strings.ToLower(d.ClientName), search) || strings.ToLower(d.Rcode) == search || d.Source == search
+		strings.HasPrefix(d.Client, search) || strings.Contains(strings.ToLower(d.ClientName), search) ||
+		strings.ToLower(d.Rcode) == search || d.Source == search
 }
 
 // recordData is the data of a record in presentation format.

@@ -48,7 +48,10 @@ func busy(t testing.TB, network, name string) func(*admin.Options) {
 
 // Programs are told what was answered: in all and by network, with what it comes to.
 func TestTrafficForPrograms(t *testing.T) {
-	base := serve(t, admin.Status{}, busy(t, "hub", "wpad.contoso.com."))
+	called := func(network string, client netip.Addr) string {
+		return map[string]string{"hub 10.0.0.7": "anna-laptop"}[network+" "+client.String()]
+	}
+	base := serve(t, admin.Status{}, busy(t, "hub", "wpad.contoso.com."), func(o *admin.Options) { o.Called = called })
 	ask := func(path string, into any) {
 		t.Helper()
 		code, body := get(t, base+path)
@@ -69,7 +72,7 @@ func TestTrafficForPrograms(t *testing.T) {
 		t.Errorf("of a network: %+v", total)
 	}
 	for kind, want := range map[string]string{
-		"names": "{wpad.contoso.com 10 10}", "clients": "{10.0.0.7 10 10}", "nxdomain": "{wpad.contoso.com 10 10}", "slow": "{wpad.contoso.com 20000 20000}",
+		"names": "{wpad.contoso.com  10 10}", "clients": "{10.0.0.7 anna-laptop 10 10}", "nxdomain": "{wpad.contoso.com  10 10}", "slow": "{wpad.contoso.com  20000 20000}",
 	} {
 		var top admin.Top
 		ask("/api/top?network=hub&kind="+kind, &top)

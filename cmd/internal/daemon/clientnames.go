@@ -51,10 +51,9 @@ func (s *Server) reverse(ctx context.Context, network string, client netip.Addr)
 	if r.network == nil || err != nil {
 		return "", 0
 	}
-	answer := r.decide(ctx, resolver.Query{
-		Question: resolver.Question{Name: zones.NameOf(arpa), Type: dns.TypePTR}, Spelling: arpa, Class: dns.ClassINET, RecursionDesired: true,
-	}).Unpacked()
-	for _, rr := range answer.Records {
+	q := resolver.Question{Name: zones.NameOf(arpa), Type: dns.TypePTR}
+	records, _, _ := r.ask(ctx, q) // a client of a network always gets an answer
+	for _, rr := range records {
 		if ptr, is := rr.(*dns.PTR); is {
 			return ptr.Ptr, time.Duration(ptr.Hdr.Ttl) * time.Second
 		}

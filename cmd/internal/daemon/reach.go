@@ -93,7 +93,7 @@ func (r reach) ask(ctx context.Context, q resolver.Question) ([]dns.RR, int, err
 	return nil, 0, fmt.Errorf("no upstream is asked about %s", q.Name)
 }
 
-// decide waits for a decision.
+// decide waits for a decision. The answer is in the form of records.
 func (r reach) decide(ctx context.Context, q resolver.Query) resolver.Answer {
 	woken := make(chan struct{}, 1)
 	answer, pending := r.parts.snapshot.Begin(q, r.network, func() { woken <- struct{}{} })
@@ -105,7 +105,7 @@ func (r reach) decide(ctx context.Context, q resolver.Query) resolver.Answer {
 			return pending.GiveUp(context.Cause(ctx))
 		}
 	}
-	return answer
+	return answer.Unpacked()
 }
 
 const (
