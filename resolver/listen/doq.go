@@ -26,6 +26,8 @@ const (
 	// unreadPause is how long a connection waits for room for a stream, while its client has
 	// too many whose query has not arrived. Those of an honest client have, and are read.
 	unreadPause = 100 * time.Millisecond
+	// endPause is how long the end of a stream may take to come behind its query and the reply.
+	endPause = 200 * time.Millisecond
 )
 
 // noError is the code by which a connection ends in order.
@@ -106,6 +108,7 @@ type doqStream struct {
 	*conn
 	*doqShared
 	stream *quic.Stream
+	ended  bool // its client has said that nothing comes behind the query
 }
 
 // serve reads the query and answers it, unless it has to wait: then whoever learns the
@@ -156,6 +159,7 @@ func (d *doqStream) read(room *[]byte) ([]byte, error) {
 			case have > whole:
 				return nil, errMany
 			case have == whole:
+				d.ended = errors.Is(err, io.EOF)
 				return buf[wire.LengthSize:whole], nil
 			}
 		}
@@ -268,10 +272,25 @@ func (d *doqStream) send(reply []byte) (goesOn bool) {
 	return true
 }
 
-// end ends the stream behind the reply.
+// end ends the stream behind the reply. A client that has not ended it yet gets time to:
+// one that writes its query and the end of it one after the other is not to be told that
+// what it does is unwanted. Until then the stream takes one of its connection's.
 func (d *doqStream) end() {
-	d.stream.CancelRead(wire.DoQNoError) // which only matters if its client has not ended it
 	_ = d.stream.Close()
+	if d.ended {
+		return
+	}
+	d.server.work.Go(func() {
+		_ = d.stream.SetReadDeadline(time.Now().Add(endPause))
+		switch n, err := d.stream.Read(make([]byte, 1)); {
+		case n > 0:
+			peer, _ := d.here()
+			d.server.refused(d.transport, Unfit, peer, "error", errMany)
+			d.abort()
+		case !errors.Is(err, io.EOF):
+			d.stream.CancelRead(wire.DoQNoError)
+		}
+	})
 }
 
 // shed tells a client that asks more than its share to ask elsewhere. As over HTTPS it is

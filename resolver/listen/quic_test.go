@@ -19,6 +19,7 @@ import (
 	"github.com/quic-go/quic-go/http3"
 
 	"pldns/resolver/listen"
+	"pldns/resolver/resolvertest"
 )
 
 // endpoint is a socket of a client over QUIC.
@@ -139,6 +140,21 @@ func closedBy(tb testing.TB, conn *quic.Conn) quic.ApplicationErrorCode {
 		tb.Fatalf("the connection ended with %v", err)
 	}
 	return closed.ErrorCode
+}
+
+// A client may end a stream when the reply has come: it is not told that this is unwanted,
+// if it does so soon.
+func TestQUICEndBehindTheReply(t *testing.T) {
+	s := startSecured(t, listen.Config{})
+	conn := overQUIC(t, "127.0.0.7", s.QUICAddrs()[0], &tls.Config{RootCAs: s.authority.Pool, ServerName: "a.dns.contoso.net"})
+	resolvertest.Until(t, "an end that is taken", func() bool {
+		stream := begin(t, conn, framed(t, query("a.example")), false)
+		if reply := replyOn(t, stream); len(reply.Answer) != 1 {
+			t.Errorf("the reply is %v", reply)
+		}
+		<-s.asked
+		return stream.Close() == nil
+	})
 }
 
 // TestQUIC: DNS over QUIC (RFC 9250) and over HTTP/3: the Handler is told the server name,
