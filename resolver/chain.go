@@ -55,6 +55,8 @@ type walk struct {
 	suffix  zones.Name // of the forward entry that led to last
 	plain   *plain     // what came of it before DNS64; nil where that does nothing
 
+	held *held // to policies; nil where the network is held to none
+
 	asks  int
 	asked Question // outside, just now
 	route Route    // that asked is asked by
@@ -66,6 +68,9 @@ type walk struct {
 func (c *chain) finish(answer Answer) Answer {
 	answer.Source, answer.Suffix, answer.Group, answer.Server = c.source(answer), c.suffix, c.last.Group, c.last.Server
 	answer.Hops = len(c.names) - 1
+	if c.held != nil && c.held.verdict.Policy != "" {
+		answer = c.held.policed(answer)
+	}
 	answer.Reuse = c.reuse(answer)
 	answer.Network, answer.Release = c.network.Name(), c.snapshot.release
 	c.trace.answer(answer)
@@ -87,7 +92,7 @@ func (c *chain) source(answer Answer) Source {
 // reuse is the Reuse of the answer that the chain ended in.
 func (c *chain) reuse(a Answer) Reuse {
 	switch {
-	case c.once, a.Rcode != dns.RcodeSuccess && a.Rcode != dns.RcodeNameError:
+	case c.once, a.Truncated, a.Rcode != dns.RcodeSuccess && a.Rcode != dns.RcodeNameError:
 		return Once
 	case c.outside:
 		return WhileFresh
@@ -108,6 +113,8 @@ func (c *chain) follow() (answer Answer, done bool) {
 			answer, done = c.step(target)
 		} else if result.Owned() {
 			answer, done = c.owned(result)
+		} else if match, is := c.screened(c.name()); is {
+			answer, done = c.obey(match)
 		} else {
 			if answer, done = c.unasked(); done {
 				return answer, true
@@ -247,11 +254,14 @@ func (c *chain) heard() (Answer, bool) {
 		return Answer{Waits: true}, true
 	case c.err != nil:
 		return failure(c.route.Group, c.err), true
-	case c.query.Type == dns.TypeANY:
-		return c.minimal(), true
-	default:
-		return c.splice(c.route, c.reply)
 	}
+	if c.query.Type == dns.TypeANY {
+		if match, is := c.screenedAddresses(c.reply); is {
+			return c.obey(match)
+		}
+		return c.minimal(), true
+	}
+	return c.splice(c.route, c.reply)
 }
 
 // siteBits is the length of the prefixes of IPv6 that count as one client: a site has as

@@ -26,7 +26,7 @@ type plain struct {
 func (c *chain) synthesized(answer Answer) (Answer, bool) {
 	by := c.network.DNS64()
 	switch {
-	case by == nil, answer.Waits:
+	case by == nil, answer.Waits, c.held.ends():
 		return answer, true
 	case c.plain != nil:
 		return c.embedded(by, answer), true
@@ -44,7 +44,7 @@ func (c *chain) synthesized(answer Answer) (Answer, bool) {
 	c.trace.add("dns64", "no AAAA record: A is asked for, to be put into %s", by.Prefix())
 	c.plain = &plain{answer, c.walk}
 	c.query.Type = dns.TypeA
-	c.names, c.records = []zones.Name{c.query.Name}, nil
+	c.names, c.records, c.held = []zones.Name{c.query.Name}, nil, c.snapshot.heldTo(c.network)
 	c.local, c.outside, c.altered, c.signed = false, false, false, true
 	if answer, done := c.follow(); done {
 		return c.synthesized(c.confined(answer))

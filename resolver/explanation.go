@@ -27,6 +27,7 @@ type Explanation struct {
 	Errors    []ExplainedError `json:"errors,omitempty"`
 	Source    string           `json:"source"`
 	Zone      string           `json:"zone,omitempty"`
+	Policy    *ExplainedPolicy `json:"policy,omitempty"` // absent: no entry of a policy holds
 	Upstream  string           `json:"upstream,omitempty"`
 	Server    string           `json:"server,omitempty"`
 	Hops      int              `json:"hops"`
@@ -38,6 +39,13 @@ type ExplainedError struct {
 	Code    uint16 `json:"code"`
 	Meaning string `json:"meaning"`
 	Text    string `json:"text"`
+}
+
+// ExplainedPolicy is what a policy has said.
+type ExplainedPolicy struct {
+	Name   string `json:"name"`
+	Entry  string `json:"entry"`
+	Action string `json:"action"`
 }
 
 // Showing is what a client shows of itself besides its address, in a form for
@@ -83,6 +91,9 @@ func NewExplanation(q Query, a Answer, trace *Trace) Explanation {
 	}
 	if !a.Zone.IsZero() {
 		e.Zone = a.Zone.String()
+	}
+	if v := a.Verdict; v.Policy != "" {
+		e.Policy = &ExplainedPolicy{v.Policy, v.Entry, v.Action.String()}
 	}
 	for _, err := range a.Errors {
 		e.Errors = append(e.Errors, ExplainedError{err.Code, dns.ExtendedErrorCodeToString[err.Code], err.Text})

@@ -20,6 +20,7 @@ func (a Answer) Message(q Query, edns bool) *dns.Msg {
 		MsgHdr: dns.MsgHdr{
 			Response: true, RecursionDesired: q.RecursionDesired, CheckingDisabled: q.CheckingDisabled, RecursionAvailable: true,
 			Authoritative: a.Authoritative, AuthenticatedData: a.Authenticated && (q.WantsAD || q.DNSSEC), Rcode: a.Rcode,
+			Truncated: a.Truncated,
 		},
 		Compress: true,
 		Question: []dns.Question{{Name: q.Spelling, Qtype: q.Type, Qclass: q.Class}},

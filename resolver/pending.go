@@ -50,7 +50,7 @@ func (s *Snapshot) begin(q Query, network *zones.Network, deadline time.Time, tr
 	c := s.chains.Get().(*chain)
 	c.walk = walk{
 		query: q, snapshot: s, network: network, routes: s.routes[network], trace: trace, wake: wake, deadline: deadline,
-		names: append(c.names[:0], q.Name), signed: true, once: once,
+		names: append(c.names[:0], q.Name), signed: true, once: once, held: s.heldTo(network),
 	}
 	return c.result(c.follow())
 }

@@ -16,6 +16,7 @@ type Query struct {
 	Client           zones.Client
 	RecursionDesired bool
 	WantsAD          bool // the AD bit of the query: it understands the AD bit (RFC 6840 section 5.7)
+	Stream           bool // it came over a stream: the client's address is proven, and nothing has to be truncated
 	AtOnce           bool // the outside is not asked: what it would have to be asked for is an Answer that [Answer.Waits]
 
 	// Worker reads the client's socket, and alone decides the query, in batches: what is
@@ -37,6 +38,8 @@ type Answer struct {
 	Errors        []Error
 	Reuse         Reuse
 	Waits         bool // there is none yet: the outside has to be asked, and the query is AtOnce
+	Truncated     bool // only the TC bit is said, which sends the client to TCP: a policy wants that
+	Silent        bool // over UDP nothing is said at all: a policy wants that
 	Own           bool // the program asked itself whether it answers: nobody is told of that
 
 	// Why, for people: none of it is sent.
@@ -45,6 +48,7 @@ type Answer struct {
 	Endpoint zones.Name // the mapping that decided; zero when none did
 	Source   Source     // where the part that decided came from
 	Required zones.Name // the suffix below which addresses have to be private, if public ones were left out for it
+	Verdict  Verdict    // what a policy has said; zero when none did
 	Suffix   zones.Name // the forward entry that was followed last; zero when none was
 	Group    string     // the upstream group that was asked last; empty when none was
 	Server   string
@@ -98,11 +102,13 @@ func (a Answer) Denies() (zone zones.Name, found bool) {
 // name.
 func (a Answer) IsNegative() bool { return a.Wire.Count(wire.Authority) > 0 || len(a.Authority) > 0 }
 
-// Rule names what decided the answer: "endpoint", "zone", "require_private" or "forward" and
-// the name of the mapping, the zone, the suffix or the forward entry. It is empty when it was none of
-// them, as for a client of no network.
+// Rule names what decided the answer: "policy", "endpoint", "zone", "require_private" or
+// "forward" and the name of the policy with its entry, of the mapping, the zone, the suffix or
+// the forward entry. It is empty when it was none of them, as for a client of no network.
 func (a Answer) Rule() string {
 	switch {
+	case a.Verdict.Decided():
+		return "policy " + a.Verdict.Policy + " " + a.Verdict.Entry
 	case !a.Endpoint.IsZero():
 		return "endpoint " + a.Endpoint.String()
 	case !a.Zone.IsZero():

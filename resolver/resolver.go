@@ -5,11 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"pldns/zones"
+	"pldns/zones/policy"
 )
 
 // Resolver answers queries from the snapshot that it holds. It may be used by
@@ -43,6 +45,19 @@ func (r *Resolver) Begin(s *Snapshot, q Query, network *zones.Network, wake func
 	return s.Begin(q, network, wake)
 }
 
+// Policies are those that networks are held to, each once.
+func (s *Snapshot) Policies() []*policy.Policy {
+	var all []*policy.Policy
+	for _, list := range s.policies {
+		for _, p := range list {
+			if !slices.Contains(all, p) {
+				all = append(all, p)
+			}
+		}
+	}
+	return all
+}
+
 // Explain decides as [Resolver.Resolve] does, by the same code, and says how.
 func (r *Resolver) Explain(ctx context.Context, q Query) (Answer, *Trace) {
 	return r.current.Load().Explain(ctx, q)
@@ -66,6 +81,9 @@ type Options struct {
 	// Routes are the routes of each network of the table, by its name. A network
 	// without routes, and a name that no route covers, are not forwarded.
 	Routes map[string][]Route
+	// Policies are those that the clients of each network are held to, by its name, in
+	// the order in which they count. Nil is none.
+	Policies map[string][]*policy.Policy
 	// Health tells which addresses of endpoints can be reached; nil stands for all.
 	Health Health
 	// Loops recognises questions that this program itself has sent out; nil knows
@@ -89,6 +107,7 @@ type Options struct {
 type Snapshot struct {
 	table     *zones.Table
 	routes    map[*zones.Network]routes
+	policies  map[*zones.Network][]*policy.Policy // nil where there is none
 	health    Health
 	loops     Loops
 	deadline  time.Duration
@@ -115,7 +134,7 @@ type Loops interface {
 }
 
 // NewSnapshot compiles a snapshot. It refuses two routes of one network for the
-// same suffix, and routes of a network that the table does not have.
+// same suffix, and routes and policies of a network that the table does not have.
 func NewSnapshot(options Options) (*Snapshot, error) {
 	s := &Snapshot{
 		table:     options.Table,
@@ -141,6 +160,18 @@ func NewSnapshot(options Options) (*Snapshot, error) {
 			faults = append(faults, fmt.Errorf("network %s: %w", name, err))
 		}
 		s.routes[network] = compiled
+	}
+	for name, list := range options.Policies {
+		network, known := options.Table.Network(name)
+		switch {
+		case !known:
+			faults = append(faults, fmt.Errorf("policies of network %s, which does not exist", name))
+		case s.policies == nil:
+			s.policies = make(map[*zones.Network][]*policy.Policy)
+			fallthrough
+		default:
+			s.policies[network] = list
+		}
 	}
 	if err := errors.Join(faults...); err != nil {
 		return nil, err

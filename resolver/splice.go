@@ -47,6 +47,10 @@ func (c *chain) splice(route Route, reply Reply) (Answer, bool) {
 		c.take(reply, taken)
 		return Answer{}, false
 	}
+	if match, is := c.screenedAddresses(reply); is {
+		c.aliases(reply)
+		return c.obey(match)
+	}
 	return c.end(reply), true
 }
 
@@ -134,11 +138,15 @@ func (c *chain) aliasOf(m wire.Message, record wire.Record) (zones.Name, bool) {
 }
 
 // leaves tells whether the target is for somebody else to answer than the group
-// behind the route: for the network itself, or, unless the group has failed, for
+// behind the route: for the network itself, for its policies, or, unless the group has failed, for
 // another group.
 func (c *chain) leaves(route Route, target zones.Name, failing bool) bool {
 	if result := c.network.Lookup(target, c.query.Type); result.Owned() {
 		c.trace.add("splice", "%s is owned by the network: the upstream's tail after it is dropped", target)
+		return true
+	}
+	if match, is := c.screened(target); is {
+		c.held.found = match
 		return true
 	}
 	other, found := c.routes.to(target)

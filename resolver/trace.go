@@ -23,7 +23,7 @@ type Trace struct {
 
 // Step is one step of a decision: its stage and what happened.
 type Step struct {
-	Stage   string   `json:"stage"` // network, zone, upstream, splice, private, dns64 or answer
+	Stage   string   `json:"stage"` // network, zone, policy, upstream, splice, private, dns64 or answer
 	Room    string   `json:"room"`  // Stage, as it was called before; it goes with the next release
 	Text    string   `json:"text"`
 	Records []string `json:"records,omitempty"` // as they joined the answer, in presentation format

@@ -37,15 +37,20 @@ type LiveQuery struct {
 	Source string `json:"source"`
 	// Remembered says that the reply was given again from the reply cache: upstream and
 	// server are not known then.
-	Remembered bool         `json:"remembered,omitempty"`
-	Upstream   string       `json:"upstream,omitempty"`
-	Server     string       `json:"server,omitempty"`
-	Refusal    string       `json:"refusal,omitempty"`   // why it was refused undecided
-	Addresses  []netip.Addr `json:"addresses,omitempty"` // of its A and AAAA records, the first eight
-	Answer     []string     `json:"answer,omitempty"`    // the data of the last records
-	Duration   float64      `json:"duration_ms"`
-	EDE        []LiveEDE    `json:"ede,omitempty"`
-	Release    string       `json:"release,omitempty"` // of the fleet's store, that was served
+	Remembered bool `json:"remembered,omitempty"`
+	// Policy is what a response policy has said; unknown as upstream and server are.
+	Policy       string `json:"policy,omitempty"`
+	PolicyEntry  string `json:"policy_entry,omitempty"`
+	PolicyAction string `json:"policy_action,omitempty"`
+
+	Upstream  string       `json:"upstream,omitempty"`
+	Server    string       `json:"server,omitempty"`
+	Refusal   string       `json:"refusal,omitempty"`   // why it was refused undecided
+	Addresses []netip.Addr `json:"addresses,omitempty"` // of its A and AAAA records, the first eight
+	Answer    []string     `json:"answer,omitempty"`    // the data of the last records
+	Duration  float64      `json:"duration_ms"`
+	EDE       []LiveEDE    `json:"ede,omitempty"`
+	Release   string       `json:"release,omitempty"` // of the fleet's store, that was served
 }
 
 // LiveEDE is an extended error (RFC 8914).
@@ -75,6 +80,9 @@ func liveQuery(s *observe.Seen, called func(string, netip.Addr) string) LiveQuer
 	}
 	if !s.Name.IsZero() {
 		q.Name, q.Type = s.Name.String(), wire.TypeName(s.Query.Type)
+	}
+	if v := s.Answer.Verdict; v.Policy != "" {
+		q.Policy, q.PolicyEntry, q.PolicyAction = v.Policy, v.Entry, v.Action.String()
 	}
 	if s.Why != listen.Accepted {
 		q.Refusal = s.Why.String()

@@ -29,11 +29,13 @@ type Network struct {
 	Forward        []Route  `json:"forward,omitempty"`
 	RequirePrivate []string `json:"require_private,omitempty"` // suffixes whose names have to have private addresses
 	DNS64          string   `json:"dns64,omitempty"`           // prefix of the NAT64 of its clients
-	Missing        string   `json:"missing"`                   // what is done with missing names where the zone says nothing
-	Limit          int      `json:"limit"`                     // queries a second that each client is answered over UDP; 0 is no limit
-	Endpoints      int      `json:"endpoints"`
-	Probed         int      `json:"probed"`    // endpoints whose addresses are probed
-	Unhealthy      int      `json:"unhealthy"` // of these, those with an address that is not healthy
+	// Policies are what names for the outside are held to, in the order in which they count.
+	Policies  []Policy `json:"policies,omitempty"`
+	Missing   string   `json:"missing"` // what is done with missing names where the zone says nothing
+	Limit     int      `json:"limit"`   // queries a second that each client is answered over UDP; 0 is no limit
+	Endpoints int      `json:"endpoints"`
+	Probed    int      `json:"probed"`    // endpoints whose addresses are probed
+	Unhealthy int      `json:"unhealthy"` // of these, those with an address that is not healthy
 	// Unreachable are those of the unhealthy ones that have no healthy address, so that
 	// they are answered as if all were well.
 	Unreachable int `json:"unreachable"`
@@ -46,6 +48,12 @@ type Network struct {
 type Route struct {
 	Suffix   string `json:"suffix"`
 	Upstream string `json:"upstream"`
+}
+
+// Policy is a response policy, and how many entries it has.
+type Policy struct {
+	Name    string `json:"name"`
+	Entries int    `json:"entries"`
 }
 
 // Ingress says in words where queries of the network arrive, and what they show there;

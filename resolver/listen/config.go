@@ -14,6 +14,7 @@ import (
 	"pldns/resolver"
 	"pldns/resolver/listen/replycache"
 	"pldns/zones"
+	"pldns/zones/policy"
 )
 
 // Handler decides queries, as a *resolver.Resolver does. It is called by many goroutines
@@ -37,6 +38,9 @@ type Observer interface {
 	// Tally gives what counts the queries with an answer of one kind. It may be asked for
 	// the same kind again and again.
 	Tally(Kind) replycache.Tally
+	// Policed gives what counts the queries of a network of which a policy has said one
+	// thing. It may be asked for the same again and again.
+	Policed(network, policy string, action policy.Action) replycache.Tally
 	// SubnetIgnored is called for every query with a client subnet of somebody who
 	// is not trusted to tell one.
 	SubnetIgnored(transport string)
@@ -203,9 +207,10 @@ func (c Config) withDefaults() Config {
 // nobody is the Observer of those who have none.
 type nobody struct{}
 
-func (nobody) Tally(Kind) replycache.Tally    { return nobody{} }
-func (nobody) Add(int, time.Duration)         {}
-func (nobody) SubnetIgnored(string)           {}
-func (nobody) Refused(string, Refusal)        {}
-func (nobody) Limited(string, Limit, Refusal) {}
-func (nobody) Connections(string, int)        {}
+func (nobody) Tally(Kind) replycache.Tally                            { return nobody{} }
+func (nobody) Policed(string, string, policy.Action) replycache.Tally { return nobody{} }
+func (nobody) Add(int, time.Duration)                                 {}
+func (nobody) SubnetIgnored(string)                                   {}
+func (nobody) Refused(string, Refusal)                                {}
+func (nobody) Limited(string, Limit, Refusal)                         {}
+func (nobody) Connections(string, int)                                {}

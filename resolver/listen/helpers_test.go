@@ -23,6 +23,7 @@ import (
 	"pldns/resolver/listen"
 	"pldns/resolver/listen/replycache"
 	"pldns/resolver/resolvertest"
+	"pldns/zones/policy"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -66,6 +67,14 @@ func newRecorder() *recorder {
 func (r *recorder) Tally(kind listen.Kind) replycache.Tally {
 	return &tally{r, kind.Transport}
 }
+
+// Policed counts nothing.
+func (r *recorder) Policed(string, string, policy.Action) replycache.Tally { return ignored{} }
+
+// ignored is a tally of nobody.
+type ignored struct{}
+
+func (ignored) Add(int, time.Duration) {}
 
 // tally passes on each query that is counted.
 type tally struct {

@@ -16,6 +16,7 @@ import (
 	"pldns/resolver"
 	"pldns/resolver/listen/replycache"
 	"pldns/zones"
+	"pldns/zones/policy"
 )
 
 // echo answers everything with nothing.
@@ -184,10 +185,11 @@ func TestPanicsElsewhere(t *testing.T) {
 // hostile is an Observer that panics in readers and acceptors.
 type hostile chan struct{}
 
-func (hostile) Tally(Kind) replycache.Tally    { panic("a third fault") }
-func (hostile) Connections(string, int)        { panic("another fault in the books") }
-func (hostile) SubnetIgnored(string)           {}
-func (hostile) Limited(string, Limit, Refusal) {}
+func (hostile) Tally(Kind) replycache.Tally                            { panic("a third fault") }
+func (hostile) Policed(string, string, policy.Action) replycache.Tally { panic("a fourth fault") }
+func (hostile) Connections(string, int)                                { panic("another fault in the books") }
+func (hostile) SubnetIgnored(string)                                   {}
+func (hostile) Limited(string, Limit, Refusal)                         {}
 func (h hostile) Refused(string, Refusal) {
 	h <- struct{}{}
 	panic("a fault in the books")

@@ -86,7 +86,7 @@ func (s *Server) remember(q *query, x *scratch, reply []byte, answer *resolver.A
 	}
 	entry := replycache.Entry{
 		Message: reply, AsOf: m.now, Expires: replycache.Forever, Generation: m.generation, Account: uint64(about),
-		Source: answer.Source, Tally: s.config.Observer.Tally(q.kindOf(answer, true)),
+		Source: answer.Source, Tally: s.tally(q, answer, true),
 	}
 	if answer.Reuse == resolver.WhileFresh {
 		offsets, least := wire.TTLs(entry.Message)
@@ -97,6 +97,24 @@ func (s *Server) remember(q *query, x *scratch, reply []byte, answer *resolver.A
 		entry.TTLs, entry.Expires = offsets, m.now+replycache.Moment(life)
 	}
 	m.replies.Put(m.key, entry)
+}
+
+// tally is what counts the answer to q: also by what a policy has said, if one has.
+func (s *Server) tally(q *query, answer *resolver.Answer, remembered bool) replycache.Tally {
+	counting := s.config.Observer.Tally(q.kindOf(answer, remembered))
+	if v := answer.Verdict; v.Policy != "" {
+		return policed{counting, s.config.Observer.Policed(answer.Network, v.Policy, v.Action)}
+	}
+	return counting
+}
+
+// policed counts an answer twice: as what it is, and as what a policy has said.
+type policed struct{ answer, verdict replycache.Tally }
+
+// Add counts answers that took equally long.
+func (p policed) Add(queries int, took time.Duration) {
+	p.answer.Add(queries, took)
+	p.verdict.Add(queries, took)
 }
 
 // kindOf is what the answer to q is counted as.

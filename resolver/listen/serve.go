@@ -157,6 +157,7 @@ func (s *Server) decide(q *query, x *scratch, r *request) (out outcome) {
 		}
 	}()
 	q.asked = r.query(q.client)
+	q.asked.Stream = q.stream
 	if q.asked.AtOnce = q.atOnce; q.mail != nil {
 		q.asked.Worker = q.mail.worker
 	}
@@ -201,6 +202,9 @@ func (s *Server) finish(q *query, x *scratch, r *request, answer resolver.Answer
 	reply = s.complete(q, r, reply)
 	if !answer.Own {
 		s.tell(q, x, r, Exchange{Answer: answer, Reply: reply})
+	}
+	if answer.Silent && !q.stream {
+		return outcome{}
 	}
 	return outcome{reply: reply}
 }

@@ -137,7 +137,7 @@ func (s *Server) tell(q *query, x *scratch, r *request, e Exchange, details ...a
 	switch {
 	case e.Remembered:
 	case e.Why == Accepted:
-		s.config.Observer.Tally(q.kindOf(&e.Answer, false)).Add(1, e.Took)
+		s.tally(q, &e.Answer, false).Add(1, e.Took)
 	default:
 		s.refused(q.transport, e.Why, q.peer, details...)
 	}

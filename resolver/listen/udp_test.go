@@ -89,6 +89,7 @@ func TestQuery(t *testing.T) {
 				Name: zones.MustName("mydb.database.windows.net"), Type: 65280, DNSSEC: true, CheckingDisabled: true,
 			},
 			Spelling: "MyDB.Database.Windows.NET.", Class: dns.ClassCHAOS, RecursionDesired: true, WantsAD: true,
+			Stream: transport == "tcp",
 		}
 		if got != want {
 			t.Errorf("over %s\n got %+v\nwant %+v", transport, got, want)

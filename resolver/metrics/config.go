@@ -54,6 +54,9 @@ func (r *Recorder) Loaded(now Serving) {
 	for _, network := range now.Table.Networks() {
 		r.config.endpoints.WithLabelValues(network.Name()).Set(float64(network.CountEndpoints()))
 	}
+	for name, entries := range now.Policies {
+		r.policy.entries.WithLabelValues(name).Set(float64(entries))
+	}
 	for _, server := range now.Upstreams {
 		r.upstream.healthy.WithLabelValues(server.Group, server.Server).Set(truth(server.Healthy))
 		r.upstream.most.WithLabelValues(server.Group).Set(float64(server.Capacity))

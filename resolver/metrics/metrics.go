@@ -46,6 +46,7 @@ type Recorder struct {
 	ingress  ingressMetrics
 	cache    cacheMetrics
 	upstream upstreamMetrics
+	policy   policyMetrics
 	config   configMetrics
 	signals  signalMetrics
 	faults   faultMetrics
@@ -73,6 +74,7 @@ func New(build Build) *Recorder {
 	registry.MustRegister(r.live)
 	m := maker{registry, r.labelled}
 	r.ingress, r.cache, r.upstream = newIngressMetrics(m), newCacheMetrics(m), newUpstreamMetrics(m)
+	r.policy = newPolicyMetrics(m)
 	r.config, r.signals, r.faults = newConfigMetrics(m), newSignalMetrics(m), newFaultMetrics(m)
 	r.sources = newLiveSources()
 	registry.MustRegister(r.sources)

@@ -19,6 +19,7 @@ import (
 	"pldns/resolver/observe/querylog"
 	"pldns/resolver/shadow"
 	"pldns/zones"
+	"pldns/zones/policy"
 )
 
 // exercised is a recorder that has been told of one of everything.
@@ -29,6 +30,7 @@ func exercised(t *testing.T) *metrics.Recorder {
 	r.Tally(listen.Kind{Transport: "tcp", Network: "", Rcode: dns.RcodeRefused, Source: resolver.FromNowhere}).Add(1, time.Millisecond)
 	r.Tally(listen.Kind{Transport: "tcp", Network: "", Rcode: 3000, Source: resolver.FromNowhere}).Add(1, time.Millisecond)
 	r.Tally(listen.Kind{Transport: "udp", Network: "europe", Rcode: dns.RcodeSuccess, Source: resolver.FromLocal}).Add(2, time.Millisecond)
+	r.Policed("europe", "ads", policy.NXDomain).Add(3, time.Millisecond)
 	r.Refused("udp", listen.Refusal(0))
 	r.SubnetIgnored("udp")
 	r.Connections("tcp", 1)
@@ -57,7 +59,7 @@ func exercised(t *testing.T) *metrics.Recorder {
 	r.Shadowed("europe", shadow.AddressesDiffer)
 	r.Loaded(metrics.Serving{
 		Table: table, Loaded: time.Unix(1_800_000_000, 0), CertificateEnds: map[string]time.Time{"default": time.Unix(1_900_000_000, 0)},
-		Upstreams: []metrics.Upstream{{Group: "azure", Server: "168.63.129.16", Healthy: true}},
+		Upstreams: []metrics.Upstream{{Group: "azure", Server: "168.63.129.16", Healthy: true}}, Policies: map[string]int{"ads": 20},
 	})
 	r.Learn(func() []metrics.Source {
 		return []metrics.Source{{
@@ -114,6 +116,7 @@ func TestSeries(t *testing.T) {
 	page := httptest.NewRecorder()
 	exercised(t).Handler().ServeHTTP(page, httptest.NewRequest("GET", "/metrics", nil))
 	for _, want := range []string{
+		`pldns_policy_matches_total{action="nxdomain",network="europe",policy="ads"} 3`, `pldns_policy_entries{policy="ads"} 20`,
 		`pldns_queries_total{network="europe",rcode="NOERROR",source="local",transport="udp"} 3`,
 		`pldns_queries_total{network="",rcode="REFUSED",source="none",transport="tcp"} 1`,
 		`pldns_queries_total{network="",rcode="other",source="none",transport="tcp"} 1`,

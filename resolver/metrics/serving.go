@@ -16,6 +16,7 @@ type Serving struct {
 	Table     *zones.Table
 	Loaded    time.Time
 	Upstreams []Upstream
+	Policies  map[string]int // entries of each, by name
 	// CertificateEnds is when the certificates of the secure listeners expire, by what the
 	// configuration calls them.
 	CertificateEnds map[string]time.Time
@@ -49,6 +50,9 @@ func (now Serving) labels() map[string]prometheus.Labels {
 	all := make(map[string]prometheus.Labels)
 	for _, network := range now.Table.Networks() {
 		all["network\x00"+network.Name()] = prometheus.Labels{"network": network.Name()}
+	}
+	for name := range now.Policies {
+		all["policy\x00"+name] = prometheus.Labels{"policy": name}
 	}
 	for _, u := range now.Upstreams {
 		all["group\x00"+u.Group] = prometheus.Labels{"group": u.Group}

@@ -86,13 +86,18 @@ type line struct {
 	Addresses []netip.Addr `json:"addresses,omitempty"`
 	Source    string       `json:"source"`
 	Rule      string       `json:"rule,omitempty"`
-	Upstream  string       `json:"upstream,omitempty"`
-	Server    string       `json:"server,omitempty"`
-	Refusal   string       `json:"refusal,omitempty"`
-	Duration  float64      `json:"duration_ms"`
-	EDE       []ede        `json:"ede,omitempty"`
-	Release   string       `json:"release,omitempty"`
-	Omitted   int64        `json:"omitted,omitempty"`
+	// Policy is what a response policy has said, also where it decided nothing.
+	Policy       string `json:"policy,omitempty"`
+	PolicyEntry  string `json:"policy_entry,omitempty"`
+	PolicyAction string `json:"policy_action,omitempty"`
+
+	Upstream string  `json:"upstream,omitempty"`
+	Server   string  `json:"server,omitempty"`
+	Refusal  string  `json:"refusal,omitempty"`
+	Duration float64 `json:"duration_ms"`
+	EDE      []ede   `json:"ede,omitempty"`
+	Release  string  `json:"release,omitempty"`
+	Omitted  int64   `json:"omitted,omitempty"`
 
 	at time.Time
 }
@@ -132,6 +137,9 @@ func (e *entry) line(clients Clients, called func(network string, client netip.A
 	}
 	if shown := q.Client.Shown; shown != nil {
 		out.show(shown)
+	}
+	if v := a.Verdict; v.Policy != "" {
+		out.Policy, out.PolicyEntry, out.PolicyAction = v.Policy, legible(v.Entry), v.Action.String()
 	}
 	if e.why != listen.Accepted {
 		out.Refusal = e.why.String()
