@@ -10,6 +10,7 @@ import (
 
 	"pldns/zones"
 	"pldns/zones/azure"
+	"pldns/zones/policy"
 )
 
 // Config is one configuration: valid, complete, and not changed by anybody.
@@ -198,6 +199,9 @@ type Network struct {
 	RequirePrivate []zones.Name
 	// DNS64 makes IPv6 addresses of those of IPv4; nil makes none.
 	DNS64 *zones.DNS64
+	// Policies are what names for the outside are held to, in the order in which they
+	// count.
+	Policies []*policy.Policy
 	// Limit is how many queries a second each client is answered over UDP; 0 is no
 	// limit.
 	Limit int

@@ -10,7 +10,7 @@ type document struct {
 	rank  int // its place among the files, the main one first
 	text  string
 	lines tomlfile.Lines // made when the first fault is found
-	// isHosts says that it is a hosts file, of which nothing is kept.
+	// isHosts says that it is a hosts file, or one of a policy, of which nothing is kept.
 	isHosts bool
 }
 

@@ -148,6 +148,9 @@ func writeNetwork(line func(string, ...any), n *config.Network, listed int) {
 	if n.DNS64 != nil {
 		line("  dns64 %s, excludes 10.9.0.1 %t, 10.8.0.1 %t", n.DNS64.Prefix(), n.DNS64.Excludes(netip.MustParseAddr("10.9.0.1")), n.DNS64.Excludes(netip.MustParseAddr("10.8.0.1")))
 	}
+	for _, p := range n.Policies {
+		line("  policy %s: %d entries, EDE %d", p.Name(), p.Len(), p.Code())
+	}
 	if n.Limit != listed {
 		line("  limit %d", n.Limit)
 	}

@@ -40,13 +40,14 @@ func (l *loader) hosts(t table, into *mappings) {
 	}
 }
 
-// hostsFile reads one hosts file.
-func (l *loader) hostsFile(pattern entry, name string, into *mappings) {
+// dataFile opens a file that is not in TOML, which the configuration is made of, too. The
+// caller closes it.
+func (l *loader) dataFile(pattern entry, name string) (io.ReadCloser, bool) {
 	known := l.rep.documents[name]
 	switch {
 	case filepath.Clean(name) == filepath.Clean(l.main), known != nil && !known.isHosts:
 		l.rep.add(pattern.place, faultf("name it in files or in hosts, not in both", "%s is a file in TOML", name))
-		return
+		return nil, false
 	case known == nil:
 		l.rep.documents[name] = &document{name: name, rank: len(l.rep.documents), isHosts: true}
 		l.readFrom(name)
@@ -54,6 +55,15 @@ func (l *loader) hostsFile(pattern entry, name string, into *mappings) {
 	file, err := l.files.open(name)
 	if err != nil {
 		l.rep.add(pattern.place, faultf("write a pattern that matches only files this user can read", "%s", err))
+		return nil, false
+	}
+	return file, true
+}
+
+// hostsFile reads one hosts file.
+func (l *loader) hostsFile(pattern entry, name string, into *mappings) {
+	file, ok := l.dataFile(pattern, name)
+	if !ok {
 		return
 	}
 	defer file.Close()

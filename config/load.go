@@ -117,6 +117,7 @@ type loader struct {
 	included     map[string]bool // sets that a network has
 	recordPlaces map[dns.RR]Place
 	shared       zoneDrafts
+	policyDrafts map[string]*policyDraft
 	drafts       map[string]*networkDraft
 	shadowed     Place // where Config.Shadow names its group
 	// shadowedNetworks are the networks that Config.Shadow names.
@@ -139,7 +140,7 @@ func newLoader(name string, files files, catalogue *azure.Catalogue, now time.Ti
 		groups: make(map[string]*groupDraft), undefined: make(map[Place]bool),
 		endpointSets: make(map[string]*mappings), included: make(map[string]bool),
 		recordPlaces: make(map[dns.RR]Place), shared: make(zoneDrafts),
-		drafts: make(map[string]*networkDraft),
+		policyDrafts: make(map[string]*policyDraft), drafts: make(map[string]*networkDraft),
 	}
 }
 
@@ -201,7 +202,9 @@ func mainKeys() []string {
 }
 
 // sharedKeys are the top-level keys that every file may hold.
-func sharedKeys() []string { return []string{"upstreams", "forward", "endpoints", "networks", "zones"} }
+func sharedKeys() []string {
+	return []string{"upstreams", "forward", "endpoints", "networks", "zones", "policy"}
+}
 
 // tables reads what every file may hold.
 func (l *loader) tables(root table) {
@@ -209,6 +212,7 @@ func (l *loader) tables(root table) {
 	l.top = l.forward(root, l.top)
 	l.sets(root)
 	l.zones(root, l.shared)
+	l.policies(root)
 	l.networks(root)
 }
 
@@ -226,6 +230,7 @@ func (l *loader) finish() {
 	l.warnOfNames()
 	l.warnOfNetworks()
 	l.warnOfUncovered()
+	l.warnOfPolicies()
 }
 
 // settings reads what stands alone: the deadline and the cache.

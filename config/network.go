@@ -22,6 +22,7 @@ type networkDraft struct {
 	azureFrom  []entry
 	azurePlace Place
 	dns64Place Place
+	policies   []entry
 	// broken says that a client or ingress is reported already, so that who can match
 	// the network is not known.
 	broken bool
@@ -60,7 +61,7 @@ func (l *loader) network(name string, t table) {
 	}
 	t.only("clients", "listeners", "server_names", "link_ids", "certificates", "doh_paths", "include", "hosts",
 		"missing", "limit", "forward", "endpoints", "zones", "azure", "designated", "dns64", "dns64_exclude",
-		"require_private")
+		"require_private", "policy")
 	l.clients(t, draft)
 	l.listeners(t, draft)
 	l.ingresses(t, draft)
@@ -73,6 +74,7 @@ func (l *loader) network(name string, t table) {
 	draft.Designated = l.designated(t, draft.Designated)
 	l.dns64(t, draft)
 	l.requirePrivate(t, draft)
+	l.heldTo(t, draft)
 	draft.forward = l.forward(t, draft.forward)
 	if endpoints, given := t.sub("endpoints"); given {
 		l.endpoints(endpoints, draft.mapped)
@@ -234,6 +236,7 @@ func (l *loader) finishNetwork(draft *networkDraft) {
 		draft.Limit = l.config.Limit.Listed
 	}
 	draft.Zones = l.composeZones(draft.zones)
+	l.finishPolicies(draft)
 	l.include(draft)
 }
 

@@ -57,7 +57,7 @@ func blocks(t *testing.T) []block {
 // Every block of the documents holds what it says. A toml block is a configuration
 // that can be served, under the name in its first line, for the blocks after it in
 // the same document; one whose name has a folder is a part of those after it, and so
-// is a hosts block. A console block is a transcript: its commands print what stands
+// is a block of hosts, a list or a zone. A console block is a transcript: its commands print what stands
 // after them.
 func TestDocuments(t *testing.T) {
 	t.Setenv("PLDNS_CONFIG", "")
@@ -73,7 +73,7 @@ func TestDocuments(t *testing.T) {
 			switch b.language {
 			case "toml":
 				checkTOML(t, dir, b)
-			case "hosts":
+			case "hosts", "list", "zone":
 				writeBlock(t, dir, b)
 			case "console":
 				checkTranscript(t, dir, b)
@@ -112,7 +112,7 @@ func writeBlock(t *testing.T, dir string, b block) string {
 	return title[1]
 }
 
-var fileTitle = regexp.MustCompile(`\A# (\S+\.(?:toml|hosts))\n`)
+var fileTitle = regexp.MustCompile(`\A[#;] (\S+\.(?:toml|hosts|txt|rpz))\n`)
 
 // checkTranscript runs the lines that begin with "$ pldns " and compares what is
 // printed with the lines up to the next of them.

@@ -221,6 +221,9 @@ type tailed struct {
 	Source, Upstream, Server, Refusal             string
 	ClientName                                    string `json:"client_name"`
 	Answer                                        []string
+	Policy                                        string
+	PolicyEntry                                   string  `json:"policy_entry"`
+	PolicyAction                                  string  `json:"policy_action"`
 	Duration                                      float64 `json:"duration_ms"`
 	EDE                                           []struct {
 		Code uint16
@@ -266,6 +269,9 @@ func (q tailed) String() string {
 	text := strings.Join([]string{q.Time.Local().Format("15:04:05.000"), network, client, q.Transport, q.Name, q.Type, q.Rcode}, " ")
 	if len(q.Answer) > 0 {
 		text += " " + strings.Join(q.Answer, ",")
+	}
+	if q.Policy != "" {
+		by += fmt.Sprintf(", policy %s %q %s", q.Policy, q.PolicyEntry, q.PolicyAction)
 	}
 	text += fmt.Sprintf(" (%s, %.3g ms)", by, q.Duration)
 	for _, e := range q.EDE {

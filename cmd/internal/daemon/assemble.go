@@ -13,6 +13,7 @@ import (
 	"pldns/resolver/cache"
 	"pldns/resolver/forward"
 	"pldns/zones"
+	"pldns/zones/policy"
 )
 
 // parts are the running parts that one configuration is turned into.
@@ -78,8 +79,19 @@ func assemble(c *config.Config, told observers, before *parts) (*parts, error) {
 func newSnapshot(c *config.Config, groups map[string]resolver.Exchanger, told observers, loops resolver.Loops) (*resolver.Snapshot, error) {
 	return resolver.NewSnapshot(resolver.Options{
 		Table: c.Table, Routes: routes(c, groups), Health: told.health, Loops: loops, Deadline: c.Deadline, Origin: told.origin,
-		Identity: identityOf(c.Listen), Designated: designated(c), Release: releaseOf(c),
+		Identity: identityOf(c.Listen), Designated: designated(c), Release: releaseOf(c), Policies: policies(c),
 	})
+}
+
+// policies are those that each network is held to, by its name.
+func policies(c *config.Config) map[string][]*policy.Policy {
+	held := make(map[string][]*policy.Policy)
+	for i := range c.Networks {
+		if n := &c.Networks[i]; len(n.Policies) > 0 {
+			held[strings.Clone(n.Name)] = n.Policies
+		}
+	}
+	return held
 }
 
 // releaseOf names the release of a fleet's store that a configuration has; empty for none.

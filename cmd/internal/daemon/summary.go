@@ -12,13 +12,23 @@ func Summary(c *config.Config) string {
 	for _, network := range c.Table.Networks() {
 		endpoints += network.CountEndpoints()
 	}
-	return fmt.Sprintf("%s, %s, %s", Count(len(c.Networks), "network"), Count(endpoints, "endpoint"), Count(len(c.Upstreams), "upstream"))
+	text := fmt.Sprintf("%s, %s, %s", Count(len(c.Networks), "network"), Count(endpoints, "endpoint"), Count(len(c.Upstreams), "upstream"))
+	if policies := c.Policies(); len(policies) > 0 {
+		entries := 0
+		for _, p := range policies {
+			entries += p.Len()
+		}
+		text += fmt.Sprintf(", %s with %s", plural(len(policies), "policy", "policies"), plural(entries, "entry", "entries"))
+	}
+	return text
 }
 
 // Count writes a number of things.
-func Count(n int, thing string) string {
+func Count(n int, thing string) string { return plural(n, thing, thing+"s") }
+
+func plural(n int, one, many string) string {
 	if n == 1 {
-		return "1 " + thing
+		return "1 " + one
 	}
-	return fmt.Sprintf("%d %ss", n, thing)
+	return fmt.Sprintf("%d %s", n, many)
 }

@@ -124,7 +124,12 @@ func (s *Server) tap() {
 
 // serving is what metrics say of what is served.
 func (s *served) serving() metrics.Serving {
-	now := metrics.Serving{Table: s.snapshot.Table(), Loaded: s.loaded, CertificateEnds: make(map[string]time.Time)}
+	now := metrics.Serving{
+		Table: s.snapshot.Table(), Loaded: s.loaded, CertificateEnds: make(map[string]time.Time), Policies: make(map[string]int),
+	}
+	for _, p := range s.snapshot.Policies() {
+		now.Policies[p.Name()] = p.Len()
+	}
 	for _, certificate := range s.keys.secure.Certificates {
 		now.CertificateEnds[certificate.Name] = certificate.Leaf().NotAfter
 	}

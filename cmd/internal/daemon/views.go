@@ -64,6 +64,9 @@ func networksOf(c *config.Config) []admin.Network {
 		if n.DNS64 != nil {
 			shown.DNS64 = n.DNS64.Prefix().String()
 		}
+		for _, p := range n.Policies {
+			shown.Policies = append(shown.Policies, admin.Policy{Name: p.Name(), Entries: p.Len()})
+		}
 		for _, set := range n.Sets {
 			shown.Sets = append(shown.Sets, strings.Clone(set))
 		}

@@ -1,0 +1,209 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/miekg/dns"
+
+	"pldns/zones"
+	"pldns/zones/policy"
+)
+
+// policyDraft is a policy while the files are read, and where it is written.
+type policyDraft struct {
+	place   Place
+	options policy.Options
+	builder *policy.Builder
+	made    *policy.Policy // once the first network has named it
+}
+
+// policies reads the policies that one file defines.
+func (l *loader) policies(root table) {
+	t, _ := root.sub("policy")
+	l.labelled(t, "a policy", l.policy)
+}
+
+// policy reads one policy with its files. A release does not add to one of the machine's.
+func (l *loader) policy(name string, t table) {
+	if known := l.policyDrafts[name]; known != nil {
+		if !t.here().Released() || known.place.Released() {
+			l.rep.clash(t.here(), known.place, faultf("write all of it in one table", "policy %s is defined twice", name))
+		}
+		return
+	}
+	t.only("files", "format", "zone", "action", "error")
+	draft := &policyDraft{place: t.here(), options: policy.Options{Name: name}, builder: policy.NewBuilder()}
+	l.policyDrafts[name] = draft
+	l.policyAction(t, draft)
+	draft.options.Code = l.policyError(t)
+	format, zone := l.policyFormat(t)
+	patterns, given := t.texts("files", "policy.d/*.txt")
+	if !given && !t.has("files") {
+		l.rep.add(draft.place, faultf(`add files = ["policy.d/*.txt"]`, "policy %s has no files", name))
+	}
+	read := make(map[string]bool)
+	for _, pattern := range patterns {
+		for _, file := range l.matches(pattern, "policy.d/*.txt") {
+			if !read[file] {
+				read[file] = true
+				l.policyFile(pattern, file, draft.builder, format, zone)
+			}
+		}
+	}
+}
+
+// policyFile reads one file of a policy.
+func (l *loader) policyFile(pattern entry, name string, into *policy.Builder, format policy.Format, zone zones.Name) {
+	file, ok := l.dataFile(pattern, name)
+	if !ok {
+		return
+	}
+	defer file.Close()
+	found, err := into.Read(file, format, zone)
+	if err != nil {
+		l.rep.add(pattern.place, faultf(`correct the file, or say with format = "rpz" or "list" what it is`, "%s: %s", name, err))
+		return
+	}
+	if len(found.Skipped) > 0 {
+		var parts []string
+		for _, skipped := range found.Skipped {
+			parts = append(parts, skipped.String())
+		}
+		l.rep.warn(pattern.place, faultf("remove them, or see to it that the rest is enough",
+			"%s: entries that are read: %d; left out are %s", name, found.Entries, strings.Join(parts, "; ")))
+	}
+}
+
+// policyAction reads what is done instead of what the entries say: a word, or addresses.
+func (l *loader) policyAction(t table, draft *policyDraft) {
+	value, given := t.get("action")
+	if _, is := value.([]any); is {
+		entries, _ := t.texts("action", "10.0.0.9")
+		for _, e := range entries {
+			addr, err := netip.ParseAddr(e.text)
+			if err != nil || addr.Zone() != "" {
+				l.rep.add(e.place, faultf(`write addresses, such as "10.0.0.9"`, "%q is no address", e.text))
+				continue
+			}
+			draft.options.Addresses = append(draft.options.Addresses, addr.Unmap())
+		}
+		if len(entries) == 0 {
+			l.rep.add(t.place("action"), &fault{"has no address", `write the addresses that are answered, such as ["10.0.0.9"]`})
+		}
+		return
+	}
+	text, is := t.text("action", "nxdomain")
+	action, known := policy.ParseAction(text)
+	if given && is && !known {
+		l.rep.add(t.place("action"), faultf("write one of "+strings.Join(policy.Actions(), ", ")+`, or addresses, such as ["10.0.0.9"]`,
+			"%q is no action", text))
+	}
+	draft.options.Action = action
+}
+
+// policyError reads the extended error (RFC 8914) that answers come with.
+func (l *loader) policyError(t table) uint16 {
+	text, given := t.text("error", "blocked")
+	codes := map[string]uint16{
+		"blocked": dns.ExtendedErrorCodeBlocked, "censored": dns.ExtendedErrorCodeCensored, "filtered": dns.ExtendedErrorCodeFiltered,
+	}
+	if given && codes[text] == 0 {
+		l.rep.add(t.place("error"), faultf("write blocked, censored or filtered", "%q is no extended error for a policy", text))
+	}
+	return codes[text]
+}
+
+// policyFormat reads which form the files have.
+func (l *loader) policyFormat(t table) (policy.Format, zones.Name) {
+	format := policy.ByContent
+	if text, given := t.text("format", "rpz"); given {
+		var known bool
+		if format, known = policy.ParseFormat(text); !known {
+			l.rep.add(t.place("format"), faultf("write rpz or list, or leave it away: then it is told by what is in a file",
+				"%q is no form of a file", text))
+		}
+	}
+	text, given := t.text("zone", "rpz.contoso.com")
+	if !given {
+		return format, zones.Name{}
+	}
+	zone, f := parseSuffix(text)
+	if f == nil && format == policy.List {
+		f = &fault{"is for response policy zones alone", "remove it, or write format = \"rpz\""}
+	}
+	if f != nil {
+		l.rep.add(t.place("zone"), f)
+	}
+	return format, zone
+}
+
+// heldTo reads the policies that a network names.
+func (l *loader) heldTo(t table, draft *networkDraft) {
+	if !t.has("policy") {
+		return
+	}
+	draft.policies, _ = t.texts("policy", "ads")
+}
+
+// finishPolicies gives a network the policies that it names. Each is made once, however
+// many name it.
+func (l *loader) finishPolicies(draft *networkDraft) {
+	seen := make(map[string]bool)
+	for _, e := range draft.policies {
+		if seen[e.text] {
+			l.rep.add(e.place, alreadyFault(e.text))
+			continue
+		}
+		seen[e.text] = true
+		named := l.policyDrafts[e.text]
+		if named == nil && e.text == policy.BrowserDoH {
+			named = &policyDraft{made: policy.NewBrowserDoH()}
+			l.policyDrafts[e.text] = named
+		}
+		if named == nil {
+			l.rep.add(e.place, l.unknownPolicy(e.text))
+			continue
+		}
+		if named.made == nil {
+			named.made = named.builder.Build(named.options)
+		}
+		draft.Policies = append(draft.Policies, named.made)
+	}
+}
+
+// unknownPolicy is the fault of naming what no file defines.
+func (l *loader) unknownPolicy(name string) *fault {
+	known := append(slices.Collect(maps.Keys(l.policyDrafts)), policy.BrowserDoH)
+	slices.Sort(known)
+	remedy := fmt.Sprintf("define [%s], or write one of: %s", join("policy", name), strings.Join(slices.Compact(known), ", "))
+	return faultf(remedy, "policy %q is not defined", name)
+}
+
+// warnOfPolicies reports policies that no network is held to.
+func (l *loader) warnOfPolicies() {
+	for _, name := range slices.Sorted(maps.Keys(l.policyDrafts)) {
+		if draft := l.policyDrafts[name]; draft.made == nil {
+			remedy := fmt.Sprintf("write policy = [%q] in a network, or remove it", name)
+			l.rep.warn(draft.place, faultf(remedy, "no network is held to policy %s", name))
+		}
+	}
+}
+
+// Policies are all that networks are held to, each once, by name.
+func (c *Config) Policies() []*policy.Policy {
+	all := make(map[string]*policy.Policy)
+	for i := range c.Networks {
+		for _, p := range c.Networks[i].Policies {
+			all[p.Name()] = p
+		}
+	}
+	var list []*policy.Policy
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		list = append(list, all[name])
+	}
+	return list
+}
