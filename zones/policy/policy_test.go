@@ -247,6 +247,16 @@ func TestHostile(t *testing.T) {
 	}
 }
 
+// TestManyRecords: what one name has is bounded, and takes no time that grows with its
+// square.
+func TestManyRecords(t *testing.T) {
+	p, left := read(t, policy.Options{}, "$TTL 60\n@ SOA . . 1 1 1 1 1\n$GENERATE 0-65535 many.example TXT \"$\"\n")
+	m, found := p.Match(zones.MustName("many.example"))
+	if !found || len(m.Rule.Records) != 64 || len(left) != 1 || left[0] != "65472 many.example" {
+		t.Errorf("%v, %v", m, left)
+	}
+}
+
 // TestRedirectTooLong: where the target of a wildcard would be longer than a name can be,
 // there is none, and a name is no alias of itself.
 func TestRedirectTooLong(t *testing.T) {

@@ -23,6 +23,7 @@ const (
 	whyType    = "records of types that are no action of a policy"
 	whyAction  = "aliases with an rpz- action that is not known"
 	whyAddress = "entries with an address that is none (as 32.7.113.0.203.rpz-ip)"
+	whyMany    = "records beyond the first 64 of a name or an address"
 	whyTwice   = "entries that say something else than one before for the same name or address: the first counts"
 )
 
@@ -136,19 +137,23 @@ func (z *zoneReader) addressTrigger(text string, rr dns.RR) error {
 		z.left.add(why, 0, text)
 		return nil
 	}
-	before, _ := z.entries.addresses.Get(prefix)
-	at := before
+	at := z.entries.prefixes[prefix]
 	z.put(&at, rule, text)
-	if at != before {
-		z.entries.addresses.Insert(prefix, at)
-	}
+	z.entries.prefixes[prefix] = at
 	return nil
 }
+
+// maxRecords is how many records an entry has at most: more than an answer should have.
+const maxRecords = 64
 
 // put enters a rule. Records of one owner add up.
 func (z *zoneReader) put(where *uint32, rule Rule, text string) {
 	t := z.entries
 	if *where > 0 && rule.Action == Data && t.rules[*where].Action == Data {
+		if len(t.rules[*where].Records) >= maxRecords {
+			z.left.add(whyMany, 0, text)
+			return
+		}
 		rule.Records = append(slices.Clip(t.rules[*where].Records), rule.Records...)
 		*where = t.rule(keyOf(&rule), rule)
 		return

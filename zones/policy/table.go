@@ -26,7 +26,8 @@ type table struct {
 	keys  map[string]uint32 // of rules, by what they say; nil once nothing is added
 	count int
 
-	addresses bart.Table[uint32] // rules
+	prefixes  map[netip.Prefix]uint32 // rules; nil once nothing is added
+	addresses bart.Table[*Rule]       // the same, once nothing is added
 }
 
 // entry is what stands at a name, which is a part of the text. A rule is a number; 0 is
@@ -40,6 +41,7 @@ type entry struct {
 func newTable() *table {
 	return &table{
 		seed: maphash.MakeSeed(), at: make(map[uint64]uint32), rules: make([]Rule, 1), keys: make(map[string]uint32),
+		prefixes: make(map[netip.Prefix]uint32),
 	}
 }
 
@@ -83,7 +85,7 @@ func (t *table) findAddress(addr netip.Addr) (netip.Prefix, *Rule) {
 	if !found {
 		return netip.Prefix{}, nil
 	}
-	return prefix, &t.rules[rule]
+	return prefix, rule
 }
 
 // rule gives the number of a rule, by what it says.
@@ -124,7 +126,10 @@ func (t *table) set(where *uint32, rule uint32) (set bool) {
 
 // seal gives back what only adding needs.
 func (t *table) seal() {
-	t.keys = nil
+	for prefix, rule := range t.prefixes {
+		t.addresses.Insert(prefix, &t.rules[rule])
+	}
+	t.keys, t.prefixes = nil, nil
 	t.names = append(make([]entry, 0, len(t.names)), t.names...)
 	t.text = append(make([]byte, 0, len(t.text)), t.text...)
 }
