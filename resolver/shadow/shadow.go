@@ -187,12 +187,13 @@ func (s *Shadow) Compares(network string) bool {
 
 // compares tells whether there is something to compare. Nothing is asked that a resolver
 // answers by itself by the standards, or that does not leave this program; HTTPS and SVCB
-// records and ANY are answered otherwise on purpose.
+// records, ANY, and what a policy decides are answered otherwise on purpose.
 func (s *Shadow) compares(q resolver.Query, a resolver.Answer) bool {
 	switch {
 	case !s.Compares(a.Network) || a.Waits || q.Class != dns.ClassINET || !q.RecursionDesired:
 		return false
-	case q.Type == dns.TypeHTTPS || q.Type == dns.TypeSVCB || q.Type == dns.TypeANY || a.Rcode == dns.RcodeNotImplemented:
+	case q.Type == dns.TypeHTTPS || q.Type == dns.TypeSVCB || q.Type == dns.TypeANY || a.Rcode == dns.RcodeNotImplemented,
+		a.Verdict.Decided():
 		return false
 	default:
 		return a.Source != resolver.FromLocal || !zones.IsSpecial(a.Zone) && !isReverse(q.Name)

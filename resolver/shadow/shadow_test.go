@@ -16,6 +16,7 @@ import (
 	"pldns/resolver/resolvertest"
 	"pldns/resolver/shadow"
 	"pldns/zones"
+	"pldns/zones/policy"
 )
 
 const privateLink = "privatelink.database.windows.net"
@@ -199,6 +200,9 @@ func TestNotAsked(t *testing.T) {
 	change(func(q *resolver.Query, _ *resolver.Answer) { q.Class = dns.ClassCHAOS })
 	change(func(q *resolver.Query, _ *resolver.Answer) { q.RecursionDesired = false })
 	change(func(q *resolver.Query, _ *resolver.Answer) { q.Type = dns.TypeHTTPS })
+	change(func(_ *resolver.Query, a *resolver.Answer) {
+		a.Verdict = resolver.Verdict{Policy: "ads", Action: policy.NXDomain}
+	})
 	change(func(q *resolver.Query, _ *resolver.Answer) { q.Type = dns.TypeANY })
 	change(func(_ *resolver.Query, a *resolver.Answer) {
 		a.Zone, a.Endpoint = zones.MustName("localhost"), zones.Name{}
