@@ -2,6 +2,8 @@ package resolver
 
 import (
 	"fmt"
+	"iter"
+	"net"
 	"net/netip"
 
 	"github.com/miekg/dns"
@@ -92,11 +94,7 @@ func (c *chain) screenedAddresses(reply Reply) (policy.Match, bool) {
 // the answer section, and that address.
 func longest(p *policy.Policy, m wire.Message) (best policy.Match, text string) {
 	most := -1
-	for record := range m.In(wire.Answer) {
-		addr, is := addressIn(m, record)
-		if !is {
-			continue
-		}
+	for addr := range addressesIn(m) {
 		if found, bits, is := p.MatchAddress(addr); is && bits > most {
 			best, text, most = found, addr.String(), bits
 		}
@@ -104,13 +102,49 @@ func longest(p *policy.Policy, m wire.Message) (best policy.Match, text string) 
 	return best, text
 }
 
-// addressIn is the address that a record of a message holds, if it holds one.
-func addressIn(m wire.Message, record wire.Record) (netip.Addr, bool) {
-	if record.Type != dns.TypeA && record.Type != dns.TypeAAAA {
-		return netip.Addr{}, false
+// addressesIn are the addresses in the answer section of a message, and those that HTTPS and
+// SVCB records give as hints, which a client may connect to without asking further.
+func addressesIn(m wire.Message) iter.Seq[netip.Addr] {
+	return func(yield func(netip.Addr) bool) {
+		hints := false
+		for record := range m.In(wire.Answer) {
+			hints = hints || record.Type == dns.TypeHTTPS || record.Type == dns.TypeSVCB
+			if record.Type != dns.TypeA && record.Type != dns.TypeAAAA {
+				continue
+			}
+			if addr, is := netip.AddrFromSlice(m.Octets()[record.Data:record.End]); is && !yield(addr.Unmap()) {
+				return
+			}
+		}
+		if !hints {
+			return
+		}
+		answer, _ := unpacked(m)
+		for _, rr := range answer {
+			for _, ip := range hintsOf(rr) {
+				if addr, is := netip.AddrFromSlice(ip); is && !yield(addr.Unmap()) {
+					return
+				}
+			}
+		}
 	}
-	addr, is := netip.AddrFromSlice(m.Octets()[record.Data:record.End])
-	return addr.Unmap(), is
+}
+
+// hintsOf are the address hints of a record (RFC 9460 section 7.3).
+func hintsOf(rr dns.RR) (all []net.IP) {
+	service, _ := serviceOf(rr)
+	if service == nil {
+		return nil
+	}
+	for _, value := range service.Value {
+		switch hint := value.(type) {
+		case *dns.SVCBIPv4Hint:
+			all = append(all, hint.Hint...)
+		case *dns.SVCBIPv6Hint:
+			all = append(all, hint.Hint...)
+		}
+	}
+	return all
 }
 
 // weigh takes note of an entry of the policy with a number, and tells whether it decides,

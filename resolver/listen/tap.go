@@ -69,7 +69,7 @@ type Exchange struct {
 	// query: Network is that of the client, Rcode that of the reply.
 	Answer  resolver.Answer
 	Request []byte // as it came; nil unless the query is drawn for one of the samples wanted
-	Reply   []byte // as it is sent
+	Reply   []byte // as it is sent, or would be if a policy did not drop the query
 	lot     uint32
 }
 
