@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -36,7 +37,7 @@ import (
 type zone struct {
 	addr string
 	mu   sync.Mutex
-	text map[string]string
+	text map[string][]string // a name and its wildcard are proven at one name
 }
 
 const delegated = "acme.contoso.net."
@@ -47,7 +48,7 @@ func newZone(t *testing.T) *zone {
 	if err != nil {
 		t.Fatal(err)
 	}
-	z := &zone{addr: listener.Addr().String(), text: make(map[string]string)}
+	z := &zone{addr: listener.Addr().String(), text: make(map[string][]string)}
 	server := &dns.Server{Listener: listener, Handler: z}
 	ended := make(chan error, 1)
 	go func() { ended <- server.ActivateAndServe() }()
@@ -69,8 +70,10 @@ func (z *zone) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
 	}
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	if text := z.text[name]; text != "" && q.Question[0].Qtype == dns.TypeTXT {
-		reply.Answer = append(reply.Answer, &dns.TXT{Hdr: head(name, dns.TypeTXT), Txt: []string{text}})
+	for _, text := range z.text[name] {
+		if q.Question[0].Qtype == dns.TypeTXT {
+			reply.Answer = append(reply.Answer, &dns.TXT{Hdr: head(name, dns.TypeTXT), Txt: []string{text}})
+		}
 	}
 	_ = w.WriteMsg(reply)
 }
@@ -80,7 +83,7 @@ func (z *zone) Present(ctx context.Context, domain, _, keyAuth string) error {
 	info := dns01.GetChallengeInfo(ctx, domain, keyAuth)
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	z.text[info.EffectiveFQDN] = info.Value
+	z.text[info.EffectiveFQDN] = append(z.text[info.EffectiveFQDN], info.Value)
 	return nil
 }
 
@@ -89,7 +92,7 @@ func (z *zone) CleanUp(ctx context.Context, domain, _, keyAuth string) error {
 	info := dns01.GetChallengeInfo(ctx, domain, keyAuth)
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	delete(z.text, info.EffectiveFQDN)
+	z.text[info.EffectiveFQDN] = slices.DeleteFunc(z.text[info.EffectiveFQDN], func(text string) bool { return text == info.Value })
 	return nil
 }
 

@@ -227,7 +227,7 @@ func (s serving) busy(t *testing.T) (stop func() int64) {
 	for _, transport := range []string{"dot", "doq"} {
 		asking.Go(func() {
 			for pace := time.Tick(5 * time.Millisecond); ; {
-				if _, err := s.ask(t.Context(), transport); err != nil {
+				if _, err := s.ask(context.WithoutCancel(t.Context()), transport); err != nil {
 					t.Errorf("over %s: %v", transport, err)
 				}
 				answered.Add(1)
@@ -239,18 +239,20 @@ func (s serving) busy(t *testing.T) (stop func() int64) {
 			}
 		})
 	}
-	return func() int64 {
+	stop = sync.OnceValue(func() int64 {
 		close(ended)
 		asking.Wait()
 		return answered.Load()
-	}
+	})
+	t.Cleanup(func() { stop() })
+	return stop
 }
 
 // shows tells whether both transports show a certificate, and are content with it.
 func (s serving) shows(t *testing.T, leaf []byte) bool {
 	t.Helper()
 	for _, transport := range []string{"dot", "doq"} {
-		shown, err := s.ask(t.Context(), transport)
+		shown, err := s.ask(context.WithoutCancel(t.Context()), transport)
 		if err != nil {
 			t.Fatalf("over %s: %v", transport, err)
 		}
