@@ -72,7 +72,7 @@ func (c *conn) beginStream() bool {
 			return begun
 		case last:
 			c.server.refused(c.transport, Crowded, c.peer)
-			_ = c.quic.CloseWithError(excessiveLoad(c.transport), "")
+			c.expel()
 			return false
 		case late == nil:
 			late = time.NewTimer(unreadPause)
@@ -86,6 +86,13 @@ func (c *conn) beginStream() bool {
 			return false
 		}
 	}
+}
+
+// expel ends the connection of a client that does too much, and has it begin no other for a
+// while.
+func (c *conn) expel() {
+	c.server.handshakes.expel(c.counted)
+	_ = c.quic.CloseWithError(excessiveLoad(c.transport), "")
 }
 
 // hurry limits how long a query may take to arrive on a stream, until stop is called: at
@@ -188,7 +195,7 @@ func (d *doqStream) failed(err error) {
 		d.reset(wire.DoQUnspecifiedError)
 		// A stream takes memory until its client has ended it, too, which it need not do.
 		if d.stalled.Add(1) >= int64(d.server.config.Pipeline) {
-			_ = d.quic.CloseWithError(wire.DoQExcessiveLoad, "")
+			d.expel()
 		}
 	default: // the client has given it up
 		d.reset(wire.DoQRequestCancelled)

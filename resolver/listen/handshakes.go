@@ -6,7 +6,9 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"time"
 
+	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/quic-go/quic-go"
 )
 
@@ -18,16 +20,27 @@ type handshakes struct {
 	limit, perClient     int // refused beyond
 	doubted, doubtedEach int // addresses are proven beyond
 
-	mu      sync.Mutex
-	open    int
-	clients map[netip.Prefix]int
+	mu       sync.Mutex
+	open     int
+	clients  map[netip.Prefix]int
+	expelled *lru.Cache[netip.Prefix, time.Time] // until when they begin nothing
 }
+
+const (
+	// expelPause is for how long a client begins no handshake after one of its connections
+	// was ended for excess. One that would come back at once costs a handshake each time.
+	expelPause = time.Second
+	// maxExpelled is how many such clients are remembered.
+	maxExpelled = 1024
+)
 
 func newHandshakes(c Config) *handshakes {
 	limit := max(c.Connections/4, 1)
 	each := max(min(c.ClientConnections, limit/2), 1)
+	expelled, _ := lru.New[netip.Prefix, time.Time](maxExpelled) // the error is that of a size below 1
 	return &handshakes{
-		limit: limit, perClient: each, doubted: max(limit/16, 1), doubtedEach: max(each/16, 1),
+		expelled: expelled,
+		limit:    limit, perClient: each, doubted: max(limit/16, 1), doubtedEach: max(each/16, 1),
 		clients: make(map[netip.Prefix]int),
 	}
 }
@@ -43,13 +56,16 @@ func (h *handshakes) doubt(client netip.Prefix) bool {
 func (h *handshakes) enter(client netip.Prefix) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.open >= h.limit || h.clients[client] >= h.perClient {
+	if until, is := h.expelled.Peek(client); is && time.Now().Before(until) || h.open >= h.limit || h.clients[client] >= h.perClient {
 		return false
 	}
 	h.open++
 	h.clients[client]++
 	return true
 }
+
+// expel has a client begin no handshake for a while. Its other connections stay.
+func (h *handshakes) expel(client netip.Prefix) { h.expelled.Add(client, time.Now().Add(expelPause)) }
 
 // leave is the end of a handshake that was counted.
 func (h *handshakes) leave(client netip.Prefix) {
