@@ -5,7 +5,6 @@ import (
 
 	"github.com/miekg/dns"
 
-	"pldns/resolver/wire"
 	"pldns/zones"
 )
 
@@ -62,20 +61,21 @@ func lacks(answer Answer, outside bool) bool {
 // addresses counts the AAAA records of an answer, and those whose addresses are not
 // excluded.
 func addresses(by *zones.DNS64, answer Answer) (all, usable int) {
-	count := func(octets []byte) {
-		addr, is := netip.AddrFromSlice(octets)
-		if all++; is && !by.Excludes(addr) {
+	count := func(addr netip.Addr) {
+		if !addr.Is6() {
+			return
+		}
+		if all++; !by.Excludes(addr) {
 			usable++
 		}
 	}
-	for rec := range answer.Wire.In(wire.Answer) {
-		if rec.Type == dns.TypeAAAA {
-			count(answer.Wire.Octets()[rec.Data:rec.End])
-		}
+	for addr := range recordedIn(answer.Wire) {
+		count(addr)
 	}
 	for _, rr := range answer.Records {
 		if aaaa, is := rr.(*dns.AAAA); is {
-			count(aaaa.AAAA.To16())
+			addr, _ := netip.AddrFromSlice(aaaa.AAAA.To16())
+			count(addr)
 		}
 	}
 	return all, usable
@@ -141,7 +141,7 @@ func (p *plain) mostTTL() uint32 {
 func mapRecords(records []dns.RR, covered uint16, replace func(dns.RR) dns.RR) []dns.RR {
 	var all []dns.RR
 	for _, rr := range records {
-		if signature, is := rr.(*dns.RRSIG); is && signature.TypeCovered == covered {
+		if covers(rr, covered) {
 			continue
 		}
 		if rr = replace(rr); rr != nil {

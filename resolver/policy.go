@@ -106,15 +106,14 @@ func longest(p *policy.Policy, m wire.Message) (best policy.Match, text string) 
 // SVCB records give as hints, which a client may connect to without asking further.
 func addressesIn(m wire.Message) iter.Seq[netip.Addr] {
 	return func(yield func(netip.Addr) bool) {
+		for addr := range recordedIn(m) {
+			if !yield(addr.Unmap()) {
+				return
+			}
+		}
 		hints := false
 		for record := range m.In(wire.Answer) {
 			hints = hints || record.Type == dns.TypeHTTPS || record.Type == dns.TypeSVCB
-			if record.Type != dns.TypeA && record.Type != dns.TypeAAAA {
-				continue
-			}
-			if addr, is := netip.AddrFromSlice(m.Octets()[record.Data:record.End]); is && !yield(addr.Unmap()) {
-				return
-			}
 		}
 		if !hints {
 			return

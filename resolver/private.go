@@ -2,6 +2,7 @@ package resolver
 
 import (
 	"fmt"
+	"iter"
 	"net/netip"
 
 	"github.com/miekg/dns"
@@ -57,11 +58,8 @@ func (c *chain) confined(answer Answer) Answer {
 
 // hasPublic tells whether there is a public address in an answer.
 func hasPublic(answer Answer) bool {
-	for rec := range answer.Wire.In(wire.Answer) {
-		if rec.Type != dns.TypeA && rec.Type != dns.TypeAAAA {
-			continue
-		}
-		if addr, _ := netip.AddrFromSlice(answer.Wire.Octets()[rec.Data:rec.End]); isPublic(addr) {
+	for addr := range recordedIn(answer.Wire) {
+		if isPublic(addr) {
 			return true
 		}
 	}
@@ -71,6 +69,21 @@ func hasPublic(answer Answer) bool {
 		}
 	}
 	return false
+}
+
+// recordedIn are the addresses of the A and AAAA records in the answer section of a message,
+// as they stand there.
+func recordedIn(m wire.Message) iter.Seq[netip.Addr] {
+	return func(yield func(netip.Addr) bool) {
+		for record := range m.In(wire.Answer) {
+			if record.Type != dns.TypeA && record.Type != dns.TypeAAAA {
+				continue
+			}
+			if addr, is := netip.AddrFromSlice(m.Octets()[record.Data:record.End]); is && !yield(addr) {
+				return
+			}
+		}
+	}
 }
 
 // isPublic tells whether an address is used on the Internet; false for none.

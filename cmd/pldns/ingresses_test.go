@@ -154,6 +154,12 @@ func (b behindIngresses) overHTTPS(config *tls.Config, url string) string {
 		return fromEurope(ctx, b.doh)
 	}}
 	defer transport.CloseIdleConnections()
+	return b.post(transport, url)
+}
+
+// post asks by POST of a client's own transport (RFC 8484).
+func (b behindIngresses) post(transport http.RoundTripper, url string) string {
+	b.tb.Helper()
 	wire, err := mydb().Pack()
 	if err != nil {
 		b.tb.Fatal(err)

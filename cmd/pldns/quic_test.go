@@ -1,13 +1,11 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/binary"
 	"io"
 	"net"
-	"net/http"
 	"net/netip"
 	"time"
 
@@ -87,19 +85,5 @@ func (b behindIngresses) overHTTP3(config *tls.Config, url string) string {
 	}
 	defer func() { end() }()
 	defer transport.Close()
-	wire, err := mydb().Pack()
-	if err != nil {
-		b.tb.Fatal(err)
-	}
-	response, err := (&http.Client{Transport: transport, Timeout: 20 * time.Second}).Post(url, "application/dns-message", bytes.NewReader(wire))
-	if err != nil {
-		return "failed"
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
-	reply := new(dns.Msg)
-	if err != nil || response.StatusCode != http.StatusOK || reply.Unpack(body) != nil {
-		return response.Status
-	}
-	return last(reply, nil)
+	return b.post(transport, url)
 }
