@@ -1,0 +1,58 @@
+package content
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/miekg/dns"
+
+	"pldns/zones"
+)
+
+// WriteTo writes the zone as a file (RFC 1035 section 5) that [Read] and any server reads. The
+// error is that of w.
+func (z *Zone) WriteTo(w io.Writer) (int64, error) {
+	out := bufio.NewWriterSize(w, 1<<16)
+	var written int64
+	for rr := range z.Records() {
+		n, err := out.WriteString(line(rr))
+		written += int64(n)
+		if err != nil {
+			return written, err
+		}
+	}
+	return written, out.Flush()
+}
+
+// line is a record in presentation format; in that of unknown types (RFC 3597 section 5) where
+// the library does not read what it writes.
+func line(rr dns.RR) string {
+	text := rr.String()
+	if again, err := dns.NewRR(text); err == nil && again != nil && dns.IsDuplicate(rr, again) {
+		return text + "\n"
+	}
+	unknown := new(dns.RFC3597)
+	if err := unknown.ToRFC3597(rr); err != nil {
+		return "; " + strings.ReplaceAll(err.Error(), "\n", " ") + "\n"
+	}
+	return unknown.String() + "\n"
+}
+
+// Read reads a zone from a file. It refuses what is no zone file, and what is no zone: see
+// [New].
+func Read(r io.Reader, apex zones.Name) (*Zone, error) {
+	parser := dns.NewZoneParser(r, apex.FQDN(), "")
+	z, err := New(apex, func(yield func(dns.RR) bool) {
+		for rr, more := parser.Next(); more; rr, more = parser.Next() {
+			if !yield(rr) {
+				return
+			}
+		}
+	})
+	if wrong := parser.Err(); wrong != nil {
+		return nil, fmt.Errorf("read zone %s: %w", apex, wrong)
+	}
+	return z, err
+}
