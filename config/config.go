@@ -44,6 +44,13 @@ type Config struct {
 	Catalogue *azure.Catalogue
 	// Deadline is the time within which every query is answered.
 	Deadline time.Duration
+	// Secondary says how zones of others are held as copies, Copies which are, by id.
+	Secondary Secondary
+	Copies    []Copy
+	// Keys sign what is transferred, sorted by name. Transfers say who may take zones, by
+	// network and zone.
+	Keys      []Key
+	Transfers []Transfer
 	// Networks are sorted by name.
 	Networks []Network
 	// Table says who sees which records: what [zones.Build] made of the networks.

@@ -3,6 +3,7 @@ package config
 import (
 	"io"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 )
@@ -21,6 +22,8 @@ type files interface {
 	open(name string) (io.ReadCloser, error)
 	// readSmall is read for what has a few kilobytes.
 	readSmall(name string) ([]byte, error)
+	// public tells whether every user of the machine may read a file.
+	public(name string) bool
 }
 
 // diskFiles are files of the operating system, relative to a directory.
@@ -64,6 +67,11 @@ func (d diskFiles) open(name string) (io.ReadCloser, error) {
 
 func (d diskFiles) readSmall(name string) ([]byte, error) { return ReadFile(name, largestKeyFile) }
 
+func (d diskFiles) public(name string) bool {
+	info, err := os.Stat(name)
+	return err == nil && filepath.Separator == '/' && info.Mode().Perm()&0o004 != 0
+}
+
 // memoryFiles are files of a file system; nil holds none.
 type memoryFiles struct{ fsys fs.FS }
 
@@ -93,3 +101,5 @@ func (m memoryFiles) open(name string) (io.ReadCloser, error) {
 }
 
 func (m memoryFiles) readSmall(name string) ([]byte, error) { return m.read(name) }
+
+func (m memoryFiles) public(string) bool { return false }

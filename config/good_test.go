@@ -127,10 +127,29 @@ func meaning(c *config.Config) string {
 			s.ClientID, s.Tenant)
 		line("  files %v roots %v certificate %v", s.Files(), s.Roots != nil, s.Certificate != nil)
 	}
+	writeCopies(line, c)
 	for i := range c.Networks {
 		writeNetwork(line, &c.Networks[i], c.Limit.Listed)
 	}
 	return b.String()
+}
+
+func writeCopies(line func(string, ...any), c *config.Config) {
+	if s := c.Secondary; s.State != "" {
+		line("secondary %s max_records %d ca %q roots %v", s.State, s.MaxRecords, s.CA, s.Roots != nil)
+	}
+	for _, key := range c.Keys {
+		line("key %s of %q: %d octets", key, key.File, len(key.Secret))
+	}
+	for _, held := range c.Copies {
+		line("copy %s of %s for %v", held.ID, held.Zone, held.Networks)
+		for _, p := range held.Primaries {
+			line("  primary %s: %v tls=%v name=%q key=%v", p.Text, p.Addr, p.TLS, p.ServerName, p.Key)
+		}
+	}
+	for _, t := range c.Transfers {
+		line("transfer %s of %s to %v, tells %v, key %v, copy %q", t.Zone, t.Network, t.To, t.Notify, t.Key, t.Copy)
+	}
 }
 
 func writeNetwork(line func(string, ...any), n *config.Network, listed int) {
@@ -166,6 +185,9 @@ func writeNetwork(line func(string, ...any), n *config.Network, listed int) {
 	}
 	for _, z := range n.Zones {
 		line("  zone %s missing %d", z.Name, z.Missing)
+		if z.Copy != "" {
+			line("    copy %s", z.Copy)
+		}
 		for _, rr := range z.Records {
 			line("    %s", strings.ReplaceAll(rr.String(), "\t", " "))
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"pldns/zones"
 	"pldns/zones/azure"
 )
 
@@ -117,6 +118,9 @@ type loader struct {
 	included     map[string]bool // sets that a network has
 	recordPlaces map[dns.RR]Place
 	shared       zoneDrafts
+	keys         map[zones.Name]*keyDraft
+	copies       map[string]*Copy // by id
+	copyPlaces   map[string]Place // where each is written first
 	policyDrafts map[string]*policyDraft
 	drafts       map[string]*networkDraft
 	shadowed     Place // where Config.Shadow names its group
@@ -140,6 +144,7 @@ func newLoader(name string, files files, catalogue *azure.Catalogue, now time.Ti
 		groups: make(map[string]*groupDraft), undefined: make(map[Place]bool),
 		endpointSets: make(map[string]*mappings), included: make(map[string]bool),
 		recordPlaces: make(map[dns.RR]Place), shared: make(zoneDrafts),
+		keys: make(map[zones.Name]*keyDraft), copies: make(map[string]*Copy), copyPlaces: make(map[string]Place),
 		policyDrafts: make(map[string]*policyDraft), drafts: make(map[string]*networkDraft),
 	}
 }
@@ -153,7 +158,7 @@ func (l *loader) examine(data []byte) Report {
 	}
 	root.only(append(mainKeys(), sharedKeys()...)...)
 	if l.own {
-		root.keep(append(ownKeys(), "traffic")...)
+		root.keep(append(ownKeys(), "traffic", "secondary")...)
 	}
 	l.store(root, files)
 	released := l.openRelease()
@@ -175,6 +180,8 @@ func (l *loader) examine(data []byte) Report {
 	l.catalogued(main)
 	l.azures(main, files)
 	l.traffic(root, released, files)
+	l.tsig(root, files)
+	l.secondary(root, released, files)
 	l.clientNames(root, files)
 	l.tables(root)
 	l.more(root, files)
@@ -197,7 +204,7 @@ func (l *loader) report() Report {
 func mainKeys() []string {
 	return []string{
 		"listen", "tls", "trust", "limit", "cache", "probe", "query_log", "dnstap", "shadow", "deadline", "files", "catalogue", "azure",
-		"store", "traffic", "log", "otlp", "clients",
+		"store", "traffic", "log", "otlp", "clients", "secondary", "tsig",
 	}
 }
 
@@ -231,6 +238,8 @@ func (l *loader) finish() {
 	l.warnOfNetworks()
 	l.warnOfUncovered()
 	l.warnOfPolicies()
+	l.finishCopies()
+	l.finishKeys()
 }
 
 // settings reads what stands alone: the deadline and the cache.

@@ -174,7 +174,7 @@ func parseLogTarget(text string) (LogTarget, *fault) {
 	if err != nil || u.Path != "" || u.RawQuery != "" || u.User != nil {
 		return to, faultf(remedy, "%q is no place for a log", text)
 	}
-	socket, f := parseRemote("syslog+"+network, host, usual)
+	socket, f := parseRemote("syslog+"+network, host, usual, "10.0.0.9")
 	to.Address, to.ServerName = socket.String(), strings.Clone(name)
 	if f != nil {
 		f = faultf(`write the address of the receiver, as in "syslog+`+network+`://10.0.0.9"`, "%s", f.text)

@@ -27,11 +27,15 @@ type Releases func(Store) (*Release, error)
 
 // ownKeys are the tables of the main file that belong to one machine. They are no part of
 // a release, and one that has them all the same is read without them.
-func ownKeys() []string { return []string{"listen", "tls", "store", "azure", "log", "otlp", "clients"} }
+func ownKeys() []string {
+	return []string{"listen", "tls", "store", "azure", "log", "otlp", "clients", "tsig"}
+}
 
 // notReleased are the tables and keys that are left out of a release: [ownKeys], and
-// where the machine keeps what it counted.
-func notReleased() []string { return append(ownKeys(), "traffic.state") }
+// where the machine keeps what it counted and transferred.
+func notReleased() []string {
+	return append(ownKeys(), "traffic.state", "secondary.state", "secondary.ca")
+}
 
 // releasedPrefix begins the name of a release's file in messages.
 const releasedPrefix = "release "
@@ -124,6 +128,10 @@ func (r releasedFiles) readSmall(name string) ([]byte, error) {
 		return fs.ReadFile(r.fsys, inside)
 	}
 	return r.machine.readSmall(name)
+}
+
+func (r releasedFiles) public(name string) bool {
+	return !strings.HasPrefix(name, r.prefix) && r.machine.public(name)
 }
 
 // openRelease opens the main file of the release that belongs to the store, if there is

@@ -22,10 +22,10 @@ func parseServer(text string, bootstrap []netip.Addr) (Server, *fault) {
 		if !with && text == "system" {
 			return Server{Text: text, System: true, Transport: scheme}, nil
 		}
-		server.Addr, f = parseRemote(scheme, rest, portDNS)
+		server.Addr, f = parseRemote(scheme, rest, portDNS, "168.63.129.16")
 	case "tls", "quic":
 		rest, server.Name, _ = strings.Cut(rest, "#")
-		if server.Addr, f = parseRemote(scheme, rest, portTLS); f == nil {
+		if server.Addr, f = parseRemote(scheme, rest, portTLS, ""); f == nil {
 			f = certificateFault(text, server.Name)
 		}
 	case "https", "h3":
@@ -37,9 +37,9 @@ func parseServer(text string, bootstrap []netip.Addr) (Server, *fault) {
 	return server, f
 }
 
-// parseRemote reads the address of a server behind its scheme.
-func parseRemote(scheme, text string, usual uint16) (netip.AddrPort, *fault) {
-	example := "168.63.129.16"
+// parseRemote reads the address of a server behind its scheme. The example is one without
+// a certificate.
+func parseRemote(scheme, text string, usual uint16, example string) (netip.AddrPort, *fault) {
 	if scheme == "tls" || scheme == "quic" {
 		example = scheme + "://10.0.0.4#dns.contoso.com"
 	}

@@ -15,12 +15,18 @@ import (
 
 // zoneDraft is a zone as one part of the files declares it.
 type zoneDraft struct {
-	place      Place
-	missing    zones.Missing
-	records    []record
-	hasRecords bool // whether the key is given
-	hasMissing bool // the same
+	place        Place
+	missing      zones.Missing
+	records      []record
+	recordsPlace Place
+	hasRecords   bool // whether the key is given
+	hasMissing   bool // the same
+	from         fromDraft
+	transfer     transferDraft
 }
+
+// isCopy tells whether the zone is one of somebody else.
+func (d *zoneDraft) isCopy() bool { return d.from.given() }
 
 // zoneDrafts are the zones of a network, or those that all share.
 type zoneDrafts map[zones.Name]*zoneDraft
@@ -32,7 +38,9 @@ type record struct {
 	place Place
 }
 
-func zoneKeys() []string { return []string{"records", "missing"} }
+func zoneKeys() []string {
+	return []string{"records", "missing", "from", "tsig", "transfer", "transfer_tsig"}
+}
 
 // zones reads the zones that one file declares for a network or for all.
 func (l *loader) zones(parent table, into zoneDrafts) {
@@ -89,6 +97,11 @@ func (l *loader) zone(t table, name zones.Name, into zoneDrafts) {
 	}
 	draft.hasRecords = draft.hasRecords || t.has("records")
 	draft.hasMissing = draft.hasMissing || t.has("missing")
+	if t.has("records") {
+		draft.recordsPlace = t.place("records")
+	}
+	l.from(t, "from", "tsig", &draft.from)
+	l.transfer(t, &draft.transfer)
 }
 
 // finishZones checks the zones of all files, those that all networks share first.
@@ -103,34 +116,73 @@ func (l *loader) finishZones() {
 func (l *loader) finishZoneDrafts(drafts zoneDrafts) {
 	for _, name := range slices.SortedFunc(maps.Keys(drafts), zones.Name.Compare) {
 		draft := drafts[name]
-		if !draft.hasRecords && !draft.hasMissing {
-			l.rep.add(draft.place, &fault{"says neither records nor missing",
-				`add missing = "nxdomain" or records = ["db 300 IN A 10.0.1.4"]`})
+		if !draft.hasRecords && !draft.hasMissing && !draft.isCopy() && draft.transfer.place == (Place{}) {
+			l.rep.add(draft.place, &fault{"says neither records nor from nor missing",
+				`add missing = "nxdomain", records = ["db 300 IN A 10.0.1.4"] or from = ["10.20.0.4"]`})
 		}
+		l.onlyOne(draft)
+		l.finishFrom(&draft.from)
+		l.finishTransfer(&draft.transfer)
 		draft.records = l.consistent(draft)
 	}
 }
 
-// composeZones merges the zones of a network over those that all share: its records
-// take the place of the shared ones, and so does its policy.
-func (l *loader) composeZones(own zoneDrafts) []zones.ZoneSpec {
+// onlyOne refuses a zone that has records and primaries. What the machine says of a zone
+// takes the place of what a release does.
+func (l *loader) onlyOne(draft *zoneDraft) {
+	if !draft.hasRecords || !draft.isCopy() {
+		return
+	}
+	switch records, from := draft.recordsPlace.Released(), draft.from.place.Released(); {
+	case records && !from:
+		draft.hasRecords, draft.records = false, nil
+	case from && !records:
+		draft.from = fromDraft{}
+	default:
+		l.rep.clash(draft.from.place, draft.recordsPlace, &fault{"a zone has records, or is taken from primaries", "remove one of the two"})
+	}
+}
+
+// composeZones merges the zones of a network over those that all share: its records or
+// primaries take the place of the shared ones, and so do its policy and who may take it.
+func (l *loader) composeZones(network string, own zoneDrafts) []zones.ZoneSpec {
 	names := maps.Clone(l.shared)
 	maps.Copy(names, own)
 	var specs []zones.ZoneSpec
 	for _, name := range slices.SortedFunc(maps.Keys(names), zones.Name.Compare) {
 		spec := zones.ZoneSpec{Name: name}
+		content := new(zoneDraft)
+		var transfer transferDraft
 		for _, draft := range []*zoneDraft{l.shared[name], own[name]} {
-			if draft != nil && draft.hasRecords {
-				spec.Records = nil
-				for _, r := range draft.records {
-					spec.Records = append(spec.Records, r.rr)
-				}
+			if draft == nil {
+				continue
 			}
-			if draft != nil && draft.missing != zones.Inherit {
+			if draft.hasRecords || draft.isCopy() {
+				content = draft
+			}
+			if draft.missing != zones.Inherit {
 				spec.Missing = draft.missing
+			}
+			if draft.transfer.place != (Place{}) {
+				transfer = draft.transfer
+			}
+		}
+		for _, r := range content.records {
+			spec.Records = append(spec.Records, r.rr)
+		}
+		if content.isCopy() {
+			spec.Copy = l.copyOf(name, &content.from, network)
+			if spec.Missing == zones.Inherit {
+				spec.Missing = zones.NXDomain
 			}
 		}
 		specs = append(specs, spec)
+		if len(transfer.to) > 0 {
+			l.config.Transfers = append(l.config.Transfers, Transfer{
+				Network: strings.Clone(network), Zone: name.Clone(), Copy: spec.Copy,
+				To: transfer.to, Notify: transfer.notify, Key: transfer.key,
+			})
+		}
 	}
 	return specs
 }

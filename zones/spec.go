@@ -130,4 +130,6 @@ type ZoneSpec struct {
 	Missing Missing
 	// Records are of class IN, at or below Name. They are kept, not copied.
 	Records []dns.RR
+	// Copy is the id of the copy that the zone is answered from; empty for none.
+	Copy string
 }

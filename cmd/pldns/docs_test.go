@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/rand"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -67,6 +68,7 @@ func TestDocuments(t *testing.T) {
 			file, dir = b.file, t.TempDir()
 			authority := resolvertest.NewAuthority(t) // of what examples name
 			writeKeys(t, dir, authority, "dns.contoso.net", "10.0.0.4")
+			writeSecret(t, filepath.Join(dir, "transfer.key"))
 			writePair(t, filepath.Join(dir, "fabrikam.crt"), filepath.Join(dir, "fabrikam.key"), authority.Certificate(t, "fabrikam.dns.contoso.net"))
 		}
 		t.Run(b.file+":"+b.language, func(t *testing.T) {
@@ -83,6 +85,14 @@ func TestDocuments(t *testing.T) {
 				t.Errorf("%s:%d: no test knows what a block of %q is", b.file, b.line, b.language)
 			}
 		})
+	}
+}
+
+// writeSecret writes a secret for TSIG.
+func writeSecret(t *testing.T, path string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(rand.Text()+rand.Text()[:22]), 0o600); err != nil {
+		t.Fatal(err)
 	}
 }
 
