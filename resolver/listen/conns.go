@@ -169,6 +169,14 @@ func (t *connections) admit(c *conn) (evicted *conn, admitted bool) {
 	return evicted, true
 }
 
+// crowded tells whether a client has as many connections as one may have.
+func (t *connections) crowded(client netip.Prefix) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	known := t.clients[client]
+	return known != nil && known.count >= t.perClient
+}
+
 // client is who an address counts as: it alone, or its prefix of IPv6, within which a
 // single host has as many addresses as it likes.
 func (t *connections) client(addr netip.Addr) netip.Prefix {

@@ -119,7 +119,8 @@ func (s *Server) greet(ctx context.Context, transport string, info *quic.ClientI
 		return nil, errGreetProxy
 	}
 	client := s.conns.clientOf(peer.Addr())
-	if !s.handshakes.enter(client) {
+	// What is one too many would be refused behind its handshake, which costs the most.
+	if s.conns.crowded(client) || !s.handshakes.enter(client) {
 		s.refused(transport, Crowded, peer)
 		return nil, errGreetMany
 	}
