@@ -337,7 +337,7 @@ func states() []state {
 
 // pages are all pages.
 func pages() []string {
-	return []string{"/", "/traffic?span=day", "/networks", "/networks/europe", "/endpoints", "/endpoints?health=unhealthy", "/upstreams", "/sources", "/unmapped",
+	return []string{"/", "/traffic?span=day", "/networks", "/networks/europe", "/endpoints", "/endpoints?health=unhealthy", "/upstreams", "/sources", "/zones", "/unmapped",
 		"/unmapped?show=never-asked", "/shadow", "/live", "/explain?name=sql-europe-0.database.windows.net&client=10.0.0.7", "/operate"}
 }
 

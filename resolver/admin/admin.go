@@ -71,6 +71,9 @@ type Options struct {
 	Index func() *EndpointIndex
 	// Sources are where mappings come from, for /api/sources. Nil stands for none.
 	Sources func() []Source
+	// Zones are those that are exchanged with other servers, for /api/zones. Nil stands for
+	// none.
+	Zones func() Zones
 	// Accept lets go of what a source holds back, for /-/accept; an empty name stands
 	// for every source. It gives how many resources that is. Nil accepts nothing.
 	Accept func(source string, subscriptions []string) (int, error)
@@ -120,6 +123,8 @@ type Status struct {
 	Networks  int       `json:"networks"`
 	Endpoints int       `json:"endpoints"`
 	Loops     []string  `json:"loops,omitempty"` // upstream servers that lead back to this program
+	// Zones are those of other servers that queries are answered SERVFAIL of, and why.
+	Zones []string `json:"zones,omitempty"`
 	// Silent are the listeners that do not answer the program's own questions.
 	Silent []Silent `json:"silent,omitempty"`
 	// Warnings are what the configuration says and probably does not mean.
@@ -306,6 +311,7 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("GET /api/recent", s.recent)
 	mux.HandleFunc("GET /api/live", s.follow)
 	mux.HandleFunc("GET /api/sources", s.listSources)
+	mux.HandleFunc("GET /api/zones", s.listZones)
 	mux.HandleFunc("GET /api/shadow", s.showShadow)
 	mux.HandleFunc("GET /api/traffic", s.listTraffic)
 	mux.HandleFunc("GET /api/top", s.listTop)

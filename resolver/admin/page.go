@@ -31,6 +31,7 @@ func (s *Server) views() []view {
 		{"/", "Overview", s.overview, false}, {"/traffic", "Traffic", s.trafficPage, false},
 		{"/networks", "Networks", s.networksPage, false}, {"/endpoints", "Endpoints", s.endpointsPage, false},
 		{"/upstreams", "Upstreams", s.upstreamsPage, false}, {"/sources", "Sources", s.sourcesPage, false},
+		{"/zones", "Zones", s.zonesPage, false},
 		{"/unmapped", "Unmapped names", s.unmappedPage, false}, {"/shadow", "Shadow", s.shadowPage, false},
 		{"/live", "Live", s.livePage, false}, {"/explain", "Explain", s.explainPage, true}, {"/operate", "Operate", s.operatePage, true},
 	}

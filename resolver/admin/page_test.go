@@ -142,7 +142,7 @@ func TestPagesOfNothing(t *testing.T) {
 		o.Access, o.Upstreams, o.Unmapped = nil, func() []admin.Upstream { return nil }, func() []admin.Unmapped { return nil }
 	})
 	for path, want := range map[string]string{
-		"/sources": "There are none.", "/shadow": "No answers are compared",
+		"/sources": "There are none.", "/zones": "has it held as a copy", "/shadow": "No answers are compared",
 		"/": "<strong>Not ready:</strong>\ndraining", "/networks": "Nothing found", "/traffic": "Response codes", "/endpoints": "No endpoint matches", "/upstreams": "Nothing is forwarded",
 		"/unmapped": "None.", "/unmapped?show=never-asked": "None.", "/explain": "Client address", "/live": "there is no token", "/operate": "there is no token",
 		"/static/page.css": "prefers-color-scheme", "/static/icon.svg": "<svg",
@@ -189,6 +189,12 @@ func TestHostileTexts(t *testing.T) {
 				Differences:   []admin.Difference{{Network: script, Name: script, By: script, From: script}},
 			}}
 		}
+		o.Zones = func() admin.Zones {
+			return admin.Zones{
+				Copies: []admin.Zone{{Name: script, Networks: []string{script}, Primaries: []string{script}, Key: script, Catalog: script, Primary: script, Error: script, Unsaved: script}},
+				Given:  []admin.Given{{Name: script, Network: script, Key: script, Error: script, Told: []admin.Told{{Error: script}}}},
+			}
+		}
 		o.Shadow = func() admin.Shadow {
 			answer := admin.ShadowAnswer{Rcode: script, Alias: script, Text: script}
 			difference := admin.ShadowDifference{Name: script, Type: script, Kind: script, Ours: answer, Theirs: answer}
@@ -208,7 +214,7 @@ func TestHostileTexts(t *testing.T) {
 	for _, path := range []string{
 		"/endpoints", "/networks", "/explain?name=a.b&server_name=%3Cscript%3E&path=%3Cscript%3E&certificate=%3Cscript%3E&link_id=%3Cscript%3E",
 		"/explain?name=a.b&client=10.0.0.7&path=%3Cscript%3E&certificate=%3Cscript%3E", "/explain?name=a.b&network=%22%3E%3Cscript%3Ealert(1)%3C/script%3E",
-		"/", "/upstreams", "/sources", "/shadow", "/shadow?search=%22%3E%3Cscript%3E", "/unmapped", "/unmapped?show=never-asked", "/live", "/operate", "/networks?search=%22%3E%3Cscript%3E",
+		"/", "/upstreams", "/sources", "/zones", "/shadow", "/shadow?search=%22%3E%3Cscript%3E", "/unmapped", "/unmapped?show=never-asked", "/live", "/operate", "/networks?search=%22%3E%3Cscript%3E",
 		"/endpoints?search=%22%3E%3Cscript%3E&network=%22%3E%3Cscript%3E&health=%3Cscript%3E",
 		"/explain?name=%22%3E%3Cscript%3E&client=%22%3E%3Cscript%3E&listener=%3Cscript%3E", "/explain?name=%3Cscript%3E&client=10.0.0.7",
 	} {

@@ -59,7 +59,7 @@ func (s *Server) state(w http.ResponseWriter, _ *http.Request) {
 
 // stateNow is the state of the moment.
 func (s *Server) stateNow() State {
-	return stateOf(s.options.Status(), s.networks(), s.options.Upstreams(), s.sources(time.Now()), time.Now())
+	return stateOf(s.options.Status(), s.networks(), s.options.Upstreams(), s.sources(time.Now()), s.zones(time.Now()), time.Now())
 }
 
 // stateHeld is how long the state that every page shows may be old: to find it, all
@@ -84,7 +84,7 @@ func (s *Server) stateLately() State {
 }
 
 // stateOf finds the conditions of the moment.
-func stateOf(status Status, networks []Network, upstreams []Upstream, sources []Source, now time.Time) State {
+func stateOf(status Status, networks []Network, upstreams []Upstream, sources []Source, zones Zones, now time.Time) State {
 	var all []Condition
 	if !status.Ready {
 		down := Condition{Level: Down, Reason: cmp.Or(status.Reason, "queries are not served")}
@@ -97,6 +97,7 @@ func stateOf(status Status, networks []Network, upstreams []Upstream, sources []
 	all = append(all, ofEndpoints(networks)...)
 	all = append(all, ofCertificates(status.Certificates, now)...)
 	all = append(all, ofSources(sources)...)
+	all = append(all, ofZones(zones)...)
 	all = append(all, ofStore(status.Store)...)
 	all = append(all, ofConfiguration(status, now)...)
 	if len(all) == 0 {

@@ -51,6 +51,7 @@ type Recorder struct {
 	signals  signalMetrics
 	faults   faultMetrics
 	sources  *liveSources
+	zones    *liveZones
 	store    *liveStore
 	live     *liveMetrics
 	labelled *[]labelled
@@ -78,6 +79,8 @@ func New(build Build) *Recorder {
 	r.config, r.signals, r.faults = newConfigMetrics(m), newSignalMetrics(m), newFaultMetrics(m)
 	r.sources = newLiveSources()
 	registry.MustRegister(r.sources)
+	r.zones = newLiveZones()
+	registry.MustRegister(r.zones)
 	r.store = newLiveStore()
 	registry.MustRegister(r.store)
 	return r

@@ -67,6 +67,12 @@ func exercised(t *testing.T) *metrics.Recorder {
 			Held: 21, Gone: 1, Differences: 2, States: map[string]int{"Approved": 300, "Pending": 4},
 		}}
 	})
+	r.Hold(func() ([]metrics.Zone, []metrics.Given) {
+		return []metrics.Zone{{
+			Name: "corp.example", Networks: []string{"europe"}, Held: true, Serial: 2026112701, Records: 1204, OK: true, Saved: true,
+			Confirmed: time.Unix(1_800_000_000, 0), Expires: time.Unix(1_800_600_000, 0),
+		}}, []metrics.Given{{Name: "privatelink.database.windows.net", Network: "europe", Serial: 1_800_000_000, Whole: 1, Changes: 4}}
+	})
 	r.Follow(func() *metrics.Store {
 		return &metrics.Store{
 			Channel: "stable", Release: "3f2a91c04d17", Pushed: time.Unix(1_800_000_000, 0), Reachable: true, Current: true, Saved: true,
