@@ -54,6 +54,8 @@ type walk struct {
 	last    Reply
 	suffix  zones.Name // of the forward entry that led to last
 	plain   *plain     // what came of it before DNS64; nil where that does nothing
+	proofs  []dns.RR   // that wildcards of copies stand for names of the chain
+	copied  bool       // a record or a denial came from a copy
 
 	held *held // to policies; nil where the network is held to none
 
@@ -102,32 +104,44 @@ func (c *chain) reuse(a Answer) Reuse {
 }
 
 // follow is the one loop: a name that the network owns is answered from its
-// table, any other is asked outside, and each CNAME begins it anew. It ends
+// table or from the copy of its zone, any other is asked outside, and each CNAME begins it anew. It ends
 // because every turn makes the chain longer, and the chain is bounded. It is not
 // done where the outside has been asked and has said nothing yet.
 func (c *chain) follow() (answer Answer, done bool) {
 	for {
 		result := c.network.Lookup(c.name(), c.query.Type)
 		c.trace.lookup(c.name(), c.query.Type, result)
+		pending := false
 		if target, is := c.translated(result); is {
 			answer, done = c.step(target)
+		} else if result.Kind == zones.Copied {
+			answer, done, pending = c.fromCopy(result)
 		} else if result.Owned() {
 			answer, done = c.owned(result)
-		} else if match, is := c.screened(c.name()); is {
-			answer, done = c.obey(match)
 		} else {
-			if answer, done = c.unasked(); done {
-				return answer, true
-			}
-			if c.ask() {
-				return Answer{}, false
-			}
-			answer, done = c.heard()
+			answer, done, pending = c.fromOutside()
 		}
-		if done {
-			return answer, true
+		if done || pending {
+			return answer, done
 		}
 	}
+}
+
+// fromOutside asks the outside about the name where the chain has come to, unless a policy
+// decides about it. It is pending where the outside has said nothing yet.
+func (c *chain) fromOutside() (answer Answer, done, pending bool) {
+	if match, is := c.screened(c.name()); is {
+		answer, done = c.obey(match)
+		return answer, done, false
+	}
+	if answer, done = c.unasked(); done {
+		return answer, true, false
+	}
+	if c.ask() {
+		return Answer{}, false, true
+	}
+	answer, done = c.heard()
+	return answer, done, false
 }
 
 // name is where the chain has come to.
@@ -160,8 +174,14 @@ func (c *chain) owned(result zones.Result) (Answer, bool) {
 			answer.Errors = []Error{{dns.ExtendedErrorCodeOther, "no endpoint here, and the zone denies missing names"}}
 		}
 	}
+	return c.locally(answer), true
+}
+
+// locally completes an answer that ends in what is held here.
+func (c *chain) locally(answer Answer) Answer {
 	answer.Records, answer.Authoritative = c.records, !c.outside
-	return answer, true
+	answer.Authority = append(answer.Authority, c.proofs...)
+	return answer
 }
 
 // step goes on to the target of a CNAME. It is done where that leads nowhere: a

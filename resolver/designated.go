@@ -70,7 +70,7 @@ func (d *Designated) concerns(q *Query) bool {
 // designated answers whoever asks for the encrypted ways to this server, in general or to
 // the server of a name. What the operator wrote about the name goes before.
 func (s *Snapshot) designated(q *Query, network *zones.Network) (Answer, bool) {
-	if found := network.Lookup(q.Name, dns.TypeSVCB); found.Owned() && !found.Zone.Special {
+	if found := network.Lookup(q.Name, dns.TypeSVCB); found.Owned() && !found.Zone.Special && found.Kind != zones.Copied {
 		return Answer{}, false
 	}
 	to := s.encrypted.Networks[network.Name()]

@@ -45,6 +45,7 @@ func (c *chain) synthesized(answer Answer) (Answer, bool) {
 	c.query.Type = dns.TypeA
 	c.names, c.records, c.held = []zones.Name{c.query.Name}, nil, c.snapshot.heldTo(c.network)
 	c.local, c.outside, c.altered, c.signed = false, false, false, true
+	c.copied, c.proofs = false, nil
 	if answer, done := c.follow(); done {
 		return c.synthesized(c.confined(answer))
 	}
@@ -122,7 +123,7 @@ func (c *chain) embedded(by *zones.DNS64, answer Answer) Answer {
 		c.once = c.once || once
 		return before.answer
 	}
-	answer.Records, answer.Authenticated = records, false
+	answer.Records, answer.Authority, answer.Authenticated = records, nil, false // what was proven was of A
 	return answer
 }
 

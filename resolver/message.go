@@ -27,8 +27,9 @@ func (a Answer) Message(q Query, edns bool) *dns.Msg {
 		Answer:   spell(a.Records, q.Spelling),
 		Ns:       a.Authority,
 	}
+	reply.Extra = a.Additional
 	if edns {
-		reply.Extra = []dns.RR{a.opt(q.DNSSEC)}
+		reply.Extra = append(slices.Clip(a.Additional), a.opt(q.DNSSEC))
 	}
 	return reply
 }

@@ -21,11 +21,11 @@ func (c *chain) requiresPrivate() (suffix zones.Name, found bool) {
 	return zones.Name{}, false
 }
 
-// confined is the answer without the public addresses that the outside gave, where the
-// network requires private ones. Without any address left it says that there is none: a
+// confined is the answer without the public addresses that the outside gave, or the copy of
+// a zone, where the network requires private ones. Without any address left it says that there is none: a
 // client that is refused would ask another server.
 func (c *chain) confined(answer Answer) Answer {
-	if c.last.Source == FromNowhere || !hasPublic(answer) {
+	if c.last.Source == FromNowhere && !c.copied || !hasPublic(answer) {
 		return answer
 	}
 	suffix, found := c.requiresPrivate()

@@ -1,6 +1,8 @@
 package resolver
 
 import (
+	"slices"
+
 	"github.com/miekg/dns"
 
 	"pldns/resolver/udpio"
@@ -32,7 +34,8 @@ type Answer struct {
 	Rcode         int
 	Wire          wire.Message
 	Records       []dns.RR // the answer section: the chain in order, then what it ends in
-	Authority     []dns.RR // the SOA of a negative answer, and its proof
+	Authority     []dns.RR // the SOA of a negative answer, and its proof; or the servers that it refers to
+	Additional    []dns.RR // addresses of the servers that it refers to
 	Authoritative bool     // all of it is local data
 	Authenticated bool     // the upstream vouched for all of it
 	Errors        []Error
@@ -100,7 +103,11 @@ func (a Answer) Denies() (zone zones.Name, found bool) {
 
 // IsNegative tells whether the answer says that there is nothing of the type, or no such
 // name.
-func (a Answer) IsNegative() bool { return a.Wire.Count(wire.Authority) > 0 || len(a.Authority) > 0 }
+func (a Answer) IsNegative() bool {
+	return a.Wire.Count(wire.Authority) > 0 || slices.ContainsFunc(a.Authority, func(rr dns.RR) bool {
+		return rr.Header().Rrtype == dns.TypeSOA // else it is a proof for a wildcard, or refers to servers
+	})
+}
 
 // Rule names what decided the answer: "policy", "endpoint", "zone", "require_private" or
 // "forward" and the name of the policy with its entry, of the mapping, the zone, the suffix or

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"pldns/zones"
+	"pldns/zones/content"
 	"pldns/zones/policy"
 )
 
@@ -84,6 +85,9 @@ type Options struct {
 	// Policies are those that the clients of each network are held to, by its name, in
 	// the order in which they count. Nil is none.
 	Policies map[string][]*policy.Policy
+	// Copies are what is held of the zones that are answered from copies, by the id that the
+	// table has for each. One that is not among them is as one of which there is none yet.
+	Copies map[string]content.Copy
 	// Health tells which addresses of endpoints can be reached; nil stands for all.
 	Health Health
 	// Loops recognises questions that this program itself has sent out; nil knows
@@ -108,6 +112,7 @@ type Snapshot struct {
 	table     *zones.Table
 	routes    map[*zones.Network]routes
 	policies  map[*zones.Network][]*policy.Policy // nil where there is none
+	copies    map[string]content.Copy
 	health    Health
 	loops     Loops
 	deadline  time.Duration
@@ -139,6 +144,7 @@ func NewSnapshot(options Options) (*Snapshot, error) {
 	s := &Snapshot{
 		table:     options.Table,
 		routes:    make(map[*zones.Network]routes),
+		copies:    options.Copies,
 		health:    options.Health,
 		loops:     options.Loops,
 		deadline:  cmp.Or(options.Deadline, DefaultDeadline),
@@ -178,6 +184,20 @@ func NewSnapshot(options Options) (*Snapshot, error) {
 	}
 	return s, nil
 }
+
+// WithCopies is s with other copies of zones. Everything else is shared, so that it costs
+// nothing to have one for each version of a zone.
+func (s *Snapshot) WithCopies(copies map[string]content.Copy) *Snapshot {
+	return &Snapshot{
+		table: s.table, routes: s.routes, policies: s.policies, copies: copies, health: s.health, loops: s.loops,
+		deadline: s.deadline, identity: s.identity, encrypted: s.encrypted, release: s.release, origin: s.origin,
+		chains: sync.Pool{New: s.chains.New},
+	}
+}
+
+// Copies are what is held of the zones that are answered from copies. They must not be
+// changed.
+func (s *Snapshot) Copies() map[string]content.Copy { return s.copies }
 
 // Release is that of a fleet's store that all of it is made of; empty for none.
 func (s *Snapshot) Release() string { return s.release }

@@ -1,6 +1,8 @@
 package resolver
 
 import (
+	"slices"
+
 	"github.com/miekg/dns"
 
 	"pldns/resolver/wire"
@@ -83,6 +85,7 @@ func (c *chain) end(reply Reply) Answer {
 	if answer.Authority = whole.Authority; exists {
 		answer.Authority = onlySOA(whole.Authority)
 	}
+	answer.Authority = slices.Concat(answer.Authority, c.proofs)
 	c.records = append(c.records, whole.Answer...)
 	answer.Records = c.records
 	return answer

@@ -23,7 +23,7 @@ type Trace struct {
 
 // Step is one step of a decision: its stage and what happened.
 type Step struct {
-	Stage   string   `json:"stage"` // network, zone, policy, upstream, splice, private, dns64 or answer
+	Stage   string   `json:"stage"` // network, zone, copy, policy, upstream, splice, private, dns64 or answer
 	Room    string   `json:"room"`  // Stage, as it was called before; it goes with the next release
 	Text    string   `json:"text"`
 	Records []string `json:"records,omitempty"` // as they joined the answer, in presentation format
@@ -101,6 +101,8 @@ func outcome(result zones.Result, from string) string {
 		return fmt.Sprintf("an alias of %s, by %s%s", result.Target, by, in)
 	case zones.NoData:
 		return fmt.Sprintf("owned%s, and has no record of this type: NODATA", in)
+	case zones.Copied:
+		return "held as a copy" + in + missed(result)
 	case zones.NoName:
 		return fmt.Sprintf("no endpoint and no record%s, where missing = %q%s", in, result.Zone.Missing, missed(result))
 	default:

@@ -92,7 +92,7 @@ type Source uint8
 // The sources of an answer.
 const (
 	FromNowhere  Source = iota // refused or failed: nobody answered
-	FromLocal                  // an endpoint or record of the asker's network, or a policy that it is held to
+	FromLocal                  // an endpoint or record of the asker's network, a copy of a zone, or a policy that it is held to
 	FromUpstream               // asked just now
 	FromCache                  // said by an upstream before, and still valid
 	FromStale                  // said before, expired, and the upstream fails (RFC 8767)

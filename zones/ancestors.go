@@ -7,7 +7,7 @@ import (
 
 // HasBelow reports whether the network answers any name strictly below a name: one
 // that is mapped, public or private, wildcards included; one with records; the apex
-// of a zone that denies missing names; the reverse of a mapped address. While it
+// of a zone that denies missing names or is held as a copy; the reverse of a mapped address. While it
 // does, the name exists, and nobody may be told that it does not (RFC 8020 section
 // 2).
 //
@@ -43,7 +43,7 @@ func (n *Network) findAncestors() {
 		found.above(other.name, &lastPublic)
 	}
 	for _, zone := range n.zones {
-		if zone.Missing != Forward {
+		if zone.Missing != Forward || zone.Copy != "" {
 			found.above(zone.Name, &lastPublic)
 		}
 	}

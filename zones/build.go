@@ -173,7 +173,11 @@ func compile(spec *NetworkSpec) (*Network, Clashes) {
 		c.routes[suffix] = true
 	}
 	for _, zone := range spec.Zones {
-		c.zones[zone.Name] = Zone{Name: zone.Name, Missing: zone.Missing.or(c.missing)}
+		missing := c.missing
+		if zone.Copy != "" {
+			missing = NXDomain
+		}
+		c.zones[zone.Name] = Zone{Name: zone.Name, Missing: zone.Missing.or(missing), Copy: zone.Copy}
 		c.ownRecords(zone)
 	}
 	for _, s := range mapped.settings {

@@ -17,11 +17,12 @@ const (
 	Alias               // one CNAME; the answer goes on at its target
 	NoData              // the name is owned, and has nothing of this type
 	NoName              // in a zone of the network, which has no such name: Zone.Missing says what to do
+	Copied              // in a zone that is held as a copy, which says what there is: see Zone.Copy
 )
 
 // String is the word used in explanations.
 func (k Kind) String() string {
-	return [...]string{"not ours", "records", "alias", "no data", "no name"}[k]
+	return [...]string{"not ours", "records", "alias", "no data", "no name", "copied"}[k]
 }
 
 // Result is the outcome of a look-up.
@@ -31,7 +32,9 @@ type Result struct {
 	Target  Name     // of Alias
 	SOA     *dns.SOA // of NoData and NoName
 	Zone    Zone     // the zone that the name is in, if it is in one
-	Owner   Name     // the name that matched: the asked one, or the wildcard
+	// Owner is the name that matched: the asked one, or the wildcard. Of Copied it is the
+	// apex of a zone below, which the copy is asked about; else zero.
+	Owner Name
 	// Endpoint is the mapping that decided; zero when it was a record or a zone.
 	Endpoint Mapping
 	// Missed is the wildcard of an endpoint that a name of NotOurs or NoName lies
@@ -40,7 +43,8 @@ type Result struct {
 }
 
 // Owned reports whether the look-up decides the answer whatever the outside says.
-// A missing name that is to be asked upstream does not.
+// A missing name that is to be asked upstream does not. A copy may yet say that the
+// outside is to be asked.
 func (r Result) Owned() bool {
 	return r.Kind != NotOurs && !(r.Kind == NoName && r.Zone.Missing == Forward)
 }
@@ -52,15 +56,20 @@ func (r Result) Owned() bool {
 // A name that exists by structure alone, as the apex of a zone or because other names
 // lie below it, is one of those that a zone says something of: where it
 // forwards, the outside knows better than to say that there is nothing.
+//
+// A zone that is held as a copy says all that endpoints and records of the operator do
+// not, so that the special zones (RFC 6303) give way to it.
 func (n *Network) Lookup(name Name, qtype uint16) Result {
 	found := n.refOf(name)
 	if owner := n.owner(found); !owner.isEmpty() {
 		return n.answer(owner, name, name, qtype)
 	}
-	if special, decided := n.lookupSpecial(name, qtype); decided {
-		return special
-	}
 	zone, inZone := n.zoneAt(name)
+	if zone.Copy == "" {
+		if special, decided := n.lookupSpecial(name, qtype); decided {
+			return special
+		}
+	}
 	var missed Name
 	if found == 0 {
 		wildcard, source := n.wildcardFor(name)
@@ -77,6 +86,8 @@ func (n *Network) Lookup(name Name, qtype uint16) Result {
 		return Result{Kind: NotOurs, Missed: missed}
 	case name == zone.Name && qtype == dns.TypeDS:
 		return n.delegation(zone)
+	case zone.Copy != "":
+		return Result{Kind: Copied, Zone: zone, Missed: missed}
 	case zone.Missing != Forward && name == zone.Name:
 		return n.apex(zone, qtype)
 	case zone.Missing != Forward && found != 0:
@@ -135,6 +146,9 @@ func (n *Network) answer(found owner, name, source Name, qtype uint16) Result {
 	result := Result{Owner: source, Endpoint: found.endpoint}
 	result.Zone, _ = n.zoneAt(name)
 	if qtype == dns.TypeSOA && name == result.Zone.Name {
+		if result.Zone.Copy != "" {
+			return Result{Kind: Copied, Zone: result.Zone}
+		}
 		return n.apex(result.Zone, qtype)
 	}
 	if qtype == dns.TypeDS && name == result.Zone.Name {
@@ -193,6 +207,9 @@ func (n *Network) delegation(zone Zone) Result {
 	}
 	if !local {
 		above = zone
+	}
+	if above.Copy != "" {
+		return Result{Kind: Copied, Zone: above, Owner: zone.Name}
 	}
 	if above.Missing == Forward {
 		return Result{Kind: NoName, SOA: SOA(above.Name), Zone: above}

@@ -38,6 +38,8 @@ type Zone struct {
 	// Special says that the zone is answered here only because nobody should ask
 	// the public about it (RFC 6303, RFC 6761); the operator's routes override it.
 	Special bool
+	// Copy is the id of the copy that the zone is answered from; empty for none.
+	Copy string
 }
 
 // Name is the network's name in the configuration; empty for no network, a nil n.

@@ -124,12 +124,15 @@ func (p Pick) String() string {
 	return "all"
 }
 
-// ZoneSpec is a zone that the operator wrote down: a policy, records, or both.
+// ZoneSpec is a zone that the operator wrote down: a policy, records, or both, or that it
+// is held as a copy of somebody else's.
 type ZoneSpec struct {
 	Name    Name
 	Missing Missing
 	// Records are of class IN, at or below Name. They are kept, not copied.
 	Records []dns.RR
-	// Copy is the id of the copy that the zone is answered from; empty for none.
+	// Copy is the id of the copy that the zone is answered from: whoever answers knows
+	// them by it. Empty for none. What a copy does not have is missing: Inherit stands for
+	// NXDomain then, whatever the network says. The zone has no Records.
 	Copy string
 }

@@ -78,6 +78,15 @@ func lookupLoopback(name Name, zone Zone, qtype uint16) Result {
 // a UDP message however many names share the address.
 const maxPTR = 16
 
+// LookupReverse answers the reverse name of an address that endpoints have, which a copy of
+// its zone may lack; false for any other name.
+func (n *Network) LookupReverse(name Name, qtype uint16) (Result, bool) {
+	if prefix, is := reversePrefix(name); is && prefix.IsSingleIP() {
+		return n.lookupReverse(name, prefix, qtype)
+	}
+	return Result{}, false
+}
+
 // lookupReverse answers the reverse name of a prefix: of a mapped address with
 // the names that have it here, of a shorter prefix that holds mapped addresses
 // with nothing, because it exists. It does not decide the rest.

@@ -112,7 +112,8 @@ func (q *query) appendSaid(out []byte, r *request, a *resolver.Answer) []byte {
 // tooLarge is the answer in the place of one that no message can hold, which is nobody's
 // fault here: what came from the outside may take more room when it is told.
 func tooLarge(a resolver.Answer) resolver.Answer {
-	a.Rcode, a.Wire, a.Records, a.Authority, a.Reuse = dns.RcodeServerFailure, wire.Message{}, nil, nil, resolver.Once
+	a.Rcode, a.Wire, a.Reuse = dns.RcodeServerFailure, wire.Message{}, resolver.Once
+	a.Records, a.Authority, a.Additional = nil, nil, nil
 	a.Authoritative, a.Authenticated = false, false
 	a.Errors = []resolver.Error{{Code: dns.ExtendedErrorCodeOther, Text: "the answer is larger than a DNS message can be"}}
 	return a
@@ -149,6 +150,11 @@ func (q *query) cut(reply *dns.Msg, buf []byte, limit int) ([]byte, error) {
 	}
 	reply.Truncated = true
 	reply.Ns = nil
+	if opt := reply.IsEdns0(); opt != nil {
+		reply.Extra = []dns.RR{opt}
+	} else {
+		reply.Extra = nil
+	}
 	truncate(reply, limit, buf)
 	packed, err := reply.PackBuffer(buf)
 	if err == nil && len(packed) > limit {

@@ -126,7 +126,7 @@ func (l *Live) seen(e *listen.Exchange) *Seen {
 		Query: e.Query, Answer: e.Answer, Reply: slices.Clone(e.Reply),
 	}
 	s.Query.Worker = nil
-	s.Answer.Wire, s.Answer.Records, s.Answer.Authority = wire.Message{}, nil, nil
+	s.Answer.Wire, s.Answer.Records, s.Answer.Authority, s.Answer.Additional = wire.Message{}, nil, nil, nil
 	if l.release != nil {
 		s.Release = l.release()
 	}

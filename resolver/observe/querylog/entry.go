@@ -40,7 +40,7 @@ func newEntry(e *listen.Exchange) entry {
 		began: e.Began, took: e.Took, transport: e.Transport, why: e.Why, from: e.From, query: e.Query, answer: e.Answer,
 		addresses: addressesOf(e.Reply),
 	}
-	line.answer.Wire, line.answer.Records, line.answer.Authority = wire.Message{}, nil, nil
+	line.answer.Wire, line.answer.Records, line.answer.Authority, line.answer.Additional = wire.Message{}, nil, nil, nil
 	return line
 }
 
