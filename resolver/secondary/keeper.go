@@ -1,0 +1,243 @@
+package secondary
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"maps"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"pldns/zones"
+	"pldns/zones/content"
+)
+
+// Keeper holds copies of zones. Its methods may be called at any time by any number of goroutines.
+type Keeper struct {
+	options  Options
+	log      *slog.Logger
+	observer Observer
+
+	holding sync.Mutex // held by Hold, which reads the disk without mu
+
+	mu     sync.Mutex
+	ctx    context.Context // of Run; nil while it does not run
+	held   map[string]*held
+	byZone map[zones.Name][]*held
+	hosts  map[netip.AddrPort]*host
+	turns  []*host // those that zones wait for
+	active int     // attempts under way
+	news   map[string]bool
+	dirty  []*held // in the order in which they are to be saved
+
+	attempts sync.WaitGroup
+	told     chan struct{} // holds a token when there are news
+	unsaved  chan struct{} // holds a token when something is dirty
+}
+
+// New makes a keeper that holds nothing.
+func New(options Options) *Keeper {
+	options.Logger = cmp.Or(options.Logger, slog.New(slog.DiscardHandler))
+	options.Observer = cmp.Or[Observer](options.Observer, nobody{})
+	if options.Dial == nil {
+		options.Dial = func(ctx context.Context, addr netip.AddrPort) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "tcp", addr.String())
+		}
+	}
+	if options.Changed == nil {
+		options.Changed = func([]string) {}
+	}
+	return &Keeper{
+		options: options, log: options.Logger, observer: options.Observer,
+		held: make(map[string]*held), byZone: make(map[zones.Name][]*held), hosts: make(map[netip.AddrPort]*host),
+		news: make(map[string]bool), told: make(chan struct{}, 1), unsaved: make(chan struct{}, 1),
+	}
+}
+
+// Run asks primaries until the context ends, and has written all copies to disk then. The error is
+// always nil.
+func (k *Keeper) Run(ctx context.Context) error {
+	k.mu.Lock()
+	k.ctx = ctx
+	for _, h := range k.held {
+		k.arm(h)
+	}
+	k.mu.Unlock()
+
+	var others sync.WaitGroup
+	saving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	others.Go(func() { k.tell(ctx) })
+	others.Go(func() { k.save(saving) })
+	<-ctx.Done()
+
+	k.mu.Lock()
+	k.ctx = nil
+	for _, h := range k.held {
+		h.disarm()
+	}
+	k.mu.Unlock()
+	k.attempts.Wait()
+	stop()
+	others.Wait()
+	return nil
+}
+
+// Hold says which zones are to be held from now on. What is held already, and is asked for in the
+// same way, goes on; other copies are read from disk before Hold returns, so that they are served
+// before any primary is asked; what is not among the sources is dropped, and its file stays. No two
+// sources have one ID.
+func (k *Keeper) Hold(sources []Source) {
+	k.holding.Lock()
+	defer k.holding.Unlock()
+	read := k.readNew(sources)
+
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	next := make(map[string]*held, len(sources))
+	for _, source := range sources {
+		h := k.held[source.ID]
+		if h == nil || h.source.Zone != source.Zone {
+			h = &held{source: source}
+			if kept := read[source.ID]; kept != nil {
+				h.take(kept)
+			}
+		} else if !h.source.same(source) {
+			h.anew = h.anew || h.zone != nil && areStrangers(h.source.addrs(), source.addrs())
+			h.source = source
+			h.restart()
+		}
+		h.source = source // certificates may be others
+		next[source.ID] = h
+	}
+	for id, h := range k.held {
+		if next[id] != h {
+			h.drop()
+		}
+	}
+	k.held = next
+	clear(k.byZone)
+	for _, h := range next {
+		k.byZone[h.source.Zone] = append(k.byZone[h.source.Zone], h)
+		if k.ctx != nil && h.phase == idle && h.refresh == nil {
+			k.arm(h)
+		}
+	}
+	k.forget()
+}
+
+// readNew reads the copies of sources that are not held yet from disk, by id.
+func (k *Keeper) readNew(sources []Source) map[string]*kept {
+	k.mu.Lock()
+	var missing []Source
+	for _, source := range sources {
+		if h := k.held[source.ID]; h == nil || h.source.Zone != source.Zone {
+			missing = append(missing, source)
+		}
+	}
+	k.mu.Unlock()
+	read := make(map[string]*kept)
+	for _, source := range missing {
+		if found := k.read(source); found != nil {
+			read[source.ID] = found
+		}
+	}
+	return read
+}
+
+// areStrangers tells whether two lists of addresses have none in common.
+func areStrangers(a, b []string) bool {
+	return !slices.ContainsFunc(a, func(addr string) bool { return slices.Contains(b, addr) })
+}
+
+// Copies are what is held, by the ids of the sources. Those of which there is no copy yet are among
+// them.
+func (k *Keeper) Copies() map[string]content.Copy {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	all := make(map[string]content.Copy, len(k.held))
+	for id, h := range k.held {
+		all[id] = h.copy()
+	}
+	return all
+}
+
+// States are what is known of each copy, sorted by zone and id.
+func (k *Keeper) States() []State {
+	k.mu.Lock()
+	all := make([]State, 0, len(k.held))
+	for _, h := range k.held {
+		all = append(all, h.state())
+	}
+	k.mu.Unlock()
+	slices.SortFunc(all, func(a, b State) int { return cmp.Or(a.Zone.Compare(b.Zone), cmp.Compare(a.ID, b.ID)) })
+	return all
+}
+
+// Notify takes a NOTIFY (RFC 1996) that came from an address, signed with a key whose name is zero if
+// it was not signed. It is false if that is no primary of the zone; otherwise the primaries are asked
+// at once, but for a zone at most once a second.
+func (k *Keeper) Notify(zone zones.Name, from netip.Addr, key zones.Name) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	taken := false
+	for _, h := range k.byZone[zone] {
+		first := h.notifier(from, key)
+		if first < 0 {
+			continue
+		}
+		taken = true
+		h.first = first
+		k.host(h.source.Primaries[first].Addr).until = time.Time{} // it is there
+		if h.phase != idle {
+			h.told = true
+		} else if due := later(time.Now(), h.begun.Add(pace)); k.ctx != nil && due.Before(h.next) {
+			k.due(h, due)
+		}
+	}
+	k.observer.Notified(taken)
+	return taken
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// change notes that what is served of a zone is something else. Keeper.mu is held.
+func (k *Keeper) change(h *held) {
+	k.news[h.source.ID] = true
+	select {
+	case k.told <- struct{}{}:
+	default: // there is a token already
+	}
+}
+
+// tellPace is the least time between two calls of Options.Changed.
+const tellPace = time.Second
+
+// tell calls Options.Changed for as long as the context lives.
+func (k *Keeper) tell(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-k.told:
+		}
+		k.mu.Lock()
+		ids := slices.Sorted(maps.Keys(k.news))
+		clear(k.news)
+		k.mu.Unlock()
+		k.options.Changed(ids)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(tellPace):
+		}
+	}
+}

@@ -1,0 +1,160 @@
+package secondary
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"pldns/zones/content"
+)
+
+const (
+	// A copy is written at most this often, and so seldom that no more than a twentieth of the time
+	// goes into that: a large zone may change every second.
+	savePace  = 30 * time.Second
+	saveShare = 20
+	// A disk that is full is tried again after this.
+	saveAgain = 2 * time.Minute
+)
+
+// saving is what is known of a copy on disk. Keeper.mu guards it.
+type saving struct {
+	queued bool          // it is to be written
+	stored *content.Zone // what is on disk; nil if that is not known
+	head   head          // its first line
+	after  time.Time     // not before this
+	fault  string        // why it could not be written
+	wait   *time.Timer
+}
+
+// toSave has a copy written to disk, soon. Keeper.mu is held.
+func (k *Keeper) toSave(h *held) {
+	if k.options.Dir == "" || h.saving.queued || k.ctx == nil {
+		return
+	}
+	h.saving.queued = true
+	wait := time.Until(h.saving.after)
+	if wait <= 0 {
+		k.enqueue(h)
+		return
+	}
+	h.saving.wait = time.AfterFunc(wait, func() {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		k.enqueue(h)
+	})
+}
+
+func (k *Keeper) enqueue(h *held) {
+	k.dirty = append(k.dirty, h)
+	select {
+	case k.unsaved <- struct{}{}:
+	default: // there is a token already
+	}
+}
+
+// save writes copies to disk until the context ends, and then those that still wait. One is written
+// after the other, and nobody waits for it.
+func (k *Keeper) save(ctx context.Context) {
+	k.sweep()
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-k.unsaved:
+			k.saveAll(k.takeDirty())
+		}
+	}
+	k.mu.Lock()
+	var rest []*held
+	for _, h := range k.held {
+		if h.saving.queued {
+			rest = append(rest, h)
+		}
+		if h.saving.wait != nil {
+			h.saving.wait.Stop()
+		}
+	}
+	k.dirty = nil
+	k.mu.Unlock()
+	k.saveAll(rest)
+}
+
+func (k *Keeper) takeDirty() []*held {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	all := k.dirty
+	k.dirty = nil
+	return all
+}
+
+func (k *Keeper) saveAll(all []*held) {
+	for _, h := range all {
+		k.saveOne(h)
+	}
+}
+
+// saveOne writes a copy, or only when it was confirmed.
+func (k *Keeper) saveOne(h *held) {
+	k.mu.Lock()
+	h.saving.queued = false
+	source, zone, before, stored := h.source, h.zone, h.saving.head, h.saving.stored
+	now := head{h.confirmed, before.digest, source.Zone, source.addrs()}
+	skip := h.gone || zone == nil
+	k.mu.Unlock()
+	if skip {
+		return
+	}
+	began := time.Now()
+	path := k.path(source)
+	var err error
+	if stored != zone || !slices.Equal(before.from, now.from) || !confirm(path, before, now) {
+		now, err = k.replace(path, now, zone)
+	}
+	took := time.Since(began)
+
+	k.observer.Saved(err == nil)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err != nil {
+		h.saving.after = time.Now().Add(saveAgain)
+		if fault := text(err); h.saving.fault != fault {
+			h.saving.fault = fault
+			k.log.Error("the copy of the zone cannot be written to disk; it is served, and would be missing after a restart",
+				"zone", source.Zone, "file", path, "error", fault)
+		}
+		k.toSave(h)
+		return
+	}
+	now.confirmed = now.confirmed.UTC().Truncate(time.Second) // as it is read
+	h.saving.stored, h.saving.head, h.saving.fault = zone, now, ""
+	h.saving.after = time.Now().Add(max(savePace, saveShare*took))
+}
+
+func (k *Keeper) replace(path string, h head, zone *content.Zone) (head, error) {
+	if err := os.MkdirAll(k.options.Dir, 0o700); err != nil {
+		return h, err
+	}
+	err := k.options.Replace(path, 0o600, func(file *os.File) (err error) {
+		h, err = write(file, h, zone)
+		return err
+	})
+	return h, err
+}
+
+// sweep removes what a process left that was killed while it wrote.
+func (k *Keeper) sweep() {
+	if k.options.Dir == "" {
+		return
+	}
+	left, err := filepath.Glob(filepath.Join(k.options.Dir, ".*.zone.*.tmp"))
+	if err != nil {
+		return // the folder's name has a bracket: the files stay
+	}
+	for _, path := range left {
+		if info, err := os.Stat(path); err == nil && time.Since(info.ModTime()) > time.Hour {
+			_ = os.Remove(path)
+		}
+	}
+}
