@@ -40,17 +40,25 @@ func (l *loader) hosts(t table, into *mappings) {
 	}
 }
 
-// dataFile opens a file that is not in TOML, which the configuration is made of, too. The
-// caller closes it.
-func (l *loader) dataFile(pattern entry, name string) (io.ReadCloser, bool) {
+// enterData notes a file that is not in TOML, which the configuration is made of, too. It is
+// not ok when that is reported to be at fault.
+func (l *loader) enterData(pattern entry, name string) bool {
 	known := l.rep.documents[name]
 	switch {
 	case filepath.Clean(name) == filepath.Clean(l.main), known != nil && !known.isHosts:
 		l.rep.add(pattern.place, faultf("name it in files or in hosts, not in both", "%s is a file in TOML", name))
-		return nil, false
+		return false
 	case known == nil:
 		l.rep.documents[name] = &document{name: name, rank: len(l.rep.documents), isHosts: true}
 		l.readFrom(name)
+	}
+	return true
+}
+
+// dataFile notes such a file and opens it. The caller closes it.
+func (l *loader) dataFile(pattern entry, name string) (io.ReadCloser, bool) {
+	if !l.enterData(pattern, name) {
+		return nil, false
 	}
 	file, err := l.files.open(name)
 	if err != nil {

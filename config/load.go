@@ -32,10 +32,10 @@ func Check(path string) (Report, error) { return CheckWith(path, nil) }
 // CheckWith is [Check] of a file together with the release of its store; nil for the file
 // alone. The error is that of Check.
 func CheckWith(path string, releases Releases) (Report, error) {
-	return checkWith(path, releases, false)
+	return checkWith(path, nil, releases, false)
 }
 
-func checkWith(path string, releases Releases, own bool) (Report, error) {
+func checkWith(path string, kept *Memory, releases Releases, own bool) (Report, error) {
 	data, err := readMain(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -46,7 +46,7 @@ func checkWith(path string, releases Releases, own bool) (Report, error) {
 		return Report{}, fmt.Errorf("read the configuration: %w: name a file that can be read", err)
 	}
 	l := newLoader(path, diskFiles{filepath.Dir(path)}, azure.New(), time.Now())
-	l.releases, l.own = releases, own
+	l.kept, l.releases, l.own = kept, releases, own
 	return l.examine(data), nil
 }
 
@@ -104,6 +104,7 @@ type loader struct {
 	main      string // name of the main file
 	files     files
 	releases  Releases      // nil for none
+	kept      *Memory       // nil for none
 	own       bool          // whether of the main file only what belongs to the machine counts
 	anywhere  bool          // whether nothing is known of the machine
 	released  releasedFiles // of the release, if there is one
@@ -238,6 +239,7 @@ func (l *loader) finish() {
 	l.warnOfNetworks()
 	l.warnOfUncovered()
 	l.warnOfPolicies()
+	l.keepPolicies()
 	l.finishCopies()
 	l.finishKeys()
 }

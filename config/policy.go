@@ -15,10 +15,11 @@ import (
 
 // policyDraft is a policy while the files are read, and where it is written.
 type policyDraft struct {
+	keptPolicy
 	place   Place
-	options policy.Options
+	read    bool // whether the files could be read, all of them
 	builder *policy.Builder
-	made    *policy.Policy // once the first network has named it
+	kept    *policy.Policy // made of the same before; nil if there is none
 }
 
 // policies reads the policies that one file defines.
@@ -36,45 +37,72 @@ func (l *loader) policy(name string, t table) {
 		return
 	}
 	t.only("files", "format", "zone", "action", "error")
-	draft := &policyDraft{place: t.here(), options: policy.Options{Name: name}, builder: policy.NewBuilder()}
+	draft := &policyDraft{place: t.here(), read: true}
+	draft.options.Name = name
 	l.policyDrafts[name] = draft
 	l.policyAction(t, draft)
 	draft.options.Code = l.policyError(t)
-	format, zone := l.policyFormat(t)
+	draft.format, draft.zone = l.policyFormat(t)
 	patterns, given := t.texts("files", "policy.d/*.txt")
 	if !given && !t.has("files") {
 		l.rep.add(draft.place, faultf(`add files = ["policy.d/*.txt"]`, "policy %s has no files", name))
 	}
-	read := make(map[string]bool)
+	named := make(map[string]bool)
+	var by []entry
 	for _, pattern := range patterns {
 		for _, file := range l.matches(pattern, "policy.d/*.txt") {
-			if !read[file] {
-				read[file] = true
-				l.policyFile(pattern, file, draft.builder, format, zone)
+			if !named[file] {
+				named[file] = true
+				by, draft.files = append(by, pattern), append(draft.files, l.kept.version(file, l.now))
 			}
 		}
 	}
+	l.policyFiles(by, draft)
 }
 
-// policyFile reads one file of a policy.
-func (l *loader) policyFile(pattern entry, name string, into *policy.Builder, format policy.Format, zone zones.Name) {
-	file, ok := l.dataFile(pattern, name)
-	if !ok {
-		return
+// policyFiles reads the files of a policy, unless they are what they were: then nothing of
+// them is read, and what there is to say of them is said again.
+func (l *loader) policyFiles(by []entry, draft *policyDraft) {
+	known := l.kept.same(draft.options.Name, &draft.keptPolicy)
+	if known != nil {
+		draft.files, draft.kept = known.files, known.made
+	} else {
+		draft.builder = policy.NewBuilder()
 	}
-	defer file.Close()
-	found, err := into.Read(file, format, zone)
-	if err != nil {
-		l.rep.add(pattern.place, faultf(`correct the file, or say with format = "rpz" or "list" what it is`, "%s: %s", name, err))
-		return
-	}
-	if len(found.Skipped) > 0 {
-		var parts []string
-		for _, skipped := range found.Skipped {
-			parts = append(parts, skipped.String())
+	for i, pattern := range by {
+		file := &draft.files[i]
+		if known != nil {
+			draft.read = l.enterData(pattern, file.name) && draft.read
+		} else {
+			draft.read = l.policyFile(pattern, file, draft) && draft.read
 		}
+		l.warnOfSkipped(pattern, file)
+	}
+}
+
+// policyFile reads one file of a policy, and tells whether it could be read.
+func (l *loader) policyFile(pattern entry, file *keptFile, draft *policyDraft) bool {
+	from, ok := l.dataFile(pattern, file.name)
+	if !ok {
+		return false
+	}
+	defer from.Close()
+	var err error
+	if file.found, err = draft.builder.Read(from, draft.format, draft.zone); err != nil {
+		l.rep.add(pattern.place, faultf(`correct the file, or say with format = "rpz" or "list" what it is`, "%s: %s", file.name, err))
+	}
+	return err == nil
+}
+
+// warnOfSkipped reports what was left out of a file.
+func (l *loader) warnOfSkipped(pattern entry, file *keptFile) {
+	var parts []string
+	for _, skipped := range file.found.Skipped {
+		parts = append(parts, skipped.String())
+	}
+	if len(parts) > 0 {
 		l.rep.warn(pattern.place, faultf("remove them, or see to it that the rest is enough",
-			"%s: entries that are read: %d; left out are %s", name, found.Entries, strings.Join(parts, "; ")))
+			"%s: entries that are read: %d; left out are %s", file.name, file.found.Entries, strings.Join(parts, "; ")))
 	}
 }
 
@@ -161,7 +189,7 @@ func (l *loader) finishPolicies(draft *networkDraft) {
 		seen[e.text] = true
 		named := l.policyDrafts[e.text]
 		if named == nil && e.text == policy.BrowserDoH {
-			named = &policyDraft{made: policy.NewBrowserDoH()}
+			named = &policyDraft{keptPolicy: keptPolicy{made: policy.NewBrowserDoH()}}
 			l.policyDrafts[e.text] = named
 		}
 		if named == nil {
@@ -169,10 +197,29 @@ func (l *loader) finishPolicies(draft *networkDraft) {
 			continue
 		}
 		if named.made == nil {
-			named.made = named.builder.Build(named.options)
+			named.make()
 		}
 		draft.Policies = append(draft.Policies, named.made)
 	}
+}
+
+// make makes the policy, unless it was made of the same before.
+func (d *policyDraft) make() {
+	if d.made = d.kept; d.made == nil {
+		d.made = d.builder.Build(d.options)
+	}
+}
+
+// keepPolicies has the policies at hand for the next reading.
+func (l *loader) keepPolicies() {
+	policies := make(map[string]*keptPolicy)
+	for name, draft := range l.policyDrafts {
+		if draft.made != nil && draft.read && len(draft.files) > 0 {
+			kept := draft.keptPolicy
+			policies[name] = &kept
+		}
+	}
+	l.kept.keep(policies)
 }
 
 // unknownPolicy is the fault of naming what no file defines.

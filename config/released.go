@@ -46,7 +46,7 @@ func (p Place) Released() bool { return strings.HasPrefix(p.File(), releasedPref
 // CheckRelease is [CheckWith] where of the file only the tables that belong to one machine
 // count, and everything else is as the release says. The error is that of Check.
 func CheckRelease(path string, releases Releases) (Report, error) {
-	return checkWith(path, releases, true)
+	return checkWith(path, nil, releases, true)
 }
 
 // ParseRelease reads a release by itself, whatever machine it is for: nothing is missing

@@ -25,7 +25,8 @@ configuration anew when its files change, on SIGHUP, and on POST /-/reload at th
 admin address; a faulty one changes nothing.`,
 		Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			load := func(releases config.Releases) (*config.Config, error) { return config.LoadWith(file, releases) }
+			kept := new(config.Memory)
+			load := func(releases config.Releases) (*config.Config, error) { return kept.LoadWith(file, releases) }
 			if example {
 				file = "the built-in example"
 				load = func(config.Releases) (*config.Config, error) { return config.Parse(file, config.Example(), nil) }
