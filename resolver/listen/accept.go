@@ -1,12 +1,12 @@
 package listen
 
 import (
-	"encoding/binary"
-
 	"github.com/miekg/dns"
 
 	"pldns/resolver"
+	"pldns/resolver/tsig"
 	"pldns/resolver/wire"
+	"pldns/zones"
 )
 
 // request is what a message asks for, read from its bytes.
@@ -41,7 +41,11 @@ type request struct {
 	options []byte // the data of the OPT record, part of the packet
 	subnet  subnet
 
-	tsig []byte // the TSIG record that belongs into the reply
+	tsig []byte // the TSIG record that belongs into the reply where no key is known; nil if the message is not signed
+	// signature signs the reply, if the keys of peers have been asked about that of the message; nil if not.
+	signature *tsig.Request
+	key       zones.Name // that the message is signed with, and nothing is wrong with it; zero for none
+	notify    bool       // it is NOTIFY, and well-formed
 }
 
 // read reads all of a packet but the name in its question, which it leaves as it came, into
@@ -65,10 +69,11 @@ func (r *request) read(packet []byte) Refusal {
 	switch int(r.flags & wire.Opcodes >> 11) {
 	case dns.OpcodeQuery:
 	case dns.OpcodeNotify, dns.OpcodeUpdate:
-		// Nobody may change anything here (RFC 1996 section 3.10, RFC 2136
-		// section 3.3). Their bodies have the layout of a query's, so the reply
-		// can repeat the question and have an OPT record; the rest is not judged.
-		r.scan(packet)
+		// Nobody may change anything here, and who may tell of changes elsewhere is decided
+		// later (RFC 1996 section 3.10, RFC 2136 section 3.3). Their bodies have the layout of
+		// a query's, so the reply can repeat the question and have an OPT record; the rest of an
+		// UPDATE is not judged.
+		r.readNotify(packet)
 		return NotAllowed
 	default:
 		// IQUERY (RFC 3425), STATUS, DSO (RFC 8490) and what is not assigned.
@@ -82,12 +87,11 @@ func (r *request) read(packet []byte) Refusal {
 		return BadVersion // before the options, which belong to that version
 	case len(r.options) > 0 && !r.readOptions():
 		return Malformed
-	case r.tsig != nil:
+	}
+	r.readType()
+	if r.tsig != nil {
 		return BadKey
 	}
-	fixed := r.question[len(r.question)-4:]
-	r.kind = binary.BigEndian.Uint16(fixed)
-	r.class = binary.BigEndian.Uint16(fixed[2:])
 	return Accepted
 }
 

@@ -97,6 +97,8 @@ type Config struct {
 	Trust Trust
 	// Limits says how much a client is answered over UDP. See [Server.SetLimits].
 	Limits Limits
+	// Peers are servers with which zones are exchanged. See [Server.SetPeers].
+	Peers Peers
 	// Handler answers the queries. Must not be nil.
 	Handler Handler
 	// Log receives what an operator may want to know. What clients cause is logged
@@ -150,6 +152,9 @@ type Config struct {
 	// when it is ready, those before it included; then the connection is closed.
 	// Default 5 s.
 	Send time.Duration
+	// SendZone is the same for a message of a zone transfer, which comes behind others that are on
+	// the way to a slow reader. Default 30 s.
+	SendZone time.Duration
 
 	// LastWord is how long a connection that has not asked yet may still do so when
 	// Run ends: its query is on the way as a rule, and nobody else can read it.
@@ -175,7 +180,7 @@ func (c Config) check() error {
 		return errors.New("listen: a limit of clients is out of range")
 	case min(c.InFlight, c.Readers, c.Connections, c.ClientConnections, c.Pipeline) < 0:
 		return errors.New("listen: a limit is negative; leave it 0 for its default")
-	case min(c.Idle, c.FirstByte, c.Receive, c.Send, c.LastWord, c.Drain) < 0:
+	case min(c.Idle, c.FirstByte, c.Receive, c.Send, c.SendZone, c.LastWord, c.Drain) < 0:
 		return errors.New("listen: a duration is negative; leave it 0 for its default")
 	}
 	for _, a := range slices.Concat(c.Addrs, c.TLS, c.HTTPS, c.QUIC) {
@@ -199,6 +204,7 @@ func (c Config) withDefaults() Config {
 	c.FirstByte = cmp.Or(c.FirstByte, 3*time.Second)
 	c.Receive = cmp.Or(c.Receive, 5*time.Second)
 	c.Send = cmp.Or(c.Send, 5*time.Second)
+	c.SendZone = cmp.Or(c.SendZone, 30*time.Second)
 	c.LastWord = cmp.Or(c.LastWord, 200*time.Millisecond)
 	c.Drain = cmp.Or(c.Drain, 3*time.Second)
 	return c

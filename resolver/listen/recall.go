@@ -56,10 +56,10 @@ func (m *memory) locate(client zones.Client) {
 
 // recall finds the reply to the request of q, nil when it is not remembered, larger
 // than it may be, or not to be given again. What offers a time to be idle is never
-// remembered, because the time differs.
+// remembered, because the time differs, and what is signed is for who asks.
 func (m *memory) recall(r *request, q *query) *replycache.Reply {
 	m.key = m.room[:0]
-	if m.network == nil || q.sample.anew || r.keepalive && q.idle != nil {
+	if m.network == nil || q.sample.anew || r.keepalive && q.idle != nil || r.signature != nil {
 		return nil
 	}
 	asks := q.kind | replycache.Asks(r.flags)&replycache.Header

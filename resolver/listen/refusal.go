@@ -35,7 +35,9 @@ const (
 	NotAllowed     // NOTIFY or UPDATE: REFUSED
 	NotImplemented // another opcode: NOTIMP
 	BadVersion     // an EDNS version above 0: BADVERS
-	BadKey         // signed with a key, and none is known here: NOTAUTH
+	BadKey         // signed with a key that is not known here: NOTAUTH
+	BadSig         // signed wrongly: NOTAUTH
+	BadTime        // signed at another time: NOTAUTH
 	Shed           // too many queries under way: SERVFAIL
 	Panicked       // a fault of this program: SERVFAIL
 	Unpackable     // an answer that has no wire form: SERVFAIL
@@ -60,7 +62,7 @@ const (
 func (r Refusal) String() string {
 	return [refusals]string{
 		"accepted", "short", "response", "forged-proxy", "no-proxy", "unreachable", "limited", "unfit",
-		"formerr", "not-allowed", "notimp", "badvers", "badkey", "shed", "panic", "unpackable", "slipped",
+		"formerr", "not-allowed", "notimp", "badvers", "badkey", "badsig", "badtime", "shed", "panic", "unpackable", "slipped",
 		"unsent", "crowded", "evicted", "stalled", "handshake", "bad-request",
 	}[r]
 }
@@ -79,7 +81,7 @@ func (r Refusal) rcode() int {
 		return dns.RcodeNotImplemented
 	case BadVersion:
 		return dns.RcodeBadVers
-	case BadKey:
+	case BadKey, BadSig, BadTime:
 		return dns.RcodeNotAuth
 	case Slipped:
 		return dns.RcodeSuccess
@@ -107,36 +109,47 @@ func (r Refusal) explanation() (resolver.Error, bool) {
 // what was asked, and possible when everything else has failed. Without room for
 // it within limit, the TSIG record stays away.
 func (r *request) appendRefusal(out []byte, why Refusal, limit int) []byte {
-	start, rcode := len(out), why.rcode()
-	flags := wire.QR | r.flags&wire.Opcodes | uint16(rcode)&wire.Rcodes
+	start := len(out)
+	flags := wire.QR | r.flags&wire.Opcodes
 	if r.flags&wire.Opcodes == dns.OpcodeQuery { // elsewhere these bits mean something else, or nothing
 		flags |= r.flags&(wire.RD|wire.CD) | wire.RA
 	}
 	if why == Slipped {
 		flags |= wire.TC
 	}
+	out = r.appendBare(out, flags, why.rcode())
+	if e, ok := why.explanation(); ok && r.edns {
+		out = appendError(out, len(out)-optSize, e)
+	}
+	if why == BadKey && r.signature == nil && len(out)-start+len(r.tsig) <= limit {
+		out = append(out, r.tsig...)
+		additional := out[start+10 : start+12]
+		binary.BigEndian.PutUint16(additional, binary.BigEndian.Uint16(additional)+1)
+	}
+	return out
+}
+
+// optSize is the length of an OPT record without options, in octets.
+const optSize = 11
+
+// appendBare appends a reply with nothing but the question, if there is one, and the OPT record.
+func (r *request) appendBare(out []byte, flags uint16, rcode int) []byte {
 	var questions, additional uint16
 	if len(r.question) > 0 {
 		questions = 1
 	}
+	if r.edns {
+		additional = 1
+	}
 	out = binary.BigEndian.AppendUint16(out, r.id)
-	out = binary.BigEndian.AppendUint16(out, flags)
+	out = binary.BigEndian.AppendUint16(out, flags|uint16(rcode)&wire.Rcodes)
 	out = binary.BigEndian.AppendUint16(out, questions)
-	out = append(out, 0, 0, 0, 0, 0, 0)
+	out = append(out, 0, 0, 0, 0)
+	out = binary.BigEndian.AppendUint16(out, additional)
 	out = append(out, r.question...)
 	if r.edns {
-		opt := len(out)
 		out = wire.AppendOPT(out, resolver.UDPSize, rcode, r.do)
-		if e, ok := why.explanation(); ok {
-			out = appendError(out, opt, e)
-		}
-		additional++
 	}
-	if why == BadKey && len(out)-start+len(r.tsig) <= limit {
-		out = append(out, r.tsig...)
-		additional++
-	}
-	binary.BigEndian.PutUint16(out[start+10:], additional)
 	return out
 }
 

@@ -50,6 +50,9 @@ func (q *query) limit(r *request) int {
 	if r.nsid != nil {
 		limit -= r.nsidRoom()
 	}
+	if r.signature != nil {
+		limit -= r.signRoom()
+	}
 	return limit
 }
 

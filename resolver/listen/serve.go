@@ -95,7 +95,7 @@ func (s *Server) serve(q *query, x *scratch, message []byte) outcome {
 	q.sample.begin(s.tap.Load(), q)
 	var r request
 	why := r.read(message)
-	if why == Accepted && r.subnet.data != nil && !s.subnetOf(q.transport, &r, &q.client) {
+	if (why == Accepted || why == BadKey) && r.subnet.data != nil && !s.subnetOf(q.transport, &r, &q.client) {
 		why = Malformed
 	}
 	if why == Accepted && r.keepalive && q.transport == doq {
@@ -111,6 +111,15 @@ func (s *Server) serve(q *query, x *scratch, message []byte) outcome {
 	}
 	if !q.stream {
 		why = s.limited(q, &x.memory, &r, why)
+	}
+	if r.ofPeers() {
+		if peers := s.peers.Load(); peers != nil {
+			var out outcome
+			var done bool
+			if why, out, done = s.fromPeer(q, x, &r, peers, why); done {
+				return out
+			}
+		}
 	}
 	if why == Accepted {
 		if known := x.memory.recall(&r, q); known == nil {
@@ -212,9 +221,13 @@ func (s *Server) finish(q *query, x *scratch, r *request, answer resolver.Answer
 // refuse makes the reply that refuses a query.
 func (s *Server) refuse(q *query, x *scratch, r *request, why Refusal, details ...any) outcome {
 	q.asked = r.query(q.client)
-	reply := r.appendRefusal(x.buf[:0], why, q.limit(r))
-	if why == Panicked || why == Unpackable || why == Shed {
+	limit := q.limit(r)
+	reply := r.appendRefusal(x.buf[:0], why, limit)
+	switch {
+	case why == Panicked || why == Unpackable || why == Shed:
 		reply = s.complete(q, r, reply)
+	case len(reply) <= limit:
+		reply = r.sign(reply)
 	}
 	s.tell(q, x, r, Exchange{Why: why, Answer: resolver.Answer{Network: q.network, Rcode: why.rcode()}, Reply: reply}, details...)
 	return outcome{reply: reply, why: why}
@@ -222,8 +235,17 @@ func (s *Server) refuse(q *query, x *scratch, r *request, why Refusal, details .
 
 // complete adds to a reply what only this client is told, behind everything else: the
 // scope of its subnet, the identity of the server, its cookie, and over an encrypted
-// transport padding if the query was padded too (RFC 7830 section 4).
+// transport padding if the query was padded too (RFC 7830 section 4). Behind all of it goes
+// the signature, if the query was signed.
 func (s *Server) complete(q *query, r *request, reply []byte) []byte {
+	if r.signature != nil {
+		return r.sign(s.extend(q, r, reply))
+	}
+	return s.extend(q, r, reply)
+}
+
+// extend is complete without the signature.
+func (s *Server) extend(q *query, r *request, reply []byte) []byte {
 	proves, pads := r.hasCookie && q.cookieFor.IsValid(), r.padding && q.encrypted
 	if !r.subnet.given && r.nsid == nil && !proves && !pads {
 		return reply

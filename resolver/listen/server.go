@@ -25,6 +25,8 @@ type Server struct {
 	secure     map[string][]netip.AddrPort // the bound addresses of each secure transport
 	trust      atomic.Pointer[trusted]
 	tap        atomic.Pointer[tapped]
+	peers      atomic.Pointer[Peers] // nil for none
+	transfers  transfers
 	local      map[netip.Addr]struct{}
 	conns      *connections
 	datagrams  *pendings      // over UDP
@@ -92,6 +94,7 @@ func New(c Config) (*Server, error) {
 	s.quicOpen, s.endQUIC = context.WithCancel(context.Background())
 	s.SetTrust(c.Trust)
 	s.SetLimits(c.Limits)
+	s.SetPeers(c.Peers)
 	return s, nil
 }
 

@@ -2,6 +2,7 @@ package listen
 
 import (
 	"errors"
+	"net"
 	"os"
 	"sync"
 	"time"
@@ -106,21 +107,27 @@ func (c *conn) sendLate() {
 // not taken it within Config.Send (or a little later) after it was ready loses its connection,
 // because whatever comes after it would have to be kept for as long.
 func (c *conn) send(frame []byte, ready time.Time) {
+	if err := c.write(frame, ready.Add(c.server.config.Send)); errors.Is(err, os.ErrDeadlineExceeded) {
+		c.server.refused(c.transport, Stalled, c.peer)
+	}
+}
+
+// write writes one frame in one piece, by a time or a little later; if that fails, c ends. The
+// error that follows one is [net.ErrClosed].
+func (c *conn) write(frame []byte, by time.Time) error {
 	c.sending.Lock()
 	defer c.sending.Unlock()
 	if c.broken {
-		return
+		return net.ErrClosed
 	}
-	if by, patience := ready.Add(c.server.config.Send), c.server.config.Send/slack; c.writeBy.Before(by) ||
-		c.writeBy.After(by.Add(patience)) {
+	if patience := c.server.config.Send / slack; c.writeBy.Before(by) || c.writeBy.After(by.Add(patience)) {
 		c.writeBy = by.Add(patience)
 		_ = c.SetWriteDeadline(c.writeBy)
 	}
-	if _, err := c.stream.Write(frame); err != nil {
+	_, err := c.stream.Write(frame)
+	if err != nil {
 		c.broken = true
 		c.Close()
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			c.server.refused(c.transport, Stalled, c.peer)
-		}
 	}
+	return err
 }

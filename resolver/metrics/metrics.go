@@ -157,8 +157,8 @@ func newIngressMetrics(m maker) ingressMetrics {
 		refused: m.counter("refused_total",
 			"Packets, queries and connections that were refused before anything was decided, "+
 				"by transport and reason: short, response, forged-proxy, no-proxy, "+
-				"unreachable, limited and unfit are met with silence; formerr, not-allowed, notimp, badvers, badkey, shed, "+
-				"panic, unpackable and slipped with a reply; "+
+				"unreachable, limited and unfit are met with silence; formerr, not-allowed, notimp, badvers, badkey, badsig, badtime, "+
+				"shed, panic, unpackable and slipped with a reply; "+
 				"unsent, crowded, evicted, stalled, handshake and bad-request are about sockets and connections.",
 			"transport", "reason"),
 		subnets: m.counter("client_subnets_ignored_total",
