@@ -137,3 +137,10 @@ func equal(t testing.TB, got, want *content.Zone) {
 		t.Errorf("the copy is\n%s\nnot\n%s", text(t, got), text(t, want))
 	}
 }
+
+// changes is how often Changed was called.
+func (k *keeper) changes() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return len(k.calls)
+}

@@ -34,7 +34,8 @@ type primary struct {
 	versions []*content.Zone // the last one is served; changes are told between them
 	script   func(*call) bool
 	asked    map[uint16]int
-	perReply int // records of a message; 0 for 100
+	perReply int           // records of a message; 0 for 100
+	ahead    time.Duration // of its clock
 }
 
 // call is one question over one connection.
@@ -90,7 +91,7 @@ func (p *primary) serve(conn net.Conn) {
 			return
 		}
 		if c.query.IsTsig() != nil {
-			if c.request, err = p.ring.Receive(packed, time.Now()); err != nil {
+			if c.request, err = p.ring.Receive(packed, p.clock()); err != nil {
 				p.t.Errorf("a signature cannot be read: %v", err)
 				return
 			}
@@ -104,6 +105,8 @@ func (p *primary) serve(conn net.Conn) {
 		}
 	}
 }
+
+func (p *primary) clock() time.Time { return time.Now().Add(p.ahead) }
 
 func (c *call) kind() uint16 { return c.query.Question[0].Qtype }
 
@@ -207,7 +210,7 @@ func (c *call) sendMsg(change func(*dns.Msg)) {
 		return
 	}
 	if c.request != nil {
-		packed = c.request.Sign(packed, time.Now())
+		packed = c.request.Sign(packed, c.clock())
 	}
 	c.raw(packed)
 }
@@ -235,8 +238,8 @@ func zone(t testing.TB, serial uint32, records ...string) *content.Zone {
 func zoneOf(t testing.TB, apex string, serial, refresh uint32, records ...string) *content.Zone {
 	t.Helper()
 	all := []string{
-		fmt.Sprintf("%s 3600 IN SOA ns.%s mail.%s %d %d 600 86400 60", apex, apex, apex, serial, refresh),
-		apex + " 3600 IN NS ns." + apex,
+		fmt.Sprintf("%s 3600 IN SOA ns.corp.example. mail.corp.example. %d %d 600 86400 60", apex, serial, refresh),
+		apex + " 3600 IN NS ns.corp.example.",
 	}
 	z, err := content.New(zones.MustName(apex), func(yield func(dns.RR) bool) {
 		for _, text := range append(all, records...) {

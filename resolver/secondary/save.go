@@ -21,7 +21,7 @@ const (
 
 // saving is what is known of a copy on disk. Keeper.mu guards it.
 type saving struct {
-	queued bool          // it is to be written
+	queued bool          // it is to be written, or is being written
 	stored *content.Zone // what is on disk; nil if that is not known
 	head   head          // its first line
 	after  time.Time     // not before this
@@ -98,9 +98,8 @@ func (k *Keeper) saveAll(all []*held) {
 // saveOne writes a copy, or only when it was confirmed.
 func (k *Keeper) saveOne(h *held) {
 	k.mu.Lock()
-	h.saving.queued = false
-	source, zone, before, stored := h.source, h.zone, h.saving.head, h.saving.stored
-	now := head{h.confirmed, before.digest, source.Zone, source.addrs()}
+	source, zone, confirmed, before, stored := h.source, h.zone, h.confirmed, h.saving.head, h.saving.stored
+	now := head{confirmed, before.digest, source.Zone, source.addrs()}
 	skip := h.gone || zone == nil
 	k.mu.Unlock()
 	if skip {
@@ -117,6 +116,7 @@ func (k *Keeper) saveOne(h *held) {
 	k.observer.Saved(err == nil)
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	h.saving.queued = false
 	if err != nil {
 		h.saving.after = time.Now().Add(saveAgain)
 		if fault := text(err); h.saving.fault != fault {
@@ -130,6 +130,9 @@ func (k *Keeper) saveOne(h *held) {
 	now.confirmed = now.confirmed.UTC().Truncate(time.Second) // as it is read
 	h.saving.stored, h.saving.head, h.saving.fault = zone, now, ""
 	h.saving.after = time.Now().Add(max(savePace, saveShare*took))
+	if h.zone != zone || !h.confirmed.Equal(confirmed) { // meanwhile
+		k.toSave(h)
+	}
 }
 
 func (k *Keeper) replace(path string, h head, zone *content.Zone) (head, error) {

@@ -35,10 +35,9 @@ func (t *transfer) read() (*content.Zone, Kind, error) {
 		zone, err := t.full()
 		return zone, Full, err
 	}
-	// One SOA record alone says that there is nothing newer (RFC 1995 section 4). A newer one
-	// that is alone in its message is the beginning of more.
-	if t.left == 0 && !content.IsNewer(first.Serial, t.have.Serial()) {
-		return nil, Incremental, t.end()
+	// There is nothing newer (RFC 1995 section 4): whatever follows is not wanted.
+	if !content.IsNewer(first.Serial, t.have.Serial()) {
+		return nil, Incremental, nil
 	}
 	second, err := t.next()
 	if err != nil {
