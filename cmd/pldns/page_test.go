@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -38,15 +39,17 @@ func runPldns(t *testing.T, args ...string) program {
 		t.Fatal(err)
 	}
 	kill := time.AfterFunc(time.Minute, func() { _ = command.Process.Kill() })
+	// Once: a second signal ends it at once.
+	end := sync.OnceFunc(func() { _ = command.Process.Signal(syscall.SIGTERM) })
 	t.Cleanup(func() {
-		_ = command.Process.Signal(syscall.SIGTERM)
+		end()
 		_, _ = io.Copy(io.Discard, stderr)
 		if err := command.Wait(); err != nil {
 			t.Errorf("pldns %v: %v", args, err)
 		}
 		kill.Stop()
 	})
-	return program{t, bufio.NewReader(stderr), func() { _ = command.Process.Signal(syscall.SIGTERM) }}
+	return program{t, bufio.NewReader(stderr), end}
 }
 
 // line waits for a line of the log that holds a text, and gives it.
