@@ -67,6 +67,21 @@ func TestConfigurations(t *testing.T) {
 	}
 }
 
+// The network policy of Kubernetes lets out what upstreams of every kind are asked over, and
+// primaries of zones.
+func TestNetworkPolicyLetsUpstreamsBeAsked(t *testing.T) {
+	_, egress, _ := strings.Cut(read(t, "kubernetes/networkpolicy.yaml"), "egress:")
+	for server, want := range map[string]string{
+		"10.0.0.4": "{port: 53, protocol: UDP}", "tcp://10.0.0.4, and zones": "{port: 53, protocol: TCP}",
+		"tls://10.0.0.4, and zones": "{port: 853, protocol: TCP}", "https://10.0.0.4/dns-query": "{port: 443, protocol: TCP}",
+		"quic://10.0.0.4": "{port: 853, protocol: UDP}", "h3://10.0.0.4/dns-query": "{port: 443, protocol: UDP}",
+	} {
+		if !strings.Contains(egress, want) {
+			t.Errorf("nothing lets out %s, which %s takes", want, server)
+		}
+	}
+}
+
 // What the network policy of Kubernetes lets out is what the file there says, so
 // that check warns of a probe that would find every address unhealthy.
 func TestEgressIsThatOfTheNetworkPolicy(t *testing.T) {
