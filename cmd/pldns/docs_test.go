@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -81,6 +82,8 @@ func TestDocuments(t *testing.T) {
 				checkTranscript(t, dir, b)
 			case "sh":
 				checkCommands(t, b)
+			case "named", "knot", "nsd":
+				checkOfOthers(t, b)
 			default:
 				t.Errorf("%s:%d: no test knows what a block of %q is", b.file, b.line, b.language)
 			}
@@ -140,6 +143,21 @@ func checkTranscript(t *testing.T, dir string, b block) {
 		if got := strings.TrimRight(out.String(), "\n"); got != strings.TrimRight(want, "\n") {
 			t.Errorf("%s:%d: %s\nprints:\n%s\nthe document says:\n%s", b.file, b.line, line, got, want)
 		}
+	}
+}
+
+// checkOfOthers checks that the server which a block is for takes it.
+func checkOfOthers(t *testing.T, b block) {
+	file := filepath.Join(t.TempDir(), "of."+b.language)
+	if err := os.WriteFile(file, []byte(b.text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	command := map[string][]string{
+		"named": {"named-checkconf", file}, "knot": {"knotc", "-c", file, "conf-check"}, "nsd": {"nsd-checkconf", file},
+	}[b.language]
+	command[0] = find(t, command[0])
+	if out, err := exec.CommandContext(t.Context(), command[0], command[1:]...).CombinedOutput(); err != nil {
+		t.Errorf("%s:%d: %s: %v\n%s", b.file, b.line, command[0], err, out)
 	}
 }
 

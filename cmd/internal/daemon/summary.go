@@ -20,6 +20,12 @@ func Summary(c *config.Config) string {
 		}
 		text += fmt.Sprintf(", %s with %s", plural(len(policies), "policy", "policies"), plural(entries, "entry", "entries"))
 	}
+	if len(c.Copies) > 0 {
+		text += ", " + plural(len(c.Copies), "zone from primaries", "zones from primaries")
+	}
+	if len(c.Transfers) > 0 {
+		text += fmt.Sprintf(", %d given to others", len(c.Transfers))
+	}
 	return text
 }
 
