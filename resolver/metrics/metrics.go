@@ -42,20 +42,21 @@ var (
 
 // Recorder counts. It may be used by any number of goroutines.
 type Recorder struct {
-	registry *prometheus.Registry
-	ingress  ingressMetrics
-	cache    cacheMetrics
-	upstream upstreamMetrics
-	policy   policyMetrics
-	config   configMetrics
-	signals  signalMetrics
-	faults   faultMetrics
-	sources  *liveSources
-	zones    *liveZones
-	store    *liveStore
-	live     *liveMetrics
-	labelled *[]labelled
-	of       subjects
+	registry  *prometheus.Registry
+	ingress   ingressMetrics
+	cache     cacheMetrics
+	upstream  upstreamMetrics
+	policy    policyMetrics
+	config    configMetrics
+	signals   signalMetrics
+	faults    faultMetrics
+	sources   *liveSources
+	zones     *liveZones
+	transfers *transferMetrics
+	store     *liveStore
+	live      *liveMetrics
+	labelled  *[]labelled
+	of        subjects
 }
 
 // Build says what program this is.
@@ -79,6 +80,7 @@ func New(build Build) *Recorder {
 	r.config, r.signals, r.faults = newConfigMetrics(m), newSignalMetrics(m), newFaultMetrics(m)
 	r.sources = newLiveSources()
 	registry.MustRegister(r.sources)
+	r.transfers = newTransferMetrics(m, r.Panicked)
 	r.zones = newLiveZones()
 	registry.MustRegister(r.zones)
 	r.store = newLiveStore()

@@ -17,6 +17,7 @@ import (
 	"pldns/resolver/metrics"
 	"pldns/resolver/observe/dnstap"
 	"pldns/resolver/observe/querylog"
+	"pldns/resolver/secondary"
 	"pldns/resolver/shadow"
 	"pldns/zones"
 	"pldns/zones/policy"
@@ -67,6 +68,13 @@ func exercised(t *testing.T) *metrics.Recorder {
 			Held: 21, Gone: 1, Differences: 2, States: map[string]int{"Approved": 300, "Pending": 4},
 		}}
 	})
+	for _, reason := range []secondary.Reason{secondary.Unreachable, secondary.Signature} {
+		r.Secondary().Failed(reason)
+	}
+	r.Secondary().Confirmed()
+	r.Secondary().Transferred(secondary.Incremental, 1204, time.Second)
+	r.Secondary().Notified(true)
+	r.Secondary().Saved(true)
 	r.Hold(func() ([]metrics.Zone, []metrics.Given) {
 		return []metrics.Zone{{
 			Name: "corp.example", Networks: []string{"europe"}, Held: true, Serial: 2026112701, Records: 1204, OK: true, Saved: true,

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"pldns/resolver/secondary"
 )
 
 // Zone is a zone of another server that is held as a copy, at one time.
@@ -108,3 +110,65 @@ func (l *liveZones) Collect(to chan<- prometheus.Metric) {
 		counter(l.taken, g.Changes, g.Name, g.Network, "changes")
 	}
 }
+
+// transferMetrics are about what primaries of zones give.
+type transferMetrics struct {
+	transfers, failures, notifies, saves *prometheus.CounterVec
+	octets                               *prometheus.CounterVec
+	confirmed                            prometheus.Counter
+	panicked                             func(part string)
+}
+
+func newTransferMetrics(m maker, panicked func(string)) *transferMetrics {
+	return &transferMetrics{
+		transfers: m.counter("zone_transfers_total",
+			"Transfers of zones from their primaries that came to a copy, by kind: axfr (the whole zone) or ixfr (its changes).", "kind"),
+		octets: m.counter("zone_transfer_bytes_total", "Octets of transfers of zones from their primaries, by kind: axfr or ixfr.", "kind"),
+		confirmed: m.counter("zone_confirmations_total",
+			"Answers of primaries that the copy of a zone is that of the moment.").WithLabelValues(),
+		failures: m.counter("zone_failures_total", "Attempts to get a zone from a primary that failed, by reason: unreachable, refused, "+
+			"signature, certificate, malformed, backwards (its serial is older), too_large or broken_off.", "reason"),
+		notifies: m.counter("zone_notifies_total",
+			"Words that a zone has changed (NOTIFY), by result: taken, or refused (of nobody who is a primary of it).", "result"),
+		saves:    m.counter("zone_saves_total", "Copies of zones that were written to disk, by result: ok or failed.", "result"),
+		panicked: panicked,
+	}
+}
+
+// Secondary counts what becomes of zones of other servers.
+func (r *Recorder) Secondary() secondary.Observer { return r.transfers }
+
+// Confirmed implements [secondary.Observer].
+func (m *transferMetrics) Confirmed() { m.confirmed.Inc() }
+
+// Transferred implements [secondary.Observer].
+func (m *transferMetrics) Transferred(kind secondary.Kind, octets int64, _ time.Duration) {
+	m.transfers.WithLabelValues(string(kind)).Inc()
+	m.octets.WithLabelValues(string(kind)).Add(float64(octets))
+}
+
+// Failed implements [secondary.Observer].
+func (m *transferMetrics) Failed(reason secondary.Reason) {
+	m.failures.WithLabelValues(string(reason)).Inc()
+}
+
+// Notified implements [secondary.Observer].
+func (m *transferMetrics) Notified(taken bool) {
+	result := "refused"
+	if taken {
+		result = "taken"
+	}
+	m.notifies.WithLabelValues(result).Inc()
+}
+
+// Saved implements [secondary.Observer].
+func (m *transferMetrics) Saved(ok bool) {
+	result := "failed"
+	if ok {
+		result = "ok"
+	}
+	m.saves.WithLabelValues(result).Inc()
+}
+
+// Panicked implements [secondary.Observer].
+func (m *transferMetrics) Panicked(part string) { m.panicked(part) }

@@ -121,14 +121,20 @@ func NewSnapshot(c *config.Config, notAsking bool) (*resolver.Snapshot, error) {
 		return origin.String()
 	}}
 	c = composed.Config
+	var snapshot *resolver.Snapshot
+	var err error
 	if notAsking {
-		return offline(c, told)
+		snapshot, err = offline(c, told)
+	} else {
+		var p *parts
+		if p, err = assemble(c, told, new(parts)); err == nil {
+			snapshot = p.snapshot
+		}
 	}
-	p, err := assemble(c, told, new(parts))
 	if err != nil {
 		return nil, err
 	}
-	return p.snapshot, nil
+	return snapshot.WithCopies(copiesOnDisk(c).Copies()), nil
 }
 
 // offline turns settings into a snapshot that asks nobody.

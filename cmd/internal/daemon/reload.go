@@ -128,6 +128,7 @@ func (s *Server) reloaded(begun time.Time, next *served, err error) error {
 // not kept: with many endpoints it is large, and all of it is in the parts.
 type served struct {
 	*parts
+	*exchanged
 	taps
 	listen        config.Listen
 	deadline      time.Duration
@@ -158,7 +159,7 @@ func newServed(c *config.Config, made *parts, learned *learning) *served {
 	return &served{
 		parts: made, listen: c.Listen, deadline: c.Deadline, cacheSettings: c.Cache, files: c.Files, patterns: c.Patterns,
 		keys: newKeys(c), probe: c.Probe,
-		keyFiles: slices.Concat(c.TLS.Files(), c.Probe.Files(), c.AzureFiles(), c.Store.Files(), c.OTLP.Files()),
+		keyFiles: slices.Concat(c.TLS.Files(), c.Probe.Files(), c.AzureFiles(), c.Store.Files(), c.OTLP.Files(), c.SecondaryFiles()),
 		trust:    listen.Trust{ClientSubnet: c.Trust.ClientSubnet, Proxies: c.Trust.ProxyProtocol},
 		limits:   limitsOf(c),
 		networks: networksOf(c), index: admin.NewEndpointIndex(made.snapshot.Table()),
@@ -199,6 +200,9 @@ func (s *Server) prepare(loaded *config.Config, follower *store.Follower) (*serv
 		return nil, err
 	}
 	next := newServed(loaded, made, learned)
+	if next.exchanged, err = s.newExchanged(loaded, before.exchanged); err != nil {
+		return nil, err
+	}
 	next.taps, err = s.newTaps(loaded, before.taps) // last: it opens a file
 	return next, err
 }
@@ -269,6 +273,7 @@ func selfTest(snapshot *resolver.Snapshot) error {
 func (s *Server) serveFrom(next *served) {
 	before := s.now()
 	next.learned.serve()
+	next.hold()
 	if s.behind != nil {
 		s.behind.begin(next.runners())
 	}
@@ -303,7 +308,7 @@ func (s *served) networkNames() []string {
 
 // runners are the long-lived parts of what is served.
 func (s *served) runners() []runner {
-	return slices.Concat(s.parts.runners(), s.taps.runners(), s.learned.runners())
+	return slices.Concat(s.parts.runners(), s.exchanged.runners(), s.taps.runners(), s.learned.runners())
 }
 
 // runners are the long-lived parts.

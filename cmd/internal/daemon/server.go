@@ -153,6 +153,9 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	first := newServed(c, made, learned)
+	if first.exchanged, err = s.newExchanged(c, nil); err != nil {
+		return nil, err
+	}
 	if first.taps, err = s.newTaps(c, taps{}); err != nil {
 		return nil, err
 	}
@@ -171,6 +174,7 @@ func New(o Options) (*Server, error) {
 	s.recorder.Ask(s.asked())
 	s.recorder.Learn(s.learnedNow)
 	s.recorder.Follow(s.followed)
+	s.recorder.Hold(func() ([]metrics.Zone, []metrics.Given) { return s.now().measured() })
 	s.serveFrom(first)
 	s.first = s.firstSignature(began)
 	if c.Listen.Admin.IsValid() {
@@ -200,7 +204,7 @@ func (s *Server) adminOptions(addr netip.AddrPort) admin.Options {
 		Cache:     cacheView{s},
 		Unmapped:  s.unmappedNames,
 		Networks:  func() []admin.Network { return slices.Clone(s.now().networks) },
-		Sources:   s.sources, Accept: s.accept, Shadow: s.shadow,
+		Sources:   s.sources, Accept: s.accept, Shadow: s.shadow, Zones: func() admin.Zones { return s.now().exchanged.shown() },
 		Origin: func(network string, name zones.Name) string { return s.now().learned.origin(network, name) },
 		Index:  func() *admin.EndpointIndex { return s.now().index }, NeverAsked: s.watch.Unasked,
 		Health: s.prober, Recent: s.recent, Live: s.live, Pending: s.pending, Traffic: s.past.Traffic, Called: s.called,
@@ -217,7 +221,7 @@ func (s *Server) status() admin.Status {
 	status := admin.Status{
 		Ready: true, Loaded: now.loaded, Warnings: now.warnings, Listening: s.listening(), Certificates: now.keys.shown(),
 		AsksClients: now.keys.config.ClientCAs != nil,
-		LogLosses:   now.taps.log.losses(),
+		LogLosses:   now.taps.log.losses(), Zones: now.unanswered(),
 	}
 	for _, fault := range s.checker.Faults() {
 		status.Ready, status.Reason = false, "a listener does not answer the program's own question"

@@ -1,0 +1,188 @@
+package daemon
+
+import (
+	"cmp"
+	"crypto/tls"
+	"fmt"
+	"strings"
+
+	"pldns/config"
+	"pldns/resolver/admin"
+	"pldns/resolver/metrics"
+	"pldns/resolver/secondary"
+	"pldns/resolver/tsig"
+)
+
+// exchange is what zones are exchanged with other servers by. It outlives reloads, with all
+// that it holds.
+type exchange struct {
+	dir    string // where copies are on disk; empty for nowhere
+	keeper *secondary.Keeper
+}
+
+// exchanged is what a configuration exchanges.
+type exchanged struct {
+	*exchange
+	sources []secondary.Source
+	keys    tsig.Ring
+	copies  map[string]config.Copy // by id
+}
+
+// newExchanged reads what a configuration exchanges, by what the one before did it. It is an
+// error if what is held would have to move.
+func (s *Server) newExchanged(c *config.Config, before *exchanged) (*exchanged, error) {
+	x := &exchanged{sources: sourcesOfCopies(c), keys: ringOf(c), copies: make(map[string]config.Copy)}
+	for _, held := range c.Copies {
+		x.copies[held.ID] = held
+	}
+	switch {
+	case before != nil && before.dir == c.Secondary.State:
+		x.exchange = before.exchange
+	case before != nil && len(before.sources) > 0 && len(x.sources) > 0:
+		return nil, fmt.Errorf("secondary.state is %s now and was %s, which takes a restart while zones are held: "+
+			"restart the program, or put it back as it was", cmp.Or(c.Secondary.State, "not given"), cmp.Or(before.dir, "not given"))
+	default:
+		x.exchange = s.newExchange(c.Secondary.State)
+	}
+	return x, nil
+}
+
+func (s *Server) newExchange(dir string) *exchange {
+	x := &exchange{dir: dir}
+	x.keeper = secondary.New(secondary.Options{
+		Dir: dir, Replace: config.ReplaceFile, Logger: s.log, Observer: s.recorder.Secondary(),
+		Changed: func([]string) { s.copiesChanged(x) },
+	})
+	return x
+}
+
+// ringOf are the keys that queries of other servers may be signed with.
+func ringOf(c *config.Config) tsig.Ring {
+	ring := make(tsig.Ring)
+	for _, key := range c.Keys {
+		ring[key.Name] = &tsig.Key{Name: key.Name, Algorithm: key.Algorithm, Secret: key.Secret}
+	}
+	return ring
+}
+
+func (x *exchanged) keyOf(key *config.Key) *tsig.Key {
+	if key == nil {
+		return nil
+	}
+	return x.keys[key.Name]
+}
+
+// sourcesOfCopies are the zones of other servers that a configuration has held as copies.
+func sourcesOfCopies(c *config.Config) (all []secondary.Source) {
+	keys := exchanged{keys: ringOf(c)}
+	for _, held := range c.Copies {
+		source := secondary.Source{ID: held.ID, Zone: held.Zone, MaxRecords: c.Secondary.MaxRecords}
+		for _, p := range held.Primaries {
+			asked := secondary.Primary{Addr: p.Addr, Key: keys.keyOf(p.Key)}
+			if p.TLS {
+				name := cmp.Or(p.ServerName, p.Addr.Addr().WithZone("").String())
+				asked.TLS = &tls.Config{ServerName: name, RootCAs: c.Secondary.Roots, MinVersion: tls.VersionTLS13}
+			}
+			source.Primaries = append(source.Primaries, asked)
+		}
+		all = append(all, source)
+	}
+	return all
+}
+
+// hold has what is exchanged held from now on, copies from disk included, and answers from
+// that.
+func (s *served) hold() {
+	x := s.exchanged
+	x.keeper.Hold(x.sources)
+	s.snapshot = s.snapshot.WithCopies(x.keeper.Copies())
+}
+
+// runners are the long-lived parts.
+func (x *exchange) runners() []runner { return []runner{x.keeper} }
+
+// copiesChanged serves what copies have become. A reload that is under way comes before or
+// after that, as a whole: each begins with what the other has served.
+func (s *Server) copiesChanged(x *exchange) {
+	s.reloading.Lock()
+	defer s.reloading.Unlock()
+	now := s.now()
+	if s.stopping || now.exchange != x {
+		return
+	}
+	copies := x.keeper.Copies()
+	parts, next := *now.parts, *now
+	parts.snapshot = now.snapshot.WithCopies(copies)
+	next.parts = &parts
+	s.current.Store(&next)
+	s.resolver.Swap(parts.snapshot)
+}
+
+// copiesOnDisk are the last good copies of zones that a configuration has on disk, for those
+// who do not serve. Nothing is asked, and nothing is changed but that a file which cannot be
+// used is set aside.
+func copiesOnDisk(c *config.Config) *secondary.Keeper {
+	keeper := secondary.New(secondary.Options{Dir: c.Secondary.State, Replace: config.ReplaceFile})
+	keeper.Hold(sourcesOfCopies(c))
+	return keeper
+}
+
+// unanswered are the zones that clients are told SERVFAIL of, and why.
+func (x *exchanged) unanswered() (all []string) {
+	for _, state := range x.keeper.States() {
+		why := "has expired"
+		switch {
+		case !state.Loaded:
+			why = "has no copy yet"
+		case !state.Expired:
+			continue
+		}
+		text := fmt.Sprintf("zone %s %s", state.Zone, why)
+		if networks := x.copies[state.ID].Networks; len(networks) > 0 {
+			text = fmt.Sprintf("zone %s of %s %s", state.Zone, strings.Join(networks, ", "), why)
+		}
+		if state.Fault != "" {
+			text += ": " + state.Fault
+		}
+		all = append(all, text)
+	}
+	return all
+}
+
+// shown are the zones that are exchanged, as operators see them.
+func (x *exchanged) shown() (all admin.Zones) {
+	for _, state := range x.keeper.States() {
+		known := x.copies[state.ID]
+		z := admin.Zone{
+			Name: state.Zone.String(), Networks: append([]string{}, known.Networks...), Primaries: []string{}, State: admin.ZoneHeld,
+			Serial: state.Serial, Records: state.Records, Primary: state.Primary, Confirmed: state.Refreshed, Changed: state.Changed,
+			Next: state.Next, Expires: state.Expires, Error: state.Fault, Since: state.Since, Unsaved: state.Unsaved,
+		}
+		for _, p := range known.Primaries {
+			z.Primaries = append(z.Primaries, p.Text)
+			if p.Key != nil {
+				z.Key = p.Key.Name.String()
+			}
+		}
+		switch {
+		case !state.Loaded:
+			z.State = admin.ZoneNone
+		case state.Expired:
+			z.State = admin.ZoneExpired
+		}
+		all.Copies = append(all.Copies, z)
+	}
+	return all
+}
+
+// measured are the zones that are exchanged, as metrics have them.
+func (x *exchanged) measured() (held []metrics.Zone, given []metrics.Given) {
+	for _, state := range x.keeper.States() {
+		held = append(held, metrics.Zone{
+			Name: state.Zone.String(), Networks: x.copies[state.ID].Networks, Held: state.Loaded && !state.Expired, Expired: state.Expired,
+			Serial: state.Serial, Records: state.Records, Confirmed: state.Refreshed, Expires: state.Expires,
+			OK: state.Fault == "", Saved: x.dir != "" && state.Loaded && state.Unsaved == "",
+		})
+	}
+	return held, given
+}

@@ -1,0 +1,221 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/miekg/dns"
+
+	"pldns/resolver/admin"
+	"pldns/resolver/resolvertest"
+)
+
+const (
+	siteKey    = "transfer.corp."
+	siteSecret = "mZ1Q7u8nM6yqf9pC0kM2yJ4Qk2m1bP6rX9sT3vW5zY8="
+)
+
+// corpPrimary is a primary of one zone, which it gives to those who have its key.
+type corpPrimary struct {
+	addr   netip.AddrPort
+	server *dns.Server
+
+	mu      sync.Mutex
+	records []dns.RR // the SOA record first
+	taken   int
+}
+
+// startCorp starts a primary. What text says of host names is the zone's.
+func startCorp(t *testing.T, text string) *corpPrimary {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &corpPrimary{addr: netip.MustParseAddrPort(listener.Addr().String())}
+	s.has(t, 1, text)
+	s.server = &dns.Server{Listener: listener, Handler: s, TsigSecret: map[string]string{siteKey: siteSecret}}
+	ended := make(chan error, 1)
+	go func() { ended <- s.server.ActivateAndServe() }()
+	t.Cleanup(func() {
+		s.stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// stop has nobody there any more.
+func (s *corpPrimary) stop() { _ = s.server.Shutdown() } // an error says that it was stopped before
+
+// has gives the zone another content.
+func (s *corpPrimary) has(t *testing.T, serial uint32, text string) {
+	t.Helper()
+	head := fmt.Sprintf("corp.example. 60 SOA ns.corp.example. admin.corp.example. %d 3600 600 86400 30\ncorp.example. 60 NS ns.corp.example.\n", serial)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.records = resolvertest.RRs(t, head+text)
+}
+
+// ServeDNS implements [dns.Handler].
+func (s *corpPrimary) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
+	s.mu.Lock()
+	records := slices.Clone(s.records)
+	s.mu.Unlock()
+	m := new(dns.Msg).SetReply(q)
+	m.Authoritative = true
+	switch kind := q.Question[0].Qtype; {
+	case q.IsTsig() == nil || w.TsigStatus() != nil:
+		m.Rcode = dns.RcodeRefused
+	case kind == dns.TypeAXFR || kind == dns.TypeIXFR:
+		s.mu.Lock()
+		s.taken++
+		s.mu.Unlock()
+		m.Answer = append(records, records[0])
+	default:
+		m.Answer = records[:1]
+	}
+	if signed := q.IsTsig(); signed != nil {
+		m.SetTsig(signed.Hdr.Name, signed.Algorithm, 300, int64(signed.TimeSigned))
+	}
+	_ = w.WriteMsg(m) // who has gone asks again
+}
+
+// copied is the configuration of a hub of which one network has the zone of a site, another
+// that of another site, and a third none. Strict is given to nobody.
+func copied(state string, head string, one, other netip.AddrPort) string {
+	text := strings.Replace(regions(head), "[networks.europe]\n", fmt.Sprintf("[networks.europe]\nzones.\"corp.example\" = { from = [%q], tsig = \"transfer.corp\" }\n", one), 1)
+	text = strings.Replace(text, "[networks.australia]\n", fmt.Sprintf("[networks.australia]\nzones.\"corp.example\" = { from = [%q], tsig = \"transfer.corp\" }\n", other), 1)
+	return text + fmt.Sprintf("[secondary]\nstate = %q\n[tsig.\"transfer.corp\"]\nsecret = %q\n", state, siteSecret)
+}
+
+// wait waits until clients at an address are answered something.
+func (r *running) wait(network, from, name, want, when string) {
+	r.tb.Helper()
+	got := ""
+	resolvertest.Until(r.tb, when+", "+from+" is answered "+want, func() bool {
+		got = says(r.ask(network, from, name, dns.TypeA))
+		return got == want
+	}, &got)
+}
+
+// zoneOf is what /api/zones says of the copy that a network is answered from.
+func (r *running) zoneOf(t *testing.T, network string) admin.Zone {
+	t.Helper()
+	var all admin.Zones
+	if err := json.Unmarshal([]byte(r.get("/api/zones")), &all); err != nil {
+		t.Fatal(err)
+	}
+	at := slices.IndexFunc(all.Copies, func(z admin.Zone) bool { return slices.Contains(z.Networks, network) })
+	if at < 0 {
+		return admin.Zone{}
+	}
+	return all.Copies[at]
+}
+
+// Zones of two sites, of one name, are answered to a network each, from copies: after a
+// restart as well, with all sites and upstreams away. An alias that leads to a mapped name
+// ends at its private address; who has no zone is told what the outside says, and a zone
+// without a copy fails with the reason.
+func TestZonesFromPrimaries(t *testing.T) {
+	dir := t.TempDir()
+	one := startCorp(t, "host.corp.example. 60 A 10.20.0.7\ndb.corp.example. 60 CNAME momenta-eun.database.windows.net.\n")
+	other := startCorp(t, "host.corp.example. 60 A 10.21.0.7\n")
+	upstream := resolvertest.StartUpstream(t, resolvertest.AzureData, "host.corp.example. 60 A 198.51.100.7\n")
+	head := upstreamTable(upstream.Addr)
+	r := start(t, copied(filepath.Join(dir, "zones"), head, one.addr, other.addr))
+	resolvertest.Until(t, "both copies are held", func() bool {
+		return r.zoneOf(t, "europe").State == admin.ZoneHeld && r.zoneOf(t, "australia").State == admin.ZoneHeld
+	})
+	answers := []struct{ from, name, want string }{
+		{europe, "host.corp.example", "NOERROR | A 10.20.0.7"},
+		{australia, "host.corp.example", "NOERROR | A 10.21.0.7"},
+		{europe, "db.corp.example", "NOERROR | CNAME momenta-eun.database.windows.net. | " + alias + " | A 10.0.1.4"},
+		{europe, "absent.corp.example", "NXDOMAIN | SOA corp.example."},
+		{australia, "db.corp.example", "NXDOMAIN | SOA corp.example."},
+	}
+	check := func(when string) {
+		t.Helper()
+		for _, a := range answers {
+			for _, network := range []string{"udp", "tcp"} {
+				r.wait(network, a.from, a.name, a.want, when)
+			}
+		}
+	}
+	check("at first")
+	if got := says(r.ask("udp", strict, "host.corp.example", dns.TypeA)); got != "NOERROR | A 198.51.100.7" {
+		t.Errorf("a network without the zone: %s", got)
+	}
+	if z := r.zoneOf(t, "europe"); z.Serial != 1 || z.Records != 4 || z.Primary != one.addr.String() || z.Confirmed.IsZero() || z.Key != "transfer.corp" {
+		t.Errorf("the copy of europe: %+v", z)
+	}
+	if metrics := r.get("/metrics"); !strings.Contains(metrics, `pldns_zone_records{network="europe",zone="corp.example"} 4`) {
+		t.Error("the metrics do not tell the records of the zone")
+	}
+	if explained := r.get("/api/explain?name=host.corp.example&client=" + europe); !strings.Contains(explained, "zone corp.example, serial 1") {
+		t.Errorf("the explanation does not tell the serial: %s", explained)
+	}
+
+	r.stop()
+	r.ended <- <-r.ended // for who waits at the end of the test
+	one.stop()
+	other.stop()
+	upstream.Always(resolvertest.Drop)
+	file := writeConfig(t, copied(filepath.Join(dir, "zones"), head, one.addr, other.addr))
+	var out bytes.Buffer
+	if run(t.Context(), []string{"explain", "host.corp.example", "--client", europe, "-c", file}, &out, &out); !strings.Contains(out.String(), "10.20.0.7") {
+		t.Errorf("explain without a server does not use the copy on disk:\n%s", &out)
+	}
+	r = start(t, copied(filepath.Join(dir, "zones"), head, one.addr, other.addr))
+	check("after a restart with everything away")
+
+	r = start(t, copied(filepath.Join(dir, "empty"), head, one.addr, other.addr))
+	if got := says(r.ask("udp", europe, "host.corp.example", dns.TypeA)); got != "SERVFAIL | EDE 14" {
+		t.Errorf("without a copy: %s", got)
+	}
+	if ready := r.get("/readyz"); !strings.Contains(ready, "zone corp.example of europe has no copy yet") || !strings.Contains(ready, `"ready": true`) {
+		t.Errorf("/readyz without a copy: %s", ready)
+	}
+}
+
+// A reload changes which zones are held, goes on with those that stay, and refuses to move
+// them to another folder.
+func TestReloadOfZones(t *testing.T) {
+	dir := t.TempDir()
+	one := startCorp(t, "host.corp.example. 60 A 10.20.0.7\n")
+	other := startCorp(t, "host.corp.example. 60 A 10.21.0.7\n")
+	r := start(t, regions(""))
+	text := copied(filepath.Join(dir, "zones"), "", one.addr, one.addr)
+	r.rewrite(text)
+	if code := r.reload(); code != 200 {
+		t.Fatalf("the reload is answered %d: %s", code, r.get("/readyz"))
+	}
+	r.wait("udp", europe, "host.corp.example", "NOERROR | A 10.20.0.7", "after a reload")
+	if z := r.zoneOf(t, "europe"); !slices.Equal(z.Networks, []string{"australia", "europe"}) {
+		t.Errorf("networks that say the same share a copy: %+v", z)
+	}
+	r.rewrite(copied(filepath.Join(dir, "zones"), "", one.addr, other.addr))
+	if code := r.reload(); code != 200 {
+		t.Fatalf("the second reload is answered %d: %s", code, r.get("/readyz"))
+	}
+	r.wait("udp", australia, "host.corp.example", "NOERROR | A 10.21.0.7", "after another reload")
+	r.wait("udp", europe, "host.corp.example", "NOERROR | A 10.20.0.7", "after another reload")
+	one.mu.Lock()
+	if one.taken != 1 {
+		t.Errorf("the zone that stays was taken %d times", one.taken)
+	}
+	one.mu.Unlock()
+	r.rewrite(copied(filepath.Join(dir, "elsewhere"), "", one.addr, other.addr))
+	if code := r.reload(); code == 200 || !strings.Contains(r.get("/readyz"), "which takes a restart while zones are held") {
+		t.Errorf("another folder is answered %d: %s", code, r.get("/readyz"))
+	}
+}
