@@ -47,6 +47,10 @@ type Config struct {
 	// Secondary says how zones of others are held as copies, Copies which are, by id.
 	Secondary Secondary
 	Copies    []Copy
+	// Catalogs list further zones that are held as copies; those of all networks come first.
+	Catalogs []Catalog
+	// PolicyZones are the policies that are taken from primaries.
+	PolicyZones []PolicyZone
 	// Keys sign what is transferred, sorted by name. Transfers say who may take zones, by
 	// network and zone.
 	Keys      []Key

@@ -147,6 +147,15 @@ func writeCopies(line func(string, ...any), c *config.Config) {
 			line("  primary %s: %v tls=%v name=%q key=%v", p.Text, p.Addr, p.TLS, p.ServerName, p.Key)
 		}
 	}
+	for _, of := range c.Catalogs {
+		line("catalog %s of %q: copy %s", of.Zone, of.Network, of.Copy)
+		for _, p := range of.Members {
+			line("  members from %s key=%v", p.Text, p.Key)
+		}
+	}
+	for _, of := range c.PolicyZones {
+		line("policy %s: zone %s, action %s, copy %s", of.Options.Name, of.Zone, of.Options.Action, of.Copy)
+	}
 	for _, t := range c.Transfers {
 		line("transfer %s of %s to %v, tells %v, key %v, copy %q", t.Zone, t.Network, t.To, t.Notify, t.Key, t.Copy)
 	}

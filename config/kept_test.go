@@ -62,7 +62,9 @@ policy = ["corp", "ads"]
 			}
 		}, "ads"},
 		{"a further file", func() { change("corp.d/b.txt", "worse.example\n", long) }, "corp"},
-		{"what is done", func() { change("pldns.toml", strings.Replace(text, "[policy.ads]", "[policy.ads]\naction = \"log\"", 1), time.Now()) }, "ads"},
+		{"what is done", func() {
+			change("pldns.toml", strings.Replace(text, "[policy.ads]", "[policy.ads]\naction = \"log\"", 1), time.Now())
+		}, "ads"},
 		{"a file just now", func() { change("ads.txt", "new.example\n", time.Now()) }, "ads"},
 		{"nothing, but that was just now", func() {}, "ads"},
 		{"that it was just now", func() { change("ads.txt", "new.example\n", long.Add(time.Minute)) }, "ads"},

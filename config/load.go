@@ -120,11 +120,13 @@ type loader struct {
 	recordPlaces map[dns.RR]Place
 	shared       zoneDrafts
 	keys         map[zones.Name]*keyDraft
-	copies       map[string]*Copy // by id
-	copyPlaces   map[string]Place // where each is written first
-	policyDrafts map[string]*policyDraft
-	drafts       map[string]*networkDraft
-	shadowed     Place // where Config.Shadow names its group
+	// sharedCatalogs are those of all networks.
+	sharedCatalogs catalogDrafts
+	copies         map[string]*Copy // by id
+	copyPlaces     map[string]Place // where each is written first
+	policyDrafts   map[string]*policyDraft
+	drafts         map[string]*networkDraft
+	shadowed       Place // where Config.Shadow names its group
 	// shadowedNetworks are the networks that Config.Shadow names.
 	shadowedNetworks []entry
 	loggedNetworks   []entry // that Config.QueryLog names
@@ -144,7 +146,7 @@ func newLoader(name string, files files, catalogue *azure.Catalogue, now time.Ti
 		rep: newReport(), catalogue: catalogue, now: now, config: &Config{Files: []string{name}}, main: name, files: files,
 		groups: make(map[string]*groupDraft), undefined: make(map[Place]bool),
 		endpointSets: make(map[string]*mappings), included: make(map[string]bool),
-		recordPlaces: make(map[dns.RR]Place), shared: make(zoneDrafts),
+		recordPlaces: make(map[dns.RR]Place), shared: make(zoneDrafts), sharedCatalogs: make(catalogDrafts),
 		keys: make(map[zones.Name]*keyDraft), copies: make(map[string]*Copy), copyPlaces: make(map[string]Place),
 		policyDrafts: make(map[string]*policyDraft), drafts: make(map[string]*networkDraft),
 	}
@@ -211,7 +213,7 @@ func mainKeys() []string {
 
 // sharedKeys are the top-level keys that every file may hold.
 func sharedKeys() []string {
-	return []string{"upstreams", "forward", "endpoints", "networks", "zones", "policy"}
+	return []string{"upstreams", "forward", "endpoints", "networks", "zones", "catalogs", "policy"}
 }
 
 // tables reads what every file may hold.
@@ -220,6 +222,7 @@ func (l *loader) tables(root table) {
 	l.top = l.forward(root, l.top)
 	l.sets(root)
 	l.zones(root, l.shared)
+	l.catalogs(root, l.sharedCatalogs)
 	l.policies(root)
 	l.networks(root)
 }
@@ -230,6 +233,7 @@ func (l *loader) finish() {
 	l.finishForward()
 	l.finishClients()
 	l.finishZones()
+	l.finishCatalogs()
 	l.finishAzure()
 	l.finishNetworks()
 	l.finishShadow()
@@ -240,6 +244,7 @@ func (l *loader) finish() {
 	l.warnOfUncovered()
 	l.warnOfPolicies()
 	l.keepPolicies()
+	l.finishPolicyZones()
 	l.finishCopies()
 	l.finishKeys()
 }

@@ -19,6 +19,7 @@ type networkDraft struct {
 	include    []entry
 	forward    routes // nil when the network has no table of its own
 	zones      zoneDrafts
+	catalogs   catalogDrafts
 	azureFrom  []entry
 	azurePlace Place
 	dns64Place Place
@@ -56,12 +57,13 @@ func (l *loader) network(name string, t table) {
 		draft = &networkDraft{
 			Network: Network{Name: name, Limit: -1, mapped: newMappings()}, place: t.here(),
 			clients: make(map[netip.Prefix]Place), ingresses: make(map[zones.Ingress]Place), zones: make(zoneDrafts),
+			catalogs: make(catalogDrafts),
 		}
 		l.drafts[name] = draft
 	}
 	t.only("clients", "listeners", "server_names", "link_ids", "certificates", "doh_paths", "include", "hosts",
 		"missing", "limit", "forward", "endpoints", "zones", "azure", "designated", "dns64", "dns64_exclude",
-		"require_private", "policy")
+		"require_private", "policy", "catalogs")
 	l.clients(t, draft)
 	l.listeners(t, draft)
 	l.ingresses(t, draft)
@@ -81,6 +83,7 @@ func (l *loader) network(name string, t table) {
 	}
 	l.hosts(t, draft.mapped)
 	l.zones(t, draft.zones)
+	l.catalogs(t, draft.catalogs)
 	l.discovery(t, draft)
 }
 

@@ -20,6 +20,16 @@ type policyDraft struct {
 	read    bool // whether the files could be read, all of them
 	builder *policy.Builder
 	kept    *policy.Policy // made of the same before; nil if there is none
+	from    fromDraft      // of one that is taken from primaries
+}
+
+// PolicyZone is a policy that is taken from primaries, as a response policy zone.
+type PolicyZone struct {
+	Options policy.Options
+	Zone    zones.Name
+	Copy    string // the id of the copy that its entries are read from
+	// Empty stands for it in networks: it has no entries.
+	Empty *policy.Policy
 }
 
 // policies reads the policies that one file defines.
@@ -36,16 +46,23 @@ func (l *loader) policy(name string, t table) {
 		}
 		return
 	}
-	t.only("files", "format", "zone", "action", "error")
+	t.only("files", "format", "zone", "action", "error", "from", "tsig")
 	draft := &policyDraft{place: t.here(), read: true}
 	draft.options.Name = name
 	l.policyDrafts[name] = draft
 	l.policyAction(t, draft)
 	draft.options.Code = l.policyError(t)
 	draft.format, draft.zone = l.policyFormat(t)
+	if l.from(t, "from", "tsig", &draft.from); draft.from.given() {
+		l.policyFrom(t, draft)
+		return
+	}
+	if draft.from.tsig.text != "" {
+		l.finishFrom(&draft.from) // which is a fault
+	}
 	patterns, given := t.texts("files", "policy.d/*.txt")
 	if !given && !t.has("files") {
-		l.rep.add(draft.place, faultf(`add files = ["policy.d/*.txt"]`, "policy %s has no files", name))
+		l.rep.add(draft.place, faultf(`add files = ["policy.d/*.txt"], or zone and from`, "policy %s has no files", name))
 	}
 	named := make(map[string]bool)
 	var by []entry
@@ -58,6 +75,38 @@ func (l *loader) policy(name string, t table) {
 		}
 	}
 	l.policyFiles(by, draft)
+}
+
+// policyFrom checks a policy that is taken from primaries: a zone, and nothing else.
+func (l *loader) policyFrom(t table, draft *policyDraft) {
+	draft.builder = policy.NewBuilder()
+	if t.has("files") {
+		l.rep.clash(t.place("files"), draft.from.place, &fault{"a policy has files, or is taken from primaries", "remove one of the two"})
+	}
+	if draft.format == policy.List {
+		l.rep.add(t.place("format"), &fault{"what primaries have is a response policy zone", "remove it"})
+	}
+	if draft.zone.IsZero() || draft.zone.IsRoot() {
+		l.rep.add(draft.from.place, &fault{"it is not said which zone is taken", `add zone = "rpz.corp.example"`})
+		draft.zone = zones.Name{}
+	}
+}
+
+// finishPolicyZones finds the keys of the policies that are taken from primaries.
+func (l *loader) finishPolicyZones() {
+	for _, name := range slices.Sorted(maps.Keys(l.policyDrafts)) {
+		draft := l.policyDrafts[name]
+		if !draft.from.given() {
+			continue
+		}
+		l.finishFrom(&draft.from)
+		if draft.made == nil || draft.zone.IsZero() {
+			continue
+		}
+		l.config.PolicyZones = append(l.config.PolicyZones, PolicyZone{
+			Options: draft.options, Zone: draft.zone.Clone(), Copy: l.copyOf(draft.zone, &draft.from, ""), Empty: draft.made,
+		})
+	}
 }
 
 // policyFiles reads the files of a policy, unless they are what they were: then nothing of

@@ -34,6 +34,8 @@ type Copy struct {
 	Zone      zones.Name
 	Primaries []Primary // at least one, in the order in which they are asked
 	Networks  []string  // that are answered from it, sorted
+	// Catalog is the catalog zone that lists the zone; zero where it is written down.
+	Catalog zones.Name
 }
 
 // Primary is a server that a zone is taken from.
@@ -199,14 +201,11 @@ func (l *loader) finishFrom(d *fromDraft) {
 // copyOf enters a copy for a network, or one that serves no network by itself where that
 // is empty, and gives its id.
 func (l *loader) copyOf(zone zones.Name, d *fromDraft, network string) (id string) {
-	digest := sha256.New()
-	for _, p := range d.primaries {
-		fmt.Fprintln(digest, p.identity())
-	}
+	var key []string
 	if d.tsig.text != "" {
-		fmt.Fprintln(digest, strings.ToLower(strings.TrimSuffix(d.tsig.text, ".")))
+		key = append(key, strings.ToLower(strings.TrimSuffix(d.tsig.text, ".")))
 	}
-	id = zone.String() + "@" + hex.EncodeToString(digest.Sum(nil)[:6])
+	id = copyID(zone, d.primaries, key...)
 	c := l.copies[id]
 	if c == nil {
 		c = &Copy{ID: id, Zone: zone.Clone(), Primaries: d.primaries}
@@ -217,6 +216,18 @@ func (l *loader) copyOf(zone zones.Name, d *fromDraft, network string) (id strin
 		c.Networks = append(c.Networks, strings.Clone(network))
 	}
 	return id
+}
+
+// copyID is the id of a copy, by where it is taken from and what else tells it from others.
+func copyID(zone zones.Name, primaries []Primary, more ...string) string {
+	digest := sha256.New()
+	for _, p := range primaries {
+		fmt.Fprintln(digest, p.identity())
+	}
+	for _, text := range more {
+		fmt.Fprintln(digest, text)
+	}
+	return zone.String() + "@" + hex.EncodeToString(digest.Sum(nil)[:6])
 }
 
 // finishCopies lists the copies, and warns where they do not outlive the program.

@@ -125,7 +125,12 @@ func (k *Keeper) try(ctx context.Context, a *attempt) (o outcome, err error) {
 			err = errOwnFault
 		}
 	}()
-	return a.run(ctx, k)
+	if o, err = a.run(ctx, k); err == nil && o.zone != nil && a.source.Check != nil {
+		if unfit := a.source.Check(o.zone); unfit != nil {
+			return outcome{}, fail(Malformed, "its version %d is not taken: %w", o.zone.Serial(), unfit)
+		}
+	}
+	return o, err
 }
 
 // ended takes what came of an attempt.

@@ -1,6 +1,7 @@
 package secondary_test
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/miekg/dns"
@@ -9,6 +10,7 @@ import (
 	"pldns/resolver/secondary"
 	"pldns/resolver/tsig"
 	"pldns/zones"
+	"pldns/zones/content"
 )
 
 // A zone comes as a whole, then what has changed in it, in one step or several, then nothing while
@@ -78,4 +80,28 @@ func TestNotify(t *testing.T) {
 	if asked := p.count(dns.TypeSOA); asked > 2 {
 		t.Errorf("a hundred NOTIFYs make %d queries", asked)
 	}
+}
+
+// A version that is a zone, and not what it should be, leaves the one before in its place; it
+// is asked for again.
+func TestUnfit(t *testing.T) {
+	t.Parallel()
+	one, two, three := zone(t, 1), zone(t, 2, "unfit.corp.example. 5 IN A 10.0.0.1"), zone(t, 3)
+	p := newPrimary(t, nil, one)
+	source := from(at(p))
+	source.Check = func(z *content.Zone) error {
+		if z.Serial() == 2 {
+			return errors.New("it is unfit")
+		}
+		return nil
+	}
+	k := keep(t, secondary.Options{}, source)
+	equal(t, k.until(1), one)
+	p.serves(nil, one, two)
+	k.ask()
+	k.untilFault("its version 2 is not taken: it is unfit")
+	equal(t, k.copy().Zone, one)
+	p.serves(nil, one, two, three)
+	k.ask()
+	equal(t, k.until(3), three)
 }

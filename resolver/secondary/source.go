@@ -13,6 +13,7 @@ import (
 
 	"pldns/resolver/tsig"
 	"pldns/zones"
+	"pldns/zones/content"
 )
 
 // DefaultMaxRecords is how many records a zone may have where nothing is said.
@@ -27,6 +28,10 @@ type Source struct {
 	Primaries []Primary
 	// MaxRecords is how many records the zone may have; 0 is [DefaultMaxRecords].
 	MaxRecords int
+	// Check says why a version of the zone is not to be taken, though it is a zone: what was
+	// held before stays, and the primaries are asked again. Nil takes every zone. It is called
+	// by any number of goroutines.
+	Check func(*content.Zone) error
 }
 
 // Primary is a server that has a zone.

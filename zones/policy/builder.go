@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"slices"
 	"strings"
 
@@ -100,6 +101,23 @@ func (b *Builder) Read(file io.Reader, format Format, zone zones.Name) (Found, e
 		err = b.readList(reader, left)
 	}
 	return Found{Entries: b.entries.count + b.except.count - before, Skipped: left.sorted()}, err
+}
+
+// Add adds the entries of a response policy zone, given by its records in any order. It is an
+// error if there are more than a policy can have.
+func (b *Builder) Add(zone zones.Name, records iter.Seq[dns.RR]) (Found, error) {
+	before := b.entries.count + b.except.count
+	z := zoneReader{Builder: b, origin: zone, left: make(leftOut)}
+	for rr := range records {
+		if dns.Len(rr) <= dns.Len(rr.Header()) { // in a file a line that is not complete
+			z.left.add(whyType, 0, rr.Header().Name)
+			continue
+		}
+		if err := z.record(rr); err != nil {
+			return Found{}, err
+		}
+	}
+	return Found{Entries: b.entries.count + b.except.count - before, Skipped: z.left.sorted()}, nil
 }
 
 // looksLikeZone tells a master file from a list by the first line that is no comment.

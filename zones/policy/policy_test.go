@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/miekg/dns"
 
 	"pldns/zones"
 	"pldns/zones/policy"
@@ -267,5 +268,20 @@ func TestRedirectTooLong(t *testing.T) {
 	}
 	if got := said(p, "loop.test"); got != "* redirect loop.test false" {
 		t.Errorf("%q", got)
+	}
+}
+
+// TestRecords: a zone says the same as records as it does as a file.
+func TestRecords(t *testing.T) {
+	parser := dns.NewZoneParser(strings.NewReader(zone), "rpz.corp.example.", "")
+	b := policy.NewBuilder()
+	found, err := b.Add(zones.MustName("rpz.corp.example"), func(yield func(dns.RR) bool) {
+		for rr, more := parser.Next(); more && yield(rr); rr, more = parser.Next() {
+		}
+	})
+	p := b.Build(policy.Options{Name: "test"})
+	file, left := read(t, policy.Options{}, zone)
+	if err != nil || p.Len() != file.Len() || found.Entries != p.Len() || len(found.Skipped) != len(left) {
+		t.Errorf("%d entries of records, %d of the file, %v, %v, %v", p.Len(), file.Len(), found, left, err)
 	}
 }
