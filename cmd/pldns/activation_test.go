@@ -114,6 +114,12 @@ func (m *serviceManager) start() (*exec.Cmd, *strings.Builder) {
 	if err := command.Start(); err != nil {
 		m.t.Fatal(err)
 	}
+	m.t.Cleanup(func() { // where the test failed before stop
+		if command.ProcessState == nil {
+			_ = command.Process.Kill()
+			_ = command.Wait()
+		}
+	})
 	return command, talk
 }
 
