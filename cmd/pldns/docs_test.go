@@ -198,6 +198,9 @@ func checkUsage(t *testing.T, b block, words []string) {
 	if code := run(t.Context(), []string{"help", words[1]}, &help, &help); code != exitFine || !strings.Contains(help.String(), "pldns "+words[1]) {
 		t.Errorf("%s:%d: there is no command %s", b.file, b.line, words[1])
 	}
+	if len(words) > 2 && strings.Contains(help.String(), "\n  "+words[2]+" ") { // it has commands of its own
+		run(t.Context(), []string{"help", words[1], words[2]}, &help, &help)
+	}
 	for _, name := range flag.FindAllString(strings.Join(words[2:], " "), -1) {
 		if !strings.Contains(help.String(), name) {
 			t.Errorf("%s:%d: pldns %s has no flag %s", b.file, b.line, words[1], name)

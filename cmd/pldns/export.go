@@ -52,6 +52,7 @@ first two once they are deployed.`,
 	configFlag(command, &file)
 	command.Flags().StringVar(&network, "network", "", "the `name` of the network; needed where there are several")
 	command.Flags().StringArrayVar(&only, "zone", nil, "only this `zone`; for bicep and terraform; may be given again")
+	command.AddCommand(newExportZone())
 	return command
 }
 

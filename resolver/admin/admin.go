@@ -30,6 +30,7 @@ import (
 	"pldns/resolver/observe"
 	"pldns/resolver/traffic"
 	"pldns/zones"
+	"pldns/zones/content"
 )
 
 // Options are what a [Server] needs.
@@ -80,6 +81,9 @@ type Options struct {
 	// Origin says where an endpoint comes from; empty where that is not known. Nil
 	// knows nothing.
 	Origin func(network string, name zones.Name) string
+	// ZoneFile is what a network sees of a zone, for /api/zonefile; the error says why there is
+	// nothing, as when there is no such network. Nil has no zones.
+	ZoneFile func(network string, zone zones.Name) (*content.Zone, error)
 	// Shadow is how answers compare with those of another upstream, for /api/shadow. Nil
 	// compares none.
 	Shadow func() Shadow
@@ -312,6 +316,7 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("GET /api/live", s.follow)
 	mux.HandleFunc("GET /api/sources", s.listSources)
 	mux.HandleFunc("GET /api/zones", s.listZones)
+	mux.HandleFunc("GET /api/zonefile", s.guarded(s.zoneFile))
 	mux.HandleFunc("GET /api/shadow", s.showShadow)
 	mux.HandleFunc("GET /api/traffic", s.listTraffic)
 	mux.HandleFunc("GET /api/top", s.listTop)
