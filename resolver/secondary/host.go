@@ -15,10 +15,12 @@ const (
 	// zone in memory that is not served yet.
 	mostAtOnce = 12
 
-	// A server to which there is no connection is not tried for this long, for whatever zone; twice
-	// as long after each further failure. One zone tries it then.
-	silence     = 5 * time.Second
-	mostSilence = time.Minute
+	// A server to which there is no connection, or which did not answer for so many zones in a row,
+	// is not tried for this long, for whatever zone; twice as long after each further failure. One
+	// zone tries it then.
+	mostUnanswered = 3
+	silence        = 5 * time.Second
+	mostSilence    = time.Minute
 )
 
 // host is a server that has zones, at one address. Keeper.mu guards it.
@@ -27,9 +29,10 @@ type host struct {
 	waiting []*held // for their turn
 	busy    int     // attempts under way
 
-	err    error         // why there is no connection; nil if there is, as far as is known
-	silent time.Duration // for how long it is not tried
-	until  time.Time
+	unanswered int           // attempts in a row
+	err        error         // why it is not reached; nil if it is, as far as is known
+	silent     time.Duration // for how long it is not tried
+	until      time.Time
 }
 
 // isQuiet tells whether a server is not to be tried now.
@@ -99,14 +102,17 @@ func (k *Keeper) pump() {
 	}
 }
 
-// heard notes what an attempt says of the server itself. Zones that wait for one to which there is
-// no connection go to their next primary.
+// heard notes what an attempt says of the server itself. Zones that wait for one that is not reached
+// go to their next primary.
 func (k *Keeper) heard(server *host, err error) {
-	if !isSilent(err) {
+	if err == nil || reasonOf(err) != Unreachable {
 		if server.err != nil {
 			k.log.Info("the primary can be reached again", "primary", server.addr)
 		}
-		server.err, server.silent = nil, 0
+		server.err, server.silent, server.unanswered = nil, 0, 0
+		return
+	}
+	if server.unanswered++; !isSilent(err) && server.err == nil && server.unanswered < mostUnanswered {
 		return
 	}
 	if server.err == nil || server.err.Error() != err.Error() {

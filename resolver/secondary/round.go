@@ -107,7 +107,7 @@ func (k *Keeper) start(h *held, server *host) {
 		if ctx.Err() == nil {
 			k.heard(server, err)
 		}
-		k.ended(h, a, o, err)
+		k.ended(h, server, a, o, err)
 		k.pump()
 	})
 }
@@ -134,7 +134,7 @@ func (k *Keeper) try(ctx context.Context, a *attempt) (o outcome, err error) {
 }
 
 // ended takes what came of an attempt.
-func (k *Keeper) ended(h *held, a *attempt, o outcome, err error) {
+func (k *Keeper) ended(h *held, server *host, a *attempt, o outcome, err error) {
 	switch {
 	case h.gone || k.ctx == nil:
 		return
@@ -145,7 +145,7 @@ func (k *Keeper) ended(h *held, a *attempt, o outcome, err error) {
 		k.observer.Failed(reasonOf(err))
 		fault := text(err)
 		h.failed = fmt.Sprintf("%s: %s", a.primary, fault)
-		if !isSilent(err) && h.said[a.primary.String()] != fault {
+		if server.err == nil && h.said[a.primary.String()] != fault {
 			h.say(a.primary, fault)
 			k.log.Warn("the zone cannot be copied from this primary", "zone", h.source.Zone, "primary", a.primary.String(), "error", fault)
 		}
