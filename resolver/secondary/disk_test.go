@@ -62,7 +62,7 @@ func TestRestart(t *testing.T) {
 		k.Hold([]secondary.Source{from(at(p))})
 		c := k.Copies()["corp"]
 		equal(t, c.Zone, zone(t, 1, hosts(0, 300)...))
-		if s := k.States()[0]; c.Expired || s.Expires.Sub(time.Now()) > 4*time.Hour || s.Primary != "" || !s.Changed.IsZero() {
+		if s := k.States()[0]; c.Expired || time.Until(s.Expires) > 4*time.Hour || s.Primary != "" || !s.Changed.IsZero() {
 			t.Errorf("%+v", s)
 		}
 		again := keep(t, secondary.Options{Dial: w.dial, Dir: dir}, from(at(p)))

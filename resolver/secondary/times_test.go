@@ -98,7 +98,7 @@ func TestRefreshRetryExpire(t *testing.T) {
 		later(0)
 		k.until(1)
 		for range 5 {
-			before, pause := p.count(dns.TypeSOA), k.state().Next.Sub(time.Now())
+			before, pause := p.count(dns.TypeSOA), time.Until(k.state().Next)
 			if pause < 45*time.Minute || pause > time.Hour {
 				t.Errorf("asked again after %v, though refresh is an hour", pause)
 			}
@@ -123,7 +123,7 @@ func TestRefreshRetryExpire(t *testing.T) {
 			t.Errorf("tried %d times in an hour, though retry is ten minutes", n)
 		}
 		calls := k.changes()
-		later(confirmed.Add(24*time.Hour - time.Second).Sub(time.Now()))
+		later(time.Until(confirmed.Add(24*time.Hour - time.Second)))
 		if k.copy().Expired {
 			t.Error("expired before its time")
 		}
@@ -172,13 +172,13 @@ func TestHostileTimes(t *testing.T) {
 			later(0)
 			k.until(1)
 			for range 20 {
-				if pause := k.state().Next.Sub(time.Now()); pause < test.least || pause > test.most {
+				if pause := time.Until(k.state().Next); pause < test.least || pause > test.most {
 					t.Errorf("asked again after %v", pause)
 				}
-				if expires := k.state().Expires.Sub(time.Now()); expires > test.expires || expires < test.expires-time.Second {
+				if expires := time.Until(k.state().Expires); expires > test.expires || expires < test.expires-time.Second {
 					t.Errorf("expires after %v", expires)
 				}
-				later(k.state().Next.Sub(time.Now()))
+				later(time.Until(k.state().Next))
 			}
 		})
 	}
@@ -265,7 +265,7 @@ func TestSlowPrimaries(t *testing.T) {
 				k.until(1)
 				p.serves(test.script, old, good)
 				next.serves(nil, old, good)
-				later(k.state().Next.Sub(time.Now()))
+				later(time.Until(k.state().Next))
 				later(test.took)
 				equal(t, k.until(2), good)
 				if s := k.state(); s.Primary != next.addr.String() {
@@ -298,7 +298,7 @@ func TestOrder(t *testing.T) {
 			t.Errorf("%v %v", a.asked, b.asked)
 		}
 		w.set(a.addr, true)
-		later(k.state().Next.Sub(time.Now()) + connectTime)
+		later(time.Until(k.state().Next) + connectTime)
 		if b.count(dns.TypeSOA) != 2 || k.state().Fault != "" {
 			t.Errorf("%v %v %+v", a.asked, b.asked, k.state())
 		}
