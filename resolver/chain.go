@@ -180,7 +180,7 @@ func (c *chain) owned(result zones.Result) (Answer, bool) {
 // locally completes an answer that ends in what is held here.
 func (c *chain) locally(answer Answer) Answer {
 	answer.Records, answer.Authoritative = c.records, !c.outside
-	answer.Authority = append(answer.Authority, c.proofs...)
+	answer.Authority = c.withProofs(answer.Authority)
 	return answer
 }
 
@@ -230,7 +230,7 @@ func (c *chain) unasked() (answer Answer, done bool) {
 func (c *chain) undesired() Answer {
 	c.trace.add("upstream", "not asked: the query does not desire recursion")
 	if len(c.records) > 0 {
-		return Answer{Records: c.records, Authoritative: true}
+		return c.locally(Answer{})
 	}
 	return refused(dns.ExtendedErrorCodeNotAuthoritative, "recursion was not desired, and the name is not ours")
 }

@@ -2,6 +2,7 @@ package resolver
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/miekg/dns"
 
@@ -14,6 +15,10 @@ import (
 // what it lacks where other servers may know more. It is done unless that is an alias.
 func (c *chain) fromCopy(result zones.Result) (answer Answer, done, pending bool) {
 	zone := result.Zone
+	if c.query.RecursionDesired && c.query.Type == dns.TypeDS && c.name() == zone.Name {
+		c.trace.add("copy", "the DS record at the apex of a zone belongs to the zone above") // RFC 4035 section 3.1.4.1
+		return c.fromOutside()
+	}
 	held := c.snapshot.copies[zone.Copy]
 	switch {
 	case held.Zone == nil:
@@ -50,7 +55,7 @@ func (c *chain) fromCopy(result zones.Result) (answer Answer, done, pending bool
 // said is the answer that the zone gives, unless it is an alias.
 func (c *chain) said(zone zones.Zone, found content.Result, apex bool) (Answer, bool) {
 	answer := Answer{Zone: zone.Name}
-	c.records = append(c.records, found.Records...)
+	c.records = joined(c.records, found.Records)
 	switch found.Kind {
 	case content.Alias:
 		c.proofs = append(c.proofs, found.Authority...)
@@ -74,6 +79,21 @@ func (c *chain) said(zone zones.Zone, found content.Result, apex bool) (Answer, 
 		answer.Authority = found.Authority
 	}
 	return c.locally(answer), true
+}
+
+// withProofs adds to the authority section what proves that wildcards stand for names of the
+// chain.
+func (c *chain) withProofs(authority []dns.RR) []dns.RR { return joined(authority, c.proofs) }
+
+// joined are records, and those of others that are not among them: one DNAME may lead to
+// itself, and one proof hold for several names.
+func joined(records, others []dns.RR) []dns.RR {
+	for _, other := range others {
+		if !slices.ContainsFunc(records, func(rr dns.RR) bool { return dns.IsDuplicate(rr, other) }) {
+			records = append(slices.Clip(records), other)
+		}
+	}
+	return records
 }
 
 // unheld is the failure of a zone that cannot be answered from.

@@ -1,8 +1,6 @@
 package resolver
 
 import (
-	"slices"
-
 	"github.com/miekg/dns"
 
 	"pldns/resolver/wire"
@@ -85,7 +83,7 @@ func (c *chain) end(reply Reply) Answer {
 	if answer.Authority = whole.Authority; exists {
 		answer.Authority = onlySOA(whole.Authority)
 	}
-	answer.Authority = slices.Concat(answer.Authority, c.proofs)
+	answer.Authority = c.withProofs(answer.Authority)
 	c.records = append(c.records, whole.Answer...)
 	answer.Records = c.records
 	return answer

@@ -199,9 +199,13 @@ func (n *Network) apex(zone Zone, qtype uint16) Result {
 // delegation answers a DS question at the apex of a zone. DS records belong to
 // the parent (RFC 4035 section 3.1.4.1), which is the outside unless a zone of
 // the network holds it, and even then where that one forwards what it does not have.
+// A copy knows what to say to those for whom the outside is not asked.
 func (n *Network) delegation(zone Zone) Result {
 	parent, _ := zone.Name.Parent()
 	above, local := n.zoneAt(parent)
+	if !local && zone.Copy != "" {
+		return Result{Kind: Copied, Zone: zone}
+	}
 	if !local && !zone.Special {
 		return Result{Kind: NotOurs}
 	}

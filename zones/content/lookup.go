@@ -84,7 +84,7 @@ func (l *look) result() Result {
 		last := len(encloser) == len(l.key)
 		switch {
 		case n == nil:
-		case encloser != "" && n.has&hasNS != 0 && !(last && l.qtype == dns.TypeDS):
+		case encloser != "" && n.has&hasNS != 0 && !(last && l.isOfParent(n)):
 			return l.delegation(n)
 		case !last && n.has&hasDNAME != 0:
 			return l.renamed(n)
@@ -94,6 +94,12 @@ func (l *look) result() Result {
 		}
 		encloser = l.key[:len(encloser)+strings.IndexByte(l.key[len(encloser):], 0)+1]
 	}
+}
+
+// isOfParent tells whether what is asked for at a zone cut belongs to this side of it (RFC
+// 4035 section 2.3 and 2.4).
+func (l *look) isOfParent(n *node) bool {
+	return l.qtype == dns.TypeDS || l.qtype == dns.TypeNSEC && n.has&hasNSEC != 0
 }
 
 // set is the RRset of a type, with its signatures where these are wanted.
@@ -132,7 +138,7 @@ func (l *look) answer(n *node, source string) Result {
 		result.Kind = Records
 		return result
 	}
-	if n.has&hasCNAME == 0 {
+	if n.has&hasCNAME == 0 || l.qtype == dns.TypeRRSIG || l.qtype == dns.TypeNSEC { // which may stand beside a CNAME
 		return l.noData(result, source, n)
 	}
 	result.Kind, result.Records = Alias, l.set(n, dns.TypeCNAME, l.name.FQDN())
@@ -207,7 +213,7 @@ func (l *look) delegation(n *node) Result {
 			result.Glue = append(result.Glue, l.addresses(ns.Ns)...)
 		}
 	}
-	if l.dnssec {
+	if l.dnssec && l.isSigned() {
 		if ds := l.set(n, dns.TypeDS, cut.FQDN()); ds != nil {
 			result.Authority = append(result.Authority, ds...)
 		} else {

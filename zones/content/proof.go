@@ -159,8 +159,14 @@ func (l *look) noSuchName(encloser, nextCloser, wildcard string) []dns.RR {
 	case len(l.nsec) > 0:
 		return distinct(append(l.covers(l.key), l.covers(wildcard)...))
 	case l.hashing != nil:
-		proof := append(l.matches3(encloser), l.covers3(nextCloser)...)
-		return distinct(append(proof, l.covers3(wildcard)...))
+		proof := l.matches3(encloser)
+		for proof == nil && encloser != "" { // it exists for a delegation that the chain leaves out
+			nextCloser = encloser
+			encloser, _ = parentKey(encloser)
+			proof = l.matches3(encloser)
+		}
+		proof = append(proof, l.covers3(nextCloser)...)
+		return distinct(append(proof, l.covers3(under(encloser, "*"))...))
 	}
 	return nil
 }

@@ -146,6 +146,9 @@ func (z *Zone) Serial() uint32 { return z.soa.Serial }
 // Len is the number of records.
 func (z *Zone) Len() int { return z.count }
 
+// isSigned tells whether the zone can prove what is not there.
+func (z *Zone) isSigned() bool { return len(z.nsec) > 0 || z.hashing != nil }
+
 // Records ranges over all records: the SOA record first, then those of each name in
 // canonical order (RFC 4034 section 6.1). Names of owners are in lower case. The records are
 // made for each who asks.
