@@ -110,6 +110,7 @@ func compare(t *testing.T, r *rand.Rand, ours *resolver.Resolver, zone *content.
 		if _, is := dns.IsDomainName(name.FQDN()); !is {
 			continue
 		}
+		name = zones.NameOf(name.FQDN())
 		q := query("10.0.0.1", name.String(), types[r.IntN(len(types))])
 		q.RecursionDesired, q.DNSSEC = false, r.IntN(2) == 0
 		message := new(dns.Msg).SetQuestion(name.FQDN(), q.Type)
@@ -124,6 +125,9 @@ func compare(t *testing.T, r *rand.Rand, ours *resolver.Resolver, zone *content.
 		}
 		got := ours.Resolve(context.Background(), q).Message(q, false)
 		seen[dns.RcodeToString[want.Rcode]+fmt.Sprint(len(want.Answer) > 0, len(want.Ns) > 0)] = true
+		if want.Rcode == dns.RcodeServerFailure && len(got.Answer) > 16 {
+			continue // BIND follows no more aliases
+		}
 		if found := zone.Lookup(end(want, name), q.Type, false); found.Kind == content.NoData && found.Owner.IsWildcard() {
 			got.Ns = slices.DeleteFunc(slices.Clone(got.Ns), func(rr dns.RR) bool {
 				return !slices.ContainsFunc(want.Ns, func(other dns.RR) bool { return dns.IsDuplicate(rr, other) })
