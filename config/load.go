@@ -245,6 +245,7 @@ func (l *loader) finish() {
 	l.warnOfPolicies()
 	l.keepPolicies()
 	l.finishPolicyZones()
+	l.warnOfTransfers()
 	l.finishCopies()
 	l.finishKeys()
 }

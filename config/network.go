@@ -238,7 +238,7 @@ func (l *loader) finishNetwork(draft *networkDraft) {
 	if draft.Limit < 0 {
 		draft.Limit = l.config.Limit.Listed
 	}
-	draft.Zones = l.composeZones(draft.Name, draft.zones)
+	draft.Zones = l.composeZones(draft)
 	l.finishPolicies(draft)
 	l.include(draft)
 }

@@ -251,6 +251,7 @@ type transferDraft struct {
 	notify []netip.AddrPort
 	tsig   entry // names the key; empty for none
 	key    *Key
+	given  bool // whether one of those who may take the zone is a client of a network that has it
 }
 
 // transfer reads who may take a zone.
@@ -296,6 +297,50 @@ func parseSecondary(text string) (netip.Prefix, netip.AddrPort, *fault) {
 	}
 	socket := netip.AddrPortFrom(prefix.Addr(), portDNS)
 	return prefix, socket, remoteAddrFault(socket)
+}
+
+// give enters who may take a zone as a network has it: of those who may, its clients.
+func (l *loader) give(d *transferDraft, network *networkDraft, spec zones.ZoneSpec) {
+	if d == nil {
+		return
+	}
+	t := Transfer{Network: strings.Clone(network.Name), Zone: spec.Name.Clone(), Copy: spec.Copy, Key: d.key}
+	for _, prefix := range d.to {
+		if network.mayHave(prefix) {
+			t.To = append(t.To, prefix)
+		}
+	}
+	for _, told := range d.notify {
+		if network.mayHave(netip.PrefixFrom(told.Addr(), told.Addr().BitLen())) {
+			t.Notify = append(t.Notify, told)
+		}
+	}
+	if len(t.To) > 0 {
+		d.given = true
+		l.config.Transfers = append(l.config.Transfers, t)
+	}
+}
+
+// mayHave tells whether clients in a prefix may be those of the network.
+func (d *networkDraft) mayHave(prefix netip.Prefix) bool {
+	return len(d.Clients) == 0 || d.Azure != nil && d.Azure.Clients || slices.ContainsFunc(d.Clients, prefix.Overlaps)
+}
+
+// warnOfTransfers reports zones that nobody can take, because who may is no client of a
+// network that has them.
+func (l *loader) warnOfTransfers() {
+	all := []zoneDrafts{l.shared}
+	for _, name := range slices.Sorted(maps.Keys(l.drafts)) {
+		all = append(all, l.drafts[name].zones)
+	}
+	for _, drafts := range all {
+		for _, zone := range slices.SortedFunc(maps.Keys(drafts), zones.Name.Compare) {
+			if d := drafts[zone].transfer; len(d.to) > 0 && !d.given && len(l.drafts) > 0 && !l.anywhere {
+				l.rep.warn(d.place, faultf("add them to the clients of the network as which they are to take it",
+					"none of those who may take the zone is a client of a network that has it"))
+			}
+		}
+	}
 }
 
 // finishTransfer finds the key of who may take a zone, and warns where there is none.

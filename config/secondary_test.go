@@ -51,7 +51,7 @@ records = ["db A 10.0.1.4"]
 [zones."two.example"]
 from = ["10.20.0.4"]
 [networks.hub]
-clients = ["10.0.0.0/16"]
+clients = ["10.0.0.0/16", "10.30.0.4"]
 `, "site.key": secretText,
 	}))
 	if err != nil || collected.Config == nil {

@@ -145,14 +145,15 @@ func (l *loader) onlyOne(draft *zoneDraft) {
 
 // composeZones merges the zones of a network over those that all share: its records or
 // primaries take the place of the shared ones, and so do its policy and who may take it.
-func (l *loader) composeZones(network string, own zoneDrafts) []zones.ZoneSpec {
+func (l *loader) composeZones(network *networkDraft) []zones.ZoneSpec {
+	own := network.zones
 	names := maps.Clone(l.shared)
 	maps.Copy(names, own)
 	var specs []zones.ZoneSpec
 	for _, name := range slices.SortedFunc(maps.Keys(names), zones.Name.Compare) {
 		spec := zones.ZoneSpec{Name: name}
 		content := new(zoneDraft)
-		var transfer transferDraft
+		var transfer *transferDraft
 		for _, draft := range []*zoneDraft{l.shared[name], own[name]} {
 			if draft == nil {
 				continue
@@ -164,25 +165,20 @@ func (l *loader) composeZones(network string, own zoneDrafts) []zones.ZoneSpec {
 				spec.Missing = draft.missing
 			}
 			if draft.transfer.place != (Place{}) {
-				transfer = draft.transfer
+				transfer = &draft.transfer
 			}
 		}
 		for _, r := range content.records {
 			spec.Records = append(spec.Records, r.rr)
 		}
 		if content.isCopy() {
-			spec.Copy = l.copyOf(name, &content.from, network)
+			spec.Copy = l.copyOf(name, &content.from, network.Name)
 			if spec.Missing == zones.Inherit {
 				spec.Missing = zones.NXDomain
 			}
 		}
 		specs = append(specs, spec)
-		if len(transfer.to) > 0 {
-			l.config.Transfers = append(l.config.Transfers, Transfer{
-				Network: strings.Clone(network), Zone: name.Clone(), Copy: spec.Copy,
-				To: transfer.to, Notify: transfer.notify, Key: transfer.key,
-			})
-		}
+		l.give(transfer, network, spec)
 	}
 	return specs
 }

@@ -108,6 +108,16 @@ func (r *running) wait(network, from, name, want, when string) {
 	}, &got)
 }
 
+// notify tells the server that a zone has changed, and gives what it says to that.
+func (r *running) notify(t *testing.T, zone string) int {
+	t.Helper()
+	reply, err := r.exchange("udp", "127.0.0.1", r.addrs[0], new(dns.Msg).SetNotify(zone))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return reply.Rcode
+}
+
 // zoneOf is what /api/zones says of the copy that a network is answered from.
 func (r *running) zoneOf(t *testing.T, network string) admin.Zone {
 	t.Helper()
@@ -165,6 +175,19 @@ func TestZonesFromPrimaries(t *testing.T) {
 		t.Errorf("the explanation does not tell the serial: %s", explained)
 	}
 
+	one.has(t, 2, "host.corp.example. 60 A 10.20.0.8\ndb.corp.example. 60 CNAME momenta-eun.database.windows.net.\n")
+	if got := r.notify(t, "corp.example."); got != dns.RcodeSuccess {
+		t.Errorf("NOTIFY is answered %s", dns.RcodeToString[got])
+	}
+	if got := r.notify(t, "others.example."); got != dns.RcodeRefused {
+		t.Errorf("NOTIFY for a zone that is not held is answered %s", dns.RcodeToString[got])
+	}
+	answers[0].want = "NOERROR | A 10.20.0.8"
+	check("after NOTIFY")
+	if z := r.zoneOf(t, "europe"); z.Serial != 2 {
+		t.Errorf("the copy after NOTIFY: %+v", z)
+	}
+
 	r.stop()
 	r.ended <- <-r.ended // for who waits at the end of the test
 	one.stop()
@@ -172,7 +195,7 @@ func TestZonesFromPrimaries(t *testing.T) {
 	upstream.Always(resolvertest.Drop)
 	file := writeConfig(t, copied(filepath.Join(dir, "zones"), head, one.addr, other.addr))
 	var out bytes.Buffer
-	if run(t.Context(), []string{"explain", "host.corp.example", "--client", europe, "-c", file}, &out, &out); !strings.Contains(out.String(), "10.20.0.7") {
+	if run(t.Context(), []string{"explain", "host.corp.example", "--client", europe, "-c", file}, &out, &out); !strings.Contains(out.String(), "10.20.0.8") {
 		t.Errorf("explain without a server does not use the copy on disk:\n%s", &out)
 	}
 	r = start(t, copied(filepath.Join(dir, "zones"), head, one.addr, other.addr))
@@ -218,4 +241,71 @@ func TestReloadOfZones(t *testing.T) {
 	if code := r.reload(); code == 200 || !strings.Contains(r.get("/readyz"), "which takes a restart while zones are held") {
 		t.Errorf("another folder is answered %d: %s", code, r.get("/readyz"))
 	}
+}
+
+// givingHub is the configuration of a hub that gives a zone of its own and what it has in one of
+// Azure's to a site, which is a client of it.
+func givingHub(to, address string) string {
+	return fmt.Sprintf(`
+[listen]
+dns = ["127.0.0.1:0"]
+admin = "127.0.0.1:0"
+%[1]s
+[tsig."site.copy"]
+secret = %[2]q
+[zones."internal.contoso.com"]
+records = ["host 60 A 10.9.0.1"]
+transfer = [%[3]q]
+transfer_tsig = "site.copy"
+[networks.hub]
+clients = ["127.0.0.1"]
+[networks.hub.endpoints]
+"mydb.database.windows.net" = %[4]q
+[networks.hub.zones."privatelink.database.windows.net"]
+transfer = [%[3]q]
+transfer_tsig = "site.copy"
+[networks.others]
+clients = ["127.0.2.0/24"]
+`, withToken, siteSecret, to, address)
+}
+
+// A site takes zones of a hub and is told when they change; nobody else takes them, nor does
+// who cannot sign. What the site has is what the hub answers, with the hub away as well.
+func TestZonesForOthers(t *testing.T) {
+	hub := start(t, givingHub("127.0.0.1", "10.0.1.4"))
+	taking := func(zone string) string {
+		return fmt.Sprintf("[zones.%q]\nfrom = [%q]\ntsig = \"site.copy\"\n", zone, hub.addrs[0])
+	}
+	site := start(t, regions(taking("internal.contoso.com")+taking("privatelink.database.windows.net")+
+		fmt.Sprintf("[tsig.\"site.copy\"]\nsecret = %q\n", siteSecret)))
+	const private = "mydb.privatelink.database.windows.net"
+	site.wait("udp", europe, private, "NOERROR | A 10.0.1.4", "from the hub")
+	site.wait("udp", europe, "host.internal.contoso.com", "NOERROR | A 10.9.0.1", "from the hub")
+
+	hub.rewrite(givingHub(site.addrs[0].String(), "10.0.1.5"))
+	if code := hub.reload(); code != 200 {
+		t.Fatalf("the reload is answered %d: %s", code, hub.get("/readyz"))
+	}
+	site.wait("udp", europe, private, "NOERROR | A 10.0.1.5", "after NOTIFY")
+	var shown admin.Zones
+	resolvertest.Until(t, "the site has said that it was told", func() bool {
+		if err := json.Unmarshal([]byte(hub.get("/api/zones")), &shown); err != nil {
+			t.Fatal(err)
+		}
+		return !slices.ContainsFunc(shown.Given, func(g admin.Given) bool {
+			return g.Network == "hub" && (len(g.Told) != 1 || g.Told[0].Serial != g.Serial)
+		})
+	}, &shown)
+	if !strings.Contains(hub.get("/metrics"), `pldns_zone_given_untold{network="hub",zone="privatelink.database.windows.net"} 0`) {
+		t.Error("the metrics do not tell of the zone that is given")
+	}
+	for from, want := range map[string]int{"127.0.0.1": dns.RcodeRefused, "127.0.2.1": dns.RcodeRefused, "127.0.9.9": dns.RcodeRefused} {
+		query := new(dns.Msg).SetAxfr("privatelink.database.windows.net.")
+		reply, err := hub.exchange("tcp", from, hub.addrs[0], query)
+		if err != nil || reply.Rcode != want || len(reply.Answer) > 0 {
+			t.Errorf("an unsigned transfer to %s: %v, %v", from, reply, err)
+		}
+	}
+	hub.stop()
+	site.wait("udp", australia, private, "NOERROR | A 10.0.1.5", "with the hub away")
 }

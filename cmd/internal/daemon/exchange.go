@@ -8,7 +8,9 @@ import (
 
 	"pldns/config"
 	"pldns/resolver/admin"
+	"pldns/resolver/listen"
 	"pldns/resolver/metrics"
+	"pldns/resolver/primary"
 	"pldns/resolver/secondary"
 	"pldns/resolver/tsig"
 )
@@ -16,14 +18,16 @@ import (
 // exchange is what zones are exchanged with other servers by. It outlives reloads, with all
 // that it holds.
 type exchange struct {
-	dir    string // where copies are on disk; empty for nowhere
-	keeper *secondary.Keeper
+	dir     string // where copies and serials are on disk; empty for nowhere
+	keeper  *secondary.Keeper
+	primary *primary.Server
 }
 
 // exchanged is what a configuration exchanges.
 type exchanged struct {
 	*exchange
 	sources []secondary.Source
+	given   []primary.Zone
 	keys    tsig.Ring
 	copies  map[string]config.Copy // by id
 }
@@ -34,6 +38,11 @@ func (s *Server) newExchanged(c *config.Config, before *exchanged) (*exchanged, 
 	x := &exchanged{sources: sourcesOfCopies(c), keys: ringOf(c), copies: make(map[string]config.Copy)}
 	for _, held := range c.Copies {
 		x.copies[held.ID] = held
+	}
+	for _, t := range c.Transfers {
+		x.given = append(x.given, primary.Zone{
+			Network: t.Network, Name: t.Zone, Copy: t.Copy, Peers: t.To, Tell: t.Notify, Key: x.keyOf(t.Key),
+		})
 	}
 	switch {
 	case before != nil && before.dir == c.Secondary.State:
@@ -48,7 +57,7 @@ func (s *Server) newExchanged(c *config.Config, before *exchanged) (*exchanged, 
 }
 
 func (s *Server) newExchange(dir string) *exchange {
-	x := &exchange{dir: dir}
+	x := &exchange{dir: dir, primary: primary.New(primary.Options{Dir: dir, Log: s.log})}
 	x.keeper = secondary.New(secondary.Options{
 		Dir: dir, Replace: config.ReplaceFile, Logger: s.log, Observer: s.recorder.Secondary(),
 		Changed: func([]string) { s.copiesChanged(x) },
@@ -95,11 +104,25 @@ func sourcesOfCopies(c *config.Config) (all []secondary.Source) {
 func (s *served) hold() {
 	x := s.exchanged
 	x.keeper.Hold(x.sources)
-	s.snapshot = s.snapshot.WithCopies(x.keeper.Copies())
+	copies := x.keeper.Copies()
+	s.snapshot = s.snapshot.WithCopies(copies)
+	x.primary.Hold(s.snapshot.Table(), x.given, copies)
+}
+
+// peers are the servers that zones are exchanged with.
+func (x *exchanged) peers() listen.Peers {
+	p := listen.Peers{Keys: x.keys}
+	if len(x.sources) > 0 {
+		p.Notified = x.keeper
+	}
+	if len(x.given) > 0 {
+		p.Transfers = x.primary
+	}
+	return p
 }
 
 // runners are the long-lived parts.
-func (x *exchange) runners() []runner { return []runner{x.keeper} }
+func (x *exchange) runners() []runner { return []runner{x.keeper, x.primary} }
 
 // copiesChanged serves what copies have become. A reload that is under way comes before or
 // after that, as a whole: each begins with what the other has served.
@@ -116,6 +139,7 @@ func (s *Server) copiesChanged(x *exchange) {
 	next.parts = &parts
 	s.current.Store(&next)
 	s.resolver.Swap(parts.snapshot)
+	x.primary.Copies(copies)
 }
 
 // copiesOnDisk are the last good copies of zones that a configuration has on disk, for those
@@ -172,6 +196,24 @@ func (x *exchanged) shown() (all admin.Zones) {
 		}
 		all.Copies = append(all.Copies, z)
 	}
+	given := make(map[string]primary.Zone)
+	for _, g := range x.given {
+		given[g.Network+" "+g.Name.String()] = g
+	}
+	for _, state := range x.primary.States() {
+		known := given[state.Network+" "+state.Zone.String()]
+		g := admin.Given{
+			Name: state.Zone.String(), Network: state.Network, To: known.Peers, Made: state.Made, Serial: state.Serial,
+			Records: state.Records, Changed: state.Changed, Error: state.Fault, Whole: int64(state.Whole), Changes: int64(state.Changes),
+		}
+		if known.Key != nil {
+			g.Key = known.Key.Name.String()
+		}
+		for _, told := range state.Told {
+			g.Told = append(g.Told, admin.Told{To: told.To, Serial: told.Serial, At: told.At, Error: told.Fault})
+		}
+		all.Given = append(all.Given, g)
+	}
 	return all
 }
 
@@ -183,6 +225,18 @@ func (x *exchanged) measured() (held []metrics.Zone, given []metrics.Given) {
 			Serial: state.Serial, Records: state.Records, Confirmed: state.Refreshed, Expires: state.Expires,
 			OK: state.Fault == "", Saved: x.dir != "" && state.Loaded && state.Unsaved == "",
 		})
+	}
+	for _, state := range x.primary.States() {
+		g := metrics.Given{
+			Name: state.Zone.String(), Network: state.Network, Serial: state.Serial,
+			Whole: int64(state.Whole), Changes: int64(state.Changes),
+		}
+		for _, told := range state.Told {
+			if told.Fault != "" {
+				g.Untold++
+			}
+		}
+		given = append(given, g)
 	}
 	return held, given
 }

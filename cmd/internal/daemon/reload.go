@@ -284,6 +284,7 @@ func (s *Server) serveFrom(next *served) {
 	s.current.Store(next)
 	s.resolver.Swap(next.snapshot)
 	s.certificates.serve(next.keys)
+	s.listeners.SetPeers(next.peers())
 	s.listeners.SetTrust(next.trust)
 	s.listeners.SetLimits(next.limits)
 	s.past.List(next.traffic.Top)
