@@ -26,7 +26,7 @@ func chosen(t *testing.T) setting {
 	case "":
 		t.Skip("a load of many seconds: set PLDNS_STRESS to short or full, or run make stress")
 	case "short":
-		s.load, s.brief = 4*time.Second, true
+		s.load, s.brief = 2*time.Second, true
 	case "full":
 		s.load = 20 * time.Second
 	default:
