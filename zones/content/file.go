@@ -27,9 +27,13 @@ func (z *Zone) WriteTo(w io.Writer) (int64, error) {
 }
 
 // line is a record in presentation format; in that of unknown types (RFC 3597 section 5) where
-// the library does not read what it writes.
+// the library does not read what it writes. For the types that zones are made of it does.
 func line(rr dns.RR) string {
 	text := rr.String()
+	switch rr.Header().Rrtype {
+	case dns.TypeA, dns.TypeAAAA, dns.TypeNS, dns.TypeCNAME, dns.TypePTR, dns.TypeMX, dns.TypeSRV, dns.TypeSOA, dns.TypeRRSIG, dns.TypeNSEC:
+		return text + "\n"
+	}
 	if again, err := dns.NewRR(text); err == nil && again != nil && dns.IsDuplicate(rr, again) {
 		return text + "\n"
 	}

@@ -17,6 +17,7 @@ type node struct {
 	text string
 	key  uint16 // length of the key in text
 	has  types
+	size uint32 // number of records
 }
 
 // types are those types of which it matters for other names whether a node has them.
@@ -27,6 +28,7 @@ const (
 	hasDNAME
 	hasCNAME
 	hasNSEC
+	hasSOA
 )
 
 func (n *node) name() string    { return n.text[:n.key] }
@@ -187,10 +189,13 @@ func newNode(key string, records []record) (node, error) {
 	return n, n.fault()
 }
 
-// mark notes which types the node has.
+// mark notes how many records the node has, and which of the types.
 func (n *node) mark() {
 	for r := range n.records().all {
+		n.size++
 		switch r.rrtype() {
+		case dns.TypeSOA:
+			n.has |= hasSOA
 		case dns.TypeNS:
 			n.has |= hasNS
 		case dns.TypeDNAME:

@@ -115,20 +115,16 @@ func (z *Zone) finish() error {
 	z.soa, z.count, z.nsec = soa, 0, nil
 	for i := range z.nodes {
 		n := &z.nodes[i]
-		for r := range n.records().all {
-			z.count++
-			if r.rrtype() == dns.TypeSOA && n.key > 0 {
-				return fmt.Errorf("zone %s: %s: %w", z.apex, z.nameOf(n.name()), errSOAs)
-			}
+		z.count += int(n.size)
+		if n.has&hasSOA != 0 && n.key > 0 {
+			return fmt.Errorf("zone %s: %s: %w", z.apex, z.nameOf(n.name()), errSOAs)
 		}
 		if n.has&hasNSEC != 0 {
 			z.nsec = append(z.nsec, int32(i))
 		}
 	}
 	for i := range z.hashed {
-		for range z.hashed[i].records().all {
-			z.count++
-		}
+		z.count += int(z.hashed[i].size)
 	}
 	z.hashing = z.findHashing()
 	return nil
