@@ -211,3 +211,26 @@ func TestBicepHasALimit(t *testing.T) {
 		t.Error("a zone that is not there was found")
 	}
 }
+
+// A copy of another server's zone is no zone of this network: nothing that is exported denies
+// its names, and what is mapped in it has a zone for itself.
+func TestCopiesAreLeftOut(t *testing.T) {
+	c, err := config.Parse("hub.toml", []byte(`
+[zones."corp.example"]
+from = ["10.20.0.4"]
+[networks.hub]
+clients = ["10.0.0.0/16"]
+[networks.hub.endpoints]
+"api.corp.example" = "10.0.1.4"
+`), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan := azureexport.NewPlan(&c.Networks[0], c.Catalogue)
+	if len(plan.Zones) != 1 || plan.Zones[0].Name.String() != "api.corp.example" || plan.Zones[0].Denies {
+		t.Errorf("zones %+v", plan.Zones)
+	}
+	if notes := strings.Join(plan.Notes, "\n"); !strings.Contains(notes, "corp.example is a copy of another server's zone, and is left out") {
+		t.Errorf("notes %s", notes)
+	}
+}

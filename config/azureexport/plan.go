@@ -132,7 +132,7 @@ func (p *planner) ownZone(name zones.Name) zones.Name {
 func (p *planner) denying(name zones.Name) (zones.Name, bool) {
 	var found zones.Name
 	for _, spec := range p.network.Zones {
-		if name.Within(spec.Name) && p.missing(spec) != zones.Forward && len(spec.Name.Labels()) > len(found.Labels()) {
+		if spec.Copy == "" && name.Within(spec.Name) && p.missing(spec) != zones.Forward && len(spec.Name.Labels()) > len(found.Labels()) {
 			found = spec.Name
 		}
 	}
@@ -146,6 +146,10 @@ func (p *planner) missing(spec zones.ZoneSpec) zones.Missing {
 
 // zoneOf enters a zone that the configuration declares.
 func (p *planner) zoneOf(spec zones.ZoneSpec) {
+	if spec.Copy != "" {
+		note(&p.plan.Notes, "%s is a copy of another server's zone, and is left out: have its names forwarded to its primaries", spec.Name)
+		return
+	}
 	missing := p.missing(spec)
 	if missing == zones.Refuse {
 		note(&p.plan.Notes, "%s: the names that it lacks are denied, not refused", spec.Name)
@@ -213,7 +217,9 @@ func (p *planner) finish() {
 	}
 	policy := make(map[zones.Name]zones.Missing)
 	for _, spec := range p.network.Zones {
-		policy[spec.Name] = spec.Missing
+		if spec.Copy == "" {
+			policy[spec.Name] = spec.Missing
+		}
 	}
 	for name, zone := range p.zones {
 		declared, is := policy[name]

@@ -138,10 +138,10 @@ func (c *collector) publicZones(name zones.Name) []zones.Name {
 // operators adds a zone that the operator wrote down. One that only says what is
 // done with missing names of a privatelink zone sends nobody here.
 func (c *collector) operators(zone zones.ZoneSpec) {
-	if _, azures := c.catalogue.ZoneOf(zone.Name); azures && len(zone.Records) == 0 {
+	if _, azures := c.catalogue.ZoneOf(zone.Name); azures && len(zone.Records) == 0 && zone.Copy == "" {
 		return
 	}
-	apex := slices.ContainsFunc(zone.Records, func(rr dns.RR) bool {
+	apex := zone.Copy != "" || slices.ContainsFunc(zone.Records, func(rr dns.RR) bool {
 		return zones.NameOf(rr.Header().Name) == zone.Name
 	})
 	c.add(zone.Name, true, apex)

@@ -92,12 +92,14 @@ clients = ["10.1.0.0/16"]
 "*.contoso.net" = "10.1.1.7"
 [networks.b.zones."corp.example"]
 missing = "refuse"
+[networks.b.zones."copy.example"]
+from = ["10.20.0.4"]
 [zones."internal.contoso.com"]
 records = ["@ 300 IN TXT hub"]
 `)
 	const a, b = "=api.contoso.com .database.windows.net =.internal.contoso.com | privatelink.database.windows.net",
-		".contoso.net .corp.example .database.windows.net =.internal.contoso.com | privatelink.database.windows.net"
-	const both = "=api.contoso.com .contoso.net .corp.example .database.windows.net =.internal.contoso.com | privatelink.database.windows.net"
+		".contoso.net =.copy.example .corp.example .database.windows.net =.internal.contoso.com | privatelink.database.windows.net"
+	const both = "=api.contoso.com .contoso.net =.copy.example .corp.example .database.windows.net =.internal.contoso.com | privatelink.database.windows.net"
 	for network, want := range map[string]string{"a": a, "b": b, "": both} {
 		networks, err := clientconfig.Networks(loaded, network)
 		if err != nil {

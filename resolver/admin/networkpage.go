@@ -20,7 +20,10 @@ type networkPage struct {
 }
 
 // zoneRow is a zone as the network sees it.
-type zoneRow struct{ Name, Missing string }
+type zoneRow struct {
+	Name, Missing string
+	Copy          bool // it is held as a copy of another server's
+}
 
 // topTable is a list as a table.
 type topTable struct {
@@ -74,7 +77,7 @@ func (s *Server) zonesOf(name string) (rows []zoneRow, count int) {
 	}
 	found := slices.DeleteFunc(all[at].Zones(), func(z zones.Zone) bool { return z.Special })
 	for _, zone := range found[:min(zoneRows, len(found))] {
-		rows = append(rows, zoneRow{zone.Name.String(), zone.Missing.String()})
+		rows = append(rows, zoneRow{zone.Name.String(), zone.Missing.String(), zone.Copy != ""})
 	}
 	return rows, len(found)
 }

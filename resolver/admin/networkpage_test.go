@@ -27,6 +27,7 @@ func TestNetworkPage(t *testing.T) {
 	for _, want := range []string{
 		"shared", "monitoring", "corp.contoso.com", "listener 10.9.0.5:53", "link id 7", "5,000 a second", "nxdomain", "Unhealthy endpoints", "ill.contoso.com",
 		"connection refused", "since 2027-01-15 08:00:00 UTC", "fabrikam.blob.core.windows.net", "Names asked for most", "Response codes",
+		`href="/zones?search=corp.example">copy`,
 	} {
 		if !strings.Contains(body, want) {
 			t.Errorf("no %s in:\n%s", want, body)

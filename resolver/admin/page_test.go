@@ -41,7 +41,7 @@ func crowd(hub int) func(*admin.Options) {
 	}
 	table, err := zones.Build([]zones.NetworkSpec{
 		{Name: "hub", Clients: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/16")}, Endpoints: endpoints},
-		{Name: "spoke", Links: []uint32{7}, Endpoints: probed},
+		{Name: "spoke", Links: []uint32{7}, Endpoints: probed, Zones: []zones.ZoneSpec{{Name: zones.MustName("corp.example"), Copy: "corp.example@1"}}},
 	})
 	if err != nil {
 		panic(err) // the networks are those above
