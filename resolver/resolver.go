@@ -195,6 +195,23 @@ func (s *Snapshot) WithCopies(copies map[string]content.Copy) *Snapshot {
 	}
 }
 
+// WithPolicies is s with others in the place of the policies of the same names.
+func (s *Snapshot) WithPolicies(made map[string]*policy.Policy) *Snapshot {
+	next := s.WithCopies(s.copies)
+	if s.policies == nil {
+		return next
+	}
+	next.policies = make(map[*zones.Network][]*policy.Policy, len(s.policies))
+	for network, list := range s.policies {
+		list = slices.Clone(list)
+		for i, p := range list {
+			list[i] = cmp.Or(made[p.Name()], p)
+		}
+		next.policies[network] = list
+	}
+	return next
+}
+
 // Copies are what is held of the zones that are answered from copies. They must not be
 // changed.
 func (s *Snapshot) Copies() map[string]content.Copy { return s.copies }

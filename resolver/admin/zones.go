@@ -21,6 +21,9 @@ type Zone struct {
 	Primaries []string `json:"primaries"` // in the order in which they are asked
 	Key       string   `json:"key,omitempty"`
 	Catalog   string   `json:"catalog,omitempty"` // that has it as a member
+	// Use says what it is for where clients are not answered from it: "a catalog", or "policy"
+	// and its name.
+	Use string `json:"use,omitempty"`
 	// State is held, none (there is no copy yet) or expired; in the last two clients are told
 	// SERVFAIL.
 	State   string `json:"state"`

@@ -39,6 +39,11 @@ func newPolicyMetrics(m maker) policyMetrics {
 	return p
 }
 
+// PolicyHas records how many entries a policy has.
+func (r *Recorder) PolicyHas(name string, entries int) {
+	r.policy.entries.WithLabelValues(name).Set(float64(entries))
+}
+
 // Policed gives what counts the queries of which a policy has said one thing.
 func (r *Recorder) Policed(network, name string, action policy.Action) replycache.Tally {
 	return r.policy.tallies.of(verdict{network, name, action})

@@ -120,9 +120,11 @@ func NewSnapshot(c *config.Config, notAsking bool) (*resolver.Snapshot, error) {
 		origin, _ := composed.Origins.Of(network, name)
 		return origin.String()
 	}}
-	c = composed.Config
+	c, copies, err := withCopiesOnDisk(composed.Config)
+	if err != nil {
+		return nil, err
+	}
 	var snapshot *resolver.Snapshot
-	var err error
 	if notAsking {
 		snapshot, err = offline(c, told)
 	} else {
@@ -134,7 +136,7 @@ func NewSnapshot(c *config.Config, notAsking bool) (*resolver.Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	return snapshot.WithCopies(copiesOnDisk(c).Copies()), nil
+	return snapshot.WithCopies(copies), nil
 }
 
 // offline turns settings into a snapshot that asks nobody.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/tls"
 	"fmt"
+	"log/slog"
 	"strings"
 
 	"pldns/config"
@@ -13,6 +14,8 @@ import (
 	"pldns/resolver/primary"
 	"pldns/resolver/secondary"
 	"pldns/resolver/tsig"
+	"pldns/zones/catalogzone"
+	"pldns/zones/content"
 )
 
 // exchange is what zones are exchanged with other servers by. It outlives reloads, with all
@@ -21,6 +24,9 @@ type exchange struct {
 	dir     string // where copies and serials are on disk; empty for nowhere
 	keeper  *secondary.Keeper
 	primary *primary.Server
+	// relisting and renewal follow the catalogs, and the zones of policies.
+	relisting *relisting
+	renewal   *renewal
 }
 
 // exchanged is what a configuration exchanges.
@@ -30,15 +36,17 @@ type exchanged struct {
 	given   []primary.Zone
 	keys    tsig.Ring
 	copies  map[string]config.Copy // by id
+
+	catalogs    []config.Catalog
+	listed      map[string]*catalogzone.Catalog // by catalogKey; nil where nothing is known
+	policyZones []config.PolicyZone
 }
 
-// newExchanged reads what a configuration exchanges, by what the one before did it. It is an
-// error if what is held would have to move.
-func (s *Server) newExchanged(c *config.Config, before *exchanged) (*exchanged, error) {
+// newExchanged reads what a configuration exchanges, by what the one before did it, and
+// completes the configuration by what is held: see [exchanged.complete]. It is an error if what
+// is held would have to move.
+func (s *Server) newExchanged(c *config.Config, before *exchanged) (*exchanged, *config.Config, []string, error) {
 	x := &exchanged{sources: sourcesOfCopies(c), keys: ringOf(c), copies: make(map[string]config.Copy)}
-	for _, held := range c.Copies {
-		x.copies[held.ID] = held
-	}
 	for _, t := range c.Transfers {
 		x.given = append(x.given, primary.Zone{
 			Network: t.Network, Name: t.Zone, Copy: t.Copy, Peers: t.To, Tell: t.Notify, Key: x.keyOf(t.Key),
@@ -48,16 +56,26 @@ func (s *Server) newExchanged(c *config.Config, before *exchanged) (*exchanged, 
 	case before != nil && before.dir == c.Secondary.State:
 		x.exchange = before.exchange
 	case before != nil && len(before.sources) > 0 && len(x.sources) > 0:
-		return nil, fmt.Errorf("secondary.state is %s now and was %s, which takes a restart while zones are held: "+
+		return nil, nil, nil, fmt.Errorf("secondary.state is %s now and was %s, which takes a restart while zones are held: "+
 			"restart the program, or put it back as it was", cmp.Or(c.Secondary.State, "not given"), cmp.Or(before.dir, "not given"))
 	default:
 		x.exchange = s.newExchange(c.Secondary.State)
 	}
-	return x, nil
+	c, warnings, err := x.complete(c, before)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	x.sources = sourcesOfCopies(c)
+	for _, held := range c.Copies {
+		x.copies[held.ID] = held
+	}
+	return x, c, warnings, nil
 }
 
 func (s *Server) newExchange(dir string) *exchange {
 	x := &exchange{dir: dir, primary: primary.New(primary.Options{Dir: dir, Log: s.log})}
+	x.relisting = &relisting{server: s, of: x, news: make(chan struct{}, 1)}
+	x.renewal = &renewal{server: s, of: x, news: make(chan struct{}, 1), made: make(map[string]*zonePolicy)}
 	x.keeper = secondary.New(secondary.Options{
 		Dir: dir, Replace: config.ReplaceFile, Logger: s.log, Observer: s.recorder.Secondary(),
 		Changed: func([]string) { s.copiesChanged(x) },
@@ -83,9 +101,15 @@ func (x *exchanged) keyOf(key *config.Key) *tsig.Key {
 
 // sourcesOfCopies are the zones of other servers that a configuration has held as copies.
 func sourcesOfCopies(c *config.Config) (all []secondary.Source) {
-	keys := exchanged{keys: ringOf(c)}
+	keys, catalogs := exchanged{keys: ringOf(c)}, make(map[string]bool)
+	for _, of := range c.Catalogs {
+		catalogs[of.Copy] = true
+	}
 	for _, held := range c.Copies {
 		source := secondary.Source{ID: held.ID, Zone: held.Zone, MaxRecords: c.Secondary.MaxRecords}
+		if catalogs[held.ID] {
+			source.Check = catalogCheck
+		}
 		for _, p := range held.Primaries {
 			asked := secondary.Primary{Addr: p.Addr, Key: keys.keyOf(p.Key)}
 			if p.TLS {
@@ -122,7 +146,7 @@ func (x *exchanged) peers() listen.Peers {
 }
 
 // runners are the long-lived parts.
-func (x *exchange) runners() []runner { return []runner{x.keeper, x.primary} }
+func (x *exchange) runners() []runner { return []runner{x.keeper, x.primary, x.relisting, x.renewal} }
 
 // copiesChanged serves what copies have become. A reload that is under way comes before or
 // after that, as a whole: each begins with what the other has served.
@@ -140,6 +164,8 @@ func (s *Server) copiesChanged(x *exchange) {
 	s.current.Store(&next)
 	s.resolver.Swap(parts.snapshot)
 	x.primary.Copies(copies)
+	x.relisting.tell()
+	x.renewal.tell()
 }
 
 // copiesOnDisk are the last good copies of zones that a configuration has on disk, for those
@@ -149,6 +175,21 @@ func copiesOnDisk(c *config.Config) *secondary.Keeper {
 	keeper := secondary.New(secondary.Options{Dir: c.Secondary.State, Replace: config.ReplaceFile})
 	keeper.Hold(sourcesOfCopies(c))
 	return keeper
+}
+
+// withCopiesOnDisk is a configuration with what the copies on disk say of it, for the same, and
+// the copies.
+func withCopiesOnDisk(c *config.Config) (*config.Config, map[string]content.Copy, error) {
+	keeper := copiesOnDisk(c)
+	copies := keeper.Copies()
+	c, _, err := joined(c, listings(c, copies, nil))
+	if err != nil {
+		return nil, nil, err
+	}
+	r := &renewal{server: &Server{log: slog.New(slog.DiscardHandler)}, made: make(map[string]*zonePolicy)}
+	c = r.apply(c, copies)
+	keeper.Hold(sourcesOfCopies(c))
+	return c, keeper.Copies(), nil
 }
 
 // unanswered are the zones that clients are told SERVFAIL of, and why.
@@ -162,7 +203,12 @@ func (x *exchanged) unanswered() (all []string) {
 			continue
 		}
 		text := fmt.Sprintf("zone %s %s", state.Zone, why)
-		if networks := x.copies[state.ID].Networks; len(networks) > 0 {
+		if use := x.useOf(state.ID); use != "" {
+			text = fmt.Sprintf("zone %s of %s %s", state.Zone, use, why)
+			if state.Expired {
+				text += ", and what it said last goes on"
+			}
+		} else if networks := x.copies[state.ID].Networks; len(networks) > 0 {
 			text = fmt.Sprintf("zone %s of %s %s", state.Zone, strings.Join(networks, ", "), why)
 		}
 		if state.Fault != "" {
@@ -173,6 +219,21 @@ func (x *exchanged) unanswered() (all []string) {
 	return all
 }
 
+// useOf is what a copy is for that no client is answered from, in words; empty for others.
+func (x *exchanged) useOf(id string) string {
+	for _, of := range x.catalogs {
+		if of.Copy == id {
+			return "a catalog"
+		}
+	}
+	for _, of := range x.policyZones {
+		if of.Copy == id {
+			return "policy " + of.Options.Name
+		}
+	}
+	return ""
+}
+
 // shown are the zones that are exchanged, as operators see them.
 func (x *exchanged) shown() (all admin.Zones) {
 	for _, state := range x.keeper.States() {
@@ -181,6 +242,10 @@ func (x *exchanged) shown() (all admin.Zones) {
 			Name: state.Zone.String(), Networks: append([]string{}, known.Networks...), Primaries: []string{}, State: admin.ZoneHeld,
 			Serial: state.Serial, Records: state.Records, Primary: state.Primary, Confirmed: state.Refreshed, Changed: state.Changed,
 			Next: state.Next, Expires: state.Expires, Error: state.Fault, Since: state.Since, Unsaved: state.Unsaved,
+		}
+		z.Use = x.useOf(state.ID)
+		if !known.Catalog.IsZero() {
+			z.Catalog = known.Catalog.String()
 		}
 		for _, p := range known.Primaries {
 			z.Primaries = append(z.Primaries, p.Text)

@@ -185,13 +185,22 @@ func limitsOf(c *config.Config) listen.Limits {
 }
 
 // prepare makes everything that a configuration needs, and changes nothing.
-func (s *Server) prepare(loaded *config.Config, follower *store.Follower) (*served, error) {
+func (s *Server) prepare(loaded *config.Config, follower *store.Follower) (next *served, err error) {
 	before := s.now()
 	if err := staysOpen(before.listen, loaded.Listen); err != nil {
 		return nil, err
 	}
 	learned := s.learn(loaded, follower, before)
-	loaded = learned.Config
+	exchanged, loaded, warnings, err := s.newExchanged(learned.Config, before.exchanged)
+	defer func() {
+		if err != nil {
+			before.exchanged.abandoned()
+		}
+	}()
+	if err != nil {
+		return nil, err
+	}
+	learned.Warnings = append(learned.Warnings, warnings...)
 	made, err := assemble(loaded, s.observers(), before.parts)
 	if err != nil {
 		return nil, err
@@ -199,10 +208,8 @@ func (s *Server) prepare(loaded *config.Config, follower *store.Follower) (*serv
 	if err := selfTest(made.snapshot); err != nil {
 		return nil, err
 	}
-	next := newServed(loaded, made, learned)
-	if next.exchanged, err = s.newExchanged(loaded, before.exchanged); err != nil {
-		return nil, err
-	}
+	next = newServed(loaded, made, learned)
+	next.exchanged = exchanged
 	next.taps, err = s.newTaps(loaded, before.taps) // last: it opens a file
 	return next, err
 }

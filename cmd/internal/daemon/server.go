@@ -147,15 +147,17 @@ func New(o Options) (*Server, error) {
 	s.past = s.newPast(c.Traffic.State)
 	s.prober = probe.New(probe.Config{Observer: s.recorder, Log: o.Log})
 	learned := s.learn(c, follower, nil)
-	c = learned.Config
+	exchanged, c, warnings, err := s.newExchanged(learned.Config, nil)
+	if err != nil {
+		return nil, err
+	}
+	learned.Warnings = append(learned.Warnings, warnings...)
 	made, err := assemble(c, s.observers(), new(parts))
 	if err != nil {
 		return nil, err
 	}
 	first := newServed(c, made, learned)
-	if first.exchanged, err = s.newExchanged(c, nil); err != nil {
-		return nil, err
-	}
+	first.exchanged = exchanged
 	if first.taps, err = s.newTaps(c, taps{}); err != nil {
 		return nil, err
 	}
