@@ -52,6 +52,24 @@ func (c *chain) fromCopy(result zones.Result) (answer Answer, done, pending bool
 	return answer, done, false
 }
 
+// owns tells whether the network says what there is of a type at a name, by itself or by the
+// copy of a zone; else the outside does.
+func (c *chain) owns(name zones.Name, qtype uint16) bool {
+	result := c.network.Lookup(name, qtype)
+	if result.Kind != zones.Copied {
+		return result.Owned()
+	}
+	held, zone := c.snapshot.copies[result.Zone.Copy], result.Zone
+	switch {
+	case qtype == dns.TypeDS && name == zone.Name:
+		return false
+	case held.Zone == nil || held.Expired:
+		return true
+	}
+	found := held.Zone.Lookup(name, qtype, false).Kind
+	return found != content.Delegation && !(found == content.NoName && zone.Missing == zones.Forward)
+}
+
 // said is the answer that the zone gives, unless it is an alias.
 func (c *chain) said(zone zones.Zone, found content.Result, apex bool) (Answer, bool) {
 	answer := Answer{Zone: zone.Name}

@@ -67,7 +67,7 @@ func (c *chain) ownsTarget(service *dns.SVCB) bool {
 	if _, required := c.network.RequiresPrivate(name); required {
 		return true
 	}
-	return c.network.Lookup(name, dns.TypeA).Owned()
+	return c.owns(name, dns.TypeA)
 }
 
 // isHint tells whether a parameter holds addresses.

@@ -142,7 +142,7 @@ func (c *chain) aliasOf(m wire.Message, record wire.Record) (zones.Name, bool) {
 // behind the route: for the network itself, for its policies, or, unless the group has failed, for
 // another group.
 func (c *chain) leaves(route Route, target zones.Name, failing bool) bool {
-	if result := c.network.Lookup(target, c.query.Type); result.Owned() {
+	if c.owns(target, c.query.Type) {
 		c.trace.add("splice", "%s is owned by the network: the upstream's tail after it is dropped", target)
 		return true
 	}
