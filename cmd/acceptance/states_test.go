@@ -34,6 +34,7 @@ type estate struct {
 	upstreams []admin.Upstream
 	networks  []admin.Network
 	sources   []admin.Source
+	zones     admin.Zones
 	unmapped  []admin.Unmapped
 	index     *admin.EndpointIndex
 	ill       map[netip.Addr]bool
@@ -119,6 +120,15 @@ func newEstate(t *testing.T, s size, past *traffic.Traffic) *estate {
 		{Name: "azure.corp", Taken: now.Add(-40 * time.Second), Tried: now.Add(-40 * time.Second), Every: 60, Calls: 1811, Serving: 4*len(names) + s.endpoints,
 			Subscriptions: []admin.Subscription{{ID: "8d3c0f3a-0000-4000-8000-000000000001", Name: "corp-prod", Seen: now, Endpoints: map[string]int{"Approved": 16, "Pending": 1}}},
 			Pending:       []admin.Resource{{ID: "/subscriptions/8d3c0f3a/resourceGroups/data/providers/Microsoft.Network/privateEndpoints/pe-sql-new", Since: now.Add(-30 * time.Minute), Why: "not approved yet"}}},
+	}
+	e.zones = admin.Zones{
+		Copies: []admin.Zone{
+			{Name: "corp.contoso.com", Networks: names[:3], Primaries: []string{"10.20.0.4", "tls://10.20.0.5#ns2.corp.contoso.com"}, Key: "transfer.corp.contoso.com", State: admin.ZoneHeld,
+				Serial: 2026112704, Records: 48_211, Primary: "tls://10.20.0.5#ns2.corp.contoso.com", Confirmed: now.Add(-9 * time.Minute), Next: now.Add(51 * time.Minute), Expires: now.Add(13 * 24 * time.Hour)},
+			{Name: "20.10.in-addr.arpa", Networks: names[:1], Primaries: []string{"10.20.0.4"}, State: admin.ZoneHeld, Serial: 88, Records: 1204, Primary: "10.20.0.4", Confirmed: now.Add(-time.Hour), Next: now.Add(time.Hour), Expires: now.Add(13 * 24 * time.Hour)},
+		},
+		Given: []admin.Given{{Name: "privatelink.database.windows.net", Network: "onprem", To: []netip.Prefix{netip.MustParsePrefix("10.30.0.4/32"), netip.MustParsePrefix("10.30.1.0/24")}, Key: "site.copy", Made: true,
+			Serial: uint32(now.Unix()), Records: 14, Changed: now.Add(-2 * time.Hour), Whole: 1, Changes: 31, Told: []admin.Told{{To: netip.MustParseAddrPort("10.30.0.4:53"), Serial: uint32(now.Unix())}}}},
 	}
 	e.unmapped = []admin.Unmapped{{Network: "europe", Unmapped: []admin.UnmappedName{
 		{Name: "contosologs.blob.core.windows.net", Private: "contosologs.privatelink.blob.core.windows.net", Asked: "contosologs.blob.core.windows.net", Address: "203.0.113.5", Count: 1204, First: now.Add(-20 * time.Hour), Last: now},
@@ -232,6 +242,7 @@ func open(t *testing.T, current *atomic.Pointer[estate]) served {
 		Reload: func() error { return nil }, Cache: emptyCache{}, Metrics: http.NotFoundHandler(),
 		Status: func() admin.Status { return current.Load().status }, Upstreams: func() []admin.Upstream { return current.Load().upstreams },
 		Networks: func() []admin.Network { return current.Load().networks }, Sources: func() []admin.Source { return current.Load().sources },
+		Zones:    func() admin.Zones { return current.Load().zones },
 		Unmapped: func() []admin.Unmapped { return current.Load().unmapped }, Index: func() *admin.EndpointIndex { return current.Load().index },
 		NeverAsked: func(n *zones.Network) iter.Seq[zones.Name] {
 			return func(yield func(zones.Name) bool) {
@@ -300,6 +311,7 @@ func states() []state {
 			"/":                {"Queries a second", "The last hour", "UDP and TCP"},
 			"/networks/europe": {"shared", "monitoring", "corp.contoso.com", "privatelink.database.windows.net", "10.0.0.0/24", "listener 10.0.0.4:53", "5,000 a second", "contosologs"},
 			"/sources":         {"azure.corp", "corp-prod", "Waiting for approval"},
+			"/zones":           {"corp.contoso.com", "2026112704", "48,211", "privatelink.database.windows.net", "made here", "10.30.0.4:53"},
 			"/unmapped":        {"partner.vault.azure.net", "For the configuration"},
 			"/live":            {"sql-europe-1.database.windows.net", "10.0.0.4:53", "NXDOMAIN", "192.0.2.77"},
 		}},
@@ -317,6 +329,13 @@ func states() []state {
 			e.sources[1].Held = []admin.Resource{{ID: "/subscriptions/8d3c0f3a/resourceGroups/data/providers/Microsoft.Network/privateEndpoints/pe-old", Since: ago(time.Hour), Why: "gone with 40 others", Serves: []string{"europe: old.database.windows.net"}}}
 			e.status.Store.Faults = []admin.StoreFault{{Since: ago(2 * time.Hour), Text: "the store cannot be followed, and what is served goes on: dial tcp 10.0.0.7:2379: i/o timeout"}}
 		}, []string{"Serving, with a warning:", "azure.corp is not listed, and what was known goes on", ", since "}, map[string][]string{"/sources": {"failing", "403 Forbidden", "Removals that wait", "i/o timeout"}}},
+		{"zones-away", size{}, func(e *estate) {
+			e.zones.Copies[0].State, e.zones.Copies[0].Expires, e.zones.Copies[0].Since = admin.ZoneExpired, ago(40*time.Minute), ago(13*24*time.Hour)
+			e.zones.Copies[0].Error = "10.20.0.4:53: no connection within 10s; 10.20.0.5:853: its certificate is not good: x509: certificate has expired or is not yet valid"
+			e.zones.Copies[1].Unsaved = "write /var/lib/pldns/zones/20.10.in-addr.arpa.zone: no space left on device"
+			e.zones.Given[0].Told[0].Error = "it does not answer"
+		}, []string{"Failing:", "zone corp.contoso.com has expired, and its names are answered SERVFAIL", ", since "},
+			map[string][]string{"/zones": {"expired", "its certificate is not good", "not on disk", "no space left", "it does not answer"}}},
 		{"silent-listener", size{}, func(e *estate) {
 			e.status.Ready, e.status.Reason = false, "a listener does not answer the program's own question"
 			e.status.Silent = []admin.Silent{{Transport: "udp", Address: netip.MustParseAddrPort("10.0.0.4:53"), Since: ago(40 * time.Second), Error: "no reply within 2s"}}
