@@ -13,6 +13,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"pldns/resolver/admin"
 	"pldns/resolver/resolvertest"
 )
 
@@ -44,7 +45,7 @@ func onLoopback(text string) string {
 }
 
 // examples are the rows of deploy/rules.md. The configuration beside them is served here.
-func examples(t *testing.T) (all []example, config, outside string) {
+func examples(t *testing.T) (all []example, config, outside, corp string) {
 	t.Helper()
 	dir := t.TempDir()
 	for _, b := range blocks(t) {
@@ -56,6 +57,8 @@ func examples(t *testing.T) (all []example, config, outside string) {
 			config = onLoopback(strings.ReplaceAll(b.text, `"corp.rpz"`, fmt.Sprintf("%q", filepath.Join(dir, "corp.rpz"))))
 		case "outside.txt":
 			outside = b.text
+		case "corp.txt":
+			corp = b.text
 		}
 	}
 	page, err := os.ReadFile(filepath.Join("..", "..", "deploy", "rules.md"))
@@ -71,7 +74,7 @@ func examples(t *testing.T) (all []example, config, outside string) {
 	if rows := len(exampleQuestion.FindAll(page, -1)); len(all) != rows {
 		t.Fatalf("%d of %d rows of deploy/rules.md are examples", len(all), rows)
 	}
-	return all, config, outside
+	return all, config, outside, corp
 }
 
 // inWords puts a reply into the words of an example: what is not usual of it, then records
@@ -92,11 +95,18 @@ func inWords(reply *dns.Msg) string {
 
 // TestRules asks for every example of deploy/rules.md.
 func TestRules(t *testing.T) {
-	all, config, outside := examples(t)
+	all, config, outside, corp := examples(t)
+	primary := startMany(t)
+	primary.has(t, "corp.example", 1, corp)
+	primary.has(t, "split.example", 1, "")
+	config = strings.NewReplacer("10.20.0.4", primary.addr.String(), "10.20.0.9", resolvertest.SilentAddr(t).String()).Replace(config)
 	upstream := resolvertest.StartUpstream(t, outside)
 	log := filepath.Join(t.TempDir(), "queries.json")
 	r := start(t, fmt.Sprintf("[listen]\ndns = [\"127.0.0.1:0\"]\nadmin = \"127.0.0.1:0\"\n[query_log]\nmode = \"all\"\nto = [%q]\n", log)+
 		upstreamTable(upstream.Addr)+config)
+	resolvertest.Until(t, "the copies are held", func() bool {
+		return r.copyNamed(t, "corp.example").State == admin.ZoneHeld && r.copyNamed(t, "split.example").State == admin.ZoneHeld
+	})
 	for _, e := range all {
 		if strings.Contains(e.want, "EDE 3") { // what is stale then is known now
 			r.ask("udp", e.client, e.qname, dns.StringToType[e.qtype])
