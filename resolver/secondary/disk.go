@@ -2,6 +2,7 @@ package secondary
 
 import (
 	"bufio"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,11 +37,20 @@ type head struct {
 	digest    string // SHA-256 of the rest, in hex
 	zone      zones.Name
 	from      []string // the addresses of the primaries
+	key       string   // the name of the key that they were asked with; empty for none
 }
 
 func (h head) String() string {
-	return fmt.Sprintf("%s%s sha256 %s zone %s from %s\n", headStart, h.confirmed.UTC().Format(headTime), h.digest, h.zone.FQDN(),
-		strings.Join(h.from, ","))
+	return fmt.Sprintf("%s%s sha256 %s zone %s from %s key %s\n", headStart, h.confirmed.UTC().Format(headTime), h.digest, h.zone.FQDN(),
+		cmp.Or(strings.Join(h.from, ","), nothing), cmp.Or(h.key, nothing))
+}
+
+// nothing stands where there is no word.
+const nothing = "-"
+
+// isSame tells whether another line says the same but for the time and the digest.
+func (h head) isSame(other head) bool {
+	return h.zone == other.zone && h.key == other.key && slices.Equal(h.from, other.from)
 }
 
 var errHead = errors.New("its first line is not that of a copy")
@@ -47,7 +58,7 @@ var errHead = errors.New("its first line is not that of a copy")
 func parseHead(line string) (head, error) {
 	rest, found := strings.CutPrefix(line, headStart)
 	words := strings.Fields(rest)
-	if !found || len(words) < 6 || words[1] != "sha256" || words[3] != "zone" || words[5] != "from" {
+	if !found || len(words) != 9 || words[1] != "sha256" || words[3] != "zone" || words[5] != "from" || words[7] != "key" {
 		return head{}, errHead
 	}
 	confirmed, err := time.Parse(headTime, words[0])
@@ -59,8 +70,11 @@ func parseHead(line string) (head, error) {
 		return head{}, errHead
 	}
 	h := head{confirmed: confirmed, digest: words[2], zone: zone}
-	if len(words) > 6 {
+	if words[6] != nothing {
 		h.from = strings.Split(words[6], ",")
+	}
+	if words[8] != nothing {
+		h.key = words[8]
 	}
 	return h, nil
 }
@@ -78,15 +92,26 @@ func (h *held) take(read *kept) {
 		h.confirmed = now
 	}
 	h.expired = !time.Now().Before(h.expires())
-	h.anew = areStrangers(read.from, h.source.addrs())
+	h.anew = areStrangers(read.from, h.source.addrs()) || read.key != h.source.key()
 	h.saving.stored, h.saving.head = read.content, read.head
 }
 
-// path is where a copy is kept. Names of zones are escaped where they have more than letters, digits
-// and hyphens, and cut where they are long; the id decides.
+// path is where a copy is kept. The id decides; the name of the zone is for people.
 func (k *Keeper) path(source Source) string {
+	digest := sha256.Sum256([]byte(source.ID))
+	return filepath.Join(k.options.Dir, stem(source.Zone)+"."+hex.EncodeToString(digest[:idOctets])+extension)
+}
+
+const (
+	idOctets  = 6
+	extension = ".zone"
+)
+
+// stem is how a zone is called in the names of files: escaped where it has more than letters, digits
+// and hyphens, and cut where it is long.
+func stem(zone zones.Name) string {
 	var name strings.Builder
-	for _, c := range []byte(source.Zone.String()) {
+	for _, c := range []byte(zone.String()) {
 		switch {
 		case c >= 'a' && c <= 'z', c >= '0' && c <= '9', c == '-', c == '_', c == '.' && name.Len() > 0:
 			name.WriteByte(c)
@@ -96,16 +121,12 @@ func (k *Keeper) path(source Source) string {
 	}
 	const longest = 150
 	short := name.String()
-	if len(short) > longest {
-		short = short[:longest]
-	}
-	digest := sha256.Sum256([]byte(source.ID))
-	return filepath.Join(k.options.Dir, short+"."+hex.EncodeToString(digest[:6])+".zone")
+	return short[:min(len(short), longest)]
 }
 
 // read reads a copy from disk; nil if there is none. One that cannot be used is set aside, and the
-// zone begins as if there were none.
-func (k *Keeper) read(source Source) *kept {
+// zone begins as if there were none. Siblings are the files of other ids, by the stem of their zone.
+func (k *Keeper) read(source Source, siblings func() map[string][]string) *kept {
 	if k.options.Dir == "" {
 		return nil
 	}
@@ -115,7 +136,7 @@ func (k *Keeper) read(source Source) *kept {
 	case err == nil:
 		return read
 	case errors.Is(err, fs.ErrNotExist):
-		return nil
+		return readSibling(source, siblings()[stem(source.Zone)])
 	}
 	about := []any{"zone", source.Zone, "file", path, "error", text(err)}
 	var wrong *fs.PathError
@@ -130,6 +151,62 @@ func (k *Keeper) read(source Source) *kept {
 	return nil
 }
 
+// readSibling reads the copy of another id that is of the same zone, with the same key, from some of the
+// same primaries: a primary was added or taken away while nobody ran. It is nil if there is none.
+func readSibling(source Source, paths []string) *kept {
+	var latest head
+	var found string
+	for _, path := range paths {
+		h, err := readHead(path)
+		if err == nil && isHeir(source, h.zone, h.from, h.key) && h.confirmed.After(latest.confirmed) {
+			latest, found = h, path
+		}
+	}
+	if found == "" {
+		return nil
+	}
+	read, err := readFile(found, source.Zone)
+	if err != nil { // whoever has its id says so
+		return nil
+	}
+	return read
+}
+
+// isHeir tells whether a source is that of a copy which another source had.
+func isHeir(source Source, zone zones.Name, from []string, key string) bool {
+	return source.Zone == zone && source.key() == key && !areStrangers(from, source.addrs())
+}
+
+// onDisk are the files of a folder by the stems of their zones.
+func (k *Keeper) onDisk() map[string][]string {
+	files := make(map[string][]string)
+	entries, _ := os.ReadDir(k.options.Dir) // without it there are none
+	for _, entry := range entries {
+		name, is := strings.CutSuffix(entry.Name(), extension)
+		if at := len(name) - 2*idOctets - 1; is && at > 0 && name[at] == '.' {
+			files[name[:at]] = append(files[name[:at]], filepath.Join(k.options.Dir, entry.Name()))
+		}
+	}
+	return files
+}
+
+func readHead(path string) (head, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return head{}, err
+	}
+	defer file.Close()
+	return headOf(bufio.NewReaderSize(file, largestHead))
+}
+
+func headOf(in *bufio.Reader) (head, error) {
+	line, err := in.ReadSlice('\n')
+	if err != nil {
+		return head{}, errHead
+	}
+	return parseHead(string(line))
+}
+
 func readFile(path string, zone zones.Name) (*kept, error) {
 	file, err := os.Open(path)
 	if err != nil {
@@ -137,11 +214,7 @@ func readFile(path string, zone zones.Name) (*kept, error) {
 	}
 	defer file.Close()
 	in := bufio.NewReaderSize(file, largestHead)
-	line, err := in.ReadSlice('\n')
-	if err != nil {
-		return nil, errHead
-	}
-	h, err := parseHead(string(line))
+	h, err := headOf(in)
 	switch {
 	case err != nil:
 		return nil, err

@@ -90,6 +90,82 @@ func TestOtherPrimaries(t *testing.T) {
 	})
 }
 
+// Ids tell sources with other primaries or keys apart. An edit of a file does not leave a zone without
+// an answer, with every primary dead, and after a restart neither; and no network is given what another
+// sees with its key.
+func TestSuccession(t *testing.T) {
+	key := func(name string) *tsig.Key {
+		return &tsig.Key{Name: zones.MustName(name), Algorithm: "hmac-sha256", Secret: []byte("secret")}
+	}
+	source := func(id string, key *tsig.Key, all ...*primary) secondary.Source {
+		s := secondary.Source{ID: id, Zone: zones.MustName(apex)}
+		for _, p := range all {
+			s.Primaries = append(s.Primaries, secondary.Primary{Addr: p.addr, Key: key})
+		}
+		return s
+	}
+	bubble(t, func(t *testing.T, w *world) {
+		dir := t.TempDir()
+		red, blue, green := key("red"), key("blue"), key("green")
+		views := map[string]uint32{"red.": 10, "blue.": 20, "green.": 5}
+		p, q := w.primary(t, "10.0.0.1:53"), w.primary(t, "10.0.0.2:53")
+		p.ring = tsig.Ring{red.Name: red, blue.Name: blue, green.Name: green}
+		p.script = func(c *call) bool {
+			view := zone(t, views[c.query.Extra[0].Header().Name])
+			if c.kind() == dns.TypeAXFR {
+				c.stream(whole(view))
+			} else {
+				c.send(view.SOA())
+			}
+			return true
+		}
+		w.set(q.addr, true)
+		options := secondary.Options{Dial: w.dial, Dir: dir}
+		k := keep(t, options, source("a", red, p), source("b", blue, p))
+		later(time.Minute)
+		serial := func(id string, want uint32) {
+			t.Helper()
+			got := uint32(0)
+			if z := k.Copies()[id].Zone; z != nil {
+				got = z.Serial()
+			}
+			if got != want {
+				t.Errorf("%s has serial %d, not %d", id, got, want)
+			}
+		}
+		serial("a", 10)
+		serial("b", 20)
+		w.set(p.addr, true)
+
+		k.Hold([]secondary.Source{source("a", red, p), source("b with another", blue, q, p)})
+		serial("b with another", 20)
+		k.Hold([]secondary.Source{source("a", red, p), source("b with another", blue, q, p), source("c", red, p, q)})
+		serial("c", 10)
+		// Another key, beside those that stay: whose view it shows is not known.
+		k.Hold([]secondary.Source{source("a", red, p), source("b with another", blue, q, p), source("d", green, p)})
+		serial("d", 0)
+		// Another primary alone.
+		k.Hold([]secondary.Source{source("a", red, p), source("b with another", blue, q, p), source("e", red, q)})
+		serial("e", 0)
+		// Another key, for the same.
+		before, after := source("f", red, p), source("g", green, p)
+		before.For, after.For = "the red network", "the red network"
+		k.Hold([]secondary.Source{source("a", red, p), before})
+		k.Hold([]secondary.Source{source("a", red, p), after})
+		serial("g", 10)
+		w.set(p.addr, false)
+		later(11 * time.Minute)
+		serial("g", 5)
+		k.stop()
+
+		w.set(p.addr, true)
+		k = keep(t, options, source("h", red, q, p), source("i", blue, p), source("j", key("white"), p))
+		serial("h", 10)
+		serial("i", 20)
+		serial("j", 0)
+	})
+}
+
 // Serials go round (RFC 1982).
 func TestSerialsGoRound(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {

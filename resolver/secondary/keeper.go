@@ -7,9 +7,12 @@ import (
 	"maps"
 	"net"
 	"net/netip"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"pldns/zones"
 	"pldns/zones/content"
@@ -88,8 +91,8 @@ func (k *Keeper) Run(ctx context.Context) error {
 
 // Hold says which zones are to be held from now on. What is held already, and is asked for in the
 // same way, goes on; other copies are read from disk before Hold returns, so that they are served
-// before any primary is asked; what is not among the sources is dropped, and its file stays. No two
-// sources have one ID.
+// before any primary is asked; what is not among the sources is dropped, and its file stays. A source
+// whose ID is new begins with the copy of one that it succeeds: see inherit. No two sources have one ID.
 func (k *Keeper) Hold(sources []Source) {
 	k.holding.Lock()
 	defer k.holding.Unlock()
@@ -106,13 +109,14 @@ func (k *Keeper) Hold(sources []Source) {
 				h.take(kept)
 			}
 		} else if !h.source.same(source) {
-			h.anew = h.anew || h.zone != nil && areStrangers(h.source.addrs(), source.addrs())
+			h.anew = h.anew || h.zone != nil && (areStrangers(h.source.addrs(), source.addrs()) || h.source.key() != source.key())
 			h.source = source
 			h.restart()
 		}
 		h.source = source // certificates may be others
 		next[source.ID] = h
 	}
+	k.inherit(next)
 	for id, h := range k.held {
 		if next[id] != h {
 			h.drop()
@@ -129,7 +133,37 @@ func (k *Keeper) Hold(sources []Source) {
 	k.forget()
 }
 
-// readNew reads the copies of sources that are not held yet from disk, by id.
+// inherit gives sources that are new, and of which there is no copy, that of the source that they
+// succeed, so that an edit of the primaries of a zone does not leave it without an answer: one of the
+// same zone and key that has some of the same primaries. The key may be another, as when keys are
+// rotated, where the copy is for the same as before: the zone is transferred anew then, because a server
+// may show each key another view of it. Keeper.mu is held.
+func (k *Keeper) inherit(next map[string]*held) {
+	for id, heir := range next {
+		if k.held[id] == heir {
+			continue
+		}
+		for _, h := range k.byZone[heir.source.Zone] {
+			same := heir.source.key() == h.source.key() || heir.source.For != "" && heir.source.For == h.source.For
+			if same && !areStrangers(h.source.addrs(), heir.source.addrs()) {
+				heir.inherit(h)
+			}
+		}
+	}
+}
+
+// inherit takes the copy of another source, if it has none that was confirmed later.
+func (h *held) inherit(from *held) {
+	if from.zone == nil || h.zone != nil && !from.confirmed.After(h.confirmed) {
+		return
+	}
+	h.zone, h.expired, h.confirmed, h.changed, h.primary = from.zone, from.expired, from.confirmed, from.changed, from.primary
+	h.anew = from.anew || from.source.key() != h.source.key()
+	h.saving.stored = nil
+}
+
+// readNew reads the copies of sources that are not held yet from disk, by id, several at once: a zone
+// of 10^6 records takes seconds.
 func (k *Keeper) readNew(sources []Source) map[string]*kept {
 	k.mu.Lock()
 	var missing []Source
@@ -139,12 +173,21 @@ func (k *Keeper) readNew(sources []Source) map[string]*kept {
 		}
 	}
 	k.mu.Unlock()
+	siblings := sync.OnceValue(k.onDisk)
 	read := make(map[string]*kept)
+	var mu sync.Mutex
+	var readers errgroup.Group
+	readers.SetLimit(runtime.GOMAXPROCS(0))
 	for _, source := range missing {
-		if found := k.read(source); found != nil {
+		readers.Go(func() error {
+			found := k.read(source, siblings)
+			mu.Lock()
+			defer mu.Unlock()
 			read[source.ID] = found
-		}
+			return nil
+		})
 	}
+	_ = readers.Wait() // none of them fails
 	return read
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"pldns/zones/content"
@@ -17,6 +16,8 @@ const (
 	saveShare = 20
 	// A disk that is full is tried again after this.
 	saveAgain = 2 * time.Minute
+	// What still waits when the program ends has this long: whoever stops it does not wait for ever.
+	lastTime = 10 * time.Second
 )
 
 // saving is what is known of a copy on disk. Keeper.mu guards it.
@@ -63,7 +64,7 @@ func (k *Keeper) save(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 		case <-k.unsaved:
-			k.saveAll(k.takeDirty())
+			k.saveAll(ctx)
 		}
 	}
 	k.mu.Lock()
@@ -78,20 +79,27 @@ func (k *Keeper) save(ctx context.Context) {
 	}
 	k.dirty = nil
 	k.mu.Unlock()
-	k.saveAll(rest)
+	until := time.Now().Add(lastTime)
+	for i, h := range rest {
+		if time.Now().After(until) {
+			k.log.Error("the disk is too slow: the last copies are not written, and begin with older ones after a restart",
+				"zones", len(rest)-i)
+			return
+		}
+		k.saveOne(h)
+	}
 }
 
-func (k *Keeper) takeDirty() []*held {
+// saveAll writes what is to be written, until the context ends.
+func (k *Keeper) saveAll(ctx context.Context) {
 	k.mu.Lock()
-	defer k.mu.Unlock()
 	all := k.dirty
 	k.dirty = nil
-	return all
-}
-
-func (k *Keeper) saveAll(all []*held) {
+	k.mu.Unlock()
 	for _, h := range all {
-		k.saveOne(h)
+		if ctx.Err() == nil { // else it is still to be written
+			k.saveOne(h)
+		}
 	}
 }
 
@@ -99,7 +107,7 @@ func (k *Keeper) saveAll(all []*held) {
 func (k *Keeper) saveOne(h *held) {
 	k.mu.Lock()
 	source, zone, confirmed, before, stored := h.source, h.zone, h.confirmed, h.saving.head, h.saving.stored
-	now := head{confirmed, before.digest, source.Zone, source.addrs()}
+	now := head{confirmed, before.digest, source.Zone, source.addrs(), source.key()}
 	skip := h.gone || zone == nil
 	k.mu.Unlock()
 	if skip {
@@ -108,7 +116,7 @@ func (k *Keeper) saveOne(h *held) {
 	began := time.Now()
 	path := k.path(source)
 	var err error
-	if stored != zone || !slices.Equal(before.from, now.from) || !confirm(path, before, now) {
+	if stored != zone || !before.isSame(now) || !confirm(path, before, now) {
 		now, err = k.replace(path, now, zone)
 	}
 	took := time.Since(began)
@@ -151,7 +159,7 @@ func (k *Keeper) sweep() {
 	if k.options.Dir == "" {
 		return
 	}
-	left, err := filepath.Glob(filepath.Join(k.options.Dir, ".*.zone.*.tmp"))
+	left, err := filepath.Glob(filepath.Join(k.options.Dir, ".*"+extension+".*.tmp"))
 	if err != nil {
 		return // the folder's name has a bracket: the files stay
 	}

@@ -26,6 +26,9 @@ type Source struct {
 	Zone zones.Name
 	// Primaries are asked in this order.
 	Primaries []Primary
+	// For says whom the copy is for, in words that do not change with its primaries; empty if nobody
+	// else's may be served in its place while there is none.
+	For string
 	// MaxRecords is how many records the zone may have; 0 is [DefaultMaxRecords].
 	MaxRecords int
 	// Check says why a version of the zone is not to be taken, though it is a zone: what was
@@ -75,6 +78,17 @@ func (s Source) maxRecords() int {
 		return DefaultMaxRecords
 	}
 	return s.MaxRecords
+}
+
+// key is the name of the key that the primaries are asked with; empty for none. With different keys a
+// server may have different views of a zone.
+func (s Source) key() string {
+	for _, p := range s.Primaries {
+		if p.Key != nil {
+			return p.Key.Name.FQDN()
+		}
+	}
+	return ""
 }
 
 // addrs are the addresses of the primaries.

@@ -106,7 +106,9 @@ func sourcesOfCopies(c *config.Config) (all []secondary.Source) {
 		catalogs[of.Copy] = true
 	}
 	for _, held := range c.Copies {
-		source := secondary.Source{ID: held.ID, Zone: held.Zone, MaxRecords: c.Secondary.MaxRecords}
+		source := secondary.Source{
+			ID: held.ID, Zone: held.Zone, For: strings.Join(held.Networks, " "), MaxRecords: c.Secondary.MaxRecords,
+		}
 		if catalogs[held.ID] {
 			source.Check = catalogCheck
 		}
