@@ -54,6 +54,7 @@ type walk struct {
 	last    Reply
 	suffix  zones.Name // of the forward entry that led to last
 	plain   *plain     // what came of it before DNS64; nil where that does nothing
+	owner   zones.Name // what stands for the asked name: see Answer.Owner
 	proofs  []dns.RR   // that wildcards of copies stand for names of the chain
 	copied  bool       // a record or a denial came from a copy
 
@@ -69,7 +70,7 @@ type walk struct {
 // finish completes an answer. The chain is not used any more.
 func (c *chain) finish(answer Answer) Answer {
 	answer.Source, answer.Suffix, answer.Group, answer.Server = c.source(answer), c.suffix, c.last.Group, c.last.Server
-	answer.Hops = len(c.names) - 1
+	answer.Hops, answer.Owner = len(c.names)-1, c.owner
 	if c.held != nil && c.held.verdict.Policy != "" {
 		answer = c.held.policed(answer)
 	}
@@ -150,6 +151,7 @@ func (c *chain) name() zones.Name { return c.names[len(c.names)-1] }
 // owned takes what the network's table says. It is done unless that is an alias.
 func (c *chain) owned(result zones.Result) (Answer, bool) {
 	c.local, c.last, c.suffix = true, Reply{}, zones.Name{}
+	c.standsFor(result.Owner)
 	answer := Answer{Zone: result.Zone.Name}
 	if !result.Endpoint.IsZero() {
 		answer.Endpoint = result.Endpoint.Name()
@@ -175,6 +177,13 @@ func (c *chain) owned(result zones.Result) (Answer, bool) {
 		}
 	}
 	return c.locally(answer), true
+}
+
+// standsFor takes note of the name that matched, if it is not the asked one.
+func (c *chain) standsFor(owner zones.Name) {
+	if len(c.names) == 1 && owner != c.query.Name {
+		c.owner = owner
+	}
 }
 
 // locally completes an answer that ends in what is held here.

@@ -73,6 +73,7 @@ func (c *chain) owns(name zones.Name, qtype uint16) bool {
 // said is the answer that the zone gives, unless it is an alias.
 func (c *chain) said(zone zones.Zone, found content.Result, apex bool) (Answer, bool) {
 	answer := Answer{Zone: zone.Name}
+	c.standsFor(found.Owner)
 	c.records = joined(c.records, found.Records)
 	switch found.Kind {
 	case content.Alias:
@@ -127,6 +128,7 @@ func (c *chain) unheld(zone zones.Zone, code uint16, format string) Answer {
 // 4.3.2).
 func (c *chain) referred(zone zones.Zone, found content.Result) Answer {
 	c.local, c.last, c.suffix = true, Reply{}, zones.Name{}
+	c.standsFor(found.Owner)
 	answer := Answer{Zone: zone.Name, Authority: found.Authority, Additional: found.Glue}
 	answer = c.locally(answer)
 	answer.Authoritative = len(answer.Records) > 0 // of the alias that led here

@@ -239,6 +239,21 @@ func TestReferral(t *testing.T) {
 	}
 }
 
+// TestStandsFor: names that a flood draws at random are told by what stands for them.
+func TestStandsFor(t *testing.T) {
+	r := resolver.New(secondary(t, &outside{tb: t}, copies(t)))
+	for name, want := range map[string]string{
+		"x.wild.corp.example": "*.wild.corp.example", "www.old.corp.example": "old.corp.example", "www.corp.example": "",
+		"x.apps.corp.example": "*.apps.corp.example", "none.corp.example": "", "x.sub.corp.example": "sub.corp.example",
+	} {
+		q := query("10.0.0.1", name, "A")
+		q.RecursionDesired = false
+		if got := r.Resolve(context.Background(), q).Owner; got.String() != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+	}
+}
+
 // TestWithCopies: a version of a zone is a snapshot of its own, and changes nothing of the
 // one before.
 func TestWithCopies(t *testing.T) {

@@ -49,6 +49,7 @@ type Answer struct {
 	Network  string     // the network that was found; empty when there is none
 	Zone     zones.Name // the zone that decided a local answer; zero when none did
 	Endpoint zones.Name // the mapping that decided; zero when none did
+	Owner    zones.Name // what stands here for the asked name: a wildcard, a DNAME or a zone cut; zero for none
 	Source   Source     // where the part that decided came from
 	Required zones.Name // the suffix below which addresses have to be private, if public ones were left out for it
 	Verdict  Verdict    // what a policy has said; zero when none did

@@ -90,6 +90,7 @@ func network(name, clients string, missing zones.Missing, mydb string) zones.Net
 		"db.corp.contoso.com. 300 IN CNAME mydb.database.windows.net.",
 		"Away.Corp.contoso.com. 300 IN CNAME www.example.",
 		"corp.contoso.com. 300 IN TXT \"" + strings.Repeat("t", 200) + "\"",
+		"*.wild.corp.contoso.com. 300 IN A 10.0.7.11",
 		"corp.contoso.com. 300 IN MX 10 mail.corp.contoso.com.",
 	} {
 		rr, err := dns.NewRR(text)

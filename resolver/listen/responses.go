@@ -27,7 +27,7 @@ const (
 
 // accountOf is what the reply to q counts to. A name that a flood draws at random
 // must not make a kind of its own, so denials count by the zone that denies, failures by
-// the parent of what was asked, and what a wildcard of an endpoint says by the wildcard.
+// the parent of what was asked, and what a wildcard says, or a DNAME or a zone cut, by that.
 func (s *Server) accountOf(q *resolver.Query, a *resolver.Answer) account {
 	switch {
 	case a.Rcode == dns.RcodeNameError:
@@ -38,7 +38,10 @@ func (s *Server) accountOf(q *resolver.Query, a *resolver.Answer) account {
 		return s.accountFor(unsettled, above(q.Name), true)
 	}
 	name, kind := q.Name, positive
-	if a.Endpoint.IsWildcard() {
+	switch {
+	case !a.Owner.IsZero():
+		name = a.Owner
+	case a.Endpoint.IsWildcard():
 		name = a.Endpoint
 	}
 	if a.IsNegative() {

@@ -50,6 +50,7 @@ func TestAccounts(t *testing.T) {
 		{"two names of the outside", europe("www.example A"), europe("www.other.example A"), false},
 		{"below one wildcard", europe("a1." + apps + " A"), europe("b2." + apps + " A"), true},
 		{"nothing, below one wildcard", europe("a1." + apps + " TXT"), europe("b2." + apps + " TXT"), true},
+		{"below one wildcard of records", europe("a1.wild.corp.contoso.com A"), europe("b2.wild.corp.contoso.com A"), true},
 		{"denied by one zone", asia("a1." + database + " A"), asia("b2.c3." + database + " MX"), true},
 		{"denied by two zones", asia("a1." + database + " A"), asia("a1.corp.contoso.com A"), false},
 		{"denied outside, by one zone", europe("nothing.a1.example A"), europe("nothing.b2.example A"), true},
