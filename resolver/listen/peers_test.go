@@ -409,3 +409,40 @@ func TestStuckReader(t *testing.T) {
 	}
 	watch.changed(t, -1)
 }
+
+// A thousand requests for zones that are refused, forged signatures among them, are no matter to
+// clients who ask beside them.
+func TestRefusedTransfersBesideClients(t *testing.T) {
+	e := startGiver(t, &giver{verdict: primary.Denied})
+	forged := *siteKey
+	forged.Secret = []byte("another secret")
+	var group sync.WaitGroup
+	for i := range 4 {
+		conn := e.dial(t, []string{"tcp", "tls"}[i%2], []string{"127.0.1.1", "127.0.9.1"}[i/2])
+		group.Go(func() {
+			for range 25 {
+				for range 10 {
+					packed, _ := signed(t, &forged, axfr(), time.Now())
+					write(t, conn, packed)
+				}
+				for range 10 {
+					if got := unpack(t, read(t, conn)); got.Rcode != dns.RcodeNotAuth {
+						t.Errorf("a forged request: %v", got)
+					}
+				}
+				write(t, conn, pack(t, axfr()))
+				if got := unpack(t, read(t, conn)); got.Rcode != dns.RcodeRefused {
+					t.Errorf("a request: %v", got)
+				}
+			}
+		})
+	}
+	client := e.dial(t, "udp", "127.0.2.1")
+	for range 1000 {
+		write(t, client, pack(t, query("mydb.database.windows.net")))
+		if got := unpack(t, read(t, client)); len(got.Answer) != 1 {
+			t.Fatalf("a client: %v", got)
+		}
+	}
+	group.Wait()
+}
