@@ -61,7 +61,7 @@ func records(network *zones.Network, zone zones.Name, serial uint32) iter.Seq[dn
 			return
 		}
 		for rr := range network.Records() {
-			if m.holds(zones.NameOf(rr.Header().Name)) && !yield(rr) {
+			if m.holds(zones.NameOf(rr.Header().Name)) && !yield(dns.Copy(rr)) { // who packs a record writes into it
 				return
 			}
 		}

@@ -60,6 +60,9 @@ type notice struct {
 	zone *content.Zone // that it is to know of; nil for none any more
 	key  *tsig.Key
 	done uint32 // serial that it was told of, or not to be told of again
+	// telling is the serial that it is being told of, and stop ends that; nil while it is not.
+	telling uint32
+	stop    context.CancelFunc
 	Told
 }
 
@@ -94,14 +97,22 @@ func (s *Server) tell(ctx context.Context) {
 		}
 	}
 	for one, old := range n.all {
-		if old.zone == nil && !old.Busy {
+		switch {
+		case old.zone != nil:
+		case old.stop != nil:
+			old.stop()
+		case !old.Busy:
 			delete(n.all, one)
 		}
 	}
 }
 
-// begin begins to tell a server, unless that is under way or not needed.
+// begin begins to tell a server, unless that is under way or not needed. One that is being told of
+// what has changed once more is told of the last change at once.
 func (n *notices) begin(ctx context.Context, one *notice) {
+	if one.stop != nil && one.telling != one.zone.Serial() {
+		one.stop()
+	}
 	if one.Busy || one.done == one.zone.Serial() && one.done != 0 {
 		return
 	}
@@ -131,21 +142,27 @@ func (n *notices) tellOnce(ctx context.Context, one *notice) (again bool) {
 		n.mu.Unlock()
 		return false
 	}
+	telling, stop := context.WithCancel(ctx)
+	defer stop()
+	one.telling, one.stop = zone.Serial(), stop
 	n.mu.Unlock()
-	err := n.persist(ctx, one.To, zone, key)
+	err := n.persist(telling, one.To, zone, key)
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	one.done, one.At, one.Fault = zone.Serial(), time.Now(), ""
-	if err == nil {
-		one.Serial = zone.Serial()
-	} else if ctx.Err() == nil {
-		one.Fault = err.Error()
+	one.stop = nil
+	switch {
+	case ctx.Err() != nil:
+		one.Busy = false
+		return false
+	case err == nil:
+		one.done, one.Serial, one.At, one.Fault = zone.Serial(), zone.Serial(), time.Now(), ""
+	case telling.Err() == nil:
+		one.done, one.At, one.Fault = zone.Serial(), time.Now(), err.Error()
 		n.log.Warn("another server could not be told that a zone has changed: it looks by itself, later",
 			"zone", zone.Apex(), "server", one.To, "error", err)
 	}
-	again = ctx.Err() == nil && one.zone != nil && one.zone.Serial() != one.done
-	one.Busy = again
-	return again
+	one.Busy = one.zone != nil && one.zone.Serial() != one.done
+	return one.Busy
 }
 
 // persist tells a server until it answers, or has not answered often enough.

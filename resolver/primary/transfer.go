@@ -41,8 +41,8 @@ type Outcome struct {
 	// SOA is that of the zone, which must not be changed; nil unless it is Given.
 	SOA *dns.SOA
 	// Records are what is to be sent, from SOA to SOA (RFC 5936 section 2.2, RFC 1995 section 4): the
-	// whole zone, its changes, or its SOA alone where there is nothing new. They are read when they
-	// are ranged over, from content that does not change; nil where an SOA was asked for.
+	// whole zone, its changes, or its SOA alone where there is nothing new. They are made for who
+	// ranges over them, of content that does not change; nil where an SOA was asked for.
 	Records iter.Seq[dns.RR]
 	Whole   bool // it is the whole zone
 }
@@ -101,7 +101,7 @@ func whole(zone *content.Zone) iter.Seq[dns.RR] {
 				return
 			}
 		}
-		yield(zone.SOA())
+		yield(dns.Copy(zone.SOA()))
 	}
 }
 
@@ -109,14 +109,14 @@ func whole(zone *content.Zone) iter.Seq[dns.RR] {
 func (h *held) since(serial uint32) (records iter.Seq[dns.RR], all bool) {
 	zone := h.content
 	if !content.IsNewer(zone.Serial(), serial) {
-		return func(yield func(dns.RR) bool) { yield(zone.SOA()) }, false
+		return func(yield func(dns.RR) bool) { yield(dns.Copy(zone.SOA())) }, false
 	}
 	changes, known := h.journal.since(serial)
 	if !known {
 		return whole(zone), true
 	}
 	return func(yield func(dns.RR) bool) {
-		if !yield(zone.SOA()) {
+		if !yield(dns.Copy(zone.SOA())) {
 			return
 		}
 		for i := range changes {
@@ -124,26 +124,26 @@ func (h *held) since(serial uint32) (records iter.Seq[dns.RR], all bool) {
 				return
 			}
 		}
-		yield(zone.SOA())
+		yield(dns.Copy(zone.SOA()))
 	}, false
 }
 
 // each yields one change: what is removed behind the SOA before it, what is added behind the
 // SOA after it.
 func each(c *content.Change, yield func(dns.RR) bool) bool {
-	if !yield(c.From) {
+	if !yield(dns.Copy(c.From)) {
 		return false
 	}
 	for _, rr := range c.Removed {
-		if !yield(rr) {
+		if !yield(dns.Copy(rr)) { // who packs a record writes into it
 			return false
 		}
 	}
-	if !yield(c.To) {
+	if !yield(dns.Copy(c.To)) {
 		return false
 	}
 	for _, rr := range c.Added {
-		if !yield(rr) {
+		if !yield(dns.Copy(rr)) { // who packs a record writes into it
 			return false
 		}
 	}

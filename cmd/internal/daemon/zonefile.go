@@ -35,12 +35,15 @@ func ZoneContent(c *config.Config, network string, zone zones.Name) (z *content.
 	return z, notes, nil
 }
 
-// zoneFile is what a network sees of a zone now.
+// zoneFile is what a network sees of a zone now, with the serial that other servers are told.
 func (s *Server) zoneFile(network string, zone zones.Name) (*content.Zone, error) {
 	now := s.now()
 	seen, known, err := seenZone(now.snapshot, network, zone)
 	if err != nil {
 		return nil, err
+	}
+	if given, is := now.primary.Content(seen.Name(), zone); is && known.Copy == "" {
+		return given, nil
 	}
 	return contentOf(now.snapshot, seen, known, primary.Serial(0, now.loaded))
 }
