@@ -27,7 +27,7 @@ func (c *chain) fromCopy(result zones.Result) (answer Answer, done, pending bool
 		return c.unheld(zone, dns.ExtendedErrorCodeInvalidData, "the copy of zone %s has expired"), true, false
 	}
 	found := held.Zone.Lookup(c.name(), c.query.Type, c.query.DNSSEC)
-	c.trace.copied(zone, held.Zone, found)
+	c.trace.copied(zone, held, found)
 	switch found.Kind {
 	case content.Outside:
 		return c.unheld(zone, dns.ExtendedErrorCodeInvalidData, "the copy of zone %s is that of another zone"), true, false
@@ -136,7 +136,7 @@ func (c *chain) referred(zone zones.Zone, found content.Result) Answer {
 }
 
 // copied tells what the copy of a zone has for a name.
-func (t *Trace) copied(zone zones.Zone, held *content.Zone, found content.Result) {
+func (t *Trace) copied(zone zones.Zone, held content.Copy, found content.Result) {
 	if t == nil {
 		return
 	}
@@ -157,7 +157,11 @@ func (t *Trace) copied(zone zones.Zone, held *content.Zone, found content.Result
 	default:
 		what = "the copy is that of another zone"
 	}
-	t.add("copy", "zone %s, serial %d, %d records: %s", zone.Name, held.Serial(), held.Len(), what)
+	from := ""
+	if held.From != "" {
+		from = " from " + held.From
+	}
+	t.add("copy", "zone %s, serial %d, %d records%s: %s", zone.Name, held.Zone.Serial(), held.Zone.Len(), from, what)
 	t.with(found.Records)
 	t.with(found.Authority)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -141,7 +142,8 @@ func TestZonesFromPrimaries(t *testing.T) {
 	one := startCorp(t, "host.corp.example. 60 A 10.20.0.7\ndb.corp.example. 60 CNAME momenta-eun.database.windows.net.\n")
 	other := startCorp(t, "host.corp.example. 60 A 10.21.0.7\n")
 	upstream := resolvertest.StartUpstream(t, resolvertest.AzureData, "host.corp.example. 60 A 198.51.100.7\n")
-	head := upstreamTable(upstream.Addr)
+	queries := filepath.Join(dir, "queries.json")
+	head := upstreamTable(upstream.Addr) + fmt.Sprintf("[query_log]\nmode = \"all\"\nto = [%q]\n", queries)
 	r := start(t, copied(filepath.Join(dir, "zones"), head, one.addr, other.addr))
 	resolvertest.Until(t, "both copies are held", func() bool {
 		return r.zoneOf(t, "europe").State == admin.ZoneHeld && r.zoneOf(t, "australia").State == admin.ZoneHeld
@@ -171,10 +173,14 @@ func TestZonesFromPrimaries(t *testing.T) {
 	if metrics := r.get("/metrics"); !strings.Contains(metrics, `pldns_zone_records{network="europe",zone="corp.example"} 4`) {
 		t.Error("the metrics do not tell the records of the zone")
 	}
-	if explained := r.get("/api/explain?name=host.corp.example&client=" + europe); !strings.Contains(explained, "zone corp.example, serial 1") {
-		t.Errorf("the explanation does not tell the serial: %s", explained)
+	if explained := r.get("/api/explain?name=host.corp.example&client=" + europe); !strings.Contains(explained, fmt.Sprintf("zone corp.example, serial 1, 4 records from %s: answered", one.addr)) {
+		t.Errorf("the explanation does not tell the serial and the primary: %s", explained)
 	}
 
+	resolvertest.Until(t, "the query log has the rule", func() bool {
+		logged, err := os.ReadFile(queries)
+		return err == nil && strings.Contains(string(logged), `"rule":"zone corp.example"`)
+	})
 	one.has(t, 2, "host.corp.example. 60 A 10.20.0.8\ndb.corp.example. 60 CNAME momenta-eun.database.windows.net.\n")
 	if got := r.notify(t, "corp.example."); got != dns.RcodeSuccess {
 		t.Errorf("NOTIFY is answered %s", dns.RcodeToString[got])

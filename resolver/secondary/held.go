@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"pldns/zones"
@@ -52,7 +53,13 @@ const (
 )
 
 // copy is what is served of the zone.
-func (h *held) copy() content.Copy { return content.Copy{Zone: h.zone, Expired: h.expired} }
+func (h *held) copy() content.Copy {
+	from := h.primary
+	if from == "" {
+		from = strings.Join(h.source.addrs(), " or ")
+	}
+	return content.Copy{Zone: h.zone, Expired: h.expired, From: from}
+}
 
 // state is what is told of the zone.
 func (h *held) state() State {

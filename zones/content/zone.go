@@ -18,6 +18,9 @@ type Copy struct {
 	// Expired says that no primary has confirmed the zone for the time that its SOA record
 	// gives (RFC 1035 section 3.3.13): it is not to be answered from.
 	Expired bool
+	// From is the primary that it is of, or those that it may be of, for people; empty where
+	// that is not known.
+	From string
 }
 
 // Zone is the whole content of a zone. It is immutable: any number of goroutines may use it.
