@@ -48,6 +48,10 @@ func workloads() []workload {
 		forward("w2", "W2", "10,000 names that were forwarded before.", "w2", false),
 		w3, w4, w5, w5dot,
 	}
+	for _, w := range []workload{all[0], w3} {
+		w.group, w.name, w.about = "policy", w.name+" with a policy", w.about+" Its network is held to a policy of 10^6 names."
+		all = append(all, w)
+	}
 	for _, n := range []int{1, 100, 1000} {
 		all = append(all, local("networks", fmt.Sprintf("W1 with %d networks", n), "As W1; 1,000 endpoints in each network.", n, 1000))
 	}
@@ -129,6 +133,24 @@ func pldnsConfig(w workload) string {
 		}
 	}
 	return text.String()
+}
+
+// heldToPolicy is [pldnsConfig] with the client's network held to a policy of a million names,
+// none of which is asked for.
+func heldToPolicy(dir string, w workload) (string, error) {
+	var text strings.Builder
+	for i := range uint32(1_000_000) {
+		fmt.Fprintf(&text, "||track-%08x.ads.test^\n", i*2654435761)
+	}
+	file := filepath.Join(dir, "policy.txt")
+	if err := os.WriteFile(file, []byte(text.String()), 0o600); err != nil {
+		return "", err
+	}
+	if err := aged(file); err != nil {
+		return "", err
+	}
+	config := strings.Replace(pldnsConfig(w), "[networks.n0]\n", "[networks.n0]\npolicy = [\"million\"]\n", 1)
+	return config + fmt.Sprintf("[policy.million]\nfiles = [%q]\n", file), nil
 }
 
 // zoneFile is the zone of W1 for servers of zones: a public name is an alias of

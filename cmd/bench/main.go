@@ -51,8 +51,8 @@ func main() {
 	flag.IntVar(&o.rounds, "rounds", 3, "how often each server is measured")
 	flag.DurationVar(&o.duration, "duration", 3*time.Second, "how long each measurement takes")
 	flag.IntVar(&o.steady, "steady", 20_000, "queries per second of the steady load")
-	flag.StringVar(&o.workloads, "workloads", "all", "what to measure: some of w1, w2, w3, w4, w5, w5dot, networks, endpoints, with "+
-		"commas between")
+	flag.StringVar(&o.workloads, "workloads", "all", "what to measure: some of w1, w2, w3, w4, w5, w5dot, policy, networks, endpoints, "+
+		"with commas between")
 	flag.StringVar(&o.servers, "servers", "", "only these servers, besides the echo, with commas between")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

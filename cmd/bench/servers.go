@@ -26,10 +26,16 @@ type server struct {
 	command func(s server, dir string, w workload) ([]string, error)
 }
 
+// policied is pldns with a policy.
+const policied = "pldns-policy"
+
 // takesPart tells whether a server can do what a workload asks.
 func (s server) takesPart(w workload) bool {
 	if (w.group == "networks" || w.group == "endpoints") && s.name != "echo" && s.name != "pldns" {
 		return false // only pldns has them
+	}
+	if s.name == policied && w.group != "policy" || w.group == "policy" && s.name != policied && s.name != "pldns" && s.name != "echo" {
+		return false
 	}
 	if w.mode == dot && !s.tls || w.mode != "udp" && s.udpOnly {
 		return false
@@ -45,6 +51,14 @@ func servers(pldns, self string) []server {
 		{name: "pldns", local: true, forward: true, tls: true, version: []string{pldns, "version"},
 			command: func(_ server, dir string, w workload) ([]string, error) {
 				return with(dir, "pldns.toml", pldnsConfig(w), pldns, "serve", "-c", "FILE")
+			}},
+		{name: policied, local: true, forward: true, tls: true, version: []string{pldns, "version"},
+			command: func(_ server, dir string, w workload) ([]string, error) {
+				text, err := heldToPolicy(dir, w)
+				if err != nil {
+					return nil, err
+				}
+				return with(dir, "pldns.toml", text, pldns, "serve", "-c", "FILE")
 			}},
 		{name: "knot", program: "knotd", local: true, version: []string{"knotd", "-V"}, command: knot},
 		{name: "nsd", program: "nsd", local: true, tls: true, version: []string{"nsd", "-v"}, command: nsd},
@@ -70,16 +84,20 @@ func with(dir, name, text string, command ...string) ([]string, error) {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return nil, err
 	}
-	// pldns reads a file that was written a moment before once more, in case it was
-	// written since. That is not to fall into what is measured.
-	written := time.Now().Add(-time.Minute)
-	if err := os.Chtimes(file, written, written); err != nil {
+	if err := aged(file); err != nil {
 		return nil, err
 	}
 	for i := range command {
 		command[i] = replace.Replace(command[i])
 	}
 	return command, nil
+}
+
+// aged makes a file older. pldns reads one that was written a moment before once more, in case
+// it was written since: that is not to fall into what is measured.
+func aged(file string) error {
+	written := time.Now().Add(-time.Minute)
+	return os.Chtimes(file, written, written)
 }
 
 // writeZone writes the zone of W1.

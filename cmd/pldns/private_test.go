@@ -30,6 +30,9 @@ func TestRequirePrivate(t *testing.T) {
 	if count := upstream.Count("open.database.windows.net", dns.TypeA); count != 1 {
 		t.Errorf("the upstream was asked %d times", count)
 	}
+	if page := r.get("/metrics"); !strings.Contains(page, `pldns_required_private_answers_total{network="europe"} 2`) {
+		t.Error("what was left out is not counted")
+	}
 	if shown := r.get("/api/networks"); !strings.Contains(shown, `"privatelink.database.windows.net"`) {
 		t.Errorf("shown as %s", shown)
 	}

@@ -38,7 +38,7 @@ type LiveQuery struct {
 	// Remembered says that the reply was given again from the reply cache: upstream and
 	// server are not known then.
 	Remembered bool `json:"remembered,omitempty"`
-	// Policy is what a response policy has said; unknown as upstream and server are.
+	// Policy is what a response policy has said.
 	Policy       string `json:"policy,omitempty"`
 	PolicyEntry  string `json:"policy_entry,omitempty"`
 	PolicyAction string `json:"policy_action,omitempty"`

@@ -41,6 +41,9 @@ type Observer interface {
 	// Policed gives what counts the queries of a network of which a policy has said one
 	// thing. It may be asked for the same again and again.
 	Policed(network, policy string, action policy.Action) replycache.Tally
+	// Confined gives what counts the queries of a network of whose answers public addresses
+	// were left out, because it requires private ones. It may be asked for again and again.
+	Confined(network string) replycache.Tally
 	// SubnetIgnored is called for every query with a client subnet of somebody who
 	// is not trusted to tell one.
 	SubnetIgnored(transport string)
@@ -215,6 +218,7 @@ type nobody struct{}
 
 func (nobody) Tally(Kind) replycache.Tally                            { return nobody{} }
 func (nobody) Policed(string, string, policy.Action) replycache.Tally { return nobody{} }
+func (nobody) Confined(string) replycache.Tally                       { return nobody{} }
 func (nobody) Add(int, time.Duration)                                 {}
 func (nobody) SubnetIgnored(string)                                   {}
 func (nobody) Refused(string, Refusal)                                {}

@@ -68,6 +68,9 @@ func (r *recorder) Tally(kind listen.Kind) replycache.Tally {
 	return &tally{r, kind.Transport}
 }
 
+// Confined counts nothing.
+func (r *recorder) Confined(string) replycache.Tally { return ignored{} }
+
 // Policed counts nothing.
 func (r *recorder) Policed(string, string, policy.Action) replycache.Tally { return ignored{} }
 

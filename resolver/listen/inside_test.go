@@ -186,6 +186,7 @@ func TestPanicsElsewhere(t *testing.T) {
 type hostile chan struct{}
 
 func (hostile) Tally(Kind) replycache.Tally                            { panic("a third fault") }
+func (hostile) Confined(string) replycache.Tally                       { panic("a fifth fault") }
 func (hostile) Policed(string, string, policy.Action) replycache.Tally { panic("a fourth fault") }
 func (hostile) Connections(string, int)                                { panic("another fault in the books") }
 func (hostile) SubnetIgnored(string)                                   {}

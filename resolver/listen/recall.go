@@ -88,6 +88,10 @@ func (s *Server) remember(q *query, x *scratch, reply []byte, answer *resolver.A
 		Message: reply, AsOf: m.now, Expires: replycache.Forever, Generation: m.generation, Account: uint64(about),
 		Source: answer.Source, Tally: s.tally(q, answer, true),
 	}
+	if answer.Verdict.Policy != "" {
+		verdict := answer.Verdict
+		entry.Verdict = &verdict
+	}
 	if answer.Reuse == resolver.WhileFresh {
 		offsets, least := wire.TTLs(entry.Message)
 		life := min(time.Duration(least)*time.Second/freshPart, freshMax)
@@ -99,22 +103,26 @@ func (s *Server) remember(q *query, x *scratch, reply []byte, answer *resolver.A
 	m.replies.Put(m.key, entry)
 }
 
-// tally is what counts the answer to q: also by what a policy has said, if one has.
+// tally is what counts the answer to q: also by what a policy has said, if one has, and that
+// public addresses were left out, if they were.
 func (s *Server) tally(q *query, answer *resolver.Answer, remembered bool) replycache.Tally {
 	counting := s.config.Observer.Tally(q.kindOf(answer, remembered))
 	if v := answer.Verdict; v.Policy != "" {
-		return policed{counting, s.config.Observer.Policed(answer.Network, v.Policy, v.Action)}
+		counting = both{counting, s.config.Observer.Policed(answer.Network, v.Policy, v.Action)}
+	}
+	if !answer.Required.IsZero() {
+		counting = both{counting, s.config.Observer.Confined(answer.Network)}
 	}
 	return counting
 }
 
-// policed counts an answer twice: as what it is, and as what a policy has said.
-type policed struct{ answer, verdict replycache.Tally }
+// both counts an answer twice: as what it is, and as what was done with it.
+type both struct{ answer, done replycache.Tally }
 
 // Add counts answers that took equally long.
-func (p policed) Add(queries int, took time.Duration) {
-	p.answer.Add(queries, took)
-	p.verdict.Add(queries, took)
+func (b both) Add(queries int, took time.Duration) {
+	b.answer.Add(queries, took)
+	b.done.Add(queries, took)
 }
 
 // kindOf is what the answer to q is counted as.

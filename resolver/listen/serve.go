@@ -151,6 +151,9 @@ func (s *Server) repeat(q *query, x *scratch, r *request, known *replycache.Repl
 	if q.sample.remembered {
 		q.asked = r.query(q.client)
 		answer := resolver.Answer{Network: q.network, Rcode: int(wire.Flags(reply) & wire.Rcodes), Source: known.Source}
+		if known.Verdict != nil {
+			answer.Verdict = *known.Verdict
+		}
 		s.tell(q, x, r, Exchange{Remembered: true, Answer: answer, Reply: reply})
 	}
 	return outcome{reply: reply, inScratch: true}

@@ -57,7 +57,7 @@ type Exchange struct {
 	// Why is Accepted if Answer says what was replied, or why it was refused.
 	Why Refusal
 	// Remembered says that the reply is from the reply cache. Then Name alone gives the
-	// name, and Answer says no more than Network, Rcode and Source.
+	// name, and Answer says no more than Network, Rcode, Source and Verdict.
 	Remembered bool
 	// Question is the question section as it came: name, type and class. It is empty if the
 	// query was refused before that was read.

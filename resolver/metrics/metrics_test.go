@@ -31,6 +31,7 @@ func exercised(t *testing.T) *metrics.Recorder {
 	r.Tally(listen.Kind{Transport: "tcp", Network: "", Rcode: dns.RcodeRefused, Source: resolver.FromNowhere}).Add(1, time.Millisecond)
 	r.Tally(listen.Kind{Transport: "tcp", Network: "", Rcode: 3000, Source: resolver.FromNowhere}).Add(1, time.Millisecond)
 	r.Tally(listen.Kind{Transport: "udp", Network: "europe", Rcode: dns.RcodeSuccess, Source: resolver.FromLocal}).Add(2, time.Millisecond)
+	r.Confined("europe").Add(2, time.Millisecond)
 	r.Policed("europe", "ads", policy.NXDomain).Add(3, time.Millisecond)
 	r.Refused("udp", listen.Refusal(0))
 	r.SubnetIgnored("udp")

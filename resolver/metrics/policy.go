@@ -14,6 +14,9 @@ type policyMetrics struct {
 	matches *prometheus.CounterVec
 	entries *prometheus.GaugeVec
 	tallies *series[verdict, matches]
+
+	confined *prometheus.CounterVec
+	private  *series[string, matches] // by network
 }
 
 // verdict is what the queries that are counted together have in common.
@@ -33,6 +36,10 @@ func newPolicyMetrics(m maker) policyMetrics {
 			"network", "policy", "action"),
 		entries: m.gauge("policy_entries", "Entries of a response policy.", "policy"),
 	}
+	p.confined = m.counter("required_private_answers_total",
+		"Answers from outside of which public addresses were left out because the network requires private ones (require_private), "+
+			"by network.", "network")
+	p.private = newSeries(m, func(network string) matches { return matches{p.confined.WithLabelValues(network)} })
 	p.tallies = newSeries(m, func(of verdict) matches {
 		return matches{p.matches.WithLabelValues(of.network, of.policy, of.action.String())}
 	})
@@ -48,6 +55,10 @@ func (r *Recorder) PolicyHas(name string, entries int) {
 func (r *Recorder) Policed(network, name string, action policy.Action) replycache.Tally {
 	return r.policy.tallies.of(verdict{network, name, action})
 }
+
+// Confined gives what counts the queries of a network of whose answers public addresses were
+// left out.
+func (r *Recorder) Confined(network string) replycache.Tally { return r.policy.private.of(network) }
 
 // Add counts queries.
 func (m matches) Add(queries int, _ time.Duration) { m.counter.Add(float64(queries)) }

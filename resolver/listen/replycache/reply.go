@@ -31,9 +31,10 @@ type Entry struct {
 	Tally Tally
 	// Account is what the reply counts to, for whoever keeps count.
 	Account uint64
-	AsOf    Moment          // when its TTLs were right
-	TTLs    []uint16        // offsets of the TTLs in it that count down; nil for none
-	Source  resolver.Source // where its answer came from
+	AsOf    Moment            // when its TTLs were right
+	TTLs    []uint16          // offsets of the TTLs in it that count down; nil for none
+	Source  resolver.Source   // where its answer came from
+	Verdict *resolver.Verdict // what a policy has said of it; nil for nothing
 }
 
 // Forever is the end of what is right as long as its snapshot.
