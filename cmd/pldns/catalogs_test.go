@@ -143,6 +143,10 @@ from = [%[2]q]
 		t.Errorf("/readyz does not tell what is left out: %s", ready)
 	}
 
+	if page := r.get("/metrics"); !strings.Contains(page, `pldns_zone_held{network="",zone="cat.example"} 1`) ||
+		!strings.Contains(page, `pldns_zone_held{network="europe",zone="europe.example"} 1`) {
+		t.Error("the catalogs have no metrics, and so no alerts")
+	}
 	p.has(t, "cat.example", 2, catalogVersion+"3.zones PTR c.example.\n")
 	r.notify(t, "cat.example.")
 	r.wait("udp", australia, "host.c.example", "NOERROR | A 10.20.0.3", "when it is added")
@@ -238,6 +242,9 @@ error = "filtered"
 	resolvertest.Until(t, "the entries are counted", func() bool {
 		return strings.Contains(r.get("/metrics"), `pldns_policy_entries{policy="corp"} 3`) && strings.Contains(r.get("/api/networks"), `"entries": 3`)
 	})
+	if page := r.get("/metrics"); !strings.Contains(page, `pldns_zone_held{network="",zone="rpz.example"} 1`) {
+		t.Error("the zone of the policy has no metrics, and so no alerts")
+	}
 	p.has(t, "rpz.example", 2, "worse.example CNAME .\n")
 	r.notify(t, "rpz.example.")
 	r.wait("udp", europe, "worse.example", "NXDOMAIN | EDE 17 | SOA worse.example.", "with another version")

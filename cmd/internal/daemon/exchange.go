@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 
 	"pldns/config"
@@ -133,6 +134,7 @@ func (s *served) hold() {
 	copies := x.keeper.Copies()
 	s.snapshot = s.snapshot.WithCopies(copies)
 	x.primary.Hold(s.snapshot.Table(), x.given, copies)
+	x.renewal.keep(x.policyZones)
 }
 
 // peers are the servers that zones are exchanged with.
@@ -236,6 +238,21 @@ func (x *exchanged) useOf(id string) string {
 	return ""
 }
 
+// concerned are the networks that are answered from a copy, or by what it lists or says; an
+// empty one stands for all that have it.
+func (x *exchanged) concerned(id string) []string {
+	networks := slices.Clone(x.copies[id].Networks)
+	for _, of := range x.catalogs {
+		if of.Copy == id {
+			networks = append(networks, of.Network)
+		}
+	}
+	if len(networks) == 0 {
+		networks = append(networks, "")
+	}
+	return networks
+}
+
 // shown are the zones that are exchanged, as operators see them.
 func (x *exchanged) shown() (all admin.Zones) {
 	for _, state := range x.keeper.States() {
@@ -286,9 +303,16 @@ func (x *exchanged) shown() (all admin.Zones) {
 
 // measured are the zones that are exchanged, as metrics have them.
 func (x *exchanged) measured() (held []metrics.Zone, given []metrics.Given) {
+	seen := make(map[string]bool) // a series is there once
 	for _, state := range x.keeper.States() {
+		networks := slices.DeleteFunc(x.concerned(state.ID), func(network string) bool {
+			key := network + " " + state.Zone.String()
+			twice := seen[key]
+			seen[key] = true
+			return twice
+		})
 		held = append(held, metrics.Zone{
-			Name: state.Zone.String(), Networks: x.copies[state.ID].Networks, Held: state.Loaded && !state.Expired, Expired: state.Expired,
+			Name: state.Zone.String(), Networks: networks, Held: state.Loaded && !state.Expired, Expired: state.Expired,
 			Serial: state.Serial, Records: state.Records, Confirmed: state.Refreshed, Expires: state.Expires,
 			OK: state.Fault == "", Saved: x.dir != "" && state.Loaded && state.Unsaved == "",
 		})

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"maps"
 	"reflect"
 	"slices"
 	"sync"
@@ -103,6 +104,15 @@ func (r *renewal) apply(c *config.Config, copies map[string]content.Copy) *confi
 		}
 	}
 	return &with
+}
+
+// keep forgets the policies that are none of the configuration's any more.
+func (r *renewal) keep(of []config.PolicyZone) {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	maps.DeleteFunc(r.made, func(name string, _ *zonePolicy) bool {
+		return !slices.ContainsFunc(of, func(z config.PolicyZone) bool { return z.Options.Name == name })
+	})
 }
 
 // Run makes policies until the context ends. The error is always nil.
