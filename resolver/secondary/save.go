@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"pldns/zones/content"
 )
 
@@ -56,15 +58,23 @@ func (k *Keeper) enqueue(h *held) {
 	}
 }
 
-// save writes copies to disk until the context ends, and then those that still wait. One is written
-// after the other, and nobody waits for it.
+// mostSaving is how many copies are written at once: with thousands of small ones, waiting for the disk
+// is what takes long.
+const mostSaving = 4
+
+// save writes copies to disk until the context ends, and then those that still wait. No other goroutine
+// waits for it.
 func (k *Keeper) save(ctx context.Context) {
 	k.sweep()
 	for ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
 		case <-k.unsaved:
-			k.saveAll(ctx)
+			k.mu.Lock()
+			all := k.dirty
+			k.dirty = nil
+			k.mu.Unlock()
+			k.saveAll(ctx, all)
 		}
 	}
 	k.mu.Lock()
@@ -79,28 +89,29 @@ func (k *Keeper) save(ctx context.Context) {
 	}
 	k.dirty = nil
 	k.mu.Unlock()
-	until := time.Now().Add(lastTime)
-	for i, h := range rest {
-		if time.Now().After(until) {
-			k.log.Error("the disk is too slow: the last copies are not written, and begin with older ones after a restart",
-				"zones", len(rest)-i)
-			return
-		}
-		k.saveOne(h)
+	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastTime)
+	defer cancel()
+	if left := k.saveAll(limited, rest); left > 0 {
+		k.log.Error("the disk is too slow: the last copies are not written, and begin with older ones, or none, after a restart", "zones", left)
 	}
 }
 
-// saveAll writes what is to be written, until the context ends.
-func (k *Keeper) saveAll(ctx context.Context) {
-	k.mu.Lock()
-	all := k.dirty
-	k.dirty = nil
-	k.mu.Unlock()
-	for _, h := range all {
-		if ctx.Err() == nil { // else it is still to be written
-			k.saveOne(h)
+// saveAll writes copies until the context ends, and says how many are left then.
+func (k *Keeper) saveAll(ctx context.Context, all []*held) (left int) {
+	var writers errgroup.Group
+	writers.SetLimit(mostSaving)
+	for i, h := range all {
+		if ctx.Err() != nil {
+			left = len(all) - i
+			break
 		}
+		writers.Go(func() error {
+			k.saveOne(h)
+			return nil
+		})
 	}
+	_ = writers.Wait() // none of them fails
+	return left
 }
 
 // saveOne writes a copy, or only when it was confirmed.
