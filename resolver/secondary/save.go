@@ -92,7 +92,8 @@ func (k *Keeper) save(ctx context.Context) {
 	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastTime)
 	defer cancel()
 	if left := k.saveAll(limited, rest); left > 0 {
-		k.log.Error("the disk is too slow: the last copies are not written, and begin with older ones, or none, after a restart", "zones", left)
+		k.log.Error("the disk is too slow: the last copies are not written, and begin with older ones, or none, after a restart",
+			"zones", left)
 	}
 }
 

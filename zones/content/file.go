@@ -34,14 +34,18 @@ func line(rr dns.RR) string {
 	case dns.TypeA, dns.TypeAAAA, dns.TypeNS, dns.TypeCNAME, dns.TypePTR, dns.TypeMX, dns.TypeSRV, dns.TypeSOA, dns.TypeRRSIG, dns.TypeNSEC:
 		return text + "\n"
 	}
-	if again, err := dns.NewRR(text); err == nil && again != nil && dns.IsDuplicate(rr, again) {
-		return text + "\n"
+	unknown, is := rr.(*dns.RFC3597)
+	if !is {
+		if again, err := dns.NewRR(text); err == nil && again != nil && dns.IsDuplicate(rr, again) {
+			return text + "\n"
+		}
+		unknown = new(dns.RFC3597)
+		if err := unknown.ToRFC3597(rr); err != nil {
+			return "; " + strings.ReplaceAll(err.Error(), "\n", " ") + "\n"
+		}
 	}
-	unknown := new(dns.RFC3597)
-	if err := unknown.ToRFC3597(rr); err != nil {
-		return "; " + strings.ReplaceAll(err.Error(), "\n", " ") + "\n"
-	}
-	return unknown.String() + "\n"
+	// The class has its usual name, because Knot reads no other.
+	return strings.Replace(unknown.String(), "\tCLASS1\t", "\tIN\t", 1) + "\n"
 }
 
 // Read reads a zone from a file. It refuses what is no zone file, and what is no zone: see
