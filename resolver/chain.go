@@ -176,7 +176,8 @@ func (c *chain) owned(result zones.Result) (Answer, bool) {
 			answer.Errors = []Error{{dns.ExtendedErrorCodeOther, "no endpoint here, and the zone denies missing names"}}
 		}
 	}
-	return c.locally(answer), true
+	c.locally(&answer)
+	return answer, true
 }
 
 // standsFor takes note of the name that matched, if it is not the asked one.
@@ -187,10 +188,11 @@ func (c *chain) standsFor(owner zones.Name) {
 }
 
 // locally completes an answer that ends in what is held here.
-func (c *chain) locally(answer Answer) Answer {
+func (c *chain) locally(answer *Answer) {
 	answer.Records, answer.Authoritative = c.records, !c.outside
-	answer.Authority = c.withProofs(answer.Authority)
-	return answer
+	if c.proofs != nil {
+		answer.Authority = joined(answer.Authority, c.proofs)
+	}
 }
 
 // step goes on to the target of a CNAME. It is done where that leads nowhere: a
@@ -239,7 +241,9 @@ func (c *chain) unasked() (answer Answer, done bool) {
 func (c *chain) undesired() Answer {
 	c.trace.add("upstream", "not asked: the query does not desire recursion")
 	if len(c.records) > 0 {
-		return c.locally(Answer{})
+		var answer Answer
+		c.locally(&answer)
+		return answer
 	}
 	return refused(dns.ExtendedErrorCodeNotAuthoritative, "recursion was not desired, and the name is not ours")
 }

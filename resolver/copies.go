@@ -97,12 +97,9 @@ func (c *chain) said(zone zones.Zone, found content.Result, apex bool) (Answer, 
 	default:
 		answer.Authority = found.Authority
 	}
-	return c.locally(answer), true
+	c.locally(&answer)
+	return answer, true
 }
-
-// withProofs adds to the authority section what proves that wildcards stand for names of the
-// chain.
-func (c *chain) withProofs(authority []dns.RR) []dns.RR { return joined(authority, c.proofs) }
 
 // joined are records, and those of others that are not among them: one DNAME may lead to
 // itself, and one proof hold for several names.
@@ -130,7 +127,7 @@ func (c *chain) referred(zone zones.Zone, found content.Result) Answer {
 	c.local, c.last, c.suffix = true, Reply{}, zones.Name{}
 	c.standsFor(found.Owner)
 	answer := Answer{Zone: zone.Name, Authority: found.Authority, Additional: found.Glue}
-	answer = c.locally(answer)
+	c.locally(&answer)
 	answer.Authoritative = len(answer.Records) > 0 // of the alias that led here
 	return answer
 }

@@ -83,7 +83,7 @@ func (c *chain) end(reply Reply) Answer {
 	if answer.Authority = whole.Authority; exists {
 		answer.Authority = onlySOA(whole.Authority)
 	}
-	answer.Authority = c.withProofs(answer.Authority)
+	answer.Authority = joined(answer.Authority, c.proofs)
 	c.records = append(c.records, whole.Answer...)
 	answer.Records = c.records
 	return answer
