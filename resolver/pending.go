@@ -68,7 +68,7 @@ func (s *Snapshot) unserved(q Query, network *zones.Network) (answer Answer, don
 			answer = refused(dns.ExtendedErrorCodeNotSupported, "only class IN is served")
 		}
 	case q.Type == dns.TypeAXFR || q.Type == dns.TypeIXFR:
-		answer = refused(dns.ExtendedErrorCodeNotSupported, "zone transfers are not served")
+		answer = refused(dns.ExtendedErrorCodeNotSupported, "zones are given to listed servers alone")
 	default:
 		return Answer{}, false
 	}

@@ -29,22 +29,43 @@ const (
 	knotAddr = "127.0.2.6"
 )
 
+// giver is a server that zones are taken from, in one of several ways.
+type giver struct {
+	plain, tls netip.AddrPort
+	ca         string // file
+}
+
+// The ways to take a zone.
+const (
+	unsigned = "plain"
+	signed   = "signed"
+	overTLS  = "tls" // and signed
+)
+
 // sites is a configuration of two networks with one server each that takes what its network sees.
-// Each takes one zone with a signature and one without.
-func sites(eun, host string, bind, knot netip.AddrPort) string {
+// Each takes one zone with a signature and one without. The certificate is in the folder.
+func sites(eun, host, dir string, bind, knot netip.AddrPort) string {
 	return fmt.Sprintf(`
 [listen]
 dns = ["127.0.0.1:0"]
+dot = ["127.0.0.1:0"]
 admin = "127.0.0.1:0"
 %s
-[tsig.%q]
-secret = %q
+[tls]
+cert = "%[8]s/tls.crt"
+key = "%[8]s/tls.key"
+[tsig.%[2]q]
+secret = %[3]q
 [networks.europe]
 clients = ["127.0.0.1", "127.0.1.0/24"]
 [networks.europe.endpoints]
-"momenta-eun.database.windows.net" = %q
+"momenta-eun.database.windows.net" = %[4]q
+"contoso.blob.core.windows.net" = "10.0.5.4"
 "*.env.northeurope.azurecontainerapps.io" = "10.0.4.4"
 [networks.europe.zones."privatelink.database.windows.net"]
+transfer = [%[5]q]
+transfer_tsig = %[2]q
+[networks.europe.zones."privatelink.blob.core.windows.net"]
 transfer = [%[5]q]
 transfer_tsig = %[2]q
 [networks.europe.zones."privatelink.northeurope.azurecontainerapps.io"]
@@ -60,11 +81,11 @@ missing = "nxdomain"
 records = ["host 60 IN A %[7]s", "mail 60 IN MX 10 host", "@ 60 IN TXT \"a; b\""]
 transfer = [%[6]q]
 transfer_tsig = %[2]q
-`, withToken, siteKeyName, siteKeySecret, eun, bind, knot, host)
+`, withToken, siteKeyName, siteKeySecret, eun, bind, knot, host, dir)
 }
 
-// bindSecondary configures BIND to take zones from a primary, those with true by a signature.
-func bindSecondary(dir string, at, primary netip.AddrPort, list map[string]bool) (map[string]string, []string) {
+// bindSecondary configures BIND to take zones, each in its way.
+func bindSecondary(dir string, at netip.AddrPort, from giver, list map[string]string) (map[string]string, []string) {
 	var b strings.Builder
 	fmt.Fprintf(&b, `
 options {
@@ -80,21 +101,22 @@ options {
 };
 controls { };
 key %q { algorithm hmac-sha256; secret %q; };
-`, dir, at.Port(), at.Addr(), siteKeyName, siteKeySecret)
-	for zone, signed := range list {
-		by := ""
-		if signed {
-			by = fmt.Sprintf("key %q", siteKeyName)
-		}
-		fmt.Fprintf(&b, "zone %q { type secondary; file %q; masterfile-format text; primaries { %s port %d %s; }; };\n",
-			zone, zone, primary.Addr(), primary.Port(), by)
+tls site { ca-file %q; remote-hostname %[3]q; };
+`, dir, at.Port(), at.Addr(), siteKeyName, siteKeySecret, from.ca)
+	ways := map[string]string{
+		unsigned: fmt.Sprintf("%s port %d", from.plain.Addr(), from.plain.Port()),
+		signed:   fmt.Sprintf("%s port %d key %q", from.plain.Addr(), from.plain.Port(), siteKeyName),
+		overTLS:  fmt.Sprintf("%s port %d key %q tls site", from.tls.Addr(), from.tls.Port(), siteKeyName),
+	}
+	for zone, way := range list {
+		fmt.Fprintf(&b, "zone %q { type secondary; file %q; masterfile-format text; primaries { %s; }; };\n", zone, zone, ways[way])
 	}
 	file := filepath.Join(dir, "named.conf")
 	return map[string]string{file: b.String()}, []string{"-g", "-c", file}
 }
 
 // knotSecondary is the same for Knot.
-func knotSecondary(dir string, at, primary netip.AddrPort, list map[string]bool) (map[string]string, []string) {
+func knotSecondary(dir string, at netip.AddrPort, from giver, list map[string]string) (map[string]string, []string) {
 	var b strings.Builder
 	fmt.Fprintf(&b, `
 server:
@@ -118,7 +140,7 @@ remote:
     via: %[2]s
     key: %[3]q
 acl:
-  - id: notified
+  - id: notified-plain
     address: %[5]s
     action: notify
   - id: notified-signed
@@ -126,13 +148,9 @@ acl:
     key: %[3]q
     action: notify
 zone:
-`, dir, at.Addr(), siteKeyName, siteKeySecret, primary.Addr(), primary.Port(), at.Port())
-	for zone, signed := range list {
-		by, acl := "plain", "notified"
-		if signed {
-			by, acl = "signed", "notified-signed"
-		}
-		fmt.Fprintf(&b, "  - domain: %s\n    storage: %q\n    master: %s\n    acl: %s\n", zone, dir, by, acl)
+`, dir, at.Addr(), siteKeyName, siteKeySecret, from.plain.Addr(), from.plain.Port(), at.Port())
+	for zone, way := range list {
+		fmt.Fprintf(&b, "  - domain: %s\n    storage: %q\n    master: %s\n    acl: notified-%[3]s\n", zone, dir, way)
 	}
 	file := filepath.Join(dir, "knot.conf")
 	return map[string]string{file: b.String()}, []string{"-c", file}
@@ -156,11 +174,15 @@ func TestServersTakeZones(t *testing.T) {
 		return netip.AddrPortFrom(netip.MustParseAddr(addr), resolvertest.FreeAddr(t).Port())
 	}
 	bind, knot := port(bindAddr), port(knotAddr)
-	r := start(t, sites("10.0.1.4", "10.9.0.1", bind, knot))
-	run := func(program string, configure func(string, netip.AddrPort, netip.AddrPort, map[string]bool) (map[string]string, []string),
-		at netip.AddrPort, list map[string]bool,
+	dir, authority := t.TempDir(), resolvertest.NewAuthority(t)
+	writePair(t, filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key"), authority.Certificate(t, "127.0.0.1"))
+	r, server := startServer(t, sites("10.0.1.4", "10.9.0.1", dir, bind, knot))
+	from := giver{r.addrs[0], server.TLSAddrs()[0], filepath.Join(dir, "ca.crt")}
+	writePEM(t, from.ca, "CERTIFICATE", authority.Root())
+	run := func(program string, configure func(string, netip.AddrPort, giver, map[string]string) (map[string]string, []string),
+		at netip.AddrPort, list map[string]string,
 	) {
-		files, args := configure(t.TempDir(), at, r.addrs[0], list)
+		files, args := configure(t.TempDir(), at, from, list)
 		for file, text := range files {
 			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 				t.Fatal(err)
@@ -168,8 +190,11 @@ func TestServersTakeZones(t *testing.T) {
 		}
 		runProgram(t, program, args...)
 	}
-	run(named, bindSecondary, bind, map[string]bool{"privatelink.database.windows.net": true, "privatelink.northeurope.azurecontainerapps.io": false})
-	run(knotd, knotSecondary, knot, map[string]bool{"privatelink.database.windows.net": false, "corp.example": true})
+	run(named, bindSecondary, bind, map[string]string{
+		"privatelink.database.windows.net": signed, "privatelink.northeurope.azurecontainerapps.io": unsigned,
+		"privatelink.blob.core.windows.net": overTLS,
+	})
+	run(knotd, knotSecondary, knot, map[string]string{"privatelink.database.windows.net": unsigned, "corp.example": signed})
 	wait := func(at netip.AddrPort, name string, qtype uint16, want string) {
 		t.Helper()
 		got := ""
@@ -181,12 +206,13 @@ func TestServersTakeZones(t *testing.T) {
 	const database = "momenta-eun.privatelink.database.windows.net"
 	wait(bind, database, dns.TypeA, "NOERROR | A 10.0.1.4")
 	wait(bind, "any.env.privatelink.northeurope.azurecontainerapps.io", dns.TypeA, "NOERROR | A 10.0.4.4")
+	wait(bind, "contoso.privatelink.blob.core.windows.net", dns.TypeA, "NOERROR | A 10.0.5.4")
 	wait(bind, "none.privatelink.database.windows.net", dns.TypeA, "NXDOMAIN")
 	wait(knot, database, dns.TypeA, "NOERROR | A 10.1.1.5")
 	wait(knot, "mail.corp.example", dns.TypeMX, "NOERROR | MX 10 host.corp.example.")
 	wait(knot, "corp.example", dns.TypeTXT, `NOERROR | TXT "a; b"`)
 
-	r.rewrite(sites("10.0.1.9", "10.9.0.2", bind, knot))
+	r.rewrite(sites("10.0.1.9", "10.9.0.2", dir, bind, knot))
 	if code := r.reload(); code != 200 {
 		t.Fatalf("the reload is answered %d: %s", code, r.get("/readyz"))
 	}
@@ -220,7 +246,7 @@ func (r *running) haveTaken(t *testing.T) {
 				return false
 			}
 		}
-		return len(shown.Given) == 4
+		return len(shown.Given) == 5
 	}, &shown)
 	for _, g := range shown.Given {
 		changed := g.Network == "europe" && g.Name == "privatelink.database.windows.net" || g.Name == "corp.example"

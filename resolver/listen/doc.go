@@ -5,7 +5,8 @@
 // a standard query with one question. What is not such a query is answered
 // on the spot, or met with silence where an answer could be abused. Nothing that
 // a client sends is parsed further than the question and the OPT record, and no
-// record of a query is believed.
+// record of a query is believed. Of other servers, with which zones are exchanged, the
+// signature is verified, and the serial is read of what they have: peers.go, transfer.go.
 //
 // Every query takes the one way that serve.go shows from top to bottom, whatever it came
 // over; a transport reads messages and writes replies. A query that has to wait for the
