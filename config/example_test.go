@@ -42,5 +42,5 @@ func ExampleParse_problems() {
 	}
 	// Output:
 	// 2 networks.europe.clients[0] write a length from 0 to 32, as in "10.0.0.0/16"
-	// 3 networks.europe.colour remove it; the keys here are clients, listeners, server_names, link_ids, certificates, doh_paths, include, hosts, missing, limit, forward, endpoints, zones, azure, designated, dns64, dns64_exclude, require_private and policy
+	// 3 networks.europe.colour remove it; the keys here are clients, listeners, server_names, link_ids, certificates, doh_paths, include, hosts, missing, limit, forward, endpoints, zones, azure, designated, dns64, dns64_exclude, require_private, policy and catalogs
 }
