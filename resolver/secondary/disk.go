@@ -38,11 +38,12 @@ type head struct {
 	zone      zones.Name
 	from      []string // the addresses of the primaries
 	key       string   // the name of the key that they were asked with; empty for none
+	whom      string   // a digest of Source.For; empty for nobody
 }
 
 func (h head) String() string {
-	return fmt.Sprintf("%s%s sha256 %s zone %s from %s key %s\n", headStart, h.confirmed.UTC().Format(headTime), h.digest, h.zone.FQDN(),
-		cmp.Or(strings.Join(h.from, ","), nothing), cmp.Or(h.key, nothing))
+	return fmt.Sprintf("%s%s sha256 %s zone %s from %s key %s for %s\n", headStart, h.confirmed.UTC().Format(headTime), h.digest, h.zone.FQDN(),
+		cmp.Or(strings.Join(h.from, ","), nothing), cmp.Or(h.key, nothing), cmp.Or(h.whom, nothing))
 }
 
 // nothing stands where there is no word.
@@ -50,7 +51,7 @@ const nothing = "-"
 
 // isSame tells whether another line says the same but for the time and the digest.
 func (h head) isSame(other head) bool {
-	return h.zone == other.zone && h.key == other.key && slices.Equal(h.from, other.from)
+	return h.zone == other.zone && h.key == other.key && h.whom == other.whom && slices.Equal(h.from, other.from)
 }
 
 var errHead = errors.New("its first line is not that of a copy")
@@ -58,7 +59,7 @@ var errHead = errors.New("its first line is not that of a copy")
 func parseHead(line string) (head, error) {
 	rest, found := strings.CutPrefix(line, headStart)
 	words := strings.Fields(rest)
-	if !found || len(words) != 9 || words[1] != "sha256" || words[3] != "zone" || words[5] != "from" || words[7] != "key" {
+	if !found || len(words) != 11 || words[1] != "sha256" || words[3] != "zone" || words[5] != "from" || words[7] != "key" || words[9] != "for" {
 		return head{}, errHead
 	}
 	confirmed, err := time.Parse(headTime, words[0])
@@ -76,6 +77,9 @@ func parseHead(line string) (head, error) {
 	if words[8] != nothing {
 		h.key = words[8]
 	}
+	if words[10] != nothing {
+		h.whom = words[10]
+	}
 	return h, nil
 }
 
@@ -92,7 +96,7 @@ func (h *held) take(read *kept) {
 		h.confirmed = now
 	}
 	h.expired = !time.Now().Before(h.expires())
-	h.anew = areStrangers(read.from, h.source.addrs()) || read.key != h.source.key()
+	h.anew = h.source.isAnew(read.head)
 	h.saving.stored, h.saving.head = read.content, read.head
 }
 
@@ -151,14 +155,14 @@ func (k *Keeper) read(source Source, siblings func() map[string][]string) *kept 
 	return nil
 }
 
-// readSibling reads the copy of another id that is of the same zone, with the same key, from some of the
-// same primaries: a primary was added or taken away while nobody ran. It is nil if there is none.
+// readSibling reads the copy of another id that a source succeeds: its primaries were edited while nobody
+// ran. It is nil if there is none.
 func readSibling(source Source, paths []string) *kept {
 	var latest head
 	var found string
 	for _, path := range paths {
 		h, err := readHead(path)
-		if err == nil && isHeir(source, h.zone, h.from, h.key) && h.confirmed.After(latest.confirmed) {
+		if err == nil && source.isHeir(h) && h.confirmed.After(latest.confirmed) {
 			latest, found = h, path
 		}
 	}
@@ -170,11 +174,6 @@ func readSibling(source Source, paths []string) *kept {
 		return nil
 	}
 	return read
-}
-
-// isHeir tells whether a source is that of a copy which another source had.
-func isHeir(source Source, zone zones.Name, from []string, key string) bool {
-	return source.Zone == zone && source.key() == key && !areStrangers(from, source.addrs())
 }
 
 // onDisk are the files of a folder by the stems of their zones.

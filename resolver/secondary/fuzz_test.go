@@ -121,9 +121,9 @@ func whole(t testing.TB, z *content.Zone) string {
 // FuzzHead: whatever the first line of a file is, it is read or refused, and what is read is written
 // as it was.
 func FuzzHead(f *testing.F) {
-	h := head{time.Unix(1_700_000_000, 0), "00ff", zones.MustName("corp.example"), []string{"10.0.0.1:53", "[fd00::1]:53"}, "transfer.corp."}
+	h := head{time.Unix(1_700_000_000, 0), "00ff", zones.MustName("corp.example"), []string{"10.0.0.1:53", "[fd00::1]:53"}, "transfer.corp.", "00ff"}
 	f.Add(h.String())
-	f.Add("; pldns-copy 1 confirmed 2000-01-01T00:00:00Z sha256 x zone . from - key -")
+	f.Add("; pldns-copy 1 confirmed 2000-01-01T00:00:00Z sha256 x zone . from - key - for -")
 	f.Fuzz(func(t *testing.T, line string) {
 		h, err := parseHead(line)
 		if err != nil {

@@ -153,13 +153,20 @@ func TestSuccession(t *testing.T) {
 		k.Hold([]secondary.Source{source("a", red, p), before})
 		k.Hold([]secondary.Source{source("a", red, p), after})
 		serial("g", 10)
+		// Other primaries alone, for the same.
+		moved := source("moved", green, q)
+		moved.For = "the red network"
+		k.Hold([]secondary.Source{source("a", red, p), moved})
+		serial("moved", 10)
+		k.Hold([]secondary.Source{source("a", red, p), after})
 		w.set(p.addr, false)
 		later(11 * time.Minute)
 		serial("g", 5)
 		k.stop()
 
 		w.set(p.addr, true)
-		k = keep(t, options, source("h", red, q, p), source("i", blue, p), source("j", key("white"), p))
+		k = keep(t, options, source("h", red, q, p), source("i", blue, p), source("j", key("white"), p), moved)
+		serial("moved", 5)
 		serial("h", 10)
 		serial("i", 20)
 		serial("j", 0)

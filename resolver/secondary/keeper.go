@@ -109,7 +109,7 @@ func (k *Keeper) Hold(sources []Source) {
 				h.take(kept)
 			}
 		} else if !h.source.same(source) {
-			h.anew = h.anew || h.zone != nil && (areStrangers(h.source.addrs(), source.addrs()) || h.source.key() != source.key())
+			h.anew = h.anew || h.zone != nil && source.isAnew(h.source.head())
 			h.source = source
 			h.restart()
 		}
@@ -134,18 +134,15 @@ func (k *Keeper) Hold(sources []Source) {
 }
 
 // inherit gives sources that are new, and of which there is no copy, that of the source that they
-// succeed, so that an edit of the primaries of a zone does not leave it without an answer: one of the
-// same zone and key that has some of the same primaries. The key may be another, as when keys are
-// rotated, where the copy is for the same as before: the zone is transferred anew then, because a server
-// may show each key another view of it. Keeper.mu is held.
+// succeed, so that an edit of the primaries of a zone, or of their key, does not leave it without an
+// answer. Keeper.mu is held.
 func (k *Keeper) inherit(next map[string]*held) {
 	for id, heir := range next {
 		if k.held[id] == heir {
 			continue
 		}
 		for _, h := range k.byZone[heir.source.Zone] {
-			same := heir.source.key() == h.source.key() || heir.source.For != "" && heir.source.For == h.source.For
-			if same && !areStrangers(h.source.addrs(), heir.source.addrs()) {
+			if heir.source.isHeir(h.source.head()) {
 				heir.inherit(h)
 			}
 		}
@@ -158,7 +155,7 @@ func (h *held) inherit(from *held) {
 		return
 	}
 	h.zone, h.expired, h.confirmed, h.changed, h.primary = from.zone, from.expired, from.confirmed, from.changed, from.primary
-	h.anew = from.anew || from.source.key() != h.source.key()
+	h.anew = from.anew || h.source.isAnew(from.source.head())
 	h.saving.stored = nil
 }
 

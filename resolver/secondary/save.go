@@ -119,7 +119,8 @@ func (k *Keeper) saveAll(ctx context.Context, all []*held) (left int) {
 func (k *Keeper) saveOne(h *held) {
 	k.mu.Lock()
 	source, zone, confirmed, before, stored := h.source, h.zone, h.confirmed, h.saving.head, h.saving.stored
-	now := head{confirmed, before.digest, source.Zone, source.addrs(), source.key()}
+	now := source.head()
+	now.confirmed, now.digest = confirmed, before.digest
 	skip := h.gone || zone == nil
 	k.mu.Unlock()
 	if skip {

@@ -3,7 +3,9 @@ package secondary
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
+	"encoding/hex"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -90,6 +92,31 @@ func (s Source) key() string {
 	}
 	return ""
 }
+
+// whom is a digest of whom the copy is for; empty for nobody.
+func (s Source) whom() string {
+	if s.For == "" {
+		return ""
+	}
+	digest := sha256.Sum256([]byte(s.For))
+	return hex.EncodeToString(digest[:idOctets])
+}
+
+// head is what is known of a copy of the source beside when it was confirmed.
+func (s Source) head() head { return head{zone: s.Zone, from: s.addrs(), key: s.key(), whom: s.whom()} }
+
+// isHeir tells whether the source may begin with a copy of another one: of the same zone, and for the
+// same as before, or of some of the same primaries with the same key.
+func (s Source) isHeir(of head) bool {
+	if s.Zone != of.zone {
+		return false
+	}
+	return s.For != "" && s.whom() == of.whom || s.key() == of.key && !areStrangers(s.addrs(), of.from)
+}
+
+// isAnew tells whether the copy of another source cannot be compared with the zone by its serial: it is
+// of other servers, or of what may be another view of the same ones.
+func (s Source) isAnew(of head) bool { return s.key() != of.key || areStrangers(s.addrs(), of.from) }
 
 // addrs are the addresses of the primaries.
 func (s Source) addrs() (all []string) {
