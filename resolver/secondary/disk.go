@@ -42,7 +42,8 @@ type head struct {
 }
 
 func (h head) String() string {
-	return fmt.Sprintf("%s%s sha256 %s zone %s from %s key %s for %s\n", headStart, h.confirmed.UTC().Format(headTime), h.digest, h.zone.FQDN(),
+	return fmt.Sprintf("%s%s sha256 %s zone %s from %s key %s for %s\n",
+		headStart, h.confirmed.UTC().Format(headTime), h.digest, h.zone.FQDN(),
 		cmp.Or(strings.Join(h.from, ","), nothing), cmp.Or(h.key, nothing), cmp.Or(h.whom, nothing))
 }
 
@@ -59,8 +60,13 @@ var errHead = errors.New("its first line is not that of a copy")
 func parseHead(line string) (head, error) {
 	rest, found := strings.CutPrefix(line, headStart)
 	words := strings.Fields(rest)
-	if !found || len(words) != 11 || words[1] != "sha256" || words[3] != "zone" || words[5] != "from" || words[7] != "key" || words[9] != "for" {
+	if !found || len(words) != 11 {
 		return head{}, errHead
+	}
+	for i, name := range []string{"sha256", "zone", "from", "key", "for"} {
+		if words[1+2*i] != name {
+			return head{}, errHead
+		}
 	}
 	confirmed, err := time.Parse(headTime, words[0])
 	if err != nil {
