@@ -1,9 +1,13 @@
 package config_test
 
 import (
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"pldns/config"
 )
@@ -34,6 +38,40 @@ func BenchmarkParse(b *testing.B) {
 				}
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*size.networks*size.endpoints), "ns/endpoint")
+		})
+	}
+}
+
+// BenchmarkPolicyReload reads a configuration once more that has a policy with a million
+// entries, of which nothing has changed.
+func BenchmarkPolicyReload(b *testing.B) {
+	var list strings.Builder
+	for i := range uint32(1_000_000) {
+		fmt.Fprintf(&list, "||track-%08x.ads.test^\n", i*2654435761)
+	}
+	dir := b.TempDir()
+	long := time.Now().Add(-time.Hour)
+	for name, text := range map[string]string{
+		"pldns.toml": "[policy.ads]\nfiles = [\"ads.txt\"]\n[networks.hub]\nclients = [\"10.0.0.0/16\"]\npolicy = [\"ads\"]\n", "ads.txt": list.String(),
+	} {
+		path := filepath.Join(dir, name)
+		if err := errors.Join(os.WriteFile(path, []byte(text), 0o600), os.Chtimes(path, long, long)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for _, kind := range []struct {
+		name string
+		kept *config.Memory
+	}{{"anew", nil}, {"kept", new(config.Memory)}} {
+		b.Run(kind.name, func(b *testing.B) {
+			if _, err := kind.kept.LoadWith(filepath.Join(dir, "pldns.toml"), nil); err != nil {
+				b.Fatal(err)
+			}
+			for b.Loop() {
+				if _, err := kind.kept.LoadWith(filepath.Join(dir, "pldns.toml"), nil); err != nil {
+					b.Fatal(err)
+				}
+			}
 		})
 	}
 }

@@ -6,7 +6,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/miekg/dns"
+
 	"pldns/zones"
+	"pldns/zones/content"
 	"pldns/zones/policy"
 )
 
@@ -46,6 +49,26 @@ func BenchmarkMillion(b *testing.B) {
 			runtime.KeepAlive(text)
 			runtime.KeepAlive(p)
 		})
+	}
+}
+
+// BenchmarkRecords makes a policy of a zone of a million records that is held as a copy.
+func BenchmarkRecords(b *testing.B) {
+	apex := zones.MustName("rpz.example")
+	z, err := content.New(apex, func(yield func(dns.RR) bool) {
+		parser := dns.NewZoneParser(strings.NewReader("@ 1 IN NS .\n"+million("track-%08x.ads CNAME .\n")), apex.FQDN(), "")
+		for rr, more := parser.Next(); more && yield(rr); rr, more = parser.Next() {
+		}
+	})
+	if err != nil || z.Len() != 1_000_002 {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		builder := policy.NewBuilder()
+		if _, err := builder.Add(apex, z.Records()); err != nil {
+			b.Fatal(err)
+		}
+		builder.Build(policy.Options{Name: "bench"})
 	}
 }
 
