@@ -410,6 +410,21 @@ func TestStuckReader(t *testing.T) {
 	watch.changed(t, -1)
 }
 
+// The end of the server does not wait for who takes nothing of a zone.
+func TestStopBesideASlowReader(t *testing.T) {
+	g := &giver{records: 200_000}
+	e := startHub(t, listen.Config{Peers: listen.Peers{Transfers: g}, Drain: 2 * time.Second, Send: time.Second}, 0)
+	conn := e.dial(t, "tcp", "127.0.1.1")
+	write(t, conn, pack(t, axfr()))
+	read(t, conn)
+	if err := e.stop(); err != nil {
+		t.Error(err)
+	}
+	if why := e.watch.refused(t); why != listen.Stalled {
+		t.Errorf("the transfer ended because of %s", why)
+	}
+}
+
 // A thousand requests for zones that are refused, forged signatures among them, are no matter to
 // clients who ask beside them.
 func TestRefusedTransfersBesideClients(t *testing.T) {

@@ -224,6 +224,7 @@ func (s *Server) stopReading() {
 		listener.Close()
 	}
 	s.conns.drain()
+	s.transfers.hurry(time.Now().Add(s.config.Drain / 2))
 	for _, socket := range s.sockets.quic {
 		socket.stop()
 	}

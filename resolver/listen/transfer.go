@@ -31,33 +31,54 @@ const (
 
 // transfers are those that are under way, by who takes them.
 type transfers struct {
-	mu  sync.Mutex
-	all int
-	of  map[netip.Prefix]int
+	mu    sync.Mutex
+	of    map[netip.Prefix]int
+	conns map[*transfer]struct{}
+	until time.Time // when the last of them have to be over, once the server stops
 }
 
 // enter counts one more; false if that is too many.
-func (t *transfers) enter(client netip.Prefix) bool {
+func (t *transfers) enter(one *transfer) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.all >= transferLimit || t.of[client] >= transferPart {
+	if len(t.conns) >= transferLimit || t.of[one.client] >= transferPart {
 		return false
 	}
 	if t.of == nil {
-		t.of = make(map[netip.Prefix]int)
+		t.of, t.conns = make(map[netip.Prefix]int), make(map[*transfer]struct{})
 	}
-	t.all++
-	t.of[client]++
+	t.of[one.client]++
+	t.conns[one] = struct{}{}
 	return true
 }
 
-func (t *transfers) leave(client netip.Prefix) {
+func (t *transfers) leave(one *transfer) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.all--
-	if t.of[client]--; t.of[client] == 0 {
-		delete(t.of, client)
+	delete(t.conns, one)
+	if t.of[one.client]--; t.of[one.client] == 0 {
+		delete(t.of, one.client)
 	}
+}
+
+// hurry has all of them be over by a time: readers that are slow are not waited for.
+func (t *transfers) hurry(until time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.until = until
+	for one := range t.conns {
+		_ = one.conn.SetWriteDeadline(until)
+	}
+}
+
+// by is when a message has to be taken that may be taken by a time.
+func (t *transfers) by(at time.Time) time.Time {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.until.IsZero() && t.until.Before(at) {
+		return t.until
+	}
+	return at
 }
 
 // transfer begins to send a zone. It takes a place in the pipeline of its connection, as a query
@@ -66,17 +87,19 @@ func (s *Server) transfer(q *query, x *scratch, r *request, from Transfers, requ
 	if q.atOnce {
 		return outcome{later: true}
 	}
-	to, client := q.to.(*conn), s.conns.clientOf(request.From)
-	if !s.transfers.enter(client) {
+	to := q.to.(*conn)
+	t := &transfer{
+		conn: to, query: q, client: s.conns.clientOf(request.From), whole: out.Whole, until: time.Now().Add(transferTime), zone: request,
+	}
+	if !s.transfers.enter(t) {
 		answer := resolver.Answer{Network: q.network, Zone: request.Zone, Rcode: dns.RcodeServerFailure, Source: resolver.FromLocal}
 		answer.Errors = []resolver.Error{{Code: dns.ExtendedErrorCodeOther, Text: "too many zones are being sent: ask again"}}
 		return s.finish(q, x, r, answer)
 	}
 	q.keep(r)
-	t := &transfer{conn: to, query: q, whole: out.Whole, until: time.Now().Add(transferTime), zone: request}
 	s.work.Go(func() {
 		defer func() {
-			s.transfers.leave(client)
+			s.transfers.leave(t)
 			to.answered()
 			s.conns.end(to)
 			to.queries.Done()
@@ -88,11 +111,12 @@ func (s *Server) transfer(q *query, x *scratch, r *request, from Transfers, requ
 
 // transfer is a zone that is being sent.
 type transfer struct {
-	conn  *conn
-	query *query
-	zone  *primary.Request
-	whole bool // it is, and not changes
-	until time.Time
+	conn   *conn
+	query  *query
+	client netip.Prefix // that it counts to
+	zone   *primary.Request
+	whole  bool // it is, and not changes
+	until  time.Time
 
 	message  []byte // the one that is being made, as long as room
 	end      int    // of what is in it
@@ -190,7 +214,7 @@ func (t *transfer) flush() error {
 		message = r.sign(message)
 	}
 	t.frame = wire.AppendFrame(t.frame[:0], message)
-	if err := c.write(t.frame, now.Add(c.server.config.SendZone)); err != nil {
+	if err := c.write(t.frame, c.server.transfers.by(now.Add(c.server.config.SendZone))); err != nil {
 		return err
 	}
 	t.sent++
