@@ -48,8 +48,9 @@ func (a attack) start(ctx context.Context, t testing.TB) (wait func()) {
 	}
 	process := exec.CommandContext(ctx, program)
 	if a.QUIC != (quicAttack{}) {
-		// It takes as much of the processors as the server, which another machine would not.
-		process = exec.CommandContext(ctx, "nice", "-n", "19", program)
+		// It takes as much of the processors as the server, which another machine would not:
+		// it has what nobody else wants.
+		process = exec.CommandContext(ctx, "chrt", "--idle", "0", program)
 	}
 	process.Env = append(os.Environ(), attackEnv+"="+string(what), "QUIC_GO_DISABLE_RECEIVE_BUFFER_WARNING=true")
 	process.Stderr = os.Stderr
