@@ -159,6 +159,8 @@ func TestNoZone(t *testing.T) {
 		{apex + "x.corp.example. 60 IN CNAME a.\nx.corp.example. 60 IN CNAME b.\n", "more than one CNAME"},
 		{apex + "corp.example. 60 IN CNAME a.\n", "beside other data"},
 		{apex + "x.corp.example. 60 IN DNAME a.\nx.corp.example. 60 IN DNAME b.\n", "more than one DNAME"},
+		{apex + "x.corp.example. 60 IN TYPE15 \\# 2 000A\n", "cannot be read"},         // MX without a host
+		{apex + "x.corp.example. 60 IN TYPE33 \\# 6 000100020003\n", "cannot be read"}, // SRV without a target
 	} {
 		_, err := content.New(zones.MustName("corp.example"), records(t, row.text))
 		if err == nil || !strings.Contains(err.Error(), row.want) {

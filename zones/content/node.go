@@ -145,7 +145,7 @@ func (z *Zone) entryOf(rr dns.RR, buffer []byte) (entry, error) {
 	text = append(text, wire[0], wire[1], wire[8], wire[9], wire[4], wire[5], wire[6], wire[7])
 	text = append(text, wire[10:]...)
 	e := entry{string(text), uint16(len(made))}
-	if len(e.data()) == recordHead && !maybeEmpty(header.Rrtype) || e.data().unpack(".") == nil {
+	if len(e.data()) == recordHead && !maybeEmpty(header.Rrtype) || !isWhole(e.data().unpack(".")) {
 		return entry{}, fmt.Errorf("%s %s: the data cannot be read", header.Name, dns.Type(header.Rrtype))
 	}
 	return e, nil
@@ -161,6 +161,34 @@ func isMeta(rrtype uint16) bool {
 func maybeEmpty(rrtype uint16) bool {
 	_, known := dns.TypeToRR[rrtype]
 	return !known || rrtype == dns.TypeAPL || rrtype == dns.TypeNULL
+}
+
+// isWhole tells whether a record was read, and no name in it is missing. The library reads data
+// that ends early, and leaves empty what would come: a client would get a broken message.
+func isWhole(rr dns.RR) bool {
+	switch rr := rr.(type) {
+	case nil:
+		return false
+	case *dns.NS:
+		return rr.Ns != ""
+	case *dns.CNAME:
+		return rr.Target != ""
+	case *dns.DNAME:
+		return rr.Target != ""
+	case *dns.PTR:
+		return rr.Ptr != ""
+	case *dns.MX:
+		return rr.Mx != ""
+	case *dns.SRV:
+		return rr.Target != ""
+	case *dns.SOA:
+		return rr.Ns != "" && rr.Mbox != ""
+	case *dns.RRSIG:
+		return rr.SignerName != "" && rr.Signature != ""
+	case *dns.NSEC:
+		return rr.NextDomain != ""
+	}
+	return true
 }
 
 // isHashed tells whether a record belongs to the chain of hashed names, whose owners are no
