@@ -51,7 +51,7 @@ func signings() []signing {
 // itself stands for a name, BIND proves only that the name does not exist, and here follows why
 // the wildcard has nothing either. Of ANY, which the test does not ask for, each gives another one of the RRsets.
 func TestAnswersOfBIND(t *testing.T) {
-	named := program(t, "named")
+	named := resolvertest.Installed(t, "named")
 	dir := t.TempDir()
 	r := rand.New(rand.NewPCG(*zoneSeed, 7))
 	held, asked := make(map[string]content.Copy), make(map[string][]zones.Name)
@@ -252,7 +252,7 @@ func signed(t *testing.T, dir string, s signing, text string) string {
 		return file
 	}
 	run := func(name string, args ...string) {
-		command := exec.CommandContext(t.Context(), program(t, name), args...)
+		command := exec.CommandContext(t.Context(), resolvertest.Installed(t, name), args...)
 		command.Dir = dir
 		if said, err := command.CombinedOutput(); err != nil {
 			t.Fatalf("%s %q: %v\n%s", name, args, err, said)
@@ -261,22 +261,6 @@ func signed(t *testing.T, dir string, s signing, text string) string {
 	run("dnssec-keygen", "-q", "-a", "ECDSAP256SHA256", "-f", "KSK", s.apex)
 	run("dnssec-signzone", slices.Concat([]string{"-S", "-z", "-P", "-O", "full", "-o", s.apex, "-f", file + ".signed"}, s.args, []string{file})...)
 	return file + ".signed"
-}
-
-// program finds a program, in the folders of an administrator too. The test is skipped where
-// it is missing, unless PLDNS_PEERS says that it must be there.
-func program(t *testing.T, name string) string {
-	t.Helper()
-	for _, path := range []string{name, "/usr/sbin/" + name} {
-		if found, err := exec.LookPath(path); err == nil {
-			return found
-		}
-	}
-	if os.Getenv("PLDNS_PEERS") != "" {
-		t.Fatalf("%s is not installed, and PLDNS_PEERS wants it", name)
-	}
-	t.Skipf("needs %s, which is not installed", name)
-	return ""
 }
 
 // startBIND runs a server of zones until the test ends, and gives its address. A port that

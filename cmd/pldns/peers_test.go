@@ -136,16 +136,7 @@ func find(t *testing.T, command string) string {
 	if testing.Short() {
 		t.Skip("asks through other servers: make test-all runs it")
 	}
-	for _, name := range []string{command, "/usr/sbin/" + command} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	if os.Getenv("PLDNS_PEERS") != "" {
-		t.Fatalf("%s is not installed, and PLDNS_PEERS wants it", command)
-	}
-	t.Skipf("needs %s, which is not installed", command)
-	return ""
+	return resolvertest.Installed(t, command)
 }
 
 // tail is the end of what a program says.

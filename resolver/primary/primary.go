@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
+	"os"
 	"slices"
 	"sync"
 	"time"
@@ -43,6 +44,9 @@ func (z *Zone) id() id { return id{z.Network, z.Name} }
 type Options struct {
 	// Dir is where the serials of made zones are kept, in a file of their own. Empty keeps none.
 	Dir string
+	// Replace puts what write writes in the place of a file, as a whole or not at all. It is
+	// needed where there is a Dir.
+	Replace func(path string, mode os.FileMode, write func(*os.File) error) error
 	// Log is told of what an operator may want to know. Nil is nowhere.
 	Log *slog.Logger
 	// FirstWait is how long the reply to the first NOTIFY is waited for; each further one is
@@ -95,7 +99,7 @@ func New(o Options) *Server {
 	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	o.FirstWait = cmp.Or(o.FirstWait, 5*time.Second)
 	s := &Server{options: o, wake: make(chan struct{}, 1), zones: make(map[id]*held)}
-	s.serials.open(o.Dir, o.Log)
+	s.serials.open(o)
 	s.notices.open(o)
 	return s
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/miekg/dns"
 	"go.uber.org/goleak"
 
+	"pldns/config"
 	"pldns/resolver/primary"
 	"pldns/resolver/resolvertest"
 	"pldns/resolver/tsig"
@@ -142,6 +143,7 @@ func TestSerial(t *testing.T) {
 // run runs a server until the test ends, or stop is called.
 func run(t *testing.T, o primary.Options) (s *primary.Server, stop func()) {
 	t.Helper()
+	o.Replace = config.ReplaceFile
 	s = primary.New(o)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)

@@ -19,10 +19,11 @@ const serialsFile = "serials.json"
 // serials are the last serials of made zones, and of which content they are. It is for one
 // goroutine.
 type serials struct {
-	path  string // empty: they are not kept
-	log   *slog.Logger
-	known map[string]serialOf // by network and zone
-	dirty bool
+	path    string // empty: they are not kept
+	replace func(path string, mode os.FileMode, write func(*os.File) error) error
+	log     *slog.Logger
+	known   map[string]serialOf // by network and zone
+	dirty   bool
 }
 
 // serialOf is the serial of a content.
@@ -34,12 +35,12 @@ type serialOf struct {
 func (of id) String() string { return of.network + " " + of.zone.String() }
 
 // open reads the file. Without it, every start counts as a change.
-func (s *serials) open(dir string, log *slog.Logger) {
-	s.known, s.log = make(map[string]serialOf), log
-	if dir == "" {
+func (s *serials) open(o Options) {
+	s.known, s.log, s.replace = make(map[string]serialOf), o.Log, o.Replace
+	if o.Dir == "" {
 		return
 	}
-	s.path = filepath.Join(dir, serialsFile)
+	s.path = filepath.Join(o.Dir, serialsFile)
 	text, err := os.ReadFile(s.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return
@@ -49,7 +50,7 @@ func (s *serials) open(dir string, log *slog.Logger) {
 	}
 	if err != nil {
 		s.known = make(map[string]serialOf)
-		log.Warn("the serials of zones that other servers take are lost: they take those zones anew", "file", s.path, "error", err)
+		s.log.Warn("the serials of zones that other servers take are lost: they take those zones anew", "file", s.path, "error", err)
 	}
 }
 
@@ -97,9 +98,8 @@ func (s *serials) write() error {
 	if err := os.MkdirAll(filepath.Dir(s.path), 0o750); err != nil {
 		return err
 	}
-	next := s.path + ".new"
-	if err := os.WriteFile(next, append(text, '\n'), 0o640); err != nil {
+	return s.replace(s.path, 0o640, func(file *os.File) error {
+		_, err := file.Write(append(text, '\n'))
 		return err
-	}
-	return os.Rename(next, s.path)
+	})
 }

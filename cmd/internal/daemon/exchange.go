@@ -74,7 +74,7 @@ func (s *Server) newExchanged(c *config.Config, before *exchanged) (*exchanged, 
 }
 
 func (s *Server) newExchange(dir string) *exchange {
-	x := &exchange{dir: dir, primary: primary.New(primary.Options{Dir: dir, Log: s.log})}
+	x := &exchange{dir: dir, primary: primary.New(primary.Options{Dir: dir, Replace: config.ReplaceFile, Log: s.log})}
 	x.relisting = &relisting{server: s, of: x, news: make(chan struct{}, 1)}
 	x.renewal = &renewal{server: s, of: x, news: make(chan struct{}, 1), made: make(map[string]*zonePolicy)}
 	x.keeper = secondary.New(secondary.Options{
