@@ -30,9 +30,9 @@ type outcome struct {
 }
 
 // run asks for the SOA record if there is a copy, and takes the zone if it is newer.
-func (a *attempt) run(ctx context.Context, k *Keeper) (outcome, error) {
+func (a *attempt) run(ctx context.Context, by *Server) (outcome, error) {
 	begun := time.Now()
-	s, err := a.open(ctx, k)
+	s, err := a.open(ctx, by)
 	if err != nil {
 		return outcome{}, err
 	}
@@ -49,12 +49,12 @@ func (a *attempt) run(ctx context.Context, k *Keeper) (outcome, error) {
 			o.took = time.Since(begun)
 			return o, err
 		}
-		k.log.Info("the whole zone is transferred, because what has changed could not be",
+		by.log.Info("the whole zone is transferred, because what has changed could not be",
 			"zone", a.source.Zone, "primary", a.primary.String(), "reason", text(err))
 		// What is left of the answer is on this connection.
 		s.close()
 		stop()
-		if s, err = a.open(ctx, k); err != nil {
+		if s, err = a.open(ctx, by); err != nil {
 			return outcome{}, err
 		}
 		stop = context.AfterFunc(ctx, s.close)
@@ -64,8 +64,8 @@ func (a *attempt) run(ctx context.Context, k *Keeper) (outcome, error) {
 	return o, err
 }
 
-func (a *attempt) open(ctx context.Context, k *Keeper) (*session, error) {
-	return open(ctx, a.primary, k.options.Dial)
+func (a *attempt) open(ctx context.Context, by *Server) (*session, error) {
+	return open(ctx, a.primary, by.options.Dial)
 }
 
 // isWholeWorthTrying tells whether a primary that cannot say what has changed may give the whole

@@ -107,9 +107,9 @@ func (h *held) take(read *kept) {
 }
 
 // path is where a copy is kept. The id decides; the name of the zone is for people.
-func (k *Keeper) path(source Source) string {
+func (s *Server) path(source Source) string {
 	digest := sha256.Sum256([]byte(source.ID))
-	return filepath.Join(k.options.Dir, stem(source.Zone)+"."+hex.EncodeToString(digest[:idOctets])+extension)
+	return filepath.Join(s.options.Dir, stem(source.Zone)+"."+hex.EncodeToString(digest[:idOctets])+extension)
 }
 
 const (
@@ -136,11 +136,11 @@ func stem(zone zones.Name) string {
 
 // read reads a copy from disk; nil if there is none. One that cannot be used is set aside, and the
 // zone begins as if there were none. Siblings are the files of other ids, by the stem of their zone.
-func (k *Keeper) read(source Source, siblings func() map[string][]string) *kept {
-	if k.options.Dir == "" {
+func (s *Server) read(source Source, siblings func() map[string][]string) *kept {
+	if s.options.Dir == "" {
 		return nil
 	}
-	path := k.path(source)
+	path := s.path(source)
 	read, err := readFile(path, source.Zone)
 	switch {
 	case err == nil:
@@ -151,13 +151,13 @@ func (k *Keeper) read(source Source, siblings func() map[string][]string) *kept 
 	about := []any{"zone", source.Zone, "file", path, "error", text(err)}
 	var wrong *fs.PathError
 	if errors.As(err, &wrong) { // it may be good: the system does not let it be read
-		k.log.Error("the copy of the zone cannot be read from disk", about...)
+		s.log.Error("the copy of the zone cannot be read from disk", about...)
 		return nil
 	}
 	if err := os.Rename(path, path+".bad"); err != nil {
 		about = append(about, "rename", err)
 	}
-	k.log.Error("the copy of the zone on disk is not good: it is set aside as .bad, and the zone is transferred anew", about...)
+	s.log.Error("the copy of the zone on disk is not good: it is set aside as .bad, and the zone is transferred anew", about...)
 	return nil
 }
 
@@ -183,13 +183,13 @@ func readSibling(source Source, paths []string) *kept {
 }
 
 // onDisk are the files of a folder by the stems of their zones.
-func (k *Keeper) onDisk() map[string][]string {
+func (s *Server) onDisk() map[string][]string {
 	files := make(map[string][]string)
-	entries, _ := os.ReadDir(k.options.Dir) // without it there are none
+	entries, _ := os.ReadDir(s.options.Dir) // without it there are none
 	for _, entry := range entries {
 		name, is := strings.CutSuffix(entry.Name(), extension)
 		if at := len(name) - 2*idOctets - 1; is && at > 0 && name[at] == '.' {
-			files[name[:at]] = append(files[name[:at]], filepath.Join(k.options.Dir, entry.Name()))
+			files[name[:at]] = append(files[name[:at]], filepath.Join(s.options.Dir, entry.Name()))
 		}
 	}
 	return files

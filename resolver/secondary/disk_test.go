@@ -39,7 +39,7 @@ func only(t *testing.T, dir string) string {
 	return filepath.Join(dir, names[0])
 }
 
-// kept has a folder keep a version of the zone, as a keeper left it that was stopped at once.
+// kept has a folder keep a version of the zone, as a server left it that was stopped at once.
 func kept(t *testing.T, w *world, dir string, serial uint32, records ...string) *primary {
 	t.Helper()
 	p := w.primary(t, "10.0.0.1:53", zone(t, serial, records...))
@@ -54,7 +54,7 @@ func kept(t *testing.T, w *world, dir string, serial uint32, records ...string) 
 // the time to expire is over, which goes on while nobody runs.
 func TestRestart(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
-		dir := filepath.Join(t.TempDir(), "made", "by", "the", "keeper")
+		dir := filepath.Join(t.TempDir(), "made", "by", "the", "server")
 		p := kept(t, w, dir, 1, hosts(0, 300)...)
 		w.set(p.addr, true)
 		time.Sleep(20 * time.Hour)

@@ -11,7 +11,7 @@ import (
 	"pldns/zones/content"
 )
 
-// held is a zone of which there is, or is to be, a copy. Keeper.mu guards it.
+// held is a zone of which there is, or is to be, a copy. Server.mu guards it.
 type held struct {
 	source Source
 	gone   bool               // nobody wants it any more

@@ -15,9 +15,9 @@ import (
 	"pldns/zones/content"
 )
 
-// keeper is a keeper of one zone, or several, with what it says.
-type keeper struct {
-	*secondary.Keeper
+// server is a server of one zone, or several, with what it says.
+type server struct {
+	*secondary.Server
 	t       testing.TB
 	log     *logged
 	sources []secondary.Source
@@ -46,9 +46,9 @@ func (l *logged) String() string {
 }
 
 // keep holds zones until the test ends or stop is called.
-func keep(t testing.TB, options secondary.Options, sources ...secondary.Source) *keeper {
+func keep(t testing.TB, options secondary.Options, sources ...secondary.Source) *server {
 	t.Helper()
-	k := &keeper{t: t, log: new(logged), sources: sources}
+	k := &server{t: t, log: new(logged), sources: sources}
 	options.Logger = slog.New(slog.NewTextHandler(k.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	if options.Replace == nil {
 		options.Replace = config.ReplaceFile
@@ -62,7 +62,7 @@ func keep(t testing.TB, options secondary.Options, sources ...secondary.Source) 
 			told(ids)
 		}
 	}
-	k.Keeper = secondary.New(options)
+	k.Server = secondary.New(options)
 	k.Hold(sources)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -91,18 +91,18 @@ func from(primaries ...secondary.Primary) secondary.Source {
 func at(p *primary) secondary.Primary { return secondary.Primary{Addr: p.addr} }
 
 // ask begins a new round at once.
-func (k *keeper) ask() {
+func (k *server) ask() {
 	for i := range k.sources {
 		k.sources[i].MaxRecords = max(k.sources[i].MaxRecords, 1000) + 1 // others are asked for
 	}
 	k.Hold(k.sources)
 }
 
-func (k *keeper) state() secondary.State { return k.States()[0] }
-func (k *keeper) copy() content.Copy     { return k.Copies()["corp"] }
+func (k *server) state() secondary.State { return k.States()[0] }
+func (k *server) copy() content.Copy     { return k.Copies()["corp"] }
 
 // until waits until the copy has a serial and nothing is wrong.
-func (k *keeper) until(serial uint32) *content.Zone {
+func (k *server) until(serial uint32) *content.Zone {
 	k.t.Helper()
 	resolvertest.Until(k.t, "the copy has the serial", func() bool {
 		s := k.state()
@@ -112,7 +112,7 @@ func (k *keeper) until(serial uint32) *content.Zone {
 }
 
 // untilFault waits until the last round failed, for some reason.
-func (k *keeper) untilFault(reason string) {
+func (k *server) untilFault(reason string) {
 	k.t.Helper()
 	resolvertest.Until(k.t, "a fault with "+reason, func() bool { return strings.Contains(k.state().Fault, reason) })
 }
@@ -139,7 +139,7 @@ func equal(t testing.TB, got, want *content.Zone) {
 }
 
 // changes is how often Changed was called.
-func (k *keeper) changes() int {
+func (k *server) changes() int {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return len(k.calls)

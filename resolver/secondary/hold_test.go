@@ -272,7 +272,7 @@ func TestHoldWhileTold(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		p, q := w.primary(t, "10.0.0.1:53", zone(t, 1)), w.primary(t, "10.0.0.2:53", zoneOf(t, "member.example.", 1, 3600))
 		member := secondary.Source{ID: "member", Zone: zones.MustName("member.example"), Primaries: []secondary.Primary{at(q)}}
-		known := make(chan *keeper, 1)
+		known := make(chan *server, 1)
 		k := keep(t, secondary.Options{Dial: w.dial, Changed: func([]string) {
 			k := <-known
 			k.Hold([]secondary.Source{from(at(p)), member})

@@ -23,7 +23,7 @@ const (
 	mostSilence    = time.Minute
 )
 
-// host is a server that has zones, at one address. Keeper.mu guards it.
+// host is a server that has zones, at one address. Server.mu guards it.
 type host struct {
 	addr    netip.AddrPort
 	waiting []*held // for their turn
@@ -47,101 +47,101 @@ func (h *host) mayStart() bool {
 }
 
 // host is the server at an address.
-func (k *Keeper) host(addr netip.AddrPort) *host {
-	h := k.hosts[addr]
+func (s *Server) host(addr netip.AddrPort) *host {
+	h := s.hosts[addr]
 	if h == nil {
 		h = &host{addr: addr}
-		k.hosts[addr] = h
+		s.hosts[addr] = h
 	}
 	return h
 }
 
 // queue has a zone wait for its next primary. Without one, the round has failed.
-func (k *Keeper) queue(h *held) {
+func (s *Server) queue(h *held) {
 	now := time.Now()
 	for len(h.left) > 0 {
-		server := k.host(h.source.Primaries[h.left[0]].Addr)
-		if !server.isQuiet(now) {
+		remote := s.host(h.source.Primaries[h.left[0]].Addr)
+		if !remote.isQuiet(now) {
 			h.phase = waiting
-			if len(server.waiting) == 0 {
-				k.turns = append(k.turns, server)
+			if len(remote.waiting) == 0 {
+				s.turns = append(s.turns, remote)
 			}
-			server.waiting = append(server.waiting, h)
-			k.pump()
+			remote.waiting = append(remote.waiting, h)
+			s.pump()
 			return
 		}
-		h.failed = fmt.Sprintf("%s: %s", h.source.Primaries[h.left[0]], text(server.err))
+		h.failed = fmt.Sprintf("%s: %s", h.source.Primaries[h.left[0]], text(remote.err))
 		h.left = h.left[1:]
 	}
-	k.roundFailed(h)
+	s.roundFailed(h)
 }
 
 // pump starts attempts while there is room, server by server in turn.
-func (k *Keeper) pump() {
-	for k.ctx != nil && k.active < mostAtOnce {
-		i := slices.IndexFunc(k.turns, (*host).mayStart)
+func (s *Server) pump() {
+	for s.ctx != nil && s.active < mostAtOnce {
+		i := slices.IndexFunc(s.turns, (*host).mayStart)
 		if i < 0 {
 			return
 		}
-		server := k.turns[i]
-		h := server.waiting[0]
-		server.waiting[0] = nil
-		server.waiting = server.waiting[1:]
-		k.turns = slices.Delete(k.turns, i, i+1)
-		if len(server.waiting) > 0 {
-			k.turns = append(k.turns, server)
+		remote := s.turns[i]
+		h := remote.waiting[0]
+		remote.waiting[0] = nil
+		remote.waiting = remote.waiting[1:]
+		s.turns = slices.Delete(s.turns, i, i+1)
+		if len(remote.waiting) > 0 {
+			s.turns = append(s.turns, remote)
 		}
 		switch {
 		case h.gone:
 		case len(h.left) == 0: // its primaries are others now
 			h.phase = idle
-			k.due(h, time.Now())
+			s.due(h, time.Now())
 		default:
-			k.start(h, server)
+			s.start(h, remote)
 		}
 	}
 }
 
 // heard notes what an attempt says of the server itself. Zones that wait for one that is not reached
 // go to their next primary.
-func (k *Keeper) heard(server *host, err error) {
+func (s *Server) heard(remote *host, err error) {
 	if err == nil || reasonOf(err) != Unreachable {
-		if server.err != nil {
-			k.log.Info("the primary can be reached again", "primary", server.addr)
+		if remote.err != nil {
+			s.log.Info("the primary can be reached again", "primary", remote.addr)
 		}
-		server.err, server.silent, server.unanswered = nil, 0, 0
+		remote.err, remote.silent, remote.unanswered = nil, 0, 0
 		return
 	}
-	if server.unanswered++; !isSilent(err) && server.err == nil && server.unanswered < mostUnanswered {
+	if remote.unanswered++; !isSilent(err) && remote.err == nil && remote.unanswered < mostUnanswered {
 		return
 	}
-	if server.err == nil || server.err.Error() != err.Error() {
-		k.log.Warn("the primary cannot be reached", "primary", server.addr, "error", text(err))
+	if remote.err == nil || remote.err.Error() != err.Error() {
+		s.log.Warn("the primary cannot be reached", "primary", remote.addr, "error", text(err))
 	}
-	server.err = err
-	server.silent = min(max(2*server.silent, silence), mostSilence)
-	server.until = time.Now().Add(server.silent)
-	stranded := server.waiting
-	server.waiting = nil
-	k.turns = slices.DeleteFunc(k.turns, func(other *host) bool { return other == server })
+	remote.err = err
+	remote.silent = min(max(2*remote.silent, silence), mostSilence)
+	remote.until = time.Now().Add(remote.silent)
+	stranded := remote.waiting
+	remote.waiting = nil
+	s.turns = slices.DeleteFunc(s.turns, func(other *host) bool { return other == remote })
 	for _, h := range stranded {
 		if !h.gone {
-			k.queue(h)
+			s.queue(h)
 		}
 	}
 }
 
 // forget drops servers that no zone has as a primary any more.
-func (k *Keeper) forget() {
+func (s *Server) forget() {
 	used := make(map[netip.AddrPort]bool)
-	for _, h := range k.held {
+	for _, h := range s.held {
 		for _, p := range h.source.Primaries {
 			used[p.Addr] = true
 		}
 	}
-	for addr, server := range k.hosts {
-		if !used[addr] && server.busy == 0 && len(server.waiting) == 0 {
-			delete(k.hosts, addr)
+	for addr, remote := range s.hosts {
+		if !used[addr] && remote.busy == 0 && len(remote.waiting) == 0 {
+			delete(s.hosts, addr)
 		}
 	}
 }

@@ -205,10 +205,10 @@ func find(t *testing.T, command string) string {
 	return resolvertest.Installed(t, command)
 }
 
-// listener hears NOTIFYs for a keeper, as resolver/listen does.
+// listener hears NOTIFYs for a secondary server, as resolver/listen does.
 type listener struct {
 	addr   netip.AddrPort
-	keeper atomic.Pointer[secondary.Keeper]
+	server atomic.Pointer[secondary.Server]
 	heard  atomic.Int32
 }
 
@@ -235,7 +235,7 @@ func listen(t *testing.T) *listener {
 func (l *listener) hear(w dns.ResponseWriter, m *dns.Msg) {
 	reply := new(dns.Msg).SetReply(m)
 	from := netip.MustParseAddrPort(w.RemoteAddr().String()).Addr()
-	if k := l.keeper.Load(); m.Opcode != dns.OpcodeNotify || k == nil || !k.Notify(zones.NameOf(m.Question[0].Name), from, zones.Name{}) {
+	if k := l.server.Load(); m.Opcode != dns.OpcodeNotify || k == nil || !k.Notify(zones.NameOf(m.Question[0].Name), from, zones.Name{}) {
 		reply.Rcode = dns.RcodeRefused
 	} else {
 		l.heard.Add(1)
@@ -328,7 +328,7 @@ func TestPeers(t *testing.T) {
 				sources = append(sources, sourceOf(p, plain, over), sourceOf(p, signed, over))
 			}
 			k := keep(t, secondary.Options{Dir: dir, Observer: counts}, sources...)
-			ear.keeper.Store(k.Keeper)
+			ear.server.Store(k.Server)
 			k.all(want)
 
 			for _, zone := range []string{plain, signed} {
@@ -343,7 +343,7 @@ func TestPeers(t *testing.T) {
 				t.Errorf("%d of %d changes came by IXFR, and %d NOTIFYs", n, len(sources), ear.heard.Load())
 			}
 			k.stop()
-			ear.keeper.Store(nil)
+			ear.server.Store(nil)
 
 			killedInTheMiddle(t, p, dir, sources, want, versions()[2])
 		})
@@ -351,7 +351,7 @@ func TestPeers(t *testing.T) {
 }
 
 // all waits until the copies are what is wanted.
-func (k *keeper) all(want map[string]*content.Zone) {
+func (k *server) all(want map[string]*content.Zone) {
 	k.t.Helper()
 	for _, source := range k.sources {
 		z := want[source.Zone.FQDN()]

@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// A round asks the primaries of a zone, one after the other until one has it. Keeper.mu is held by
+// A round asks the primaries of a zone, one after the other until one has it. Server.mu is held by
 // whoever calls the functions of this file, but for those that a timer or a goroutine is told of.
 
 // arm begins to keep the times of a zone: it is asked for at once, because nobody knows what happened
 // since it was last looked at.
-func (k *Keeper) arm(h *held) {
-	k.watch(h)
-	k.due(h, time.Now())
+func (s *Server) arm(h *held) {
+	s.watch(h)
+	s.due(h, time.Now())
 }
 
 // disarm ends that.
@@ -51,24 +51,24 @@ func (h *held) restart() {
 }
 
 // due begins a round at a time.
-func (k *Keeper) due(h *held, at time.Time) {
+func (s *Server) due(h *held, at time.Time) {
 	h.next = at
 	if h.refresh != nil {
 		h.refresh.Stop()
 	}
 	h.refresh = time.AfterFunc(time.Until(at), func() {
-		k.mu.Lock()
-		defer k.mu.Unlock()
-		if h.gone || k.ctx == nil || h.phase != idle || time.Now().Before(h.next) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if h.gone || s.ctx == nil || h.phase != idle || time.Now().Before(h.next) {
 			return
 		}
 		h.begun, h.told, h.failed, h.left = time.Now(), false, "", h.order()
-		k.queue(h)
+		s.queue(h)
 	})
 }
 
 // watch keeps the time at which a copy expires.
-func (k *Keeper) watch(h *held) {
+func (s *Server) watch(h *held) {
 	if h.zone == nil || h.expired {
 		return
 	}
@@ -76,39 +76,39 @@ func (k *Keeper) watch(h *held) {
 		h.expiry.Stop()
 	}
 	h.expiry = time.AfterFunc(time.Until(h.expires()), func() {
-		k.mu.Lock()
-		defer k.mu.Unlock()
-		if h.gone || k.ctx == nil || h.expired || time.Now().Before(h.expires()) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if h.gone || s.ctx == nil || h.expired || time.Now().Before(h.expires()) {
 			return
 		}
 		h.expired = true
-		k.log.Error("the copy of the zone has expired: no primary has confirmed it in time, and it is not served any more",
+		s.log.Error("the copy of the zone has expired: no primary has confirmed it in time, and it is not served any more",
 			"zone", h.source.Zone, "serial", h.zone.Serial(), "confirmed", h.confirmed, "error", h.fault)
-		k.change(h)
+		s.change(h)
 	})
 }
 
 // start asks the next primary of a zone.
-func (k *Keeper) start(h *held, server *host) {
-	ctx, cancel := context.WithCancel(k.ctx)
+func (s *Server) start(h *held, remote *host) {
+	ctx, cancel := context.WithCancel(s.ctx)
 	primary := h.source.Primaries[h.left[0]]
 	a := &attempt{source: h.source, primary: primary, have: h.zone, anew: h.anew}
 	h.phase, h.cancel = underWay, cancel
-	server.busy++
-	k.active++
-	k.attempts.Go(func() {
+	remote.busy++
+	s.active++
+	s.attempts.Go(func() {
 		defer cancel()
-		o, err := k.try(ctx, a)
-		k.mu.Lock()
-		defer k.mu.Unlock()
-		server.busy--
-		k.active--
+		o, err := s.try(ctx, a)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		remote.busy--
+		s.active--
 		h.cancel = nil
 		if ctx.Err() == nil {
-			k.heard(server, err)
+			s.heard(remote, err)
 		}
-		k.ended(h, server, a, o, err)
-		k.pump()
+		s.ended(h, remote, a, o, err)
+		s.pump()
 	})
 }
 
@@ -116,16 +116,16 @@ func (k *Keeper) start(h *held, server *host) {
 var errOwnFault = errors.New("this program met a fault of its own, which its log has")
 
 // try is attempt.run. What a foreign server sends must not be able to end the process.
-func (k *Keeper) try(ctx context.Context, a *attempt) (o outcome, err error) {
+func (s *Server) try(ctx context.Context, a *attempt) (o outcome, err error) {
 	defer func() {
 		if fault := recover(); fault != nil {
-			k.observer.Panicked("secondary")
-			k.log.Error("panic in a zone transfer", "zone", a.source.Zone, "primary", a.primary.String(),
+			s.observer.Panicked("secondary")
+			s.log.Error("panic in a zone transfer", "zone", a.source.Zone, "primary", a.primary.String(),
 				"panic", fault, "stack", string(debug.Stack()))
 			err = errOwnFault
 		}
 	}()
-	if o, err = a.run(ctx, k); err == nil && o.zone != nil && a.source.Check != nil {
+	if o, err = a.run(ctx, s); err == nil && o.zone != nil && a.source.Check != nil {
 		if unfit := a.source.Check(o.zone); unfit != nil {
 			return outcome{}, fail(Malformed, "its version %d is not taken: %w", o.zone.Serial(), unfit)
 		}
@@ -134,27 +134,27 @@ func (k *Keeper) try(ctx context.Context, a *attempt) (o outcome, err error) {
 }
 
 // ended takes what came of an attempt.
-func (k *Keeper) ended(h *held, server *host, a *attempt, o outcome, err error) {
+func (s *Server) ended(h *held, remote *host, a *attempt, o outcome, err error) {
 	switch {
-	case h.gone || k.ctx == nil:
+	case h.gone || s.ctx == nil:
 		return
 	case !a.source.same(h.source): // it was asked of others
 		h.phase = idle
-		k.due(h, time.Now())
+		s.due(h, time.Now())
 	case err != nil:
-		k.observer.Failed(reasonOf(err))
+		s.observer.Failed(reasonOf(err))
 		fault := text(err)
 		h.failed = fmt.Sprintf("%s: %s", a.primary, fault)
-		if server.err == nil && h.said[a.primary.String()] != fault {
+		if remote.err == nil && h.said[a.primary.String()] != fault {
 			h.say(a.primary, fault)
-			k.log.Warn("the zone cannot be copied from this primary", "zone", h.source.Zone, "primary", a.primary.String(), "error", fault)
+			s.log.Warn("the zone cannot be copied from this primary", "zone", h.source.Zone, "primary", a.primary.String(), "error", fault)
 		}
 		if len(h.left) > 0 {
 			h.left = h.left[1:]
 		}
-		k.queue(h)
+		s.queue(h)
 	default:
-		k.succeeded(h, a, o)
+		s.succeeded(h, a, o)
 	}
 }
 
@@ -167,7 +167,7 @@ func (h *held) say(p Primary, fault string) {
 }
 
 // roundFailed ends a round in which no primary confirmed the zone or gave another one.
-func (k *Keeper) roundFailed(h *held) {
+func (s *Server) roundFailed(h *held) {
 	now := time.Now()
 	h.phase = idle
 	h.failures++
@@ -179,20 +179,20 @@ func (k *Keeper) roundFailed(h *held) {
 	if h.zone != nil {
 		_, pause, _ = times(h.zone.SOA())
 	}
-	k.idle(h, now.Add(soon(pause)))
+	s.idle(h, now.Add(soon(pause)))
 }
 
 // idle has a zone wait for its next round, or for the one that a NOTIFY asks for.
-func (k *Keeper) idle(h *held, next time.Time) {
+func (s *Server) idle(h *held, next time.Time) {
 	h.phase, h.left = idle, nil
 	if h.told {
 		next = later(time.Now(), h.begun.Add(pace))
 	}
-	k.due(h, next)
+	s.due(h, next)
 }
 
 // succeeded takes what a primary confirmed or gave.
-func (k *Keeper) succeeded(h *held, a *attempt, o outcome) {
+func (s *Server) succeeded(h *held, a *attempt, o outcome) {
 	now := time.Now()
 	recovered := h.fault != "" || h.expired
 	served := o.zone != nil || h.expired
@@ -201,29 +201,29 @@ func (k *Keeper) succeeded(h *held, a *attempt, o outcome) {
 	delete(h.said, a.primary.String())
 	if o.zone != nil {
 		h.zone, h.anew, h.changed = o.zone, false, now
-		k.observer.Transferred(o.kind, o.octets, o.took)
+		s.observer.Transferred(o.kind, o.octets, o.took)
 	} else {
-		k.observer.Confirmed()
+		s.observer.Confirmed()
 	}
-	k.inform(h, a, o, recovered)
-	k.toSave(h)
+	s.inform(h, a, o, recovered)
+	s.toSave(h)
 	if served {
-		k.change(h)
+		s.change(h)
 	}
-	k.watch(h)
+	s.watch(h)
 	refresh, _, _ := times(h.zone.SOA())
-	k.idle(h, now.Add(soon(refresh)))
+	s.idle(h, now.Add(soon(refresh)))
 }
 
 // informPace is the least time between two lines of the log about transfers of one zone.
 const informPace = time.Minute
 
 // inform tells the log of a success: of a zone that changes all the time, once a minute.
-func (k *Keeper) inform(h *held, a *attempt, o outcome, recovered bool) {
+func (s *Server) inform(h *held, a *attempt, o outcome, recovered bool) {
 	about := []any{"zone", h.source.Zone, "primary", a.primary.String(), "serial", h.zone.Serial()}
 	if o.zone == nil {
 		if recovered {
-			k.log.Info("the copy of the zone is confirmed again", about...)
+			s.log.Info("the copy of the zone is confirmed again", about...)
 		}
 		return
 	}
@@ -233,8 +233,8 @@ func (k *Keeper) inform(h *held, a *attempt, o outcome, recovered bool) {
 	}
 	if now := time.Now(); recovered || now.Sub(h.informed) >= informPace {
 		h.informed = now
-		k.log.Info("the zone is transferred", about...)
+		s.log.Info("the zone is transferred", about...)
 	} else {
-		k.log.Debug("the zone is transferred", about...)
+		s.log.Debug("the zone is transferred", about...)
 	}
 }

@@ -22,7 +22,7 @@ const (
 	lastTime = 10 * time.Second
 )
 
-// saving is what is known of a copy on disk. Keeper.mu guards it.
+// saving is what is known of a copy on disk. Server.mu guards it.
 type saving struct {
 	queued bool          // it is to be written, or is being written
 	stored *content.Zone // what is on disk; nil if that is not known
@@ -32,28 +32,28 @@ type saving struct {
 	wait   *time.Timer
 }
 
-// toSave has a copy written to disk, soon. Keeper.mu is held.
-func (k *Keeper) toSave(h *held) {
-	if k.options.Dir == "" || h.saving.queued || k.ctx == nil {
+// toSave has a copy written to disk, soon. Server.mu is held.
+func (s *Server) toSave(h *held) {
+	if s.options.Dir == "" || h.saving.queued || s.ctx == nil {
 		return
 	}
 	h.saving.queued = true
 	wait := time.Until(h.saving.after)
 	if wait <= 0 {
-		k.enqueue(h)
+		s.enqueue(h)
 		return
 	}
 	h.saving.wait = time.AfterFunc(wait, func() {
-		k.mu.Lock()
-		defer k.mu.Unlock()
-		k.enqueue(h)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.enqueue(h)
 	})
 }
 
-func (k *Keeper) enqueue(h *held) {
-	k.dirty = append(k.dirty, h)
+func (s *Server) enqueue(h *held) {
+	s.dirty = append(s.dirty, h)
 	select {
-	case k.unsaved <- struct{}{}:
+	case s.unsaved <- struct{}{}:
 	default: // there is a token already
 	}
 }
@@ -64,22 +64,22 @@ const mostSaving = 4
 
 // save writes copies to disk until the context ends, and then those that still wait. No other goroutine
 // waits for it.
-func (k *Keeper) save(ctx context.Context) {
-	k.sweep()
+func (s *Server) save(ctx context.Context) {
+	s.sweep()
 	for ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
-		case <-k.unsaved:
-			k.mu.Lock()
-			all := k.dirty
-			k.dirty = nil
-			k.mu.Unlock()
-			k.saveAll(ctx, all)
+		case <-s.unsaved:
+			s.mu.Lock()
+			all := s.dirty
+			s.dirty = nil
+			s.mu.Unlock()
+			s.saveAll(ctx, all)
 		}
 	}
-	k.mu.Lock()
+	s.mu.Lock()
 	var rest []*held
-	for _, h := range k.held {
+	for _, h := range s.held {
 		if h.saving.queued {
 			rest = append(rest, h)
 		}
@@ -87,18 +87,18 @@ func (k *Keeper) save(ctx context.Context) {
 			h.saving.wait.Stop()
 		}
 	}
-	k.dirty = nil
-	k.mu.Unlock()
+	s.dirty = nil
+	s.mu.Unlock()
 	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastTime)
 	defer cancel()
-	if left := k.saveAll(limited, rest); left > 0 {
-		k.log.Error("the disk is too slow: the last copies are not written, and begin with older ones, or none, after a restart",
+	if left := s.saveAll(limited, rest); left > 0 {
+		s.log.Error("the disk is too slow: the last copies are not written, and begin with older ones, or none, after a restart",
 			"zones", left)
 	}
 }
 
 // saveAll writes copies until the context ends, and says how many are left then.
-func (k *Keeper) saveAll(ctx context.Context, all []*held) (left int) {
+func (s *Server) saveAll(ctx context.Context, all []*held) (left int) {
 	var writers errgroup.Group
 	writers.SetLimit(mostSaving)
 	for i, h := range all {
@@ -107,7 +107,7 @@ func (k *Keeper) saveAll(ctx context.Context, all []*held) (left int) {
 			break
 		}
 		writers.Go(func() error {
-			k.saveOne(h)
+			s.saveOne(h)
 			return nil
 		})
 	}
@@ -116,51 +116,51 @@ func (k *Keeper) saveAll(ctx context.Context, all []*held) (left int) {
 }
 
 // saveOne writes a copy, or only when it was confirmed.
-func (k *Keeper) saveOne(h *held) {
-	k.mu.Lock()
+func (s *Server) saveOne(h *held) {
+	s.mu.Lock()
 	source, zone, confirmed, before, stored := h.source, h.zone, h.confirmed, h.saving.head, h.saving.stored
 	now := source.head()
 	now.confirmed, now.digest = confirmed, before.digest
 	skip := h.gone || zone == nil
-	k.mu.Unlock()
+	s.mu.Unlock()
 	if skip {
 		return
 	}
 	began := time.Now()
-	path := k.path(source)
+	path := s.path(source)
 	var err error
 	if stored != zone || !before.isSame(now) || !confirm(path, before, now) {
-		now, err = k.replace(path, now, zone)
+		now, err = s.replace(path, now, zone)
 	}
 	took := time.Since(began)
 
-	k.observer.Saved(err == nil)
-	k.mu.Lock()
-	defer k.mu.Unlock()
+	s.observer.Saved(err == nil)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	h.saving.queued = false
 	if err != nil {
 		h.saving.after = time.Now().Add(saveAgain)
 		if fault := text(err); h.saving.fault != fault {
 			h.saving.fault = fault
-			k.log.Error("the copy of the zone cannot be written to disk; it is served, and would be missing after a restart",
+			s.log.Error("the copy of the zone cannot be written to disk; it is served, and would be missing after a restart",
 				"zone", source.Zone, "file", path, "error", fault)
 		}
-		k.toSave(h)
+		s.toSave(h)
 		return
 	}
 	now.confirmed = now.confirmed.UTC().Truncate(time.Second) // as it is read
 	h.saving.stored, h.saving.head, h.saving.fault = zone, now, ""
 	h.saving.after = time.Now().Add(max(savePace, saveShare*took))
 	if h.zone != zone || !h.confirmed.Equal(confirmed) { // meanwhile
-		k.toSave(h)
+		s.toSave(h)
 	}
 }
 
-func (k *Keeper) replace(path string, h head, zone *content.Zone) (head, error) {
-	if err := os.MkdirAll(k.options.Dir, 0o700); err != nil {
+func (s *Server) replace(path string, h head, zone *content.Zone) (head, error) {
+	if err := os.MkdirAll(s.options.Dir, 0o700); err != nil {
 		return h, err
 	}
-	err := k.options.Replace(path, 0o600, func(file *os.File) (err error) {
+	err := s.options.Replace(path, 0o600, func(file *os.File) (err error) {
 		h, err = write(file, h, zone)
 		return err
 	})
@@ -168,11 +168,11 @@ func (k *Keeper) replace(path string, h head, zone *content.Zone) (head, error) 
 }
 
 // sweep removes what a process left that was killed while it wrote.
-func (k *Keeper) sweep() {
-	if k.options.Dir == "" {
+func (s *Server) sweep() {
+	if s.options.Dir == "" {
 		return
 	}
-	left, err := filepath.Glob(filepath.Join(k.options.Dir, ".*"+extension+".*.tmp"))
+	left, err := filepath.Glob(filepath.Join(s.options.Dir, ".*"+extension+".*.tmp"))
 	if err != nil {
 		return // the folder's name has a bracket: the files stay
 	}

@@ -18,8 +18,9 @@ import (
 	"pldns/zones/content"
 )
 
-// Keeper holds copies of zones. Its methods may be called at any time by any number of goroutines.
-type Keeper struct {
+// Server is a secondary server (RFC 9499): it holds copies of zones. Its methods may be called at any
+// time by any number of goroutines.
+type Server struct {
 	options  Options
 	log      *slog.Logger
 	observer Observer
@@ -41,8 +42,8 @@ type Keeper struct {
 	unsaved  chan struct{} // holds a token when something is dirty
 }
 
-// New makes a keeper that holds nothing.
-func New(options Options) *Keeper {
+// New makes a server that holds nothing.
+func New(options Options) *Server {
 	options.Logger = cmp.Or(options.Logger, slog.New(slog.DiscardHandler))
 	options.Observer = cmp.Or[Observer](options.Observer, nobody{})
 	if options.Dial == nil {
@@ -53,7 +54,7 @@ func New(options Options) *Keeper {
 	if options.Changed == nil {
 		options.Changed = func([]string) {}
 	}
-	return &Keeper{
+	return &Server{
 		options: options, log: options.Logger, observer: options.Observer,
 		held: make(map[string]*held), byZone: make(map[zones.Name][]*held), hosts: make(map[netip.AddrPort]*host),
 		news: make(map[string]bool), told: make(chan struct{}, 1), unsaved: make(chan struct{}, 1),
@@ -62,28 +63,28 @@ func New(options Options) *Keeper {
 
 // Run asks primaries until the context ends, and has written all copies to disk then. The error is
 // always nil.
-func (k *Keeper) Run(ctx context.Context) error {
-	k.mu.Lock()
-	k.ctx = ctx
-	for _, h := range k.held {
-		k.arm(h)
+func (s *Server) Run(ctx context.Context) error {
+	s.mu.Lock()
+	s.ctx = ctx
+	for _, h := range s.held {
+		s.arm(h)
 	}
-	k.mu.Unlock()
+	s.mu.Unlock()
 
 	var others sync.WaitGroup
 	saving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	others.Go(func() { k.tell(ctx) })
-	others.Go(func() { k.save(saving) })
+	others.Go(func() { s.tell(ctx) })
+	others.Go(func() { s.save(saving) })
 	<-ctx.Done()
 
-	k.mu.Lock()
-	k.ctx = nil
-	for _, h := range k.held {
+	s.mu.Lock()
+	s.ctx = nil
+	for _, h := range s.held {
 		h.disarm()
 	}
-	k.mu.Unlock()
-	k.attempts.Wait()
+	s.mu.Unlock()
+	s.attempts.Wait()
 	stop()
 	others.Wait()
 	return nil
@@ -93,16 +94,16 @@ func (k *Keeper) Run(ctx context.Context) error {
 // same way, goes on; other copies are read from disk before Hold returns, so that they are served
 // before any primary is asked; what is not among the sources is dropped, and its file stays. A source
 // whose ID is new begins with the copy of one that it succeeds: see inherit. No two sources have one ID.
-func (k *Keeper) Hold(sources []Source) {
-	k.holding.Lock()
-	defer k.holding.Unlock()
-	read := k.readNew(sources)
+func (s *Server) Hold(sources []Source) {
+	s.holding.Lock()
+	defer s.holding.Unlock()
+	read := s.readNew(sources)
 
-	k.mu.Lock()
-	defer k.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	next := make(map[string]*held, len(sources))
 	for _, source := range sources {
-		h := k.held[source.ID]
+		h := s.held[source.ID]
 		if h == nil || h.source.Zone != source.Zone {
 			h = &held{source: source}
 			if kept := read[source.ID]; kept != nil {
@@ -116,32 +117,32 @@ func (k *Keeper) Hold(sources []Source) {
 		h.source = source // certificates may be others
 		next[source.ID] = h
 	}
-	k.inherit(next)
-	for id, h := range k.held {
+	s.inherit(next)
+	for id, h := range s.held {
 		if next[id] != h {
 			h.drop()
 		}
 	}
-	k.held = next
-	clear(k.byZone)
+	s.held = next
+	clear(s.byZone)
 	for _, h := range next {
-		k.byZone[h.source.Zone] = append(k.byZone[h.source.Zone], h)
-		if k.ctx != nil && h.phase == idle && h.refresh == nil {
-			k.arm(h)
+		s.byZone[h.source.Zone] = append(s.byZone[h.source.Zone], h)
+		if s.ctx != nil && h.phase == idle && h.refresh == nil {
+			s.arm(h)
 		}
 	}
-	k.forget()
+	s.forget()
 }
 
 // inherit gives sources that are new, and of which there is no copy, that of the source that they
 // succeed, so that an edit of the primaries of a zone, or of their key, does not leave it without an
-// answer. Keeper.mu is held.
-func (k *Keeper) inherit(next map[string]*held) {
+// answer. Server.mu is held.
+func (s *Server) inherit(next map[string]*held) {
 	for id, heir := range next {
-		if k.held[id] == heir {
+		if s.held[id] == heir {
 			continue
 		}
-		for _, h := range k.byZone[heir.source.Zone] {
+		for _, h := range s.byZone[heir.source.Zone] {
 			if heir.source.isHeir(h.source.head()) {
 				heir.inherit(h)
 			}
@@ -161,23 +162,23 @@ func (h *held) inherit(from *held) {
 
 // readNew reads the copies of sources that are not held yet from disk, by id, several at once: a zone
 // of 10^6 records takes seconds.
-func (k *Keeper) readNew(sources []Source) map[string]*kept {
-	k.mu.Lock()
+func (s *Server) readNew(sources []Source) map[string]*kept {
+	s.mu.Lock()
 	var missing []Source
 	for _, source := range sources {
-		if h := k.held[source.ID]; h == nil || h.source.Zone != source.Zone {
+		if h := s.held[source.ID]; h == nil || h.source.Zone != source.Zone {
 			missing = append(missing, source)
 		}
 	}
-	k.mu.Unlock()
-	siblings := sync.OnceValue(k.onDisk)
+	s.mu.Unlock()
+	siblings := sync.OnceValue(s.onDisk)
 	read := make(map[string]*kept)
 	var mu sync.Mutex
 	var readers errgroup.Group
 	readers.SetLimit(runtime.GOMAXPROCS(0))
 	for _, source := range missing {
 		readers.Go(func() error {
-			found := k.read(source, siblings)
+			found := s.read(source, siblings)
 			mu.Lock()
 			defer mu.Unlock()
 			read[source.ID] = found
@@ -195,24 +196,24 @@ func areStrangers(a, b []string) bool {
 
 // Copies are what is held, by the ids of the sources. Those of which there is no copy yet are among
 // them.
-func (k *Keeper) Copies() map[string]content.Copy {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	all := make(map[string]content.Copy, len(k.held))
-	for id, h := range k.held {
+func (s *Server) Copies() map[string]content.Copy {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make(map[string]content.Copy, len(s.held))
+	for id, h := range s.held {
 		all[id] = h.copy()
 	}
 	return all
 }
 
 // States are what is known of each copy, sorted by zone and id.
-func (k *Keeper) States() []State {
-	k.mu.Lock()
-	all := make([]State, 0, len(k.held))
-	for _, h := range k.held {
+func (s *Server) States() []State {
+	s.mu.Lock()
+	all := make([]State, 0, len(s.held))
+	for _, h := range s.held {
 		all = append(all, h.state())
 	}
-	k.mu.Unlock()
+	s.mu.Unlock()
 	slices.SortFunc(all, func(a, b State) int { return cmp.Or(a.Zone.Compare(b.Zone), cmp.Compare(a.ID, b.ID)) })
 	return all
 }
@@ -220,25 +221,25 @@ func (k *Keeper) States() []State {
 // Notify takes a NOTIFY (RFC 1996) that came from an address, signed with a key whose name is zero if
 // it was not signed. It is false if that is no primary of the zone; otherwise the primaries are asked
 // at once, but for a zone at most once a second.
-func (k *Keeper) Notify(zone zones.Name, from netip.Addr, key zones.Name) bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
+func (s *Server) Notify(zone zones.Name, from netip.Addr, key zones.Name) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	taken := false
-	for _, h := range k.byZone[zone] {
+	for _, h := range s.byZone[zone] {
 		first := h.notifier(from, key)
 		if first < 0 {
 			continue
 		}
 		taken = true
 		h.first = first
-		k.host(h.source.Primaries[first].Addr).until = time.Time{} // it is there
+		s.host(h.source.Primaries[first].Addr).until = time.Time{} // it is there
 		if h.phase != idle {
 			h.told = true
-		} else if due := later(time.Now(), h.begun.Add(pace)); k.ctx != nil && due.Before(h.next) {
-			k.due(h, due)
+		} else if due := later(time.Now(), h.begun.Add(pace)); s.ctx != nil && due.Before(h.next) {
+			s.due(h, due)
 		}
 	}
-	k.observer.Notified(taken)
+	s.observer.Notified(taken)
 	return taken
 }
 
@@ -249,11 +250,11 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// change notes that what is served of a zone is something else. Keeper.mu is held.
-func (k *Keeper) change(h *held) {
-	k.news[h.source.ID] = true
+// change notes that what is served of a zone is something else. Server.mu is held.
+func (s *Server) change(h *held) {
+	s.news[h.source.ID] = true
 	select {
-	case k.told <- struct{}{}:
+	case s.told <- struct{}{}:
 	default: // there is a token already
 	}
 }
@@ -262,18 +263,18 @@ func (k *Keeper) change(h *held) {
 const tellPace = time.Second
 
 // tell calls Options.Changed for as long as the context lives.
-func (k *Keeper) tell(ctx context.Context) {
+func (s *Server) tell(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-k.told:
+		case <-s.told:
 		}
-		k.mu.Lock()
-		ids := slices.Sorted(maps.Keys(k.news))
-		clear(k.news)
-		k.mu.Unlock()
-		k.options.Changed(ids)
+		s.mu.Lock()
+		ids := slices.Sorted(maps.Keys(s.news))
+		clear(s.news)
+		s.mu.Unlock()
+		s.options.Changed(ids)
 		select {
 		case <-ctx.Done():
 			return

@@ -52,7 +52,7 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-// counter counts what a keeper says.
+// counter counts what a server says.
 type counter struct {
 	confirmed, full, incremental, failed, taken, refused, saved, unsaved, panics atomic.Int32
 	octets                                                                       atomic.Int64

@@ -126,7 +126,7 @@ func (s Source) addrs() (all []string) {
 	return all
 }
 
-// Options say what stays the same for as long as a [Keeper] lives.
+// Options say what stays the same for as long as a [Server] lives.
 type Options struct {
 	// Dir is where the copies are kept; empty keeps none. It is made if it is not there.
 	Dir string

@@ -68,8 +68,8 @@ func (x *exchanged) complete(c *config.Config, before *exchanged) (*config.Confi
 			}
 		}
 	}
-	x.keeper.Hold(sources)
-	copies := x.keeper.Copies()
+	x.secondary.Hold(sources)
+	copies := x.secondary.Copies()
 	x.listed = listings(c, copies, listed)
 	c, warnings, err := joined(c, x.listed)
 	if err != nil {
@@ -79,11 +79,11 @@ func (x *exchanged) complete(c *config.Config, before *exchanged) (*config.Confi
 }
 
 // abandoned lets go of what was held for a configuration that is not served.
-func (x *exchanged) abandoned() { x.keeper.Hold(x.sources) }
+func (x *exchanged) abandoned() { x.secondary.Hold(x.sources) }
 
 // membersChanged tells whether catalogs list other zones than those that are served.
 func (x *exchanged) membersChanged() bool {
-	next := listings(&config.Config{Catalogs: x.catalogs}, x.keeper.Copies(), x.listed)
+	next := listings(&config.Config{Catalogs: x.catalogs}, x.secondary.Copies(), x.listed)
 	for key, read := range next {
 		switch served := x.listed[key]; {
 		case read == nil:

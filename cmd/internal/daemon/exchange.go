@@ -22,9 +22,9 @@ import (
 // exchange is what zones are exchanged with other servers by. It outlives reloads, with all
 // that it holds.
 type exchange struct {
-	dir     string // where copies and serials are on disk; empty for nowhere
-	keeper  *secondary.Keeper
-	primary *primary.Server
+	dir       string // where copies and serials are on disk; empty for nowhere
+	secondary *secondary.Server
+	primary   *primary.Server
 	// relisting and renewal follow the catalogs, and the zones of policies.
 	relisting *relisting
 	renewal   *renewal
@@ -77,7 +77,7 @@ func (s *Server) newExchange(dir string) *exchange {
 	x := &exchange{dir: dir, primary: primary.New(primary.Options{Dir: dir, Replace: config.ReplaceFile, Log: s.log})}
 	x.relisting = &relisting{server: s, of: x, news: make(chan struct{}, 1)}
 	x.renewal = &renewal{server: s, of: x, news: make(chan struct{}, 1), made: make(map[string]*zonePolicy)}
-	x.keeper = secondary.New(secondary.Options{
+	x.secondary = secondary.New(secondary.Options{
 		Dir: dir, Replace: config.ReplaceFile, Logger: s.log, Observer: s.recorder.Secondary(),
 		Changed: func([]string) { s.copiesChanged(x) },
 	})
@@ -130,8 +130,8 @@ func sourcesOfCopies(c *config.Config) (all []secondary.Source) {
 // that.
 func (s *served) hold() {
 	x := s.exchanged
-	x.keeper.Hold(x.sources)
-	copies := x.keeper.Copies()
+	x.secondary.Hold(x.sources)
+	copies := x.secondary.Copies()
 	s.snapshot = s.snapshot.WithCopies(copies)
 	x.primary.Hold(s.snapshot.Table(), x.given, copies)
 	x.renewal.keep(x.policyZones)
@@ -141,7 +141,7 @@ func (s *served) hold() {
 func (x *exchanged) peers() listen.Peers {
 	p := listen.Peers{Keys: x.keys}
 	if len(x.sources) > 0 {
-		p.Notified = x.keeper
+		p.Notified = x.secondary
 	}
 	if len(x.given) > 0 {
 		p.Transfers = x.primary
@@ -150,7 +150,9 @@ func (x *exchanged) peers() listen.Peers {
 }
 
 // runners are the long-lived parts.
-func (x *exchange) runners() []runner { return []runner{x.keeper, x.primary, x.relisting, x.renewal} }
+func (x *exchange) runners() []runner {
+	return []runner{x.secondary, x.primary, x.relisting, x.renewal}
+}
 
 // copiesChanged serves what copies have become. A reload that is under way comes before or
 // after that, as a whole: each begins with what the other has served.
@@ -161,7 +163,7 @@ func (s *Server) copiesChanged(x *exchange) {
 	if s.stopping || now.exchange != x {
 		return
 	}
-	copies := x.keeper.Copies()
+	copies := x.secondary.Copies()
 	parts, next := *now.parts, *now
 	parts.snapshot = now.snapshot.WithCopies(copies)
 	next.parts = &parts
@@ -175,30 +177,30 @@ func (s *Server) copiesChanged(x *exchange) {
 // copiesOnDisk are the last good copies of zones that a configuration has on disk, for those
 // who do not serve. Nothing is asked, and nothing is changed but that a file which cannot be
 // used is set aside.
-func copiesOnDisk(c *config.Config) *secondary.Keeper {
-	keeper := secondary.New(secondary.Options{Dir: c.Secondary.State, Replace: config.ReplaceFile})
-	keeper.Hold(sourcesOfCopies(c))
-	return keeper
+func copiesOnDisk(c *config.Config) *secondary.Server {
+	server := secondary.New(secondary.Options{Dir: c.Secondary.State, Replace: config.ReplaceFile})
+	server.Hold(sourcesOfCopies(c))
+	return server
 }
 
 // withCopiesOnDisk is a configuration with what the copies on disk say of it, for the same, and
 // the copies.
 func withCopiesOnDisk(c *config.Config) (*config.Config, map[string]content.Copy, error) {
-	keeper := copiesOnDisk(c)
-	copies := keeper.Copies()
+	server := copiesOnDisk(c)
+	copies := server.Copies()
 	c, _, err := joined(c, listings(c, copies, nil))
 	if err != nil {
 		return nil, nil, err
 	}
 	r := &renewal{server: &Server{log: slog.New(slog.DiscardHandler)}, made: make(map[string]*zonePolicy)}
 	c = r.apply(c, copies)
-	keeper.Hold(sourcesOfCopies(c))
-	return c, keeper.Copies(), nil
+	server.Hold(sourcesOfCopies(c))
+	return c, server.Copies(), nil
 }
 
 // unanswered are the zones that clients are told SERVFAIL of, and why.
 func (x *exchanged) unanswered() (all []string) {
-	for _, state := range x.keeper.States() {
+	for _, state := range x.secondary.States() {
 		why := "has expired"
 		switch {
 		case !state.Loaded:
@@ -255,7 +257,7 @@ func (x *exchanged) concerned(id string) []string {
 
 // shown are the zones that are exchanged, as operators see them.
 func (x *exchanged) shown() (all admin.Zones) {
-	for _, state := range x.keeper.States() {
+	for _, state := range x.secondary.States() {
 		known := x.copies[state.ID]
 		z := admin.Zone{
 			Name: state.Zone.String(), Networks: append([]string{}, known.Networks...), Primaries: []string{}, State: admin.ZoneHeld,
@@ -304,7 +306,7 @@ func (x *exchanged) shown() (all admin.Zones) {
 // measured are the zones that are exchanged, as metrics have them.
 func (x *exchanged) measured() (held []metrics.Zone, given []metrics.Given) {
 	seen := make(map[string]bool) // a series is there once
-	for _, state := range x.keeper.States() {
+	for _, state := range x.secondary.States() {
 		networks := slices.DeleteFunc(x.concerned(state.ID), func(network string) bool {
 			key := network + " " + state.Zone.String()
 			twice := seen[key]

@@ -141,7 +141,7 @@ func (r *renewal) renew() {
 	if now.exchange != r.of {
 		return
 	}
-	copies := r.of.keeper.Copies()
+	copies := r.of.secondary.Copies()
 	var next []*zonePolicy
 	for _, of := range now.policyZones {
 		r.mutex.Lock()
