@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bufio"
 	"fmt"
-	"io"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -105,48 +103,16 @@ func startPeer(t *testing.T, p peer, ask netip.AddrPort, source string, behind *
 	return at
 }
 
-// runProgram runs a program until the test ends. What it says is logged if the
-// test fails.
+// runProgram runs a program until the test ends: see [resolvertest.Run].
 func runProgram(tb testing.TB, path string, args ...string) {
 	tb.Helper()
-	command := exec.CommandContext(tb.Context(), path, args...)
-	output, err := command.StderrPipe()
-	if err != nil {
-		tb.Fatal(err)
-	}
-	command.Stdout = command.Stderr
-	if err := command.Start(); err != nil {
-		tb.Fatal(err)
-	}
-	said := make(chan string, 1)
-	go func() { said <- tail(output) }()
-	tb.Cleanup(func() {
-		_ = command.Process.Kill()
-		text := <-said
-		_ = command.Wait() // it was killed
-		if tb.Failed() {
-			tb.Logf("%s said:\n%s", path, text)
-		}
-	})
+	resolvertest.Run(tb, path, args...)
 }
 
-// find finds a program, in the folders of an administrator too.
+// find finds a program that is run or asked for: see [resolvertest.Peer].
 func find(t *testing.T, command string) string {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("asks through other servers: make test-all runs it")
-	}
-	return resolvertest.Installed(t, command)
-}
-
-// tail is the end of what a program says.
-func tail(output io.Reader) string {
-	var lines []string
-	for scanner := bufio.NewScanner(output); scanner.Scan(); {
-		lines = append(lines, scanner.Text())
-		lines = lines[max(0, len(lines)-50):]
-	}
-	return strings.Join(lines, "\n")
+	return resolvertest.Peer(t, command)
 }
 
 // awaitAnswer asks new names until one of them has reached the upstream behind all,

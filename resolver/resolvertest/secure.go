@@ -9,12 +9,14 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/pem"
 	"io"
 	"log"
 	"math/big"
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"testing"
 	"time"
 
@@ -271,6 +273,22 @@ func Status(code int) Behaviour {
 	return func(a *Asked) {
 		if a.status != nil {
 			a.status(code)
+		}
+	}
+}
+
+// WritePair puts a certificate and its key into files, as PEM.
+func WritePair(tb testing.TB, certificateFile, keyFile string, made tls.Certificate) {
+	tb.Helper()
+	key, err := x509.MarshalPKCS8PrivateKey(made.PrivateKey)
+	if err != nil {
+		tb.Fatalf("write a key: %v", err)
+	}
+	for file, block := range map[string]*pem.Block{
+		certificateFile: {Type: "CERTIFICATE", Bytes: made.Certificate[0]}, keyFile: {Type: "PRIVATE KEY", Bytes: key},
+	} {
+		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
+			tb.Fatal(err)
 		}
 	}
 }

@@ -1,17 +1,13 @@
 package secondary_test
 
 import (
-	"bufio"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/base64"
-	"encoding/pem"
 	"fmt"
 	"net"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -36,7 +32,7 @@ type peer struct {
 	dir     string
 	at      netip.AddrPort
 	secure  netip.AddrPort // zero if it has no TLS
-	process *exec.Cmd
+	process *os.Process
 }
 
 const (
@@ -159,50 +155,9 @@ func (p *peer) has(v version) *content.Zone {
 // reload has the server read its zones anew.
 func (p *peer) reload() {
 	p.t.Helper()
-	if err := p.process.Process.Signal(syscall.SIGHUP); err != nil {
+	if err := p.process.Signal(syscall.SIGHUP); err != nil {
 		p.t.Fatal(err)
 	}
-}
-
-// start runs the server until the test ends, or it is killed.
-func (p *peer) start(command string, args []string) {
-	p.t.Helper()
-	p.process = exec.Command(command, args...)
-	output, err := p.process.StderrPipe()
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	p.process.Stdout = p.process.Stderr
-	if err := p.process.Start(); err != nil {
-		p.t.Fatal(err)
-	}
-	said := make(chan string, 1)
-	go func() {
-		var lines []string
-		for scanner := bufio.NewScanner(output); scanner.Scan(); {
-			lines = append(lines, scanner.Text())
-			lines = lines[max(0, len(lines)-60):]
-		}
-		said <- strings.Join(lines, "\n")
-	}()
-	p.t.Cleanup(func() {
-		_ = p.process.Process.Kill()
-		text := <-said
-		_ = p.process.Wait() // it was killed
-		if p.t.Failed() {
-			p.t.Logf("%s said:\n%s", command, text)
-		}
-	})
-}
-
-// find finds a program. The test is skipped where it is not installed, unless PLDNS_PEERS says that it
-// must be.
-func find(t *testing.T, command string) string {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("takes zones from other servers: make test-all runs it")
-	}
-	return resolvertest.Installed(t, command)
 }
 
 // listener hears NOTIFYs for a secondary server, as resolver/listen does.
@@ -308,7 +263,7 @@ func TestPeers(t *testing.T) {
 	versions := sync.OnceValue(func() []version { return []version{bigZone(t, 1), bigZone(t, 2), bigZone(t, 3)} })
 	for _, each := range peers {
 		t.Run(each.name, func(t *testing.T) {
-			command := find(t, each.command)
+			command := resolvertest.Peer(t, each.command)
 			ear := listen(t)
 			p := &peer{t: t, dir: t.TempDir(), at: resolvertest.FreeAddr(t), secure: resolvertest.FreeAddr(t)}
 			authority := resolvertest.NewAuthority(t)
@@ -318,7 +273,7 @@ func TestPeers(t *testing.T) {
 				want[zone] = p.has(oddZone(t, zone, 1))
 			}
 			want[big] = p.has(versions()[0])
-			p.start(command, each.configure(p, ear.addr))
+			p.process = resolvertest.Run(t, command, each.configure(p, ear.addr)...)
 			await(t, p.at)
 
 			counts, dir := new(counter), t.TempDir()
@@ -376,7 +331,7 @@ func killedInTheMiddle(t *testing.T, p *peer, dir string, sources []secondary.So
 	p.has(next)
 	p.reload()
 	resolvertest.Until(t, "the server has the next version", func() bool { return serialAt(p.at, big) == 3 })
-	kill := sync.OnceFunc(func() { _ = p.process.Process.Kill() })
+	kill := sync.OnceFunc(func() { _ = p.process.Kill() })
 	dial := func(ctx context.Context, addr netip.AddrPort) (net.Conn, error) {
 		conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr.String())
 		if err != nil {
@@ -427,13 +382,7 @@ func (w *watched) Read(to []byte) (int, error) {
 // certificate writes a certificate of the server.
 func (p *peer) certificate(authority *resolvertest.Authority) {
 	p.t.Helper()
-	made := authority.Certificate(p.t, "ns.corp.example")
-	key, err := x509.MarshalPKCS8PrivateKey(made.PrivateKey)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	p.write("own.crt", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: made.Certificate[0]})))
-	p.write("own.key", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})))
+	resolvertest.WritePair(p.t, filepath.Join(p.dir, "own.crt"), filepath.Join(p.dir, "own.key"), authority.Certificate(p.t, "ns.corp.example"))
 }
 
 // await waits until a server answers for all of its zones.
