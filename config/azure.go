@@ -198,7 +198,7 @@ func (l *loader) scopes(t table) (scopes []string) {
 			l.rep.add(e.place, faultf(fmt.Sprintf("write %q or \"/subscriptions/ID\"", example),
 				"%q is no management group and no subscription", e.text))
 		case slices.ContainsFunc(scopes, func(other string) bool { return canonicalID(other) == scope }):
-			l.rep.add(e.place, faultf("keep one of the two", "%q is in the list already", e.text))
+			l.rep.add(e.place, alreadyFault(e.text))
 		case groupScope.MatchString(scope):
 			scopes = append(scopes, strings.TrimRight(e.text, "/")) // nothing says that its name has no letter case
 		default:
@@ -240,17 +240,12 @@ func (l *loader) discovery(parent table, draft *networkDraft) {
 		}
 	}
 	vnets, vnetsOK := t.texts("vnets", exampleVNet)
-	for _, e := range vnets {
-		id := canonicalID(e.text)
-		switch {
-		case !vnetID.MatchString(id):
-			l.rep.add(e.place, faultf(fmt.Sprintf("write the whole id, such as %q", exampleVNet), "%q is no id of a VNet", e.text))
-		case slices.Contains(d.VNets, id):
-			l.rep.add(e.place, faultf("keep one of the two", "%q is in the list already", e.text))
-		default:
-			d.VNets = append(d.VNets, id)
+	d.VNets, _ = distinct(l.rep, vnets, func(text string) (id string, f *fault) {
+		if id = canonicalID(text); !vnetID.MatchString(id) {
+			f = faultf(fmt.Sprintf("write the whole id, such as %q", exampleVNet), "%q is no id of a VNet", text)
 		}
-	}
+		return id, f
+	})
 	switch {
 	case len(vnets) > 0 || t.has("vnets") && !vnetsOK:
 	case !d.Tagged:

@@ -48,18 +48,17 @@ func (l *loader) clientNames(root table, files files) {
 func (l *loader) clientFiles(t table, network string, files files) {
 	const example = "/var/lib/misc/dnsmasq.leases"
 	entries, _ := t.texts("files", example)
-	for _, e := range entries {
-		path := files.path(e.text)
-		switch list := l.config.Clients.Files[network]; {
-		case e.text == "":
-			l.rep.add(e.place, faultf(fmt.Sprintf("write the path of a file, such as %q, or remove it", example), "is empty"))
-		case strings.ContainsAny(e.text, "*?["):
-			l.rep.add(e.place, faultf("name each file", "%q is a pattern", e.text))
-		case slices.Contains(list, path):
-			l.rep.add(e.place, alreadyFault(e.text))
-		default:
-			l.config.Clients.Files[network] = append(list, path)
+	list, _ := distinct(l.rep, entries, func(text string) (path string, f *fault) {
+		switch {
+		case text == "":
+			f = faultf(fmt.Sprintf("write the path of a file, such as %q, or remove it", example), "is empty")
+		case strings.ContainsAny(text, "*?["):
+			f = faultf("name each file", "%q is a pattern", text)
 		}
+		return files.path(text), f
+	})
+	if len(list) > 0 {
+		l.config.Clients.Files[network] = list
 	}
 }
 

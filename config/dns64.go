@@ -11,19 +11,8 @@ import (
 // dns64 reads the prefix of the NAT64 of a network's clients, and what is left out.
 func (l *loader) dns64(t table, draft *networkDraft) {
 	const example = "64:ff9b:1::/96"
-	var excluded []netip.Prefix
 	entries, _ := t.texts("dns64_exclude", "10.0.0.0/8")
-	for _, e := range entries {
-		prefix, f := parsePrefix(e.text)
-		if f == nil && slices.Contains(excluded, prefix) {
-			f = alreadyFault(e.text)
-		}
-		if f != nil {
-			l.rep.add(e.place, f)
-			continue
-		}
-		excluded = append(excluded, prefix)
-	}
+	excluded, _ := distinct(l.rep, entries, parsePrefix)
 	if t.has("dns64_exclude") && !t.has("dns64") {
 		remedy := "write dns64 = \"" + example + "\" beside it, or remove it"
 		l.rep.add(t.place("dns64_exclude"), &fault{"has no meaning without dns64", remedy})

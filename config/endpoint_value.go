@@ -104,7 +104,7 @@ func (l *loader) addressList(at Place, list []any, allowPublic bool) (addrs []ne
 		}
 		addr, fine := l.address(at.at(i), text, allowPublic)
 		if fine && slices.Contains(addrs, addr) {
-			l.rep.add(at.at(i), faultf("keep one of the two", "%q is in the list already", text))
+			l.rep.add(at.at(i), alreadyFault(text))
 			fine = false
 		}
 		ok = ok && fine

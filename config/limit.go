@@ -41,22 +41,12 @@ func (l *loader) limit(root table) {
 // refused where refuse says so.
 func (l *loader) prefixes(t table, key, example string, refuse func(netip.Prefix, string) *fault) (list []netip.Prefix) {
 	entries, _ := t.texts(key, example)
-	seen := make(map[netip.Prefix]bool)
-	for _, e := range entries {
-		prefix, f := parsePrefix(e.text)
-		switch {
-		case f != nil:
-		case seen[prefix]:
-			f = faultf("keep one of the two", "%q is in the list already", e.text)
-		case refuse != nil:
-			f = refuse(prefix, e.text)
+	list, _ = distinct(l.rep, entries, func(text string) (netip.Prefix, *fault) {
+		prefix, f := parsePrefix(text)
+		if f == nil && refuse != nil {
+			f = refuse(prefix, text)
 		}
-		if f != nil {
-			l.rep.add(e.place, f)
-			continue
-		}
-		seen[prefix] = true
-		list = append(list, prefix)
-	}
+		return prefix, f
+	})
 	return list
 }

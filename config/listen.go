@@ -2,7 +2,6 @@ package config
 
 import (
 	"net/netip"
-	"slices"
 )
 
 // listen reads the table of the addresses that are opened.
@@ -24,27 +23,18 @@ func (l *loader) designated(t table, otherwise []netip.Addr) []netip.Addr {
 		return otherwise
 	}
 	entries, _ := t.texts("designated", "10.0.0.4")
-	list := make([]netip.Addr, 0, len(entries))
-	for _, e := range entries {
-		addr, f := parseAddr(e.text, "10.0.0.4")
-		switch {
-		case f != nil:
-		case addr.IsUnspecified() || addr.IsMulticast():
-			f = faultf("write an address that clients can connect to", "%q is no address of a server", e.text)
-		case slices.Contains(list, addr):
-			f = alreadyFault(e.text)
+	list, _ := distinct(l.rep, entries, func(text string) (netip.Addr, *fault) {
+		addr, f := parseAddr(text, "10.0.0.4")
+		if f == nil && (addr.IsUnspecified() || addr.IsMulticast()) {
+			f = faultf("write an address that clients can connect to", "%q is no address of a server", text)
 		}
-		if f != nil {
-			l.rep.add(e.place, f)
-			continue
-		}
-		list = append(list, addr)
-	}
+		return addr, f
+	})
 	if len(list) > 0 && !l.opened.names {
 		l.rep.add(t.place("designated"), &fault{"there is no encrypted listener",
 			`add listen.dot = [":853"], listen.doq = [":853"] or listen.doh = [":443"]`})
 	}
-	return list
+	return append([]netip.Addr{}, list...)
 }
 
 // identity reads what a server is called in what it tells of itself.

@@ -93,25 +93,10 @@ func (l *loader) clients(t table, draft *networkDraft) {
 		return
 	}
 	entries, ok := t.texts("clients", "10.0.0.0/16")
-	draft.broken = draft.broken || !ok
-	for _, e := range entries {
-		prefix, f := parsePrefix(e.text)
-		if _, twice := draft.clients[prefix]; f == nil && twice {
-			f = alreadyFault(e.text)
-		}
-		if f != nil {
-			l.rep.add(e.place, f)
-			draft.broken = true
-			continue
-		}
-		draft.clients[prefix] = e.place
-		draft.Clients = append(draft.Clients, prefix)
-	}
-}
-
-// alreadyFault is the fault of an element that its list has twice.
-func alreadyFault(text string) *fault {
-	return faultf("keep one of the two", "%q is in the list already", text)
+	list, places := distinct(l.rep, entries, parsePrefix)
+	draft.broken = draft.broken || !ok || len(list) < len(entries)
+	draft.Clients = append(draft.Clients, list...)
+	maps.Copy(draft.clients, places)
 }
 
 // listeners reads the listeners of a network.
@@ -153,17 +138,8 @@ func (l *loader) reachable(socket netip.AddrPort) bool {
 // requirePrivate reads the suffixes whose names have to have private addresses.
 func (l *loader) requirePrivate(t table, draft *networkDraft) {
 	entries, _ := t.texts("require_private", "privatelink.database.windows.net")
-	for _, e := range entries {
-		suffix, f := parseSuffix(e.text)
-		if f == nil && slices.Contains(draft.RequirePrivate, suffix) {
-			f = alreadyFault(e.text)
-		}
-		if f != nil {
-			l.rep.add(e.place, f)
-			continue
-		}
-		draft.RequirePrivate = append(draft.RequirePrivate, suffix)
-	}
+	list, _ := distinct(l.rep, entries, parseSuffix)
+	draft.RequirePrivate = append(draft.RequirePrivate, list...)
 }
 
 // missing reads what is done with names that have no endpoint.

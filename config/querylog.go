@@ -117,24 +117,17 @@ func (l *loader) logTargets(t table, files files) {
 			l.rep.add(t.place("to"), faultf(`write "stdout", "stderr" or the path of a file`, "is empty"))
 		}
 	}
-	for _, e := range entries {
-		to, f := parseLogTarget(e.text)
+	q.To, _ = distinct(l.rep, entries, func(text string) (LogTarget, *fault) {
+		to, f := parseLogTarget(text)
 		if f == nil && to.Kind == "file" {
 			to.Path = files.path(to.Path)
-			f = l.logApart(to.Path, e.text)
+			f = l.logApart(to.Path, text)
 		}
 		if f == nil && to.Kind == "otlp" && l.config.OTLP == nil && !l.anywhere {
-			f = faultf("add [otlp] with the endpoint of a collector", "%q goes to no collector", e.text)
+			f = faultf("add [otlp] with the endpoint of a collector", "%q goes to no collector", text)
 		}
-		if f == nil && slices.Contains(q.To, to) {
-			f = faultf("keep one of the two", "%q is in the list already", e.text)
-		}
-		if f != nil {
-			l.rep.add(e.place, f)
-			continue
-		}
-		q.To = append(q.To, to)
-	}
+		return to, f
+	})
 }
 
 // parseLogTarget reads one place that a log goes to. The path of a file is as it is
@@ -198,19 +191,16 @@ func (l *loader) logFilter(t table) {
 	l.loggedNetworks, _ = t.texts("networks", "hub")
 	q.Clients = l.prefixes(t, "clients", "10.0.0.0/16", nil)
 	names, _ := t.texts("names", "*.database.windows.net")
-	for _, e := range names {
-		name := strings.ToLower(strings.TrimSuffix(strings.TrimSpace(e.text), "."))
+	q.Names, _ = distinct(l.rep, names, func(text string) (name string, f *fault) {
+		name = strings.ToLower(strings.TrimSuffix(strings.TrimSpace(text), "."))
 		switch {
 		case name == "" || strings.ContainsAny(name, " \t"):
-			l.rep.add(e.place, faultf(`write a part of a name, or one with * such as "*.database.windows.net"`, "%q is in no name", e.text))
+			f = faultf(`write a part of a name, or one with * such as "*.database.windows.net"`, "%q is in no name", text)
 		case strings.Count(name, "*") > maxLogStars:
-			l.rep.add(e.place, faultf(fmt.Sprintf("write at most %d", maxLogStars), "%q has too many stars", e.text))
-		case slices.Contains(q.Names, name):
-			l.rep.add(e.place, faultf("keep one of the two", "%q is in the list already", e.text))
-		default:
-			q.Names = append(q.Names, name)
+			f = faultf(fmt.Sprintf("write at most %d", maxLogStars), "%q has too many stars", text)
 		}
-	}
+		return name, f
+	})
 	if entries, ok := t.texts("outcomes", "nxdomain"); ok {
 		q.Outcomes = t.words("outcomes", entries, outcomes()...)
 	}

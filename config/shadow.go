@@ -2,7 +2,6 @@ package config
 
 import (
 	"math"
-	"slices"
 	"strings"
 )
 
@@ -63,16 +62,12 @@ func (l *loader) finishShadow() {
 
 // definedNetworks are the networks of a list, which have to be there.
 func (l *loader) definedNetworks(list []entry) (networks []string) {
-	for _, e := range list {
-		switch {
-		case l.drafts[e.text] == nil:
-			l.rep.add(e.place, faultf("write the name of a network", "network %q is not defined", e.text))
-		case slices.Contains(networks, e.text):
-			l.rep.add(e.place, faultf("keep one of the two", "%q is in the list already", e.text))
-		default:
-			networks = append(networks, strings.Clone(e.text)) // not a part of the file's text
+	networks, _ = distinct(l.rep, list, func(name string) (_ string, f *fault) {
+		if l.drafts[name] == nil {
+			f = faultf("write the name of a network", "network %q is not defined", name)
 		}
-	}
+		return strings.Clone(name), f // not a part of the file's text
+	})
 	return networks
 }
 

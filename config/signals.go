@@ -103,15 +103,11 @@ func (t table) words(key string, entries []entry, words ...string) (given []stri
 	if len(entries) == 0 {
 		t.rep.add(t.place(key), faultf("write some of: "+strings.Join(words, ", ")+"; or remove it", "is empty"))
 	}
-	for _, e := range entries {
-		switch {
-		case !slices.Contains(words, e.text):
-			t.rep.add(e.place, unknownWord(e.text, words))
-		case slices.Contains(given, e.text):
-			t.rep.add(e.place, faultf("keep one of the two", "%q is in the list already", e.text))
-		default:
-			given = append(given, e.text)
+	given, _ = distinct(t.rep, entries, func(word string) (_ string, f *fault) {
+		if !slices.Contains(words, word) {
+			f = unknownWord(word, words)
 		}
-	}
+		return word, f
+	})
 	return given
 }

@@ -134,6 +134,30 @@ func (t table) texts(key, example string) (entries []entry, ok bool) {
 	return entries, ok
 }
 
+// distinct reads the elements of a list, each of which may stand in it once, and gives those that
+// are in order, with their places.
+func distinct[T comparable](rep *report, entries []entry, read func(text string) (T, *fault)) (list []T, places map[T]Place) {
+	places = make(map[T]Place)
+	for _, e := range entries {
+		value, f := read(e.text)
+		if _, twice := places[value]; f == nil && twice {
+			f = alreadyFault(e.text)
+		}
+		if f != nil {
+			rep.add(e.place, f)
+			continue
+		}
+		places[value] = e.place
+		list = append(list, value)
+	}
+	return list, places
+}
+
+// alreadyFault is the fault of an element that its list has twice.
+func alreadyFault(text string) *fault {
+	return faultf("keep one of the two", "%q is in the list already", text)
+}
+
 // boolean gives the boolean at a key, or what it is when it is not given.
 func (t table) boolean(key string, otherwise bool) bool {
 	value, given := t.value(key)
