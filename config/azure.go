@@ -156,19 +156,7 @@ func (l *loader) azureFiles(a *Azure, t table, files files) {
 		l.rep.add(t.here(), faultf(fmt.Sprintf("add state = %q, a file that this user can write", example),
 			"has no state: without the last good listing on disk, a start while Azure is away would serve nothing"))
 	}
-	ca, ok := l.pem(t, "ca", "azure-ca.pem", &a.CA, files)
-	if !ok {
-		return
-	}
-	roots, err := x509.SystemCertPool()
-	if err != nil {
-		roots = x509.NewCertPool() // the file may be all that is needed
-	}
-	if !roots.AppendCertsFromPEM(ca) {
-		l.rep.add(t.place("ca"), faultf("write the PEM file of the authority that signs the certificates of endpoint and authority",
-			"%q holds no certificate", a.CA))
-	}
-	a.Roots = roots
+	a.Roots = l.authorities(t, "ca", "azure-ca.pem", "the certificates of endpoint and authority", &a.CA, files, systemRoots)
 }
 
 // guid reads an id of the identity platform.

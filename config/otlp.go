@@ -72,13 +72,7 @@ func (l *loader) otlp(root table, files files) {
 		}
 		o.Headers["Authorization"] = "Bearer " + token
 	}
-	if ca, ok := l.pem(t, "ca", "collector-ca.pem", &o.CA, files); ok {
-		o.Roots = x509.NewCertPool()
-		if !o.Roots.AppendCertsFromPEM(ca) {
-			l.rep.add(t.place("ca"), faultf("write the PEM file of the authority that signs the certificate of the collector",
-				"%q holds no certificate", o.CA))
-		}
-	}
+	o.Roots = l.authorities(t, "ca", "collector-ca.pem", "the certificate of the collector", &o.CA, files, x509.NewCertPool)
 	if u, err := url.Parse(o.Endpoint); err == nil && u.Scheme == "http" && len(o.Headers) > 0 && !onThisMachine(u.Hostname()) {
 		l.rep.warn(t.place("endpoint"), faultf("write https://", "whoever is on the way to %s reads the headers", u.Host))
 	}

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"crypto/x509"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -21,19 +20,8 @@ func (l *loader) probes(root table, files files) {
 		Fall:     t.integer("fall", defaultProbeFall, 1, maxProbeStreak),
 		Rise:     t.integer("rise", defaultProbeRise, 1, maxProbeStreak),
 	}
-	ca, ok := l.pem(t, "ca", "private-ca.pem", &l.config.Probe.CA, files)
-	if !ok {
-		return
-	}
-	roots, err := x509.SystemCertPool()
-	if err != nil {
-		roots = x509.NewCertPool() // the file may be all that is needed
-	}
-	if !roots.AppendCertsFromPEM(ca) {
-		l.rep.add(t.place("ca"), faultf("write the PEM file of the authority that signs the certificates of your endpoints",
-			"%q holds no certificate", l.config.Probe.CA))
-	}
-	l.config.Probe.Roots = roots
+	p := &l.config.Probe
+	p.Roots = l.authorities(t, "ca", "private-ca.pem", "the certificates of your endpoints", &p.CA, files, systemRoots)
 }
 
 // probeSettings is how the addresses of one mapping are probed, before it is known

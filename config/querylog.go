@@ -252,16 +252,9 @@ func (l *loader) logSyslog(t table, files files) {
 			l.rep.add(t.place("facility"), faultf(`write a receiver of syslog at "to", or remove it`, "nothing goes to syslog"))
 		}
 	}
-	ca, ok := l.pem(t, "ca", "syslog-ca.pem", &q.CA, files)
-	if !ok {
+	if t.has("ca") && !secure {
+		l.rep.add(t.place("ca"), faultf(`write a receiver with syslog+tls:// at "to", or remove it`, "nothing goes to syslog over TLS"))
 		return
 	}
-	q.Roots = x509.NewCertPool()
-	switch {
-	case !secure:
-		l.rep.add(t.place("ca"), faultf(`write a receiver with syslog+tls:// at "to", or remove it`, "nothing goes to syslog over TLS"))
-	case !q.Roots.AppendCertsFromPEM(ca):
-		l.rep.add(t.place("ca"), faultf("write the PEM file of the authority that signs the certificate of the receiver",
-			"%q holds no certificate", q.CA))
-	}
+	q.Roots = l.authorities(t, "ca", "syslog-ca.pem", "the certificate of the receiver", &q.CA, files, x509.NewCertPool)
 }

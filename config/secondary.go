@@ -94,18 +94,7 @@ func (l *loader) secondary(root, released table, files files) {
 	if store := l.config.Store; store != nil && s.State != "" && s.State == store.State {
 		l.rep.add(t.place("state"), faultf("name a folder of its own", "%q is that of the store", s.State))
 	}
-	ca, ok := l.pem(t, "ca", "corp-ca.pem", &s.CA, files)
-	if !ok {
-		return
-	}
-	var err error
-	if s.Roots, err = x509.SystemCertPool(); err != nil {
-		s.Roots = x509.NewCertPool()
-	}
-	if !s.Roots.AppendCertsFromPEM(ca) {
-		l.rep.add(t.place("ca"), faultf("write the PEM file of the authority that signs the certificates of primaries",
-			"%q holds no certificate", s.CA))
-	}
+	s.Roots = l.authorities(t, "ca", "corp-ca.pem", "the certificates of primaries", &s.CA, files, systemRoots)
 }
 
 // fromDraft says where a zone is taken from, as the files say it.

@@ -70,13 +70,30 @@ func (l *loader) secure(root table, files files) {
 	t.only("cert", "key", "client_ca", "certificates")
 	l.certificates(t, files)
 	s := &l.config.TLS
-	if ca, ok := l.pem(t, "client_ca", "clients.pem", &s.ClientCA, files); ok {
-		s.ClientCAs = x509.NewCertPool()
-		if !s.ClientCAs.AppendCertsFromPEM(ca) {
-			l.rep.add(t.place("client_ca"), faultf("write the PEM file of the authority that signs the clients' certificates",
-				"%q holds no certificate", s.ClientCA))
-		}
+	s.ClientCAs = l.authorities(t, "client_ca", "clients.pem", "the clients' certificates", &s.ClientCA, files, x509.NewCertPool)
+}
+
+// authorities reads the certificates of those that sign others, in the file that a key names, and
+// adds them to those that are trusted anyway. There are none where there is no such file.
+func (l *loader) authorities(t table, key, example, signed string, path *string, files files, anyway func() *x509.CertPool) *x509.CertPool {
+	data, ok := l.pem(t, key, example, path, files)
+	if !ok {
+		return nil
 	}
+	roots := anyway()
+	if !roots.AppendCertsFromPEM(data) {
+		l.rep.add(t.place(key), faultf("write the PEM file of the authority that signs "+signed, "%q holds no certificate", *path))
+	}
+	return roots
+}
+
+// systemRoots are the authorities that the system trusts.
+func systemRoots() *x509.CertPool {
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		return x509.NewCertPool() // what is added may be all that is needed
+	}
+	return roots
 }
 
 // pem reads the file that a key names, relative to the main file.

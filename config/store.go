@@ -222,13 +222,7 @@ func (l *loader) storeURL(s *Store, t table) {
 
 // storeTLS reads what certificates the store is to have, and what it is shown.
 func (l *loader) storeTLS(s *Store, t table, files files) {
-	if ca, ok := l.pem(t, "ca", "etcd-ca.crt", &s.CA, files); ok {
-		s.Roots = x509.NewCertPool()
-		if !s.Roots.AppendCertsFromPEM(ca) {
-			l.rep.add(t.place("ca"), faultf("write the PEM file of the authority that signs the certificate of the store",
-				"%q holds no certificate", s.CA))
-		}
-	}
+	s.Roots = l.authorities(t, "ca", "etcd-ca.crt", "the certificate of the store", &s.CA, files, x509.NewCertPool)
 	cert, certOK := l.pem(t, "cert", "etcd-client.crt", &s.Cert, files)
 	key, keyOK := l.pem(t, "key", "etcd-client.key", &s.Key, files)
 	if t.has("cert") != t.has("key") {
