@@ -2,6 +2,8 @@ module pldns/deploy/certificates
 
 go 1.26.0
 
+toolchain go1.26.10
+
 require (
 	github.com/go-acme/lego/v5 v5.6.0
 	github.com/letsencrypt/pebble/v2 v2.10.3

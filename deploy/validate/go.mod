@@ -2,6 +2,8 @@ module pldns/deploy/validate
 
 go 1.26.0
 
+toolchain go1.26.10
+
 require (
 	github.com/distribution/reference v0.6.0
 	github.com/hashicorp/hcl/v2 v2.25.0
