@@ -124,29 +124,46 @@ func TestSecretsAreNotTold(t *testing.T) {
 	}
 }
 
-// A file with a secret that every user may read is told of, and one that nobody may read
-// is not served.
+// A file with a secret that every user may read is told of: one for the secret alone, and the
+// main file, where that has it.
 func TestSecretFileModes(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("there are no such modes")
 	}
-	path := write(t, map[string]string{
-		"pldns.toml": "[tsig.\"transfer.corp\"]\nsecret_file = \"transfer.key\"\n[networks.hub]\nclients = [\"10.0.0.0/16\"]\n" +
-			"[secondary]\nstate = \"zones\"\n[zones.\"corp.example\"]\nfrom = [\"10.20.0.4\"]\ntsig = \"transfer.corp\"\n",
-		"transfer.key": secretText + "\n",
-	})
-	for mode, want := range map[fs.FileMode]string{0o640: "", 0o644: "transfer.key can be read by every user of this machine"} {
-		if err := os.Chmod(filepath.Join(filepath.Dir(path), "transfer.key"), mode); err != nil {
-			t.Fatal(err)
+	for _, test := range []struct {
+		key, secret string
+		modes       map[string]fs.FileMode
+		want        string
+	}{
+		{"secret_file", "transfer.key", map[string]fs.FileMode{"transfer.key": 0o640}, ""},
+		{"secret_file", "transfer.key", map[string]fs.FileMode{"transfer.key": 0o644}, "transfer.key can be read by every user of this machine"},
+		{"secret_file", "transfer.key", map[string]fs.FileMode{"pldns.toml": 0o644}, ""},
+		{"secret", secretText, map[string]fs.FileMode{"pldns.toml": 0o640}, ""},
+		{"secret", secretText, map[string]fs.FileMode{"pldns.toml": 0o644}, "pldns.toml can be read by every user of this machine"},
+	} {
+		path := write(t, map[string]string{
+			"pldns.toml": "[tsig.\"transfer.corp\"]\n" + test.key + " = \"" + test.secret + "\"\n[networks.hub]\nclients = [\"10.0.0.0/16\"]\n" +
+				"[secondary]\nstate = \"zones\"\n[zones.\"corp.example\"]\nfrom = [\"10.20.0.4\"]\ntsig = \"transfer.corp\"\n",
+			"transfer.key": secretText + "\n",
+		})
+		for file, mode := range test.modes {
+			if err := os.Chmod(filepath.Join(filepath.Dir(path), file), mode); err != nil {
+				t.Fatal(err)
+			}
 		}
 		c, err := config.Load(path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if said := c.Warnings.Error(); want == "" && said != "" || !strings.Contains(said, want) {
-			t.Errorf("with mode %o: %q", mode, said)
+		said := c.Warnings.Error()
+		if test.want == "" && said != "" || !strings.Contains(said, test.want) || strings.Contains(said, secretText[:6]) {
+			t.Errorf("%s with modes %v: %q", test.key, test.modes, said)
 		}
-		if files := c.SecondaryFiles(); len(files) != 1 || filepath.Base(files[0]) != "transfer.key" {
+		if want := "tsig.\"transfer.corp\"." + test.key + ": "; test.want != "" && !strings.Contains(said, want) {
+			t.Errorf("%q does not name %s", said, want)
+		}
+		files := c.SecondaryFiles()
+		if test.key == "secret_file" && (len(files) != 1 || filepath.Base(files[0]) != "transfer.key") {
 			t.Errorf("files that were read: %v", files)
 		}
 	}

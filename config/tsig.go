@@ -121,6 +121,7 @@ func (l *loader) secret(t table, algorithm string, files files) (secret []byte, 
 		}
 	case t.has("secret"):
 		text, given = t.text("secret", "base64")
+		l.warnOfReaders(at, l.main, files)
 	default:
 		l.rep.add(t.here(), faultf(fmt.Sprintf("add secret_file = %q, a file with the secret in base64", exampleSecret), "has no secret"))
 	}
