@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/tls"
 	"crypto/x509"
@@ -44,6 +45,11 @@ type Certificate struct {
 
 // Leaf is the certificate without those between it and its authority.
 func (c Certificate) Leaf() *x509.Certificate { return c.Pair.Leaf }
+
+// Shows tells whether clients are shown the same by both.
+func (c Certificate) Shows(other Certificate) bool {
+	return c.Name == other.Name && slices.EqualFunc(c.Pair.Certificate, other.Pair.Certificate, bytes.Equal)
+}
 
 // patterns are what it is for: names, wildcards and addresses.
 func (c Certificate) patterns() []string {
@@ -94,6 +100,37 @@ func (s Secure) Files() []string {
 		all = append(all, s.ClientCA)
 	}
 	return all
+}
+
+// Again reads the files of the certificates again, and gives those that are in order.
+func (s Secure) Again() (read []Certificate) {
+	for _, c := range s.Certificates {
+		cert, certErr := ReadFile(c.Cert, largestKeyFile)
+		key, keyErr := ReadFile(c.Key, largestKeyFile)
+		pair, err := tls.X509KeyPair(cert, key)
+		if cmp.Or(certErr, keyErr, err) == nil {
+			c.Pair = pair
+			read = append(read, c)
+		}
+	}
+	return read
+}
+
+// With are the certificates with what was read again of their files. The names are those of the
+// certificates that are others then.
+func (s Secure) With(read []Certificate) (_ Secure, names []string) {
+	all := slices.Clone(s.Certificates)
+	for i, c := range all {
+		for _, now := range read {
+			if now.Name == c.Name && now.Cert == c.Cert && now.Key == c.Key && !now.Shows(c) {
+				all[i].Pair = now.Pair
+				names = append(names, c.Name)
+			}
+		}
+	}
+	next := newSecure(all)
+	next.ClientCA, next.ClientCAs = s.ClientCA, s.ClientCAs
+	return next, names
 }
 
 // For are the certificates for a client that asks for a server by a name (RFC 6066 section

@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"bytes"
 	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/rand"
@@ -58,9 +57,26 @@ func (k *certificates) serve(next *keys) {
 // shows tells whether both show the same and ask for the same.
 func (k *keys) shows(other *keys) bool {
 	mine, others := k.secure, other.secure
-	return slices.EqualFunc(mine.Certificates, others.Certificates, func(a, b config.Certificate) bool {
-		return a.Name == b.Name && slices.EqualFunc(a.Pair.Certificate, b.Pair.Certificate, bytes.Equal)
-	}) && (mine.ClientCAs == nil) == (others.ClientCAs == nil) && (mine.ClientCAs == nil || mine.ClientCAs.Equal(others.ClientCAs))
+	return slices.EqualFunc(mine.Certificates, others.Certificates, config.Certificate.Shows) &&
+		(mine.ClientCAs == nil) == (others.ClientCAs == nil) && (mine.ClientCAs == nil || mine.ClientCAs.Equal(others.ClientCAs))
+}
+
+// renew serves certificates that were read again for a reload that failed: a fault elsewhere, or
+// in another certificate, must not leave one to expire whose renewal is in order. Server.reloading
+// is held.
+func (s *Server) renew(read []config.Certificate) {
+	next := *s.now()
+	secure, names := next.keys.secure.With(read)
+	if len(names) == 0 {
+		return
+	}
+	renewed := *next.keys
+	renewed.secure, renewed.tickets = secure, newTickets()
+	next.keys = &renewed
+	s.current.Store(&next)
+	s.certificates.serve(next.keys)
+	s.log.Info("certificates are renewed, though the rest of the configuration is not reloaded", "certificates", names)
+	s.recorder.Loaded(next.serving()) // whose ends it knows then; that the reload failed comes next
 }
 
 // settings are for listeners.

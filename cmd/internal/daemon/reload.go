@@ -27,10 +27,10 @@ import (
 )
 
 // reload reads the configuration anew and serves it: read, check, build, try,
-// swap. Whatever is wrong, what was served before goes on as it was, and the
-// error says why. Reloads come one after another, whoever asks for them. One that
-// has not ended in time is an error, too; it is served all the same if it ends
-// before a later one.
+// swap. Whatever is wrong, what was served before goes on as it was, but for
+// certificates whose files are in order, and the error says why. Reloads come one
+// after another, whoever asks for them. One that has not ended in time is an error,
+// too; it is served all the same if it ends before a later one.
 func (s *Server) reload(ctx context.Context) error { return s.reloadBy(ctx, false) }
 
 // reloadBy is [Server.reload]; where the store asks for it, of the release that it offers.
@@ -79,6 +79,7 @@ func (s *Server) reloadAs(turn *reading, byStore bool) (err error) {
 		which = offered
 	}
 	loaded, follower, err := s.read(which, s.now().learned.follower)
+	certificates := s.now().keys.secure.Again() // which may hang as well
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
 	if s.stopping {
@@ -94,6 +95,9 @@ func (s *Server) reloadAs(turn *reading, byStore bool) (err error) {
 	}
 	if err != nil && byStore && follower != nil {
 		follower.Refuse(err)
+	}
+	if err != nil {
+		s.renew(certificates)
 	}
 	return s.reloaded(turn.since, next, err)
 }
