@@ -60,19 +60,28 @@ const (
 	listSep = "; "
 )
 
-// readRows reads the data file.
-func readRows(text string) ([]row, error) {
+// readFile reads a data file: the rows behind the first, which is its header.
+func readFile(what, text, header string) ([][]string, error) {
 	reader := csv.NewReader(strings.NewReader(text))
 	reader.Comment = '#'
 	records, err := reader.ReadAll()
 	if err != nil {
-		return nil, fmt.Errorf("read the catalogue: %w", err)
+		return nil, fmt.Errorf("read the %s: %w", what, err)
 	}
 	if len(records) == 0 || strings.Join(records[0], ",") != header {
-		return nil, fmt.Errorf("read the catalogue: the first row is not %q", header)
+		return nil, fmt.Errorf("read the %s: the first row is not %q", what, header)
 	}
-	rows := make([]row, 0, len(records)-1)
-	for _, fields := range records[1:] {
+	return records[1:], nil
+}
+
+// readRows reads the rows of the catalogue.
+func readRows(text string) ([]row, error) {
+	records, err := readFile("catalogue", text, header)
+	if err != nil {
+		return nil, err
+	}
+	rows := make([]row, 0, len(records))
+	for _, fields := range records {
 		r, err := readRow(fields)
 		if err != nil {
 			return nil, fmt.Errorf("read the catalogue: row of %s in %s: %w", fields[5], fields[0], err)

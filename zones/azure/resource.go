@@ -2,7 +2,6 @@ package azure
 
 import (
 	_ "embed" // for the data file
-	"encoding/csv"
 	"fmt"
 	"slices"
 	"strings"
@@ -26,19 +25,14 @@ type resource struct {
 	wildcard          pattern // of what stands between a customer's "*" and the zone; nil for none
 }
 
-// readResources reads the data file.
+// readResources reads the resource types.
 func readResources(text string) ([]resource, error) {
-	reader := csv.NewReader(strings.NewReader(text))
-	reader.Comment = '#'
-	records, err := reader.ReadAll()
+	records, err := readFile("resource types", text, resourcesHeader)
 	if err != nil {
-		return nil, fmt.Errorf("read the resource types: %w", err)
+		return nil, err
 	}
-	if len(records) == 0 || strings.Join(records[0], ",") != resourcesHeader {
-		return nil, fmt.Errorf("read the resource types: the first row is not %q", resourcesHeader)
-	}
-	resources := make([]resource, 0, len(records)-1)
-	for _, fields := range records[1:] {
+	resources := make([]resource, 0, len(records))
+	for _, fields := range records {
 		r := resource{kind: fields[0], subresource: fields[1], host: fields[2]}
 		if fields[3] != "" {
 			r.wildcard, err = parsePattern(fields[3])
