@@ -216,7 +216,7 @@ func (c *Cache) remember(k *key, reply *resolver.Reply, err error, epoch uint64)
 	var e *entry
 	switch found.verdict {
 	case lasting:
-		e = newEntry(k, reply, c.now(), found.lifetime)
+		e = newEntry(k, reply, c.now(), time.Duration(found.ttl)*time.Second)
 		if found.aliased {
 			e.traits |= aliased
 		}

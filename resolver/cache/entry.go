@@ -95,13 +95,6 @@ type remembered struct{ error }
 func (r remembered) Error() string { return "remembered: " + r.error.Error() }
 func (r remembered) Unwrap() error { return r.error }
 
-// of tells whether e is what was said to the name of k, and to its DO and CD bits,
-// by the group of k.
-func (e *entry) of(k *key) bool {
-	const asked = dnssec | unchecked
-	return e.traits&asked == k.traits && e.group == k.group && wire.IsName(e.octets, wire.HeaderSize, k.question.Name)
-}
-
 // denies tells whether e says that there is nothing at all at its name, so that it
 // answers every type (RFC 2308 section 5, RFC 8020 section 2). An alias that ends
 // at a name that does not exist is not denied itself. Neither does DS deny: it is
@@ -177,15 +170,16 @@ func (e *entry) sizeOf() int32 {
 // reply is what e says at a moment, with the TTLs that are left of it; stale is the
 // form in which it is told after it has expired.
 func (e *entry) reply(now moment, stale bool) (reply resolver.Reply, err error) {
+	passed := uint32(max(0, now-e.asOf) / time.Second) // since the TTLs were true
 	reply = resolver.Reply{
-		Rcode: int(e.rcode), Wire: wire.NewMessage(e.octets).Aged(e.passed(now)), Authenticated: e.traits.has(authenticated),
+		Rcode: int(e.rcode), Wire: wire.NewMessage(e.octets).Aged(passed), Authenticated: e.traits.has(authenticated),
 		Source: resolver.FromCache, Group: e.group, Server: e.server,
 	}
 	if e.also != nil {
 		reply.Errors, err = slices.Clip(e.also.errors), e.also.err
 	}
 	if stale {
-		reply.Wire = reply.Wire.Expired(e.passed(now), staleTTL)
+		reply.Wire = reply.Wire.Expired(passed, staleTTL)
 		outdate(&reply)
 	}
 	return reply, err
@@ -201,6 +195,3 @@ func outdate(reply *resolver.Reply) {
 	}
 	reply.Errors = slices.Concat(reply.Errors, []resolver.Error{{Code: code, Text: staleText}})
 }
-
-// passed are the whole seconds since the TTLs of e were true.
-func (e *entry) passed(now moment) uint32 { return uint32(max(0, now-e.asOf) / time.Second) }

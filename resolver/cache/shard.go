@@ -8,6 +8,8 @@ import (
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 	"github.com/miekg/dns"
+
+	"pldns/resolver/wire"
 )
 
 // shard is an LRU with second chances: what was asked for again goes back to the front
@@ -67,10 +69,13 @@ func (sh *shard) best(k *key, now moment, rules ageing) (uint64, *entry) {
 	}
 }
 
-// peek gives what is held for k under a hash, without taking that for interest in it.
+// peek gives what is held for k under a hash, without taking that for interest in it. What
+// another key has put there is not what was said to the name of k, its DO and CD bits, by its group.
 func (sh *shard) peek(hash uint64, k *key, denial bool) *entry {
+	const asked = dnssec | unchecked
 	e, ok := sh.lru.Peek(hash)
-	if !ok || e.denies() != denial || !denial && e.qtype != k.question.Type || !e.of(k) {
+	if !ok || e.denies() != denial || !denial && e.qtype != k.question.Type ||
+		e.traits&asked != k.traits || e.group != k.group || !wire.IsName(e.octets, wire.HeaderSize, k.question.Name) {
 		return nil
 	}
 	return e
@@ -97,15 +102,6 @@ func (sh *shard) count(e *entry, n int) {
 	if e.wanted {
 		sh.wanted += n
 	}
-}
-
-// touch takes the entry of a hash for asked for again.
-func (sh *shard) touch(hash uint64, e *entry) {
-	if !e.wanted {
-		e.wanted = true
-		sh.wanted++
-	}
-	sh.lru.Get(hash) // which puts it in front
 }
 
 // forget gives up what is held for k under a hash.

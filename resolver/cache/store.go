@@ -82,7 +82,11 @@ func (s *store) look(k *key, now moment) found {
 		return found{changes: sh.changes.Load()}
 	}
 	if !e.traits.has(failure) {
-		sh.touch(hash, e)
+		if !e.wanted {
+			e.wanted = true
+			sh.wanted++
+		}
+		sh.lru.Get(hash) // which puts it in front
 	}
 	switch {
 	case now < e.expires:

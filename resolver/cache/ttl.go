@@ -37,9 +37,9 @@ type limits struct {
 
 // judgement is what becomes of a reply.
 type judgement struct {
-	verdict  verdict
-	lifetime time.Duration
-	aliased  bool // the answer leads over a CNAME or DNAME
+	verdict verdict
+	ttl     uint32 // in seconds: for how long it is kept
+	aliased bool   // the answer leads over a CNAME or DNAME
 }
 
 // judge decides whether a reply, which is in wire form, may be kept, and for how long:
@@ -110,7 +110,7 @@ func (l limits) positive(s *survey, reply *resolver.Reply) judgement {
 	if s.least < l.low || s.most > l.high {
 		reply.Wire = reply.Wire.Bounded(wire.Answer, l.low, l.high).Bounded(wire.Authority, l.low, l.high)
 	}
-	return judgement{lasting, seconds(max(l.low, min(s.least, l.high))), s.aliased}
+	return judgement{lasting, max(l.low, min(s.least, l.high)), s.aliased}
 }
 
 // denial judges a reply that says that there is nothing (RFC 2308 sections 3
@@ -122,10 +122,8 @@ func (l limits) denial(s *survey, reply *resolver.Reply) judgement {
 		return judgement{verdict: fleeting}
 	}
 	reply.Wire = reply.Wire.Bounded(wire.Answer, 0, l.high).Bounded(wire.Authority, 0, ttl)
-	return judgement{lasting, seconds(ttl), s.aliased}
+	return judgement{lasting, ttl, s.aliased}
 }
-
-func seconds(ttl uint32) time.Duration { return time.Duration(ttl) * time.Second }
 
 // ttlOf is a setting as a TTL. Fractions of a second count upwards, so that no
 // small setting turns into zero.

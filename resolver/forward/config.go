@@ -87,9 +87,6 @@ func (t Transport) String() string {
 	return [...]string{"udp", "tcp", "tls", "https", "quic", "h3"}[t]
 }
 
-// secret tells whether nobody on the way can read what is asked, nor change what is said.
-func (t Transport) secret() bool { return t >= TLS }
-
 // hasURL tells whether a server is asked at a URL.
 func (t Transport) hasURL() bool { return t == HTTPS || t == HTTP3 }
 

@@ -59,7 +59,12 @@ func (h *health) answered(now time.Time, took time.Duration) (changed bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if took > 0 {
-		h.measure(now, took)
+		h.smooth(now, took)
+		h.ring[h.count%rttSamples] = took
+		h.count++
+		if every := min(max(rttEvery, h.count/4), rttSamples/2); h.count%every == 0 {
+			h.late.Store(int64(percentile(h.ring[:min(h.count, rttSamples)])))
+		}
 	}
 	h.bad -= h.bad * badWeight
 	if !h.down {
@@ -112,16 +117,6 @@ func (h *health) tried(now time.Time) {
 func (h *health) postpone(now time.Time) {
 	h.pause = min(max(2*h.pause, firstPause), lastPause)
 	h.again = now.Add(h.pause/2 + rand.N(h.pause/2))
-}
-
-// measure takes a round trip.
-func (h *health) measure(now time.Time, took time.Duration) {
-	h.smooth(now, took)
-	h.ring[h.count%rttSamples] = took
-	h.count++
-	if every := min(max(rttEvery, h.count/4), rttSamples/2); h.count%every == 0 {
-		h.late.Store(int64(percentile(h.ring[:min(h.count, rttSamples)])))
-	}
 }
 
 // smooth takes a round trip into the smoothed time.

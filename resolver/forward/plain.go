@@ -70,7 +70,8 @@ func (w *plainWalk) answer(count int) bool {
 	message := w.reader.Message
 	for i := range count {
 		rec, _ := w.reader.Record()
-		if rec.Class != dns.ClassINET || !w.stands(rec.Owner) {
+		owner := wire.First(message, rec.Owner)
+		if rec.Class != dns.ClassINET || owner == rec.Owner || owner != wire.First(message, w.at) {
 			return false
 		}
 		switch {
@@ -121,12 +122,6 @@ func (w *plainWalk) data(rec wire.Record) bool {
 		return !compressed
 	}
 	return true
-}
-
-// stands tells whether a name points to the one that the chain has come to.
-func (w *plainWalk) stands(name int) bool {
-	first := wire.First(w.reader.Message, name)
-	return first != name && first == wire.First(w.reader.Message, w.at)
 }
 
 // isPlain tells whether the records of a type may be plain.

@@ -31,6 +31,7 @@ type query struct {
 	sent     []byte // the content of its cookie option (RFC 7873); nil for none
 	question uint16 // where the question section ends
 	dnssec   bool
+	mixed    bool // a letter of the name is in upper case, so that the reply shows something
 	options  queryOptions
 }
 
@@ -56,9 +57,7 @@ func (q *query) write(asked resolver.Question, o queryOptions, cookie, room []by
 	if asked.CheckingDisabled {
 		flags |= wire.CD
 	}
-	if !o.sameCase {
-		mixCase(packet[wire.HeaderSize:end], letters)
-	}
+	q.mixed = !o.sameCase && mixCase(packet[wire.HeaderSize:end], letters)
 	packet = binary.BigEndian.AppendUint16(packet[:end], asked.Type)
 	packet = binary.BigEndian.AppendUint16(packet, dns.ClassINET)
 	q.question, q.dnssec, q.options, q.sent = uint16(len(packet)), asked.DNSSEC, o, nil
@@ -90,23 +89,13 @@ func appendOPT(packet []byte, dnssec, padded bool, cookie []byte) []byte {
 }
 
 // mixCase gives each letter of a name in wire format an upper or lower case at
-// random (0x20). The lengths of labels are below the letters and stay what they
-// are.
-func mixCase(name, bits []byte) {
+// random (0x20), and tells whether any is in upper case now. The lengths of labels are
+// below the letters and stay what they are.
+func mixCase(name, bits []byte) (mixed bool) {
 	for i, b := range name {
 		if 'a' <= b && b <= 'z' && bits[i/8]>>(i%8)&1 == 1 {
-			name[i] = b - 'a' + 'A'
+			name[i], mixed = b-'a'+'A', true
 		}
 	}
-}
-
-// mixed tells whether the name of the query has a letter in upper case, so that its
-// reply shows something.
-func (q *query) mixed() bool {
-	for _, b := range q.packet[wire.HeaderSize : q.question-4] {
-		if 'A' <= b && b <= 'Z' {
-			return true
-		}
-	}
-	return false
+	return mixed
 }

@@ -218,7 +218,7 @@ func (p *pendingQuery) open(packet []byte) (r reading) {
 			r = reading{err: errFault}
 		}
 	}()
-	if p.isTapped() {
+	if !p.asked.IsZero() {
 		p.answered(packet, time.Now())
 	}
 	return s.open(&p.query, packet)

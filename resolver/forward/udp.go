@@ -54,7 +54,6 @@ var errNoCookie = fmt.Errorf("%w, or the server forgot its cookies", errSuspect)
 
 // accept reads a packet whose id and question are right.
 func (s *server) accept(asked *query, packet []byte, now time.Time) (reading, certainty) {
-	mixed := !asked.options.sameCase && asked.mixed()
 	r, found, err := asked.read(packet)
 	if err != nil {
 		return reading{err: &Failure{s.Text, Malformed, err}}, doubtful
@@ -70,7 +69,7 @@ func (s *server) accept(asked *query, packet []byte, now time.Time) (reading, ce
 	if found.shown {
 		s.learned.show(noEDNS, now)
 	}
-	if mixed {
+	if asked.mixed {
 		s.learned.show(sameCase, now)
 	}
 	if r.truncated() {
@@ -176,7 +175,7 @@ func (s *server) hear(p *pendingQuery, found verdict, packet []byte, now time.Ti
 			r, worth = reading{err: errFault}, certain
 		}
 	}()
-	if p.isTapped() {
+	if !p.asked.IsZero() {
 		as := bytes.Clone(packet)
 		defer func() {
 			if worth != stray {
