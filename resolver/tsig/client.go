@@ -10,7 +10,7 @@ import (
 )
 
 // Sign appends the TSIG record to a request in wire form, and gives what the replies to it are
-// verified with. The key is one that [Key.Check] has nothing against.
+// verified with.
 func (k *Key) Sign(request []byte, now time.Time) (signed []byte, replies *Replies) {
 	t := k.newRecord(request, now)
 	t.mac = t.sum(k.digest(nil), request, false)

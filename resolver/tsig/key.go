@@ -5,45 +5,21 @@ import (
 	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/sha512"
-	"errors"
-	"fmt"
 	"hash"
-	"strings"
 
 	"github.com/miekg/dns"
 
 	"pldns/zones"
 )
 
-// Key is a secret that two servers share. Both know it by its name. It is a value that many may
-// use at once, and that nobody changes.
+// Key is a secret that two servers share. Both know it by its name. It lacks nothing, which whoever
+// makes it sees to; it is a value that many may use at once, and that nobody changes.
 type Key struct {
-	Name      zones.Name
-	Algorithm string // one of [Algorithms]
+	Name zones.Name
+	// Algorithm is hmac-sha1, hmac-sha224, hmac-sha256, hmac-sha384 or hmac-sha512. HMAC-MD5 is none
+	// of them: RFC 8945 section 6 says that it must not be used.
+	Algorithm string
 	Secret    []byte
-}
-
-// DefaultAlgorithm is what a key has for which none is written (RFC 8945 section 6).
-const DefaultAlgorithm = "hmac-sha256"
-
-// Algorithms are those that a key may have, the default first. HMAC-MD5 is none of them: RFC 8945
-// section 6 says that it must not be used.
-func Algorithms() []string {
-	return []string{DefaultAlgorithm, "hmac-sha384", "hmac-sha512", "hmac-sha224", "hmac-sha1"}
-}
-
-// Check tells what is wrong with a key: the error says that it has no name, an algorithm that is
-// none of [Algorithms], or no secret.
-func (k *Key) Check() error {
-	switch {
-	case k.Name.IsZero() || k.Name.IsRoot():
-		return errors.New("the key has no name")
-	case k.newHash() == nil:
-		return fmt.Errorf("the algorithm %q is none of %s", k.Algorithm, strings.Join(Algorithms(), ", "))
-	case len(k.Secret) == 0:
-		return errors.New("the key has no secret")
-	}
-	return nil
 }
 
 // Size is how many octets a MAC of the key's algorithm has; a secret should have as many (RFC 2104

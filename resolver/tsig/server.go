@@ -12,8 +12,7 @@ import (
 	"pldns/zones"
 )
 
-// Ring has the keys that a server knows, by their names. The keys are those that [Key.Check] has
-// nothing against.
+// Ring has the keys that a server knows, by their names.
 type Ring map[zones.Name]*Key
 
 // Request is what the TSIG record of a request says. It is for one goroutine.

@@ -76,11 +76,8 @@ func reply(t testing.TB, records ...string) []byte {
 // request, the first reply and later ones.
 func TestBothSides(t *testing.T) {
 	const soa = "corp.example. 60 IN SOA ns.corp.example. mail.corp.example. 7 60 60 60 60"
-	for _, algorithm := range tsig.Algorithms() {
+	for _, algorithm := range []string{"hmac-sha1", "hmac-sha224", "hmac-sha256", "hmac-sha384", "hmac-sha512"} {
 		k, at := key(algorithm), time.Now() // the library has no other time
-		if err := k.Check(); err != nil {
-			t.Fatal(err)
-		}
 		shared := base64.StdEncoding.EncodeToString(secret)
 		request, replies := k.Sign(pack(t, axfr()), at)
 		if err := dns.TsigVerify(append([]byte(nil), request...), shared, "", false); err != nil {
@@ -289,18 +286,12 @@ func TestPlaceOfTheRecord(t *testing.T) {
 	}
 }
 
-// A key says what is wrong with it before it is used.
-func TestKeys(t *testing.T) {
-	md5 := key("hmac-md5")
-	nameless, empty := key("hmac-sha256"), key("hmac-sha256")
-	nameless.Name, empty.Secret = zones.Name{}, nil
-	for want, k := range map[string]*tsig.Key{`"hmac-md5" is none of hmac-sha256, `: md5, "no name": nameless, "no secret": empty} {
-		if err := k.Check(); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%v, not %q", err, want)
+// There is no MAC of an algorithm that is not known.
+func TestSizes(t *testing.T) {
+	for algorithm, want := range map[string]int{"hmac-sha384": 48, "hmac-md5": 0, "": 0} {
+		if size := key(algorithm).Size(); size != want {
+			t.Errorf("%q: %d octets", algorithm, size)
 		}
-	}
-	if size := key("hmac-sha384").Size(); size != 48 || md5.Size() != 0 {
-		t.Error(size)
 	}
 }
 

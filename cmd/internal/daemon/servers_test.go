@@ -1,6 +1,8 @@
 package daemon
 
 import (
+	"encoding/base64"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -49,6 +51,27 @@ func TestTransportsOfServers(t *testing.T) {
 	for _, word := range []string{"udp", "tcp", "tls", "https", "quic", "h3"} {
 		if got := serverOf(config.Server{Transport: word}).Transport.String(); got != word {
 			t.Errorf("%s:// is asked over %s", word, got)
+		}
+	}
+}
+
+// Each algorithm that the file knows is one that messages are signed with, and of the strength that
+// the file takes it for.
+func TestAlgorithmsOfKeys(t *testing.T) {
+	secret := base64.StdEncoding.EncodeToString([]byte("sixty-four octets, which is as many as a key has that is longest"))
+	for algorithm, octets := range map[string]int{"hmac-sha1": 20, "hmac-sha224": 28, "hmac-sha256": 32, "hmac-sha384": 48, "hmac-sha512": 64} {
+		toml := fmt.Sprintf("[tsig.\"a.key\"]\nalgorithm = %q\nsecret = %q\n[networks.hub]\nclients = [\"10.0.0.0/8\"]\n", algorithm, secret)
+		c, err := config.Parse("pldns.toml", []byte(toml), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, key := range ringOf(c) {
+			if key.Size() != octets {
+				t.Errorf("%s with %s has a MAC of %d octets", name, algorithm, key.Size())
+			}
+		}
+		if len(ringOf(c)) != 1 {
+			t.Errorf("no key with %s", algorithm)
 		}
 	}
 }
