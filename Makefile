@@ -15,7 +15,7 @@ MODULES   = . cmd/acceptance cmd/bench
 HEAVY     = deploy/validate deploy/certificates
 PLATFORMS = windows/arm64 darwin/arm64
 
-.PHONY: build help run test test-all e2e stress race lint check vulnerabilities tidy fuzz bench bench-go image images sbom dist clean
+.PHONY: build help run test test-all e2e stress race lint check systems rules tidied fetched vulnerabilities tidy fuzz bench bench-go image images sbom dist clean
 
 build: ## bin/pldns
 	GO=$(GO) deploy/build bin/pldns
@@ -47,11 +47,21 @@ lint: ## gofmt, vet and staticcheck of every module
 	@set -e; for module in $(MODULES) $(HEAVY); do (cd $$module && echo "lint $$module" && \
 	  $(GO) vet ./... && $(GO) run $(STATICCHECK) -checks all,-ST1000 ./...); done
 
-check: lint vulnerabilities ## lint, other systems, rules of imports, length of lines, tidy modules, known vulnerabilities
+check: lint systems rules vulnerabilities tidied ## lint, other systems, rules of imports, length of lines, known vulnerabilities, tidy modules
+
+systems: # vet for other systems
 	@set -e; for platform in $(PLATFORMS); do echo "vet $$platform"; \
 	  GOOS=$${platform%/*} GOARCH=$${platform#*/} CGO_ENABLED=0 $(GO) vet -trimpath ./cmd/... ./config/... ./resolver/... ./zones/...; done
+
+rules: # of imports, and length of lines
 	$(GO) test -count=1 .
+
+tidied: # are all modules tidy?
 	@set -e; for module in $(MODULES) $(HEAVY); do (cd $$module && echo "tidy $$module" && $(GO) mod tidy -diff); done
+
+fetched: # what the targets above, dist and the tests want of the network
+	@set -e; for module in $(MODULES) $(HEAVY); do (cd $$module && $(GO) mod download); done
+	@$(GO) run $(STATICCHECK) -version; $(GO) run $(CYCLONEDX) version
 
 vulnerabilities: ## what is known of Go and the modules in the program, by govulncheck
 	GO=$(GO) .ci/vulnerabilities
@@ -64,7 +74,7 @@ fuzz: ## every fuzz target, FUZZTIME inputs each
 	@set -e; work=$$(mktemp -d); trap 'rm -rf "$$work"' EXIT; cache=$$($(GO) env GOCACHE)/fuzz; \
 	for package in $$($(GO) list -f '{{range .TestGoFiles}}{{$$.Dir}}/{{.}} {{end}}{{range .XTestGoFiles}}{{$$.Dir}}/{{.}} {{end}}' ./... | \
 	    xargs grep -l '^func Fuzz' | xargs -n 1 dirname | sort -u); do \
-	  (cd $$package && $(GO) test -c -fuzz=. -o "$$work/fuzz" . && \
+	  (cd $$package && $(GO) test -c -fuzz=. -ldflags="-s -w" -o "$$work/fuzz" . && \
 	  for target in $$("$$work/fuzz" -test.list '^Fuzz'); do \
 	    echo "fuzz $$package $$target"; \
 	    "$$work/fuzz" -test.run '^$$' -test.fuzz "^$$target$$" -test.fuzztime $(FUZZTIME) -test.fuzzminimizetime 10x \
