@@ -152,6 +152,7 @@ func (a *authority) leaf(name string) {
 // shows none, or does not know the cluster's authority, says so.
 func TestStoreWithClientCertificates(t *testing.T) {
 	whenLong(t)
+	t.Parallel()
 	a := newAuthority(t, "authority")
 	a.leaf("etcd")
 	a.leaf("hub-1")

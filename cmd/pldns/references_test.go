@@ -24,7 +24,7 @@ func eachFile(t *testing.T, do func(path, text string)) {
 		if err != nil {
 			return err
 		}
-		if slices.Contains([]string{".git", "bin", "dist"}, filepath.ToSlash(name)) {
+		if slices.Contains([]string{".git", "artefacts", "bin", "dist"}, filepath.ToSlash(name)) {
 			if entry.IsDir() {
 				return fs.SkipDir
 			}
@@ -48,13 +48,19 @@ func eachFile(t *testing.T, do func(path, text string)) {
 // no paper that is not in it is cited, and no path leads out of it. The scripts of
 // .ci may use what stands beside the project, because they do without it, too.
 func TestNothingOutsideIsCited(t *testing.T) {
-	outside := map[string]*regexp.Regexp{
-		"a paper that is not here":         regexp.MustCompile(`\bDESIG` + `N\b`),
-		"a folder that is not the project": regexp.MustCompile(`(?:\.\./|/work/)shar` + `ed/`),
+	outside := map[string]struct {
+		word    string // which most files do not have: it is found sooner than the pattern
+		pattern *regexp.Regexp
+	}{
+		"a paper that is not here":         {"DESIG" + "N", regexp.MustCompile(`\bDESIG` + `N\b`)},
+		"a folder that is not the project": {"shar" + "ed/", regexp.MustCompile(`(?:\.\./|/work/)shar` + `ed/`)},
 	}
 	eachFile(t, func(path, text string) {
-		for what, pattern := range outside {
-			at := pattern.FindStringIndex(text)
+		for what, place := range outside {
+			if !strings.Contains(text, place.word) {
+				continue
+			}
+			at := place.pattern.FindStringIndex(text)
 			if at != nil && !strings.HasPrefix(path, ".ci/") {
 				t.Errorf("%s:%d: cites %s: %q", path, 1+strings.Count(text[:at[0]], "\n"), what, text[at[0]:at[1]])
 			}
