@@ -3,12 +3,15 @@
 # processor than the builder's, give TARGETARCH (amd64, arm64): nothing is run of
 # what was built.
 FROM golang:1.26 AS build
-ARG TARGETARCH
 WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
+# Only here, so that the modules are downloaded once for all processors. What the compiler
+# keeps is of no use to a later step.
+ARG TARGETARCH
 RUN GOOS=linux GOARCH=$TARGETARCH deploy/build /out/usr/bin/pldns \
+ && go clean -cache \
  && mkdir -p /out/etc/ssl/certs \
  && mkdir -p -m 1777 /out/var/lib/pldns \
  && cp /etc/ssl/certs/ca-certificates.crt /out/etc/ssl/certs/ \
