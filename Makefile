@@ -13,6 +13,7 @@ ONLY       ?=
 # requirements.
 MODULES   = . cmd/acceptance cmd/bench
 HEAVY     = deploy/validate deploy/certificates
+COUNTED   = $(foreach package,pldns/... github.com/miekg/dns github.com/BurntSushi/toml,-gcflags=$(package)=-d=libfuzzer)
 PLATFORMS = windows/arm64 darwin/arm64
 
 .PHONY: build help run test test-all e2e stress race lint check systems rules tidied fetched vulnerabilities tidy fuzz bench bench-go image images sbom dist clean
@@ -49,17 +50,17 @@ lint: ## gofmt, vet and staticcheck of every module
 
 check: lint systems rules vulnerabilities tidied ## lint, other systems, rules of imports, length of lines, known vulnerabilities, tidy modules
 
-systems: # vet for other systems
+systems: ## vet for other systems
 	@set -e; for platform in $(PLATFORMS); do echo "vet $$platform"; \
 	  GOOS=$${platform%/*} GOARCH=$${platform#*/} CGO_ENABLED=0 $(GO) vet -trimpath ./cmd/... ./config/... ./resolver/... ./zones/...; done
 
-rules: # of imports, and length of lines
+rules: ## of imports, and length of lines
 	$(GO) test -count=1 .
 
-tidied: # are all modules tidy?
+tidied: ## that every module is tidy
 	@set -e; for module in $(MODULES) $(HEAVY); do (cd $$module && echo "tidy $$module" && $(GO) mod tidy -diff); done
 
-fetched: # what the targets above, dist and the tests want of the network
+fetched: ## what these, dist and the tests want of the network
 	@set -e; for module in $(MODULES) $(HEAVY); do (cd $$module && $(GO) mod download); done
 	@$(GO) run $(STATICCHECK) -version; $(GO) run $(CYCLONEDX) version
 
@@ -69,12 +70,14 @@ vulnerabilities: ## what is known of Go and the modules in the program, by govul
 tidy: ## go.mod and go.sum of every module
 	@set -e; for module in $(MODULES) $(HEAVY); do (cd $$module && $(GO) mod tidy); done
 # Counted, not timed: at the end of its time a busy machine reports a failure of the
-# fuzzer itself. A package is linked once for all of its targets.
+# fuzzer itself. A package is linked once for all of its targets. What inputs reach is
+# counted in the packages of this module and in those that parse for it, as -fuzz would in
+# all: the others are taken as they were compiled for the tests.
 fuzz: ## every fuzz target, FUZZTIME inputs each
 	@set -e; work=$$(mktemp -d); trap 'rm -rf "$$work"' EXIT; cache=$$($(GO) env GOCACHE)/fuzz; \
 	for package in $$($(GO) list -f '{{range .TestGoFiles}}{{$$.Dir}}/{{.}} {{end}}{{range .XTestGoFiles}}{{$$.Dir}}/{{.}} {{end}}' ./... | \
 	    xargs grep -l '^func Fuzz' | xargs -n 1 dirname | sort -u); do \
-	  (cd $$package && $(GO) test -c -fuzz=. -ldflags="-s -w" -o "$$work/fuzz" . && \
+	  (cd $$package && $(GO) test -c $(COUNTED) -ldflags="-s -w" -o "$$work/fuzz" . && \
 	  for target in $$("$$work/fuzz" -test.list '^Fuzz'); do \
 	    echo "fuzz $$package $$target"; \
 	    "$$work/fuzz" -test.run '^$$' -test.fuzz "^$$target$$" -test.fuzztime $(FUZZTIME) -test.fuzzminimizetime 10x \
