@@ -73,7 +73,6 @@ func TestObjectOverwritten(t *testing.T) {
 // all the same.
 func TestCompaction(t *testing.T) {
 	whenLong(t)
-	t.Parallel()
 	f, cluster := etcdFleet(t, 1)
 	f.push(hub("10.0.1.4", ""))
 	machine := f.machine("hub-1", "")

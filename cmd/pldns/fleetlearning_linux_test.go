@@ -65,7 +65,6 @@ func (r *running) learnsFrom(t *testing.T, instance string) {
 // can list everybody serves what was published last.
 func TestOneInstanceListsForAll(t *testing.T) {
 	whenLong(t)
-	t.Parallel()
 	f, _ := etcdFleet(t, 1)
 	l := newLearner(t)
 	state := func(name string) string { return filepath.Join(f.states, name+"-corp.json") }
