@@ -19,7 +19,7 @@ type workload struct {
 	mode               string // of the client
 	ready              string // a name that is answered when the server is ready
 	warm, queries      string // files
-	once               bool   // its names are used up by one run
+	steady             string // the file of the steady load: other names, where each is asked for once
 	local, forward     bool   // what a server must be able to do to take part
 	networks           int    // of pldns
 	endpoints          int    // in each
@@ -28,24 +28,24 @@ type workload struct {
 func workloads() []workload {
 	local := func(group, name, about string, networks, endpoints int) workload {
 		return workload{group: group, name: name, about: about, mode: "udp", ready: host(1) + ".", local: true,
-			warm: "w1", queries: "w1", networks: networks, endpoints: endpoints}
+			warm: "w1", queries: "w1", steady: "w1", networks: networks, endpoints: endpoints}
 	}
-	forward := func(group, name, about, queries string, once bool) workload {
-		w := local(group, name, about, 3, 1000)
-		w.ready, w.warm, w.queries, w.once, w.local, w.forward = "ready.example.", queries, queries, once, false, true
+	forward := func(name, about, queries string) workload {
+		w := local(queries, name, about, 3, 1000)
+		w.ready, w.warm, w.queries, w.steady, w.local, w.forward = "ready.example.", queries, queries, queries, false, true
 		return w
 	}
-	w4 := forward("w4", "W4", "Half W1, 45 % W2, 5 % W3.", "w4", true)
-	w4.local, w4.warm = true, "w4warm"
-	w3 := forward("w3", "W3", "Names that nobody has asked for, forwarded to a stub on the same machine.", "w3", true)
-	w3.warm = "w3warm"
+	w4 := forward("W4", "Half W1, 45 % W2, 5 % W3.", "w4")
+	w4.local, w4.warm, w4.steady = true, "w4warm", "w4steady"
+	w3 := forward("W3", "Names that nobody has asked for, forwarded to a stub on the same machine.", "w3")
+	w3.warm, w3.steady = "w3warm", "w3steady"
 	w5 := local("w5", "W5", "W1 over TCP, eight connections.", 3, 1000)
 	w5.mode = "tcp"
 	w5dot := local("w5dot", "W5 over TLS", "W1 over TLS, eight connections; the certificate has an ECDSA key on P-256.", 3, 1000)
 	w5dot.mode = dot
 	all := []workload{
 		local("w1", "W1", "Local answers: 1,000 names, A 80 %, AAAA 20 %; pldns has three networks of 1,000 endpoints.", 3, 1000),
-		forward("w2", "W2", "10,000 names that were forwarded before.", "w2", false),
+		forward("W2", "10,000 names that were forwarded before.", "w2"),
 		w3, w4, w5, w5dot,
 	}
 	for _, w := range []workload{all[0], w3} {
@@ -60,7 +60,7 @@ func workloads() []workload {
 			"asked for.", 1, n))
 	}
 	cold := local("endpoints", "All of 1000000 endpoints", "Any of a million names, evenly: hardly any is asked for twice.", 1, 1_000_000)
-	cold.warm, cold.queries = "spread", "spread"
+	cold.warm, cold.queries, cold.steady = "spread", "spread", "spread"
 	return append(all, cold)
 }
 
@@ -96,8 +96,8 @@ func writeInputs(dir string) error {
 		lines int
 		line  func() string
 	}{
-		{"w1", 20_000, local}, {"w2", 50_000, hot}, {"w3warm", 20_000, cold}, {"w3", 600_000, cold},
-		{"w4warm", 200_000, mixed}, {"w4", 1_000_000, mixed},
+		{"w1", 20_000, local}, {"w2", 50_000, hot}, {"w3warm", 20_000, cold}, {"w3", 600_000, cold}, {"w3steady", 400_000, cold},
+		{"w4warm", 200_000, mixed}, {"w4", 1_000_000, mixed}, {"w4steady", 400_000, mixed},
 		{"spread", 1_000_000, func() string { return host(1+random.IntN(1_000_000)) + " A" }},
 	} {
 		var text strings.Builder

@@ -62,10 +62,8 @@ func (o options) measure(ctx context.Context, dir string, s server, w workload) 
 	if r.busy, err = o.client(ctx, p, w, filepath.Join(dir, w.queries), o.duration, 0); err != nil {
 		return r, err
 	}
-	if !w.once {
-		if r.steady, err = o.client(ctx, p, w, filepath.Join(dir, w.queries), o.duration, o.steady); err != nil {
-			return r, err
-		}
+	if r.steady, err = o.client(ctx, p, w, filepath.Join(dir, w.steady), o.duration, o.steady); err != nil {
+		return r, err
 	}
 	r.resident = p.resident()
 	return r, nil
