@@ -203,11 +203,19 @@ func (b binder) bindAddr(addr netip.AddrPort) (sockets, error) {
 }
 
 // openUDP opens the sockets of the readers of an address, unless they are there.
-func (b binder) openUDP(addr netip.AddrPort) ([]*udpSocket, error) {
+func (b binder) openUDP(addr netip.AddrPort) (opened []*udpSocket, err error) {
 	if files := b.inherited.take(udp, addr); len(files) > 0 {
-		return adoptUDP(files, addr, b.readers)
+		opened, err = adoptUDP(files, addr, b.readers)
+	} else {
+		opened, err = bindShared(addr, b.readers)
 	}
-	return bindShared(addr, b.readers)
+	if err == nil {
+		spread := newSpread(opened)
+		for _, u := range opened {
+			u.spread = spread
+		}
+	}
+	return opened, err
 }
 
 // openTCP opens a listener, unless some are there.

@@ -117,8 +117,8 @@ type Config struct {
 	// which is answered SERVFAIL at once. What is known here never waits. Default 16384.
 	InFlight int
 	// Readers is how many goroutines read each UDP address. On Linux each has a
-	// socket of its own, and the system spreads the clients over them. Default: one
-	// for each processor, at most 8.
+	// socket of its own, and one is sent everything as long as it keeps up; else the
+	// system spreads the clients over all. Default: one for each processor, at most 8.
 	Readers int
 
 	// Dedicated says that the process is there to serve: on Linux, Run adds to

@@ -17,7 +17,8 @@
 // accept.go and refusal.go; how often a client is answered over UDP in limits.go and
 // responses.go, and how large replies may be that are released together in release.go; how
 // large a reply may be, and what goes when it is too large, in reply.go; which
-// sockets there are in bind.go; how a packet is waited for in udp_linux.go and
+// sockets there are in bind.go; how many of those of an address are sent packets in
+// spread_linux.go; how a packet is waited for in udp_linux.go and
 // conn_linux.go, on other systems in udp_single.go; which local address was asked in
 // pktinfo.go; how many connections there may be, and which one gives way, in
 // conns.go; how long a connection may take over anything in tcp.go; how its replies are

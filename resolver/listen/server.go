@@ -164,7 +164,7 @@ func (s *Server) QUICAddrs() []netip.AddrPort { return slices.Clone(s.secure[doq
 func (s *Server) HTTP3Addrs() []netip.AddrPort { return slices.Clone(s.secure[h3]) }
 
 // Readers is how many sockets share each address over UDP: the system spreads clients
-// over them.
+// over them where one does not keep up.
 func (s *Server) Readers() int { return s.config.Readers }
 
 // InFlight is how many queries wait for the outside, over UDP and over streams.
@@ -204,6 +204,7 @@ func (s *Server) Run(ctx context.Context) error {
 			s.work.Go(func() { s.readUDP(ctx, socket) })
 		}
 	}
+	s.work.Go(func() { s.watchReaders(ctx) })
 	for _, listener := range s.sockets.tcp {
 		s.work.Go(func() { s.acceptTCP(ctx, listener) })
 	}

@@ -16,8 +16,9 @@ type udpSocket struct {
 	conn     *udpio.Conn
 	mail     *mailbox // of the worker that reads it; nil where there are none
 	local    netip.AddrPort
-	wildcard bool // local holds an unspecified address
-	readers  int  // how many goroutines read it
+	wildcard bool    // local holds an unspecified address
+	readers  int     // how many goroutines read it
+	spread   *spread // among the readers of the address; nil where the system decides that
 }
 
 // readUDP reads a socket until ctx ends. A panic costs the packet that caused it.

@@ -96,6 +96,8 @@ type worker struct {
 	x      *scratch
 	ready  *query // those of the woken that are to be gone on with, in order
 
+	backlog backlog
+
 	began   time.Time // when the last batch was read
 	yielded time.Time // when the scheduler last had its choice
 	busy    bool      // it came soon after the one before
@@ -208,6 +210,7 @@ func (w *worker) answer(read int) {
 	began := time.Now()
 	w.busy, w.began = began.Sub(w.began) < busyGap, began
 	if read > 0 {
+		w.socket.spread.saw(w.socket, w.fd, read, began, &w.backlog)
 		w.x.memory.open(w.server, began)
 		for i := range read {
 			w.deal(i, began)
@@ -219,8 +222,9 @@ func (w *worker) answer(read int) {
 	w.send()
 	w.x.counts.tell()
 	if w.holding && began.Sub(w.yielded) > turn {
+		thread := unix.Gettid()
 		runtime.Gosched()
-		w.yielded, w.polled = began, true
+		w.yielded, w.polled = began, unix.Gettid() != thread // the same one has not waited meanwhile
 	}
 }
 

@@ -26,6 +26,14 @@ type worker struct{}
 
 func (*worker) deliver(*query, []byte) bool { return false }
 
+// spread is who decides which reader is sent packets; there is one socket for all.
+type spread struct{}
+
+func newSpread([]*udpSocket) *spread { return nil }
+
+// watchReaders does nothing: they read one socket.
+func (s *Server) watchReaders(context.Context) {}
+
 // spare does nothing: no reader here waits outside the poller.
 func (s *Server) spare() (back func()) { return func() {} }
 

@@ -21,8 +21,8 @@ import (
 type Listener struct {
 	Transport resolver.Transport
 	Addr      netip.AddrPort
-	// Readers is how many sockets share the address, which the system spreads
-	// clients over; 0 stands for 1.
+	// Readers is how many sockets share the address, which the system may
+	// spread clients over; 0 stands for 1.
 	Readers int
 }
 

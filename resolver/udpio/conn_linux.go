@@ -5,6 +5,7 @@ package udpio
 import (
 	"encoding/binary"
 	"errors"
+	"math"
 	"net"
 	"net/netip"
 	"os"
@@ -97,6 +98,35 @@ func (c *Conn) Share() error {
 // ReusePort lets a socket share its address with others of the same user. The error is
 // the system's.
 func ReusePort(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) }
+
+// Steer is [Steer] for a Conn. The error is the system's, or [net.ErrClosed].
+func (c *Conn) Steer(alone bool) error {
+	var failed error
+	err := c.Use(func(fd int) { failed = Steer(fd, alone) })
+	return errors.Join(err, failed)
+}
+
+// Steer has all packets that come to the address of a socket, which shares it with others,
+// sent to the one of them that was bound first; or, if not alone, to all of them, by who
+// sends them. What has come already stays where it is. The error is the system's.
+func Steer(fd int, alone bool) error {
+	socket := uint32(math.MaxUint32) // which there is not, so that the system chooses
+	if alone {
+		socket = 0
+	}
+	program := [1]unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K, K: socket}}
+	return os.NewSyscallError("setsockopt", unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_REUSEPORT_CBPF,
+		&unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}))
+}
+
+// Waiting tells whether there is a packet to be read.
+func (c *Conn) Waiting() (waiting bool) {
+	_ = c.Use(func(fd int) {
+		size, err := unix.IoctlGetInt(fd, unix.SIOCINQ) // of the next packet
+		waiting = err == nil && size > 0
+	})
+	return waiting
+}
 
 // SetReadDeadline has the waits of the worker fail from a time on.
 func (c *Conn) SetReadDeadline(at time.Time) error { return c.Worker.SetDeadline(at) }
