@@ -15,12 +15,12 @@ const (
 	// behind is for how long a reader has found more than it could take, each time, when it
 	// does not keep up. What clients send at once and wait for comes to an end before that.
 	behind = 10 * time.Millisecond
-	// doublings is how often that time is doubled at most, once for each time that all
-	// readers have read no more than the one before: where there is no processor for them,
-	// they only take from it what it has.
-	doublings = 7
+	// longer is how often it takes four times as long at most, once more for each time that
+	// all readers have read no more than the one before: where there is no processor for
+	// them, they only take from it what it has.
+	longer = 3
 	// calm is over which time it is counted what all read.
-	calm = 200 * time.Millisecond
+	calm = 100 * time.Millisecond
 	// unread is after which time packets are noticed that nobody reads.
 	unread = time.Second
 )
@@ -87,7 +87,7 @@ func (s *spread) behind(packets int, at time.Time, b *backlog) int64 {
 		b.since = at
 	}
 	took := at.Sub(b.since)
-	if took < behind<<s.vainly.Load() {
+	if took < behind<<(2*s.vainly.Load()) {
 		return 0
 	}
 	return perSecond((b.batches-1)*udpio.BatchSize, took)
@@ -118,7 +118,7 @@ func (s *spread) enough(at time.Time) bool {
 		s.vainly.Store(0)
 		return false
 	case rate > most/2: // else there is less to read than there was
-		s.vainly.Store(min(s.vainly.Load()+1, doublings))
+		s.vainly.Store(min(s.vainly.Load()+1, longer))
 	}
 	return true
 }

@@ -65,10 +65,10 @@ func TestSpread(t *testing.T) {
 	full(enough)
 	expect("many again", false)
 
-	for n := range doublings + 2 {
+	for n := range longer + 2 {
 		read(first, perCalm, calm)
 		expect("as many as before", true)
-		wait := int(behind<<min(n+1, doublings)/time.Millisecond) + 1
+		wait := int(behind<<(2*min(n+1, longer))/time.Millisecond) + 1
 		full(wait - 1)
 		expect("many, but not for long enough")
 		full(1)
