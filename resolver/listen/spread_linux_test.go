@@ -20,17 +20,23 @@ import (
 
 // TestSpread: all readers are sent packets when one has found more than it could take, time
 // after time; and one again when all read no more than the one did, as the first of them
-// finds. Then it takes longer until all are tried again.
+// finds. Then it takes longer until all are tried again. Where one of all loses packets,
+// the others are left to their clients.
 func TestSpread(t *testing.T) {
 	var alone []bool
 	first, second := new(udpSocket), new(udpSocket)
 	at := time.Now()
 	steer := func(_ int, a bool) error { alone = append(alone, a); return nil }
-	s := &spread{first: first, start: at, steer: steer}
+	lost := uint32(0)
+	s := &spread{first: first, start: at, steer: steer, lost: func(int) uint32 { return lost }}
 	var b backlog
 	read := func(u *udpSocket, packets int, after time.Duration) {
 		at = at.Add(after)
 		s.saw(u, 0, packets, at, &b)
+	}
+	count := func(u *udpSocket, packets int, after time.Duration) { // over many batches
+		s.read.Add(int64(packets))
+		read(u, 0, after)
 	}
 	full := func(batches int) {
 		for range batches {
@@ -54,11 +60,11 @@ func TestSpread(t *testing.T) {
 	expect("no end of packets", false)
 
 	perCalm := int(udpio.BatchSize * calm / time.Millisecond)
-	read(second, perCalm*2, calm)
+	count(second, perCalm*2, calm)
 	expect("more than before, but the second cannot say what that is")
 	read(first, 1, 0)
 	expect("more than before")
-	read(second, perCalm/4, calm)
+	count(second, perCalm/4, calm)
 	expect("few, but the first has not read")
 	read(first, 1, time.Millisecond)
 	expect("few", true)
@@ -66,7 +72,7 @@ func TestSpread(t *testing.T) {
 	expect("many again", false)
 
 	for n := range longer + 2 {
-		read(first, perCalm, calm)
+		count(first, perCalm, calm)
 		expect("as many as before", true)
 		wait := int(behind<<(2*min(n+1, longer))/time.Millisecond) + 1
 		full(wait - 1)
@@ -74,12 +80,35 @@ func TestSpread(t *testing.T) {
 		full(1)
 		expect("many for so long", false)
 	}
-	read(first, perCalm*2, calm)
+	count(first, perCalm*2, calm)
 	expect("more than before")
 	read(first, 1, calm)
 	expect("few", true)
 	full(enough)
 	expect("many, after more readers were of use", false)
+
+	flood := backlog{} // of one client, at the second
+	for range 2 {
+		lost++
+		for range int(calm/time.Millisecond) - 1 {
+			at = at.Add(time.Millisecond)
+			s.saw(second, 0, udpio.BatchSize, at, &flood)
+		}
+		read(first, 1, time.Millisecond)
+		expect("the second loses packets")
+	}
+
+	count(first, 1, calm)
+	expect("few", true)
+	lost++
+	full(enough)
+	expect("packets are lost", false)
+	count(first, perCalm, calm)
+	expect("as many as before, but one would lose some")
+	count(first, perCalm/4*3, calm)
+	expect("less than one can read", true)
+	full(enough)
+	expect("many again, after more readers were of use", false)
 
 	s.steer = func(int, bool) error { return errors.New("not now") }
 	read(first, 1, calm)
@@ -135,6 +164,38 @@ func TestSteer(t *testing.T) {
 		if others() == 0 { // by chance, once in 4^32
 			t.Errorf("%s: packets for all readers wait for the first alone", address)
 		}
+	}
+}
+
+// TestLost: what finds no room in a socket is counted.
+func TestLost(t *testing.T) {
+	readers, err := bindShared(netip.MustParseAddrPort("127.0.0.1:0"), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	opened := sockets{udp: readers}
+	defer opened.close()
+	conn, err := net.Dial(udp, readers[0].local.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	lost := func() (n uint32) {
+		if err := readers[0].conn.Use(func(fd int) { n = udpio.Lost(fd) }); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	if n := lost(); n != 0 {
+		t.Errorf("%d packets lost of none", n)
+	}
+	for range 2*socketBuffer/1024 + 1 { // more than there is room for
+		if _, err := conn.Write(make([]byte, 1024)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if lost() == 0 {
+		t.Error("no packet is lost where there is no room")
 	}
 }
 

@@ -128,6 +128,16 @@ func (c *Conn) Waiting() (waiting bool) {
 	return waiting
 }
 
+// Lost is how many packets to a socket have found no room so far, modulo 2^32; 0 where the
+// system does not tell.
+func Lost(fd int) uint32 {
+	var info [unix.SK_MEMINFO_VARS]uint32
+	size := uint32(unsafe.Sizeof(info))
+	_, _, _ = unix.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_MEMINFO,
+		uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
+	return info[unix.SK_MEMINFO_DROPS]
+}
+
 // SetReadDeadline has the waits of the worker fail from a time on.
 func (c *Conn) SetReadDeadline(at time.Time) error { return c.Worker.SetDeadline(at) }
 
