@@ -218,7 +218,7 @@ func (p *pendingQuery) open(packet []byte) (r reading) {
 			r = reading{err: errFault}
 		}
 	}()
-	if !p.asked.IsZero() {
+	if p.isTapped() {
 		p.answered(packet, time.Now())
 	}
 	return s.open(&p.query, packet)

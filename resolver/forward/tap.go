@@ -66,6 +66,9 @@ func (p *pendingQuery) asks() {
 	}
 }
 
+// isTapped tells whether what comes of the query is to be told of.
+func (p *pendingQuery) isTapped() bool { return !p.asked.IsZero() }
+
 // answered tells of what came of the query.
 func (p *pendingQuery) answered(packet []byte, now time.Time) {
 	if tap := p.attempt.server.pool.config.Taps.now(); tap != nil {

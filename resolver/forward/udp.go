@@ -175,7 +175,7 @@ func (s *server) hear(p *pendingQuery, found verdict, packet []byte, now time.Ti
 			r, worth = reading{err: errFault}, certain
 		}
 	}()
-	if !p.asked.IsZero() {
+	if p.isTapped() {
 		as := bytes.Clone(packet)
 		defer func() {
 			if worth != stray {
